@@ -1,0 +1,4 @@
+//! The program's commands.
+//!
+//! Layer 8. Imports: nothing.
+//! Does not know: storage internals.

@@ -1,0 +1,4 @@
+//! Files to options.
+//!
+//! Layer 6. Imports: nothing.
+//! Does not know: HTTP.

@@ -1,0 +1,33 @@
+//! Evenkeel keeps a team's metrics, decides alerts and objectives as each sample arrives, and
+//! says in one word whether customers are fine.
+
+pub mod codec;
+pub mod env;
+pub mod model;
+
+pub mod promql;
+pub mod stats;
+pub mod storage;
+pub mod template;
+pub mod wire;
+
+pub mod notify;
+pub mod rules;
+
+pub mod slo;
+
+pub mod confidence;
+
+pub mod db;
+
+pub mod config;
+pub mod report;
+pub mod testkit;
+
+#[cfg(feature = "server")]
+pub mod scrape;
+#[cfg(feature = "server")]
+pub mod server;
+
+#[cfg(feature = "server")]
+pub mod cli;

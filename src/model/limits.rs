@@ -1,0 +1,37 @@
+//! Every bound of the system, and how they hang together.
+//!
+//! A full queue or an oversized input gets an answer; nothing grows without an end.
+
+use super::time::Millis;
+
+/// Labels on one series. Real series carry 5 to 30.
+pub const LABELS_PER_SERIES_MAX: usize = 128;
+/// Bytes of a label's name.
+pub const LABEL_NAME_BYTES_MAX: usize = 1024;
+/// Bytes of a label's value. Kubernetes annotations reach a few kilobytes.
+pub const LABEL_VALUE_BYTES_MAX: usize = 16 * 1024;
+/// How far a sample may lie ahead of the clock; Prometheus believes ten minutes too.
+pub const FUTURE_MAX: Millis = Millis::minutes(10);
+/// Bytes of a compressed request body.
+pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of a body after decompression; Prometheus refuses more than 32 MB too.
+pub const BODY_DECODED_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Batches that wait for the writer.
+pub const WRITE_QUEUE_MAX: usize = 1024;
+/// Batches that share one sync of the log.
+pub const GROUP_COMMIT_MAX: usize = 256;
+/// Points of a series in the answer to a range query, as in Prometheus.
+pub const RANGE_POINTS_MAX: i64 = 11_000;
+/// Samples that one query may hold in memory, as in Prometheus.
+pub const QUERY_SAMPLES_MAX: usize = 50_000_000;
+/// Depth of nesting that the parser follows; deeper text is refused before the stack is used up.
+pub const QUERY_DEPTH_MAX: usize = 128;
+/// Bytes of a query's text.
+pub const QUERY_BYTES_MAX: usize = 256 * 1024;
+/// How far back an instant selector looks for a sample.
+pub const LOOKBACK: Millis = Millis::minutes(5);
+/// Notifications that wait in the outbox, as in Prometheus' queue.
+pub const OUTBOX_MAX: usize = 10_000;
+
+const _: () = assert!(BODY_BYTES_MAX <= BODY_DECODED_BYTES_MAX);
+const _: () = assert!(GROUP_COMMIT_MAX <= WRITE_QUEUE_MAX);

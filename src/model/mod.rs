@@ -1,0 +1,22 @@
+//! What a sample, a label, a time, a batch and an alert are, and every limit.
+//!
+//! Layer 0. Imports: nothing.
+//! Does not know: files, the time of day, serde.
+//! When you change this, also touch: `storage-format.md`, if a type is stored.
+
+mod alert;
+mod batch;
+mod label;
+pub mod limits;
+mod matcher;
+mod sample;
+mod series;
+mod time;
+
+pub use alert::{Alert, AlertState, Transition, TransitionId, TransitionKind};
+pub use batch::{Batch, BatchSample, Committed, Rejected, Rejection};
+pub use label::{Label, Labels, LabelsBuilder, LabelsError};
+pub use matcher::{MatchOp, Matcher, MatcherError};
+pub use sample::{STALE_NAN, Sample, is_stale};
+pub use series::{Seq, SeriesRef};
+pub use time::{DurationError, Millis, TimeRange, Timestamp};

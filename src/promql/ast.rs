@@ -1,0 +1,248 @@
+//! The expression tree that the parser builds.
+//!
+//! Invariants:
+//! - Every node knows its place in the text, so that every error can point at it.
+//! - A tree that came from [`parse`](super::parse) is well typed: see `check`.
+
+use crate::model::{Matcher, Millis, Timestamp};
+
+use super::functions::Function;
+
+/// Where a node stands in the text: bytes `start..end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Span {
+    /// The first byte.
+    pub start: usize,
+    /// The byte after the last.
+    pub end: usize,
+}
+
+/// An expression.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// The kinds of expression.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExprKind {
+    /// A number; a duration literal is its seconds.
+    Number(f64),
+    /// A string.
+    String(String),
+    /// An instant vector selector.
+    Selector(Selector),
+    /// A range vector selector: `selector[range]`.
+    Range {
+        /// The series.
+        selector: Selector,
+        /// The window's length, positive.
+        range: Millis,
+    },
+    /// A subquery: `expr[range:step]`.
+    Subquery {
+        /// What is evaluated at each step.
+        expr: Box<Expr>,
+        /// The window's length, positive.
+        range: Millis,
+        /// The resolution; absent: the default evaluation interval.
+        step: Option<Millis>,
+        /// The shift in time.
+        shift: Shift,
+    },
+    /// An expression in parentheses.
+    Paren(Box<Expr>),
+    /// `-expr` or `+expr`.
+    Unary {
+        /// Whether the sign is minus.
+        negative: bool,
+        /// The operand.
+        expr: Box<Expr>,
+    },
+    /// `lhs op rhs`.
+    Binary(Box<Binary>),
+    /// `op by (labels) (param, expr)`.
+    Aggregate(Box<Aggregate>),
+    /// `function(args…)`.
+    Call {
+        /// The function.
+        function: Function,
+        /// Its arguments.
+        args: Vec<Expr>,
+    },
+}
+
+/// Which series, seen from when.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selector {
+    /// The conditions, the one on the metric name among them.
+    pub matchers: Vec<Matcher>,
+    /// The shift in time.
+    pub shift: Shift,
+}
+
+/// `offset` and `@`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Shift {
+    /// How far back; negative looks ahead.
+    pub offset: Millis,
+    /// A fixed instant in place of the evaluation time.
+    pub at: Option<At>,
+}
+
+/// The instant of an `@` modifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// `@ 1609746000`
+    Time(Timestamp),
+    /// `@ start()`
+    Start,
+    /// `@ end()`
+    End,
+}
+
+/// A binary operation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Binary {
+    /// The operator.
+    pub op: BinaryOp,
+    /// Left operand.
+    pub lhs: Expr,
+    /// Right operand.
+    pub rhs: Expr,
+    /// Whether `bool` was written: a comparison gives 0 or 1 in place of filtering.
+    pub returns_bool: bool,
+    /// How the series of two vectors are paired.
+    pub matching: Matching,
+}
+
+/// Binary operators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BinaryOp {
+    /// `+`
+    Add,
+    /// `-`
+    Sub,
+    /// `*`
+    Mul,
+    /// `/`
+    Div,
+    /// `%`
+    Mod,
+    /// `^`
+    Pow,
+    /// `atan2`
+    Atan2,
+    /// `==`
+    Eq,
+    /// `!=`
+    Ne,
+    /// `<`
+    Lt,
+    /// `<=`
+    Le,
+    /// `>`
+    Gt,
+    /// `>=`
+    Ge,
+    /// `and`
+    And,
+    /// `or`
+    Or,
+    /// `unless`
+    Unless,
+}
+
+impl BinaryOp {
+    /// Whether it is a comparison.
+    pub fn is_comparison(self) -> bool {
+        use BinaryOp::{Eq, Ge, Gt, Le, Lt, Ne};
+        matches!(self, Eq | Ne | Lt | Le | Gt | Ge)
+    }
+
+    /// Whether it works on sets of series and not on values.
+    pub fn is_set(self) -> bool {
+        matches!(self, BinaryOp::And | BinaryOp::Or | BinaryOp::Unless)
+    }
+}
+
+/// How the series of two vectors are paired.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Matching {
+    /// The labels that must be equal, or those that need not be.
+    pub labels: MatchLabels,
+    /// Which side may have several series for one of the other.
+    pub group: Group,
+}
+
+/// Which labels decide a pairing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MatchLabels {
+    /// `on(…)`: just these.
+    On(Vec<String>),
+    /// `ignoring(…)`: all but these; nothing written is `ignoring()`.
+    Ignoring(Vec<String>),
+}
+
+impl Default for MatchLabels {
+    fn default() -> MatchLabels {
+        MatchLabels::Ignoring(Vec::new())
+    }
+}
+
+/// One to one, or many to one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Group {
+    /// Neither `group_left` nor `group_right`.
+    #[default]
+    OneToOne,
+    /// `group_left(include…)`: many on the left.
+    Left(Vec<String>),
+    /// `group_right(include…)`: many on the right.
+    Right(Vec<String>),
+}
+
+/// An aggregation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aggregate {
+    /// The operator.
+    pub op: AggregateOp,
+    /// The parameter of `topk`, `bottomk`, `quantile`, `count_values`, `limitk`, `limit_ratio`.
+    pub param: Option<Expr>,
+    /// What is aggregated.
+    pub expr: Expr,
+    /// How series are grouped.
+    pub grouping: Grouping,
+}
+
+/// How an aggregation groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grouping {
+    /// `by (…)`; nothing written is `by ()`.
+    By(Vec<String>),
+    /// `without (…)`
+    Without(Vec<String>),
+}
+
+/// Aggregation operators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each is named as it is written")]
+pub enum AggregateOp {
+    Sum,
+    Avg,
+    Min,
+    Max,
+    Count,
+    Group,
+    Stddev,
+    Stdvar,
+    Topk,
+    Bottomk,
+    Quantile,
+    CountValues,
+    Limitk,
+    LimitRatio,
+}

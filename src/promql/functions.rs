@@ -1,0 +1,85 @@
+//! The functions: names, arguments, results.
+
+use super::value_type::ValueType;
+
+/// Declares the functions once: variant, name, argument types, how many of the last may be left
+/// out (`usize::MAX`: the last may be repeated), result.
+macro_rules! functions {
+    ($($variant:ident $name:literal [$($arg:ident)*] optional $optional:literal -> $result:ident;)*) => {
+        /// A function of the language.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[expect(missing_docs, reason = "each is named as it is written")]
+        pub enum Function { $($variant,)* }
+
+        impl Function {
+            /// Every function.
+            pub const ALL: &'static [Function] = &[$(Function::$variant,)*];
+
+            /// The name as it is written.
+            pub fn name(self) -> &'static str {
+                match self { $(Function::$variant => $name,)* }
+            }
+
+            /// The types of its arguments.
+            pub fn args(self) -> &'static [ValueType] {
+                match self { $(Function::$variant => &[$(ValueType::$arg,)*],)* }
+            }
+
+            /// How many of the last arguments may be left out.
+            pub fn optional(self) -> usize {
+                match self { $(Function::$variant => $optional,)* }
+            }
+
+            /// The type of its result.
+            pub fn result(self) -> ValueType {
+                match self { $(Function::$variant => ValueType::$result,)* }
+            }
+        }
+    };
+}
+
+functions! {
+    Abs "abs" [Vector] optional 0 -> Vector;
+    Absent "absent" [Vector] optional 0 -> Vector;
+    AbsentOverTime "absent_over_time" [Matrix] optional 0 -> Vector;
+    AvgOverTime "avg_over_time" [Matrix] optional 0 -> Vector;
+    Ceil "ceil" [Vector] optional 0 -> Vector;
+    Changes "changes" [Matrix] optional 0 -> Vector;
+    Clamp "clamp" [Vector Scalar Scalar] optional 0 -> Vector;
+    ClampMax "clamp_max" [Vector Scalar] optional 0 -> Vector;
+    ClampMin "clamp_min" [Vector Scalar] optional 0 -> Vector;
+    CountOverTime "count_over_time" [Matrix] optional 0 -> Vector;
+    Delta "delta" [Matrix] optional 0 -> Vector;
+    Deriv "deriv" [Matrix] optional 0 -> Vector;
+    Exp "exp" [Vector] optional 0 -> Vector;
+    FirstOverTime "first_over_time" [Matrix] optional 0 -> Vector;
+    Floor "floor" [Vector] optional 0 -> Vector;
+    HistogramQuantile "histogram_quantile" [Scalar Vector] optional 0 -> Vector;
+    Idelta "idelta" [Matrix] optional 0 -> Vector;
+    Increase "increase" [Matrix] optional 0 -> Vector;
+    Irate "irate" [Matrix] optional 0 -> Vector;
+    LabelReplace "label_replace" [Vector String String String String] optional 0 -> Vector;
+    LastOverTime "last_over_time" [Matrix] optional 0 -> Vector;
+    Ln "ln" [Vector] optional 0 -> Vector;
+    Log2 "log2" [Vector] optional 0 -> Vector;
+    Log10 "log10" [Vector] optional 0 -> Vector;
+    MaxOverTime "max_over_time" [Matrix] optional 0 -> Vector;
+    MinOverTime "min_over_time" [Matrix] optional 0 -> Vector;
+    PredictLinear "predict_linear" [Matrix Scalar] optional 0 -> Vector;
+    PresentOverTime "present_over_time" [Matrix] optional 0 -> Vector;
+    QuantileOverTime "quantile_over_time" [Scalar Matrix] optional 0 -> Vector;
+    Rate "rate" [Matrix] optional 0 -> Vector;
+    Resets "resets" [Matrix] optional 0 -> Vector;
+    Round "round" [Vector Scalar] optional 1 -> Vector;
+    Scalar "scalar" [Vector] optional 0 -> Scalar;
+    Sgn "sgn" [Vector] optional 0 -> Vector;
+    Sort "sort" [Vector] optional 0 -> Vector;
+    SortDesc "sort_desc" [Vector] optional 0 -> Vector;
+    Sqrt "sqrt" [Vector] optional 0 -> Vector;
+    StddevOverTime "stddev_over_time" [Matrix] optional 0 -> Vector;
+    StdvarOverTime "stdvar_over_time" [Matrix] optional 0 -> Vector;
+    SumOverTime "sum_over_time" [Matrix] optional 0 -> Vector;
+    Time "time" [] optional 0 -> Scalar;
+    Timestamp "timestamp" [Vector] optional 0 -> Vector;
+    Vector "vector" [Scalar] optional 0 -> Vector;
+}

@@ -1,0 +1,20 @@
+//! Answers questions: lex, parse, check, plan, evaluate.
+//!
+//! Layer 1. Imports: `model`.
+//! Does not know: storage, files, the clock.
+//! When you change this, also touch: `rules`, which evaluates the same trees as samples arrive.
+
+mod ast;
+mod functions;
+mod source;
+mod value;
+mod value_type;
+
+pub use ast::{
+    Aggregate, AggregateOp, At, Binary, BinaryOp, Expr, ExprKind, Group, Grouping, MatchLabels, Matching, Selector,
+    Shift, Span,
+};
+pub use functions::Function;
+pub use source::{SeriesSamples, SeriesSource, SourceError};
+pub use value::{Answer, MatrixSeries, Value, VectorSample};
+pub use value_type::ValueType;

@@ -1,0 +1,21 @@
+//! The one test binary.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod layering;
+mod tidy;
+
+mod config;
+mod db;
+mod notify;
+mod promql;
+mod rules;
+mod slo;
+mod storage;
+mod wire;
+
+#[cfg(feature = "server")]
+mod cli;
+#[cfg(feature = "server")]
+mod http;
+#[cfg(feature = "server")]
+mod scrape;

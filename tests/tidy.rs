@@ -1,0 +1,1 @@
+//! Words and where they may stand.
