@@ -6,6 +6,7 @@
 
 mod ast;
 mod functions;
+pub mod kernel;
 mod source;
 mod value;
 mod value_type;
