@@ -6,6 +6,7 @@
 
 mod ast;
 mod functions;
+pub mod kernel;
 mod parse;
 mod source;
 mod value;
