@@ -35,3 +35,7 @@ pub const OUTBOX_MAX: usize = 10_000;
 
 const _: () = assert!(BODY_BYTES_MAX <= BODY_DECODED_BYTES_MAX);
 const _: () = assert!(GROUP_COMMIT_MAX <= WRITE_QUEUE_MAX);
+/// Deploys that are remembered.
+pub const DEPLOYS_MAX: usize = 1000;
+/// Bytes of a deploy's service and version together.
+pub const DEPLOY_BYTES_MAX: usize = 1024;
