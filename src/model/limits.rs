@@ -32,6 +32,9 @@ pub const QUERY_BYTES_MAX: usize = 256 * 1024;
 pub const LOOKBACK: Millis = Millis::minutes(5);
 /// Notifications that wait in the outbox, as in Prometheus' queue.
 pub const OUTBOX_MAX: usize = 10_000;
+/// Bytes of one record of the log. A request's body decodes to half as much at the most.
+pub const LOG_RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 const _: () = assert!(BODY_BYTES_MAX <= BODY_DECODED_BYTES_MAX);
+const _: () = assert!(BODY_DECODED_BYTES_MAX <= LOG_RECORD_BYTES_MAX / 2);
 const _: () = assert!(GROUP_COMMIT_MAX <= WRITE_QUEUE_MAX);
