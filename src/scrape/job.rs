@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::relabel::Relabel;
 use crate::model::{Millis, limits};
 use crate::wire::Format;
 
@@ -33,6 +34,10 @@ pub struct Job {
     pub targets: Vec<TargetGroup>,
     /// How to log in.
     pub auth: Auth,
+    /// Rules for the targets: what they are called, how they are reached, and which are left out.
+    pub relabel: Vec<Relabel>,
+    /// Rules for the samples, applied after the target's labels are on them.
+    pub metric_relabel: Vec<Relabel>,
     /// The format to assume of an answer whose content type says none. Without it such an answer
     /// is refused.
     pub fallback_format: Option<Format>,
@@ -54,6 +59,8 @@ impl Job {
             body_bytes_max: limits::BODY_DECODED_BYTES_MAX,
             targets,
             auth: Auth::None,
+            relabel: Vec::new(),
+            metric_relabel: Vec::new(),
             fallback_format: None,
         }
     }

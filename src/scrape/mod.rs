@@ -9,6 +9,8 @@ mod collect;
 mod cycle;
 pub mod host;
 mod job;
+mod md5;
+mod relabel;
 mod schedule;
 mod scraper;
 mod status;
@@ -17,6 +19,7 @@ mod target_loop;
 
 pub use collect::{Collect, LocalJob, Sink, SinkError, own_batch};
 pub use job::{Auth, Job, Scheme, TargetGroup};
+pub use relabel::{Relabel, RelabelAction, RelabelError, RelabelOptions};
 pub use scraper::{ScrapeError, Scraper};
 pub use status::{Health, TargetStatus};
 pub use target::TargetError;

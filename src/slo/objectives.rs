@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::model::limits;
 use crate::model::{
-    Alert, Committed, Labels, Sample, Seq, SeriesRef, TimeRange, Timestamp, Transition, TransitionKind,
+    Alert, Committed, Labels, Millis, Sample, Seq, SeriesRef, TimeRange, Timestamp, Transition, TransitionKind,
 };
 
 use super::alert::{self, Firing};
@@ -209,7 +209,7 @@ fn checked(objective: Objective) -> Result<Watch, ObjectiveError> {
     if !(objective.objective > 0.0 && objective.objective < 1.0 && objective.budget() > 0.0) {
         return Err(ObjectiveError::OutOfRange { place, objective: objective.objective });
     }
-    let (least, most) = (crate::model::Millis::hours(1), crate::model::Millis::days(366));
+    let (least, most) = (Millis::hours(1), Millis::days(366));
     if objective.window < least || objective.window > most {
         return Err(ObjectiveError::Window { place, window: objective.window });
     }

@@ -8,10 +8,10 @@
 //! - A firing pair resolves when the short window's ratio is below. While the input is stale the short
 //!   window says nothing, and the long one must be below: blindness alone ends no alert.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::model::limits;
-use crate::model::{Millis, SeriesRef, Timestamp};
+use crate::model::{Millis, Sample, SeriesRef, Timestamp};
 use crate::stats::binomial_tail;
 
 use super::alert::Firing;
@@ -86,7 +86,7 @@ impl Watch {
     }
 
     /// Takes the samples of one transaction, given by position of their series.
-    pub(super) fn take(&mut self, samples: &[(usize, crate::model::Sample)], at: Timestamp) {
+    pub(super) fn take(&mut self, samples: &[(usize, Sample)], at: Timestamp) {
         for &(series, sample) in samples {
             if let Some(labels) = self.series.bound.get(series).map(|series| series.labels.clone()) {
                 self.series.watch_target(&labels, sample.t);
@@ -255,4 +255,4 @@ impl Watch {
 }
 
 /// Where the samples of a series go: objective and position, most often one.
-pub(super) type Bindings = std::collections::HashMap<SeriesRef, Vec<(usize, usize)>>;
+pub(super) type Bindings = HashMap<SeriesRef, Vec<(usize, usize)>>;

@@ -1,6 +1,7 @@
-//! Tests of `slo`.
+//! Tests of `slo` and of what is made of it: `confidence` and `report`.
 
 mod burn;
 mod input;
 mod restart;
 mod story;
+mod verdict;
