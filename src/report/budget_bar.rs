@@ -32,7 +32,7 @@ pub fn budget_bar(id: &str, title: &str, left: f64) -> String {
 /// A percentage that never says more is left than is: 99.97 % is not all of it.
 fn floor(left: f64) -> String {
     let tenths = (left.min(1.0) * 1000.0 + 1e-9).floor();
-    if tenths % 10.0 == 0.0 || tenths < 995.0 && tenths >= 100.0 {
+    if tenths % 10.0 == 0.0 || (100.0..995.0).contains(&tenths) {
         format!("{:.0}", (tenths / 10.0).floor())
     } else {
         format!("{:.1}", tenths / 10.0)

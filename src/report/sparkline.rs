@@ -16,7 +16,7 @@ pub fn sparkline(id: &str, title: &str, values: &[Option<f64>]) -> String {
     let step = (WIDTH - 4.0) / (values.len().max(2) - 1) as f64;
     let at = |n: usize, v: f64| (2.0 + n as f64 * step, HEIGHT - 2.0 - (v - least) / height * (HEIGHT - 4.0));
     let points = || values.iter().enumerate().map(|(n, v)| v.filter(|v| v.is_finite()).map(|v| at(n, v)));
-    let last = known().last();
+    let last = known().next_back();
     let words = match last {
         Some(last) => format!("Now {last:.3}, at least {least:.3}, at most {most:.3}."),
         None => "No values.".to_owned(),
@@ -29,7 +29,7 @@ pub fn sparkline(id: &str, title: &str, values: &[Option<f64>]) -> String {
          stroke-linejoin=\"round\" stroke-linecap=\"round\"/>",
         path(points())
     );
-    if let Some(Some((x, y))) = points().last() {
+    if let Some(Some((x, y))) = points().next_back() {
         let _ = write!(out, "<circle cx=\"{}\" cy=\"{}\" r=\"2\"/>", px(x), px(y));
     }
     out.push_str("</svg>");
