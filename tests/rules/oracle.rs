@@ -73,7 +73,14 @@ impl Grammar {
     }
 
     fn matching(&mut self) -> &'static str {
-        self.pick(&["", "on (job, i)", "on (job)", "ignoring (i)", "on (job) group_left ()", "on (i) group_right (job)"])
+        self.pick(&[
+            "",
+            "on (job, i)",
+            "on (job)",
+            "ignoring (i)",
+            "on (job) group_left ()",
+            "on (i) group_right (job)",
+        ])
     }
 
     fn vector(&mut self, depth: u32) -> String {
