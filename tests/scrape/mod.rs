@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use evenkeel::env::ManualClock;
 use evenkeel::model::{Batch, Labels, Millis, Rejected, Timestamp, is_stale};
+use evenkeel::notify::{Authorization, Secret};
 use evenkeel::scrape::{
-    Auth, Collect, Health, Job, LocalJob, Scraper, Sink, SinkError, TargetGroup, TargetStatus, own_batch,
+    Collect, Health, Job, LocalJob, Scraper, Sink, SinkError, TargetGroup, TargetStatus, own_batch,
 };
 use evenkeel::wire::Format;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -268,19 +269,25 @@ async fn credentials_and_parameters_are_sent() {
     let (site, address) = serve().await;
     site.says("200 OK", TEXT, b"a 1\n");
     let mut bench = Bench::new();
-    let basic = Auth::Basic { username: "me".to_owned(), password: "secret".to_owned() };
-    assert_eq!(format!("{basic:?}"), "Basic(\"me\", <secret>)");
+    let basic = Authorization::Basic { username: "me".to_owned(), password: Secret::new("secret") };
     let params = vec![("match[]".to_owned(), "{a=\"b\"}".to_owned())];
-    let with_basic = Job { auth: basic, params: params.clone(), ..job(&address) };
+    let with_basic = Job { authorization: basic, params: params.clone(), ..job(&address) };
     bench.scraper.reload(&[with_basic], &[]).await.unwrap();
     bench.round().await;
     let head = site.last_head();
     assert!(head.starts_with("GET /metrics?match%5B%5D=%7Ba%3D%22b%22%7D HTTP/1.1"), "{head}");
     assert!(head.to_lowercase().contains("authorization: basic bwu6c2vjcmv0"), "{head}");
-    let bearer = Auth::Header { scheme: "Bearer".to_owned(), credentials: "token".to_owned() };
-    bench.scraper.reload(&[Job { auth: bearer, ..job(&address) }], &[]).await.unwrap();
+    let bearer = Authorization::Credentials { scheme: "Bearer".to_owned(), credentials: Secret::new("token") };
+    let headers = vec![("X-Tenant".to_owned(), Secret::new("a"))];
+    bench.scraper.reload(&[Job { authorization: bearer, headers, ..job(&address) }], &[]).await.unwrap();
     bench.round().await;
-    assert!(site.last_head().to_lowercase().contains("authorization: bearer token"), "{}", site.last_head());
+    let head = site.last_head().to_lowercase();
+    assert!(head.contains("authorization: bearer token") && head.contains("x-tenant: a"), "{head}");
+    let broken = vec![("X-Tenant".to_owned(), Secret::new("line\nbreak"))];
+    bench.scraper.reload(&[Job { headers: broken, ..job(&address) }], &[]).await.unwrap();
+    bench.round().await;
+    let error = bench.status(Health::Down).await.last_error;
+    assert_eq!(error, "a secret of the job cannot stand in a header; it has control characters");
 }
 
 #[tokio::test]
