@@ -67,3 +67,10 @@ const _: () = assert!(GROUP_COMMIT_MAX <= WRITE_QUEUE_MAX);
 pub const DEPLOYS_MAX: usize = 1000;
 /// Bytes of a deploy's service and version together.
 pub const DEPLOY_BYTES_MAX: usize = 1024;
+/// The longest window that a rule follows sample by sample; a longer one is queried at the
+/// group's interval. Six hours at 15 s are 1440 samples, which a function works through in a few
+/// microseconds at each new sample.
+pub const RULE_WINDOW_MAX: Millis = Millis::hours(6);
+/// How late a deadline may be noticed and still be worked off at its own instant. Later than that
+/// nobody was watching, and the rules go on at the present.
+pub const RULE_LATE_MAX: Millis = Millis::minutes(1);
