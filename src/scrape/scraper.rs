@@ -173,7 +173,8 @@ fn plans(jobs: &[Job], local: &[LocalJob]) -> Result<Vec<Plan>, ScrapeError> {
             let question = Question {
                 url: target.url,
                 timeout: target.timeout,
-                auth: job.auth.clone(),
+                authorization: job.authorization.clone(),
+                headers: job.headers.clone(),
                 body_bytes_max: job.body_bytes_max,
                 fallback_format: job.fallback_format,
             };
