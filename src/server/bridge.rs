@@ -68,3 +68,30 @@ async fn run<T: Send + 'static>(
         Err(_) => Err(ApiError::new(ErrorType::Unavailable, "the server is stopping")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_write_too_many_is_refused_at_once() {
+        let bridge = Arc::new(Bridge::new(1, 1));
+        let (go_on, wait) = std::sync::mpsc::channel::<()>();
+        let (begun, begins) = tokio::sync::oneshot::channel();
+        let busy = Arc::clone(&bridge);
+        let first = tokio::spawn(async move {
+            busy.write(move || {
+                let _ = begun.send(());
+                let _ = wait.recv();
+            })
+            .await
+        });
+        begins.await.unwrap();
+        let refused = bridge.write(|| ()).await.unwrap_err();
+        assert_eq!(refused.kind, ErrorType::TooManyRequests);
+        assert_eq!(bridge.ask(|| 1).await, Ok(1), "questions have permits of their own");
+        go_on.send(()).unwrap();
+        assert_eq!(first.await.unwrap(), Ok(()));
+        assert_eq!(bridge.write(|| 2).await, Ok(2));
+    }
+}

@@ -34,3 +34,33 @@ pub(super) async fn catch(request: Request, next: Next) -> Response {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::middleware::from_fn;
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::server::bridge::Bridge;
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer() {
+        let in_handler = || async {
+            if true {
+                panic!("bug")
+            }
+        };
+        let in_blocking_work = || async {
+            let _ = Bridge::new(1, 1).ask(|| panic!("bug {}", 1)).await;
+        };
+        let router =
+            Router::new().route("/a", get(in_handler)).route("/b", get(in_blocking_work)).layer(from_fn(catch));
+        for path in ["/a", "/b"] {
+            let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+            assert_eq!(router.clone().oneshot(request).await.unwrap().status(), 500);
+        }
+    }
+}

@@ -90,10 +90,11 @@ fn drawing(chart: &Chart<'_>, scale: &Scale, ticks: &[f64], top: f64) -> Markup 
                 }
             }
             // Above the lines, so that a name stays readable.
-            @for (value, name) in chart.thresholds.iter().filter(|(v, _)| *v <= top) {
-                @let y = round(scale.y(*value));
+            @for (y, name) in threshold_rows(chart.thresholds, scale, top) {
                 path class="threshold" d={ "M" (LEFT) " " (y) "H" (WIDTH - RIGHT) } {}
-                text class="threshold-name" x=(LEFT + 6.0) y=(y - 5.0) { (name) }
+                @if let Some(name) = name {
+                    text class="threshold-name" x=(LEFT + 6.0) y=(y - 5.0) { (name) }
+                }
             }
             @for mark in chart.marks.iter().filter(|m| m.at > chart.start && m.at <= chart.end) {
                 @let x = round(scale.x(mark.at));
@@ -102,6 +103,24 @@ fn drawing(chart: &Chart<'_>, scale: &Scale, ticks: &[f64], top: f64) -> Markup 
             }
         }
     }
+}
+
+/// Where the thresholds lie, from the top down; a name that would cover the one above is left out.
+fn threshold_rows<'a>(thresholds: &'a [(f64, String)], scale: &Scale, top: f64) -> Vec<(f64, Option<&'a str>)> {
+    const NAME_HEIGHT: f64 = 16.0;
+    let mut rows: Vec<_> =
+        thresholds.iter().filter(|(v, _)| *v <= top).map(|(v, name)| (round(scale.y(*v)), name.as_str())).collect();
+    rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut last = f64::NEG_INFINITY;
+    rows.into_iter()
+        .map(|(y, name)| {
+            let free = y - last >= NAME_HEIGHT;
+            if free {
+                last = y;
+            }
+            (y, free.then_some(name))
+        })
+        .collect()
 }
 
 fn anchor(x: f64) -> &'static str {

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
-use crate::confidence::{Judgement, ServiceJudgement, Verdict};
+use crate::confidence::{Fact, Judgement, ServiceJudgement, Verdict};
 use crate::db::Db;
 use crate::model::{AlertState, Millis, TimeRange, Timestamp};
 use crate::slo::ObjectiveStatus;
@@ -55,16 +55,21 @@ fn view(db: &Db, now: Timestamp, targets: &[TargetStatus]) -> Overview {
         state: state_of(judgement.overall),
         sentence: sentence(&judgement),
         reasons: judgement.reasons.iter().take(REASONS_MAX).map(reason_of).collect(),
-        tiles: judgement
-            .proof
-            .iter()
-            .map(|fact| Tile { label: fact.name.clone(), value: fact.value.clone(), note: String::new() })
-            .collect(),
+        tiles: judgement.proof.iter().map(tile).collect(),
         services: services.map(|(at, service)| row(db, now, service, &objectives, at < LINES_MAX)).collect(),
         alerts: firing.map(|alert| alert_of(&alert)).collect(),
         deploys: deploys.iter().rev().take(DEPLOYS_MAX).map(deploy_of).collect(),
         parts,
     }
+}
+
+/// A fact's value in large print, what stands in parentheses after it in small.
+fn tile(fact: &Fact) -> Tile {
+    let (value, note) = match fact.value.strip_suffix(')').and_then(|rest| rest.split_once(" (")) {
+        Some((value, note)) => (value, note),
+        None => (fact.value.as_str(), ""),
+    };
+    Tile { label: fact.name.clone(), value: value.to_owned(), note: note.to_owned() }
 }
 
 /// The verdict in one sentence.
@@ -141,9 +146,16 @@ fn row(
     }
 }
 
+/// The span that a chart shows: a day, or less while history is young.
+pub(super) fn charted(objective: &ObjectiveStatus, now: Timestamp) -> TimeRange {
+    let day = now - Millis::days(1);
+    let after = objective.counted_since.unwrap_or(day).max(day).min(now - Millis::minutes(10));
+    TimeRange { after, until: now }
+}
+
 /// The burn rate of the last day.
 pub(super) fn burn_line(db: &Db, objective: &ObjectiveStatus, now: Timestamp, points: usize) -> Line {
-    let range = TimeRange { after: now - Millis::days(1), until: now };
+    let range = charted(objective, now);
     let history = db.burn_history(&objective.service, &objective.name, range, points);
     let points = history.map(|history| {
         history.points.iter().map(|point| (point.t, point.short.unwrap_or(f64::NAN))).collect::<Vec<_>>()

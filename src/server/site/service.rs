@@ -6,9 +6,10 @@ use axum::response::{IntoResponse, Response};
 
 use crate::confidence::Verdict;
 use crate::db::Db;
-use crate::model::{AlertState, Millis, TimeRange, Timestamp};
-use crate::slo::{BurnPair, BurnStatus, ObjectiveStatus};
+use crate::model::{AlertState, Timestamp};
+use crate::slo::{BurnPair, BurnStatus, ObjectiveStatus, Severity};
 
+use super::overview::charted;
 use super::{REFRESH_SECONDS, alert_of, deploy_of, reason_of, refusal, shell, show, state_of};
 use crate::server::pages;
 use crate::server::pages::view::{Line, Objective, Place, Service, State as Shown, Tile};
@@ -62,12 +63,12 @@ fn view(db: &Db, name: &str, now: Timestamp) -> Option<Service> {
 }
 
 fn objective(db: &Db, status: &ObjectiveStatus, now: Timestamp) -> Objective {
-    let range = TimeRange { after: now - Millis::days(1), until: now };
+    let range = charted(status, now);
     let history = db.burn_history(&status.service, &status.name, range, POINTS);
     let (points, thresholds) = match history {
         Some(history) => {
             let points = history.points.iter().map(|p| (p.t, p.short.unwrap_or(f64::NAN))).collect();
-            (points, history.thresholds.iter().map(threshold).collect())
+            (points, history.thresholds.iter().filter(|pair| pair.severity == Severity::Page).map(threshold).collect())
         }
         None => (Vec::new(), Vec::new()),
     };
