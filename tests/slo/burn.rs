@@ -218,6 +218,9 @@ fn young_history_is_used_as_far_as_it_reaches() {
     let budget = story.status().budget;
     assert!((0.99..1.0).contains(&budget.left), "{budget:?}");
     assert!(budget.exhausted_in.unwrap() < Millis::hours(6), "{budget:?}");
+    // When the failures have left the short window nothing burns, whatever the long one remembers.
+    story.traffic(300, 1, 20.0, 0.0);
+    assert_eq!(story.status().budget.exhausted_in, None);
     assert_eq!(story.status().worst_burn().unwrap().pair.severity, Severity::Page);
 }
 

@@ -112,7 +112,7 @@ fn play(events: &[(i64, Event)]) -> (Story, Clerk) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_restart_anywhere_and_a_clerk_agree(
