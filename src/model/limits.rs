@@ -16,6 +16,9 @@ pub const FUTURE_MAX: Millis = Millis::minutes(10);
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of a body after decompression; Prometheus refuses more than 32 MB too.
 pub const BODY_DECODED_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Samples of one transaction: a body of the size above with samples of 17 bytes, about the least
+/// that an honest sender needs. A hostile one could say a sample in two bytes.
+pub const SAMPLES_PER_BATCH_MAX: usize = 2_000_000;
 /// Batches that wait for the writer.
 pub const WRITE_QUEUE_MAX: usize = 1024;
 /// Batches that share one sync of the log.
@@ -49,3 +52,7 @@ pub const CONFIG_DEPTH_MAX: usize = 64;
 
 const _: () = assert!(BODY_BYTES_MAX <= BODY_DECODED_BYTES_MAX);
 const _: () = assert!(GROUP_COMMIT_MAX <= WRITE_QUEUE_MAX);
+/// Deploys that are remembered.
+pub const DEPLOYS_MAX: usize = 1000;
+/// Bytes of a deploy's service and version together.
+pub const DEPLOY_BYTES_MAX: usize = 1024;

@@ -6,6 +6,8 @@
 
 mod ast;
 mod functions;
+pub mod kernel;
+mod parse;
 mod source;
 mod value;
 mod value_type;
@@ -15,6 +17,7 @@ pub use ast::{
     Shift, Span,
 };
 pub use functions::Function;
+pub use parse::{ParseError, parse, parse_selector};
 pub use source::{SeriesSamples, SeriesSource, SourceError};
 pub use value::{Answer, MatrixSeries, Value, VectorSample};
 pub use value_type::ValueType;

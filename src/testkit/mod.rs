@@ -1,4 +1,8 @@
 //! For test suites: memory and faulty disks, traffic, scripts, recorded messages.
 //!
-//! Layer 6. Imports: nothing.
+//! Layer 6. Imports: `env`, `model`.
 //! Does not know: HTTP.
+
+mod shop;
+
+pub use shop::Shop;
