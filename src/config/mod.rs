@@ -2,3 +2,5 @@
 //!
 //! Layer 6. Imports: nothing.
 //! Does not know: HTTP.
+
+mod yaml;
