@@ -33,6 +33,14 @@ pub const QUERY_DEPTH_MAX: usize = 128;
 pub const QUERY_BYTES_MAX: usize = 256 * 1024;
 /// How far back an instant selector looks for a sample.
 pub const LOOKBACK: Millis = Millis::minutes(5);
+/// Objectives that are watched.
+pub const OBJECTIVES_MAX: usize = 10_000;
+/// Series that one objective counts; further ones are refused and shown as such.
+pub const OBJECTIVE_SERIES_MAX: usize = 100_000;
+/// Instants of one objective whose increases wait for their time or for their other half.
+pub const OBJECTIVE_WAITING_MAX: usize = 4096;
+/// Samples that a warm start from stored history holds in memory at once.
+pub const SEED_SAMPLES_MAX: usize = 2_000_000;
 /// Notifications that wait in the outbox, as in Prometheus' queue.
 pub const OUTBOX_MAX: usize = 10_000;
 /// The longest wait between two attempts to reach a receiver.

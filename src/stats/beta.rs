@@ -95,7 +95,11 @@ mod tests {
     #[test]
     fn ln_gamma_of_known_arguments() {
         let check = |x: f64, expected: f64| {
-            assert!((ln_gamma(x) - expected).abs() < 1e-13 * expected.abs().max(1.0), "ln_gamma({x}) = {}", ln_gamma(x));
+            assert!(
+                (ln_gamma(x) - expected).abs() < 1e-13 * expected.abs().max(1.0),
+                "ln_gamma({x}) = {}",
+                ln_gamma(x)
+            );
         };
         check(1.0, 0.0);
         check(0.5, std::f64::consts::PI.sqrt().ln());

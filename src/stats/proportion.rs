@@ -141,7 +141,7 @@ mod tests {
     fn tail_and_bound_say_the_same() {
         for n in [1.0, 3.0, 17.0, 250.0, 40_000.0, 3e6] {
             for share in [0.001, 0.02, 0.3, 0.9] {
-                let k = (n * share as f64).ceil();
+                let k = f64::ceil(n * share);
                 for p in [0.0005, 0.0144, 0.2] {
                     let bound = binomial_lower(k, n, 0.99);
                     if (bound - p).abs() > 1e-3 * p {

@@ -1,1 +1,6 @@
 //! Tests of `slo`.
+
+mod burn;
+mod input;
+mod restart;
+mod story;
