@@ -6,6 +6,7 @@ use crate::notify::{Authorization, Secret};
 use super::error::ConfigError;
 use super::http;
 use super::loader::Loader;
+use super::relabel::{self, Relabel};
 use super::section::{Field, Section};
 
 /// One entry of `scrape_configs`; what the file leaves out is filled in.
@@ -33,6 +34,10 @@ pub struct ScrapeJob {
     pub body_bytes_max: usize,
     /// The targets.
     pub targets: Vec<TargetGroup>,
+    /// Rules for the targets.
+    pub relabel: Vec<Relabel>,
+    /// Rules for the samples.
+    pub metric_relabel: Vec<Relabel>,
     /// How to log in.
     pub authorization: Authorization,
     /// Further headers.
@@ -147,7 +152,6 @@ fn job(mut section: Section<'_>, defaults: Defaults, loader: &mut Loader<'_>) ->
         None => defaults.timeout.min(interval),
     };
     section.refuse(&DISCOVERY, "list the targets under static_configs")?;
-    section.refuse(&["relabel_configs", "metric_relabel_configs"], "set labels under static_configs")?;
     limits_refused(&mut section)?;
     section.ignore(
         &[
@@ -179,6 +183,8 @@ fn job(mut section: Section<'_>, defaults: Defaults, loader: &mut Loader<'_>) ->
         sample_limit: section.get("sample_limit").map(|f| f.count()).transpose()?.unwrap_or(defaults.sample_limit),
         body_bytes_max: body_bytes_max(&mut section)?.unwrap_or(defaults.body_bytes_max),
         targets: targets(&mut section, loader)?,
+        relabel: relabel::read(&mut section, "relabel_configs", loader)?,
+        metric_relabel: relabel::read(&mut section, "metric_relabel_configs", loader)?,
         authorization: http.authorization,
         headers: http.headers,
         fallback_protocol: fallback_protocol(&mut section)?,

@@ -64,11 +64,6 @@ impl<'a> Section<'a> {
         Ok(())
     }
 
-    /// The keys in the file, for sections whose keys are data or tell the kind of file.
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.entries.iter().any(|(k, _)| k.name == key)
-    }
-
     /// Every entry, for sections whose keys are data.
     pub(super) fn fields(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
         let source = self.source;
@@ -125,6 +120,14 @@ impl<'a> Field<'a> {
             Value::Scalar(text) => self.source.expanded(self.node.place, text),
             Value::Null => Ok(String::new()),
             Value::List(_) | Value::Map(_) => Err(self.error(format!("\"{}\" must be a single value", self.key))),
+        }
+    }
+
+    /// A text as it stands in the file: `$` has a meaning of its own in it.
+    pub(super) fn literal(&self) -> Result<String, ConfigError> {
+        match &self.node.value {
+            Value::Scalar(text) => Ok(text.clone()),
+            _ => self.text(),
         }
     }
 
