@@ -43,6 +43,8 @@ pub const OBJECTIVE_WAITING_MAX: usize = 4096;
 pub const SEED_SAMPLES_MAX: usize = 2_000_000;
 /// Notifications that wait in the outbox, as in Prometheus' queue.
 pub const OUTBOX_MAX: usize = 10_000;
+/// Bytes of one record of the log. A request's body decodes to half as much at the most.
+pub const LOG_RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The longest wait between two attempts to reach a receiver.
 pub const NOTIFY_BACKOFF_MAX: Millis = Millis::minutes(1);
 /// The longest `Retry-After` of a receiver that is obeyed.
@@ -59,8 +61,16 @@ pub const CONFIG_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const CONFIG_DEPTH_MAX: usize = 64;
 
 const _: () = assert!(BODY_BYTES_MAX <= BODY_DECODED_BYTES_MAX);
+const _: () = assert!(BODY_DECODED_BYTES_MAX <= LOG_RECORD_BYTES_MAX / 2);
 const _: () = assert!(GROUP_COMMIT_MAX <= WRITE_QUEUE_MAX);
 /// Deploys that are remembered.
 pub const DEPLOYS_MAX: usize = 1000;
 /// Bytes of a deploy's service and version together.
 pub const DEPLOY_BYTES_MAX: usize = 1024;
+/// The longest window that a rule follows sample by sample; a longer one is queried at the
+/// group's interval. Six hours at 15 s are 1440 samples, which a function works through in a few
+/// microseconds at each new sample.
+pub const RULE_WINDOW_MAX: Millis = Millis::hours(6);
+/// How late a deadline may be noticed and still be worked off at its own instant. Later than that
+/// nobody was watching, and the rules go on at the present.
+pub const RULE_LATE_MAX: Millis = Millis::minutes(1);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::model::{Labels, LabelsError, Matcher, Millis};
+use crate::model::{Labels, LabelsError, MatchOp, Matcher, Millis};
 
 use super::pair::BurnPair;
 
@@ -169,7 +169,7 @@ impl fmt::Display for Comparison {
 fn selector(matchers: &[Matcher]) -> String {
     let is_name = |m: &&Matcher| {
         m.name() == Labels::METRIC_NAME
-            && m.op() == crate::model::MatchOp::Equal
+            && m.op() == MatchOp::Equal
             && m.value().chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
             && m.value().starts_with(|c: char| !c.is_ascii_digit())
     };
@@ -264,7 +264,6 @@ pub enum ObjectiveError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::MatchOp;
 
     #[test]
     fn evidence_is_a_query() {

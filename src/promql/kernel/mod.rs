@@ -19,7 +19,8 @@ mod scalar;
 pub use exact_sum::ExactSum;
 pub use group::{Accumulator, Removal, quantile};
 pub use histogram::{HistogramQuantile, histogram_quantile};
-pub use range::over_range;
+pub use range::{motion, over_range};
+pub use rate::Motion;
 pub use scalar::{binary, compare, unary_math};
 
 use super::{AggregateOp, BinaryOp, Function};

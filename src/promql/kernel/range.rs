@@ -5,7 +5,7 @@ use crate::model::{Sample, TimeRange};
 use super::Function;
 use super::exact_sum::ExactSum;
 use super::group::quantile;
-use super::rate::{Extrapolated, extrapolated};
+use super::rate::{self, Extrapolated, Motion, extrapolated};
 use super::regression::{Compensated, fit};
 
 /// The value of a function of a range vector for one series; nothing where the series gets no
@@ -47,6 +47,17 @@ pub fn over_range(function: Function, args: &[f64], samples: &[Sample], range: T
         Function::PresentOverTime => 1.0,
         _ => return None,
     })
+}
+
+/// How [`over_range`] moves while the window moves on and no sample enters or leaves it.
+pub fn motion(function: Function, samples: &[Sample], range: TimeRange) -> Motion {
+    match function {
+        Function::Rate => rate::motion(Extrapolated::Rate, samples, range),
+        Function::Increase => rate::motion(Extrapolated::Increase, samples, range),
+        Function::Delta => rate::motion(Extrapolated::Delta, samples, range),
+        Function::PredictLinear if samples.windows(2).any(|two| two[0].v != two[1].v) => Motion::MOVING,
+        _ => Motion::STILL,
+    }
 }
 
 fn last_change(function: Function, samples: &[Sample]) -> Option<f64> {

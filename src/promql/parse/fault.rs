@@ -89,7 +89,7 @@ impl fmt::Display for ParseError {
 impl std::error::Error for ParseError {}
 
 /// Line and column of a byte, both counted from 1, the column in characters.
-fn line_and_column(source: &str, at: usize) -> (usize, usize) {
+pub(in crate::promql) fn line_and_column(source: &str, at: usize) -> (usize, usize) {
     let before = source.get(..at).unwrap_or(source);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)

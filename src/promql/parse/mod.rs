@@ -20,6 +20,8 @@ use crate::model::Matcher;
 use super::ast::Expr;
 
 pub use fault::ParseError;
+pub(super) use fault::line_and_column;
+pub(super) use text::quote;
 
 use fault::Fault;
 use lex::TokenKind;

@@ -72,7 +72,7 @@ fn escape(rest: &str, quote: char, bytes: &mut Vec<u8>) -> Option<usize> {
 }
 
 /// The text in double quotes, so that [`unquote`] gives it back.
-pub(super) fn quote(value: &str) -> String {
+pub(in crate::promql) fn quote(value: &str) -> String {
     let mut out = String::with_capacity(value.len() + 2);
     out.push('"');
     for c in value.chars() {
