@@ -39,10 +39,12 @@ pub(super) fn count(n: f64) -> String {
 
 /// A burn rate with as many digits as mean something: `43×`, `6.2×`, `0.87×`.
 pub(super) fn burn(rate: f64) -> String {
+    if rate == 0.0 {
+        return "0×".to_owned();
+    }
     match rate {
         r if r >= 99.5 => format!("{r:.0}×"),
         r if r >= 9.95 => format!("{r:.1}×"),
-        r if r == 0.0 => "0×".to_owned(),
         r if r < 0.01 => "<0.01×".to_owned(),
         r => format!("{r:.2}×"),
     }
@@ -52,7 +54,7 @@ pub(super) fn burn(rate: f64) -> String {
 pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     let digits = match percent.abs() {
-        p if p >= 99.95 && p < 100.0 => 3,
+        p if (99.95..100.0).contains(&p) => 3,
         p if p >= 10.0 || p == 0.0 => 1,
         p if p >= 0.1 => 2,
         _ => 4,

@@ -36,7 +36,9 @@ struct Bucket {
     left: Vec<u32>,
     right: Vec<u32>,
     /// The output slots: for an element of one side, or for a pair.
-    outputs: HashMap<(Option<u32>, Option<u32>), u32>,
+    outputs: HashMap<Key, u32>,
+    /// The output slots by their labels: pairs with the same labels share one.
+    places: HashMap<Labels, u32>,
 }
 
 /// One element of a side inside a bucket.
@@ -76,14 +78,14 @@ impl Join {
             } else {
                 plan.pairs(&l, &r, bucket.signature.as_ref(), left, right)
             };
-            match result {
-                Ok(results) => {
+            let written = result.and_then(|results| bucket.write(out, results, |key| plan.labels(key, left, right)));
+            match written {
+                Ok(()) => {
                     self.errors.remove(&at);
-                    bucket.write(out, results, |key| plan.labels(key, left, right));
                 }
                 Err(error) => {
                     self.errors.insert(at, error);
-                    bucket.write(out, Vec::new(), |_| Labels::empty());
+                    bucket.clear(out);
                 }
             }
         }
@@ -116,17 +118,31 @@ type Key = (Option<u32>, Option<u32>);
 
 impl Bucket {
     /// Writes the results; outputs without one lose their value.
-    fn write(&mut self, out: &mut Vector, results: Vec<(Key, f64)>, labels: impl Fn(Key) -> Labels) {
-        let kept: BTreeSet<Key> = results.iter().map(|(key, _)| *key).collect();
-        for (key, slot) in &self.outputs {
-            if !kept.contains(key) {
-                out.set(*slot, None);
+    fn write(
+        &mut self,
+        out: &mut Vector,
+        results: Vec<(Key, Option<f64>)>,
+        labels: impl Fn(Key) -> Labels,
+    ) -> Result<(), String> {
+        let mut taken = BTreeMap::new();
+        for (key, v) in results {
+            let places = &mut self.places;
+            let slot = *self.outputs.entry(key).or_insert_with(|| {
+                let labels = labels(key);
+                *places.entry(labels.clone()).or_insert_with(|| out.add(labels))
+            });
+            if taken.insert(slot, v).is_some() {
+                return Err("multiple matches for labels: grouping labels must ensure unique matches".to_owned());
             }
         }
-        for (key, v) in results {
-            let slot = *self.outputs.entry(key).or_insert_with(|| out.add(labels(key)));
-            out.set(slot, Some(v));
+        for slot in self.places.values() {
+            out.set(*slot, taken.get(slot).copied().flatten());
         }
+        Ok(())
+    }
+
+    fn clear(&self, out: &mut Vector) {
+        self.places.values().for_each(|slot| out.set(*slot, None));
     }
 }
 
@@ -138,9 +154,9 @@ struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    fn set(&self, left: &[Element], right: &[Element]) -> Vec<(Key, f64)> {
-        let lefts = left.iter().map(|e| ((Some(e.slot), None), e.v));
-        let rights = right.iter().map(|e| ((None, Some(e.slot)), e.v));
+    fn set(&self, left: &[Element], right: &[Element]) -> Vec<(Key, Option<f64>)> {
+        let lefts = left.iter().map(|e| ((Some(e.slot), None), Some(e.v)));
+        let rights = right.iter().map(|e| ((None, Some(e.slot)), Some(e.v)));
         match self.op {
             BinaryOp::And if right.is_empty() => Vec::new(),
             BinaryOp::Unless if !right.is_empty() => Vec::new(),
@@ -157,7 +173,7 @@ impl Plan<'_> {
         signature: Option<&Labels>,
         left_input: &Vector,
         right_input: &Vector,
-    ) -> Result<Vec<(Key, f64)>, String> {
+    ) -> Result<Vec<(Key, Option<f64>)>, String> {
         let many_is_left = !matches!(self.matching.group, Group::Right(_));
         let (many, one) = if many_is_left { (left, right) } else { (right, left) };
         if let [first, second, ..] = one {
@@ -171,25 +187,19 @@ impl Plan<'_> {
             ));
         }
         let Some(one) = one.first() else { return Ok(Vec::new()) };
-        let mut results = Vec::new();
-        let mut matched = 0;
-        for element in many {
-            let (l, r) = if many_is_left { (element, one) } else { (one, element) };
-            let value = if self.op.is_comparison() && !self.returns_bool {
-                kernel::compare(self.op, l.v, r.v).then_some(l.v)
-            } else {
-                Some(kernel::binary(self.op, l.v, r.v))
-            };
-            matched += 1;
-            if let Some(v) = value {
-                results.push(((Some(l.slot), Some(r.slot)), v));
-            }
-        }
-        if self.matching.group == Group::OneToOne && matched > 1 {
+        if self.matching.group == Group::OneToOne && many.len() > 1 {
             return Err("multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
                 .to_owned());
         }
-        Ok(results)
+        let value = |l: &Element, r: &Element| match self.op.is_comparison() && !self.returns_bool {
+            true => kernel::compare(self.op, l.v, r.v).then_some(l.v),
+            false => Some(kernel::binary(self.op, l.v, r.v)),
+        };
+        let pair = |element: &Element| {
+            let (l, r) = if many_is_left { (element, one) } else { (one, element) };
+            ((Some(l.slot), Some(r.slot)), value(l, r))
+        };
+        Ok(many.iter().map(pair).collect())
     }
 
     /// The labels of an output.

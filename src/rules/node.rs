@@ -117,6 +117,7 @@ impl Node {
         let unique = match &op {
             Op::Follow(follow) => matches!(follow.view, View::Window { keeps_name: true, .. } | View::Value),
             Op::Map { keeps_name, .. } => *keeps_name,
+            Op::Join { .. } | Op::Quantile { .. } => false,
             _ => true,
         };
         Node { op, out: if unique { Vector::default() } else { Vector::with_twins() }, fresh: true }

@@ -78,6 +78,14 @@ impl SeriesSet {
         Some(self.bound.len() - 1)
     }
 
+    /// Notes the target of a series whose first sample comes at `t`.
+    pub(super) fn meet(&mut self, series: usize, t: Timestamp) {
+        let first = self.bound.get(series).filter(|series| series.cursor.is_none());
+        if let Some(labels) = first.map(|series| series.labels.clone()) {
+            self.watch_target(&labels, t);
+        }
+    }
+
     /// Notes that the target of this series has been watched since `t`.
     pub(super) fn watch_target(&mut self, labels: &Labels, t: Timestamp) {
         let target = target(labels);

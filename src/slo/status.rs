@@ -3,7 +3,6 @@
 use crate::model::{Alert, Millis, TimeRange, Timestamp};
 use crate::stats::binomial_lower;
 
-use super::alert;
 use super::history::Counts;
 use super::pair::BurnPair;
 use super::watch::{CONFIDENCE, Watch};
@@ -167,7 +166,7 @@ impl Watch {
                     pair: state.pair,
                     long: self.window_burn(at, state.pair.long),
                     short: self.window_burn(at, state.pair.short),
-                    firing_since: state.firing.as_ref().map(|firing| firing.since),
+                    firing_since: state.firing.as_ref().map(|alert| alert.active_at),
                 })
                 .collect(),
             alerts: self.alerts(),
@@ -183,8 +182,7 @@ impl Watch {
 
     /// The alerts that fire.
     pub(super) fn alerts(&self) -> Vec<Alert> {
-        let firing = self.pairs.iter().filter_map(|state| Some((&state.pair, state.firing.as_ref()?)));
-        firing.map(|(pair, firing)| alert::alert(&self.objective, pair, firing, None)).collect()
+        self.pairs.iter().filter_map(|state| state.firing.clone()).collect()
     }
 
     fn covered(&self, at: Timestamp, window: Millis) -> Millis {

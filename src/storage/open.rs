@@ -280,10 +280,8 @@ impl FoundLog {
     ) -> Result<(), OpenError> {
         let path = segment_path(&files.wal, number);
         let mut damaged = found.damaged;
-        if found.end < length && is_last {
-            let mut file = files.disk.append(&path)?;
-            file.truncate(found.end as u64)?;
-            file.sync()?;
+        if is_last {
+            make_durable(files, &path, found.end)?;
             report.torn_bytes += (length - found.end) as u64;
             self.bytes -= (length - found.end) as u64;
         } else if found.end < length {
@@ -305,5 +303,35 @@ impl FoundLog {
         }
         self.segments.push_back((number, found.records));
         Ok(())
+    }
+}
+
+/// Writes the first `length` bytes of the last segment anew and puts them in its place.
+///
+/// The process before may have died, or gone on, without a successful sync. What is read of such a
+/// file comes from the system's memory, and after a sync that failed another one may succeed
+/// without writing anything; only bytes written and synced anew are known to be on the disk.
+fn make_durable(files: &Files, path: &Path, length: usize) -> io::Result<()> {
+    let next = files.wal.join("rewrite.tmp");
+    let disk = &*files.disk;
+    let bytes = disk.read(path)?;
+    let rewrite = || {
+        let mut file = disk.create(&next)?;
+        file.write_all(bytes.get(..length).unwrap_or(&bytes))?;
+        file.sync()
+    };
+    match rewrite() {
+        Ok(()) => {
+            disk.rename(&next, path)?;
+            disk.sync_dir(&files.wal)
+        }
+        Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            // A full disk must not keep the store shut; this is the next best.
+            let _ = disk.remove(&next);
+            let mut file = disk.append(path)?;
+            file.truncate(length as u64)?;
+            file.sync()
+        }
+        Err(error) => Err(error),
     }
 }

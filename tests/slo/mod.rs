@@ -3,5 +3,6 @@
 mod burn;
 mod input;
 mod restart;
+mod shown;
 mod story;
 mod verdict;

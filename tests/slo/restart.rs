@@ -2,7 +2,9 @@
 
 use std::sync::Mutex;
 
-use evenkeel::model::{Committed, Labels, Matcher, Millis, SeriesRef, TimeRange, Timestamp, Transition};
+use evenkeel::model::{
+    Committed, Labels, Matcher, Millis, Seq, SeriesRef, TimeRange, Timestamp, Transition, TransitionKind,
+};
 use evenkeel::promql::{SeriesSamples, SeriesSource, SourceError};
 use evenkeel::slo::{Objectives, RestoreError};
 
@@ -146,6 +148,39 @@ fn stored_history_gives_what_watching_gave() {
     let entry = on.log.last().cloned().unwrap();
     replay(&mut seeded, &[entry]);
     assert_eq!(seeded.statuses(next)[0].total, on.status().total);
+}
+
+#[test]
+fn what_nothing_watches_any_more_is_resolved() {
+    let mut story = Story::new(vec![shop(0.999, ratio())]);
+    story.traffic(1800, 15, 20.0, 0.0);
+    story.traffic(300, 15, 20.0, 50.0);
+    let firing = story.objectives.alerts();
+    assert_eq!(firing.len(), 4);
+    let bytes = story.objectives.save();
+    let resolved = |objectives: &mut Objectives| {
+        let due = objectives.next_deadline().unwrap();
+        assert!(due <= story.now + Millis(1), "{due}");
+        let transitions = objectives.tick(Seq(9_000), due.max(story.now));
+        assert!(objectives.next_deadline().is_none_or(|next| next > due));
+        transitions.into_iter().map(|t| (t.kind, t.alert.labels)).collect::<Vec<_>>()
+    };
+    let all: Vec<_> = firing.iter().map(|alert| (TransitionKind::Resolved, alert.labels.clone())).collect();
+    // The objective is gone; by a restart, by a restart that was saved again before anything came, by a reload.
+    let mut gone = Objectives::new(Vec::new()).unwrap();
+    gone.restore(&bytes).unwrap();
+    let mut again = Objectives::new(Vec::new()).unwrap();
+    again.restore(&gone.save()).unwrap();
+    assert_eq!(resolved(&mut gone), all);
+    assert_eq!(resolved(&mut again), all);
+    // It is told with other labels now: the old alerts end, the new ones begin.
+    let mut relabelled = shop(0.999, ratio());
+    relabelled.labels = Labels::new([("team", "payments")]).unwrap();
+    let mut other = Objectives::new(vec![relabelled]).unwrap();
+    other.restore(&bytes).unwrap();
+    assert_eq!(resolved(&mut other), all);
+    story.objectives.reload(Vec::new()).unwrap();
+    assert_eq!(resolved(&mut story.objectives), all);
 }
 
 #[test]
