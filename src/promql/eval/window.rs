@@ -133,6 +133,8 @@ impl Evaluator<'_> {
         row.drop_name = series.drop_name;
         let mut cursor = Cursor::default();
         let mut args = Vec::with_capacity(2);
+        // Under `@` every step sees the same window.
+        let mut before: Option<(TimeRange, Option<f64>)> = None;
         for (step, t) in steps.times().enumerate() {
             let range = windows.range_at(t, &self.frame);
             let (from, to) = cursor.slide(&series.samples, range);
@@ -142,9 +144,14 @@ impl Evaluator<'_> {
             args.clear();
             args.extend(params.iter().map(|values| values[step]));
             if function == Function::PredictLinear {
-                args.push((t.as_seconds()) - range.until.as_seconds());
+                args.push(t.as_seconds() - range.until.as_seconds());
             }
-            if let Some(v) = kernel::over_range(function, &args, &series.samples[from..to], range) {
+            let value = match before {
+                Some((same, value)) if same == range && args.is_empty() => value,
+                _ => kernel::over_range(function, &args, &series.samples[from..to], range),
+            };
+            before = Some((range, value));
+            if let Some(v) = value {
                 row.set(step, v);
             }
         }
