@@ -252,6 +252,8 @@ fn random_query() -> impl Strategy<Value = String> {
             "histogram_fraction(0, 2, X)",
             "sort_desc(X)",
             "hour(X)",
+            "sum_over_time(X[2m:20s])",
+            "avg_over_time(X[2m:20s])",
             "quantile_over_time(0.5, X[2m:30s])",
         ]);
         prop_oneof![
