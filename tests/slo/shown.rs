@@ -26,6 +26,7 @@ fn report(story: &Story, deployed: Timestamp) -> VerdictReport {
         alerts: &[],
         groups: &[],
         receivers: &[],
+        jobs: &[],
         storage: &StorageHealth::Healthy,
         deploys: &[Deploy { service: "shop".to_owned(), version: "v2".to_owned(), at: deployed }],
     }))
