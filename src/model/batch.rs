@@ -39,6 +39,13 @@ impl Batch {
         self.samples.extend(samples.into_iter().map(|sample| BatchSample { series, sample }));
     }
 
+    /// Adds everything of another batch behind this one.
+    pub fn append(&mut self, other: Batch) {
+        let before = u32::try_from(self.series.len()).unwrap_or(u32::MAX);
+        self.series.extend(other.series);
+        self.samples.extend(other.samples.into_iter().map(|s| BatchSample { series: s.series + before, ..s }));
+    }
+
     /// The series, each as often as it was pushed.
     pub fn series(&self) -> &[Labels] {
         &self.series

@@ -16,6 +16,9 @@ pub const FUTURE_MAX: Millis = Millis::minutes(10);
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of a body after decompression; Prometheus refuses more than 32 MB too.
 pub const BODY_DECODED_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Samples of one transaction: a body of the size above with samples of 17 bytes, about the least
+/// that an honest sender needs. A hostile one could say a sample in two bytes.
+pub const SAMPLES_PER_BATCH_MAX: usize = 2_000_000;
 /// Batches that wait for the writer.
 pub const WRITE_QUEUE_MAX: usize = 1024;
 /// Batches that share one sync of the log.
@@ -30,11 +33,44 @@ pub const QUERY_DEPTH_MAX: usize = 128;
 pub const QUERY_BYTES_MAX: usize = 256 * 1024;
 /// How far back an instant selector looks for a sample.
 pub const LOOKBACK: Millis = Millis::minutes(5);
+/// Objectives that are watched.
+pub const OBJECTIVES_MAX: usize = 10_000;
+/// Series that one objective counts; further ones are refused and shown as such.
+pub const OBJECTIVE_SERIES_MAX: usize = 100_000;
+/// Instants of one objective whose increases wait for their time or for their other half.
+pub const OBJECTIVE_WAITING_MAX: usize = 4096;
+/// Samples that a warm start from stored history holds in memory at once.
+pub const SEED_SAMPLES_MAX: usize = 2_000_000;
 /// Notifications that wait in the outbox, as in Prometheus' queue.
 pub const OUTBOX_MAX: usize = 10_000;
 /// Bytes of one record of the log. A request's body decodes to half as much at the most.
 pub const LOG_RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The longest wait between two attempts to reach a receiver.
+pub const NOTIFY_BACKOFF_MAX: Millis = Millis::minutes(1);
+/// The longest `Retry-After` of a receiver that is obeyed.
+pub const NOTIFY_RETRY_AFTER_MAX: Millis = Millis::minutes(15);
+/// Bytes of one record of the outbox.
+pub const OUTBOX_RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes after which the outbox is rewritten without what is settled.
+pub const OUTBOX_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Alerts in one request to an Alertmanager, as in Prometheus.
+pub const ALERTMANAGER_BATCH_MAX: usize = 256;
+/// Bytes of a configuration file.
+pub const CONFIG_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Depth of nesting in a configuration file.
+pub const CONFIG_DEPTH_MAX: usize = 64;
 
 const _: () = assert!(BODY_BYTES_MAX <= BODY_DECODED_BYTES_MAX);
 const _: () = assert!(BODY_DECODED_BYTES_MAX <= LOG_RECORD_BYTES_MAX / 2);
 const _: () = assert!(GROUP_COMMIT_MAX <= WRITE_QUEUE_MAX);
+/// Deploys that are remembered.
+pub const DEPLOYS_MAX: usize = 1000;
+/// Bytes of a deploy's service and version together.
+pub const DEPLOY_BYTES_MAX: usize = 1024;
+/// The longest window that a rule follows sample by sample; a longer one is queried at the
+/// group's interval. Six hours at 15 s are 1440 samples, which a function works through in a few
+/// microseconds at each new sample.
+pub const RULE_WINDOW_MAX: Millis = Millis::hours(6);
+/// How late a deadline may be noticed and still be worked off at its own instant. Later than that
+/// nobody was watching, and the rules go on at the present.
+pub const RULE_LATE_MAX: Millis = Millis::minutes(1);

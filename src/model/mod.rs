@@ -16,6 +16,7 @@ mod time;
 pub use alert::{Alert, AlertState, Transition, TransitionId, TransitionKind};
 pub use batch::{Batch, BatchSample, Committed, Rejected, Rejection};
 pub use label::{Label, Labels, LabelsBuilder, LabelsError};
+pub(crate) use matcher::compile as compile_pattern;
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use sample::{STALE_NAN, Sample, is_stale};
 pub use series::{Seq, SeriesRef};

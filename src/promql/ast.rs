@@ -7,6 +7,7 @@
 use crate::model::{Matcher, Millis, Timestamp};
 
 use super::functions::Function;
+use super::value_type::ValueType;
 
 /// Where a node stands in the text: bytes `start..end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -24,6 +25,33 @@ pub struct Expr {
     pub kind: ExprKind,
     /// Where it stands.
     pub span: Span,
+}
+
+impl Expr {
+    /// What evaluating it gives.
+    pub fn value_type(&self) -> ValueType {
+        match &self.kind {
+            ExprKind::Number(_) => ValueType::Scalar,
+            ExprKind::String(_) => ValueType::String,
+            ExprKind::Selector(_) | ExprKind::Aggregate(_) => ValueType::Vector,
+            ExprKind::Range { .. } | ExprKind::Subquery { .. } => ValueType::Matrix,
+            ExprKind::Paren(expr) | ExprKind::Unary { expr, .. } => expr.value_type(),
+            ExprKind::Binary(binary) => match (binary.lhs.value_type(), binary.rhs.value_type()) {
+                (ValueType::Scalar, ValueType::Scalar) => ValueType::Scalar,
+                _ => ValueType::Vector,
+            },
+            ExprKind::Call { function, .. } => function.result(),
+        }
+    }
+
+    /// The expression without the parentheses around it.
+    pub fn without_parens(&self) -> &Expr {
+        let mut expr = self;
+        while let ExprKind::Paren(inner) = &expr.kind {
+            expr = inner;
+        }
+        expr
+    }
 }
 
 /// The kinds of expression.
@@ -163,6 +191,28 @@ impl BinaryOp {
         matches!(self, Eq | Ne | Lt | Le | Gt | Ge)
     }
 
+    /// The operator as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            BinaryOp::Add => "+",
+            BinaryOp::Sub => "-",
+            BinaryOp::Mul => "*",
+            BinaryOp::Div => "/",
+            BinaryOp::Mod => "%",
+            BinaryOp::Pow => "^",
+            BinaryOp::Atan2 => "atan2",
+            BinaryOp::Eq => "==",
+            BinaryOp::Ne => "!=",
+            BinaryOp::Lt => "<",
+            BinaryOp::Le => "<=",
+            BinaryOp::Gt => ">",
+            BinaryOp::Ge => ">=",
+            BinaryOp::And => "and",
+            BinaryOp::Or => "or",
+            BinaryOp::Unless => "unless",
+        }
+    }
+
     /// Whether it works on sets of series and not on values.
     pub fn is_set(self) -> bool {
         matches!(self, BinaryOp::And | BinaryOp::Or | BinaryOp::Unless)
@@ -227,22 +277,36 @@ pub enum Grouping {
     Without(Vec<String>),
 }
 
-/// Aggregation operators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "each is named as it is written")]
-pub enum AggregateOp {
-    Sum,
-    Avg,
-    Min,
-    Max,
-    Count,
-    Group,
-    Stddev,
-    Stdvar,
-    Topk,
-    Bottomk,
-    Quantile,
-    CountValues,
-    Limitk,
-    LimitRatio,
+/// Declares the aggregation operators once: variant and name.
+macro_rules! aggregate_ops {
+    ($($variant:ident $name:literal)*) => {
+        /// Aggregation operators.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[expect(missing_docs, reason = "each is named as it is written")]
+        pub enum AggregateOp { $($variant,)* }
+
+        impl AggregateOp {
+            /// Every operator.
+            pub const ALL: &'static [AggregateOp] = &[$(AggregateOp::$variant,)*];
+
+            /// The operator as it is written.
+            pub fn as_str(self) -> &'static str {
+                match self { $(AggregateOp::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+aggregate_ops! {
+    Sum "sum" Avg "avg" Min "min" Max "max" Count "count" Group "group" Stddev "stddev" Stdvar "stdvar"
+    Topk "topk" Bottomk "bottomk" Quantile "quantile" CountValues "count_values" Limitk "limitk"
+    LimitRatio "limit_ratio"
+}
+
+impl AggregateOp {
+    /// Whether a parameter stands before the expression.
+    pub fn takes_parameter(self) -> bool {
+        use AggregateOp::{Bottomk, CountValues, LimitRatio, Limitk, Quantile, Topk};
+        matches!(self, Topk | Bottomk | Quantile | CountValues | Limitk | LimitRatio)
+    }
 }

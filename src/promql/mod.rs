@@ -5,7 +5,12 @@
 //! When you change this, also touch: `rules`, which evaluates the same trees as samples arrive.
 
 mod ast;
+mod eval;
 mod functions;
+pub mod kernel;
+mod parse;
+mod plan;
+mod query;
 mod source;
 mod value;
 mod value_type;
@@ -15,6 +20,8 @@ pub use ast::{
     Shift, Span,
 };
 pub use functions::Function;
+pub use parse::{ParseError, parse, parse_selector};
+pub use query::{Deadline, EvalError, EvalOptions, NameDropping, Query};
 pub use source::{SeriesSamples, SeriesSource, SourceError};
 pub use value::{Answer, MatrixSeries, Value, VectorSample};
 pub use value_type::ValueType;

@@ -1,4 +1,45 @@
 //! Watches samples as they arrive: alerting and recording rules.
 //!
-//! Layer 2. Imports: nothing.
+//! Layer 2. Imports: `model`, `promql`, `template`.
 //! Does not know: storage, disk, the clock, notification.
+//! When you change this, also touch: `promql::kernel`, if an operator gets a new value.
+//!
+//! An alert's expression becomes nodes of a graph that all rules share. A transaction touches the
+//! windows of its series; only the nodes above them are brought up to date, and only for the
+//! elements and groups that changed. What time alone changes (a sample leaves a window, a series
+//! becomes stale, `for` is over) comes from timers. Every value comes from `promql::kernel`, so a
+//! rule's state at an instant is what a query answers for that instant.
+//!
+//! Values that move by themselves (`time()`, `predict_linear`, a rate of whose window one edge is
+//! extrapolated and the other is not) are brought up to date with each sample that touches them,
+//! at each instant at which they begin or cease to move, and at whole seconds between: an alert on
+//! them may come up to a second after the exact crossing.
+//!
+//! Windows that move on are worked off at their exact instants, but nobody is woken for that more
+//! often than once a second: a transition then carries its exact time and is told a little later.
+//!
+//! Expressions that are not followed (subqueries, `@`, negative offsets, `topk` and its like,
+//! `label_replace`, windows over `RULE_WINDOW_MAX`) and recording rules are queried at their
+//! group's interval; [`Mode`] tells which and why.
+
+mod aggregate;
+mod alerting;
+mod evaluator;
+mod graph;
+mod identity;
+mod interval;
+mod leaf;
+mod matching;
+mod node;
+mod plan;
+mod quantile;
+mod rule;
+mod state;
+mod status;
+mod timers;
+mod vector;
+
+pub use evaluator::{Evaluator, Outcome, ReloadError};
+pub use rule::{AlertingRule, RecordingRule, Rule, RuleContext, RuleError, RuleGroup};
+pub use state::RestoreError;
+pub use status::{GroupStatus, Health, Mode, RuleKind, RuleStatus};

@@ -131,7 +131,9 @@ impl Writer {
 
 impl Store {
     /// Takes a group of entries at clock time `at`: one record for each, one write and one sync for
-    /// all. Samples that break a rule are left out and told in [`Committed::rejected`].
+    /// all. Samples that break a rule are left out and told in [`Committed::rejected`]. A group of
+    /// ticks alone is not synced: nobody was promised anything. Whoever acts on one calls
+    /// [`Store::sync`] first.
     ///
     /// # Errors
     /// Nothing of the group is stored. After [`CommitError::Poisoned`] from a sync that failed, the
@@ -194,6 +196,7 @@ impl Inner {
     }
 
     fn stage_and_write(&self, writer: &mut Writer, stage: &mut Stage, group: Vec<Entry>) -> Result<(), CommitError> {
+        let only_ticks = group.iter().all(|entry| matches!(entry, Entry::Tick));
         for entry in group {
             self.stage(writer, stage, entry)?;
         }
@@ -215,8 +218,8 @@ impl Inner {
         writer.log_bytes += staged;
         self.status.lock().wal_bytes += staged;
         match self.options.durability {
-            Durability::Synced => self.sync_log(writer),
-            Durability::Interval(_) | Durability::Buffered => Ok(()),
+            Durability::Synced if !only_ticks => self.sync_log(writer),
+            Durability::Synced | Durability::Interval(_) | Durability::Buffered => Ok(()),
         }
     }
 

@@ -28,6 +28,12 @@ impl Index {
         self.series.get(slot(series))?.as_ref()
     }
 
+    /// Every series with its labels.
+    pub(super) fn all(&self) -> impl Iterator<Item = (SeriesRef, Labels)> {
+        let entries = self.series.iter().enumerate();
+        entries.filter_map(|(at, labels)| Some((SeriesRef(at as u64), labels.clone()?)))
+    }
+
     /// The number that the next new series gets.
     pub(super) fn next(&self) -> SeriesRef {
         SeriesRef(self.series.len() as u64)

@@ -1,5 +1,6 @@
 //! Background work on blocks: retention, repair, compaction.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -36,6 +37,26 @@ pub struct MaintainReport {
     pub quarantined: Vec<(String, u64)>,
     /// Series forgotten because all their samples were too old.
     pub series_forgotten: usize,
+}
+
+impl MaintainReport {
+    /// Whether nothing was done.
+    pub fn is_empty(&self) -> bool {
+        *self == MaintainReport::default()
+    }
+}
+
+impl fmt::Display for MaintainReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "upkeep: {} blocks merged, {} blocks and {} series past their retention dropped",
+            self.blocks_merged, self.blocks_dropped, self.series_forgotten
+        )?;
+        self.quarantined.iter().try_for_each(|(block, lost)| {
+            write!(f, "; {block} is damaged and set aside, {lost} samples of it cannot be read")
+        })
+    }
 }
 
 impl Store {

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::model::{Batch, Committed, Seq, Timestamp};
+use crate::model::{Batch, Committed, Labels, Millis, Seq, SeriesRef, Timestamp};
 
 use super::checkpoint::Checkpoint;
 use super::commit::Writer;
 use super::manifest::{Files, Manifest};
-use super::options::StoreOptions;
+use super::options::{Durability, StoreOptions};
 use super::snapshot::{SharedIndex, Snapshot, View};
 use super::status::StoreStatus;
 
@@ -102,6 +102,27 @@ impl Store {
     /// A view of everything committed so far; cheap.
     pub fn snapshot(&self) -> Snapshot {
         self.inner.snapshot()
+    }
+
+    /// The series that some [`Committed::new_series`](crate::model::Committed) has named since the
+    /// store was opened, for those who come later.
+    pub fn known_series(&self) -> Vec<(SeriesRef, Labels)> {
+        let writer = self.inner.writer.lock();
+        self.inner
+            .index
+            .lock
+            .read()
+            .all()
+            .filter(|(series, _)| writer.states.get(*series).is_some_and(|s| s.met))
+            .collect()
+    }
+
+    /// How often [`Store::sync`] is to be called, if the options ask for it.
+    pub fn sync_interval(&self) -> Option<Millis> {
+        match self.inner.options.durability {
+            Durability::Interval(every) => Some(every),
+            Durability::Synced | Durability::Buffered => None,
+        }
     }
 
     /// Counters and sizes.

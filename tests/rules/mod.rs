@@ -1,1 +1,6 @@
-//! Tests of `rules`.
+//! Rules over a stream of transactions: against the query engine as oracle, over restarts and
+//! reloads, and at exact instants.
+
+mod alerts;
+mod oracle;
+mod stream;

@@ -1,1 +1,8 @@
-//! Tests of `slo`.
+//! Tests of `slo` and of what is made of it: `confidence` and `report`.
+
+mod burn;
+mod input;
+mod restart;
+mod shown;
+mod story;
+mod verdict;

@@ -1,0 +1,159 @@
+//! Aggregations over the series of each group.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::row::{Operand, Row, is_metadata};
+use super::{Evaluator, kernel};
+use crate::model::Labels;
+use crate::promql::ast::{Aggregate, AggregateOp, Grouping};
+use crate::promql::plan::Steps;
+use crate::promql::query::EvalError;
+
+/// The members of one group, by their place in the vector.
+pub(super) struct Members {
+    pub(super) labels: Labels,
+    pub(super) rows: Vec<usize>,
+}
+
+impl Evaluator<'_> {
+    pub(super) fn eval_aggregate(&self, aggregate: &Aggregate, steps: Steps) -> Result<Vec<Row>, EvalError> {
+        let param = match &aggregate.param {
+            Some(param) => Some(self.eval(param, steps)?),
+            None => None,
+        };
+        if let (AggregateOp::Topk | AggregateOp::Bottomk, Some(Operand::Scalar(values))) = (aggregate.op, &param) {
+            check_counts(values)?;
+        }
+        let rows = self.vector(&aggregate.expr, steps)?;
+        match (aggregate.op, param) {
+            (AggregateOp::CountValues, Some(Operand::Text(label))) => {
+                self.count_values(&label, aggregate, &rows, steps)
+            }
+            (AggregateOp::Quantile, Some(Operand::Scalar(values))) => {
+                if let Some(param) = &aggregate.param {
+                    self.note_quantile(&values, param);
+                }
+                self.fold(aggregate, &rows, steps, |step, members| kernel::quantile(values[step], members))
+            }
+            (AggregateOp::Topk | AggregateOp::Bottomk, Some(Operand::Scalar(counts))) => {
+                let groups = groups(&aggregate.grouping, &rows);
+                Ok(super::ranking::select(aggregate.op, &groups, rows, &counts, steps))
+            }
+            _ => self.fold(aggregate, &rows, steps, |_, members| {
+                let mut accumulator = kernel::Accumulator::new(aggregate.op);
+                members.iter().for_each(|v| accumulator.add(*v));
+                accumulator.value()
+            }),
+        }
+    }
+
+    /// One value a group and step, of the values that are there.
+    fn fold(
+        &self,
+        aggregate: &Aggregate,
+        rows: &[Row],
+        steps: Steps,
+        value: impl Fn(usize, &mut [f64]) -> f64,
+    ) -> Result<Vec<Row>, EvalError> {
+        let mut out = Vec::new();
+        let mut members = Vec::new();
+        for group in groups(&aggregate.grouping, rows) {
+            self.check_size(out.len() + 1, steps)?;
+            let mut row = Row::absent(group.labels, steps);
+            row.drop_name = group.rows.iter().any(|at| rows[*at].drop_name);
+            for step in 0..steps.count() {
+                members.clear();
+                members.extend(group.rows.iter().filter_map(|at| rows[*at].get(step)));
+                if !members.is_empty() {
+                    row.set(step, value(step, &mut members));
+                }
+            }
+            if row.is_present() {
+                out.push(row);
+            }
+        }
+        Ok(out)
+    }
+
+    fn count_values(
+        &self,
+        label: &str,
+        aggregate: &Aggregate,
+        rows: &[Row],
+        steps: Steps,
+    ) -> Result<Vec<Row>, EvalError> {
+        if label.is_empty() {
+            return Err(EvalError::Parameter("invalid label name \"\"".to_owned()));
+        }
+        // The label is part of the group, even if the grouping does not name it.
+        let keeps = |name: &str| name == label || keeps(&aggregate.grouping, name);
+        let mut out: BTreeMap<Labels, Row> = BTreeMap::new();
+        let mut counted: HashMap<(usize, u64), Labels> = HashMap::new();
+        for (at, row) in rows.iter().enumerate() {
+            self.check_size(out.len() + 1, steps)?;
+            for (step, v) in row.iter() {
+                let labels = counted.entry((at, v.to_bits())).or_insert_with(|| {
+                    let mut builder = row.labels.filter(keeps).builder();
+                    builder.set(label, &value_text(v));
+                    builder.build().unwrap_or_else(|_| row.labels.clone())
+                });
+                if !out.contains_key(labels) {
+                    self.check_size(out.len() + 1, steps)?;
+                    out.insert(labels.clone(), Row::absent(labels.clone(), steps));
+                }
+                if let Some(count) = out.get_mut(labels) {
+                    let before = count.get(step).unwrap_or(0.0);
+                    count.set(step, before + 1.0);
+                    count.drop_name |= row.drop_name;
+                }
+            }
+        }
+        Ok(out.into_values().collect())
+    }
+}
+
+/// A value as Go's `FormatFloat(v, 'f', -1, 64)` writes it.
+fn value_text(v: f64) -> String {
+    if v.is_infinite() {
+        return if v > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    v.to_string()
+}
+
+fn check_counts(values: &[f64]) -> Result<(), EvalError> {
+    let fail = |text: String| Err(EvalError::Parameter(text));
+    for &k in values {
+        if k.is_nan() {
+            return fail("Parameter value is NaN".to_owned());
+        }
+        if k >= i64::MAX as f64 {
+            return fail(format!("Scalar value {k} overflows int64"));
+        }
+        if k <= i64::MIN as f64 {
+            return fail(format!("Scalar value {k} underflows int64"));
+        }
+    }
+    Ok(())
+}
+
+/// The groups in the order in which they are first met.
+pub(super) fn groups(grouping: &Grouping, rows: &[Row]) -> Vec<Members> {
+    let mut places: HashMap<Labels, usize> = HashMap::new();
+    let mut groups: Vec<Members> = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        let labels = row.labels.filter(|name| keeps(grouping, name));
+        let place = *places.entry(labels.clone()).or_insert_with(|| {
+            groups.push(Members { labels, rows: Vec::new() });
+            groups.len() - 1
+        });
+        groups[place].rows.push(at);
+    }
+    groups
+}
+
+fn keeps(grouping: &Grouping, name: &str) -> bool {
+    match grouping {
+        Grouping::By(labels) => labels.iter().any(|label| label == name),
+        Grouping::Without(labels) => !is_metadata(name) && !labels.iter().any(|label| label == name),
+    }
+}

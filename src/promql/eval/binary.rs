@@ -1,0 +1,243 @@
+//! Binary operators: scalars, vectors with a scalar, and the pairing of two vectors.
+
+use std::collections::HashMap;
+
+use super::row::{Operand, Row, unique, without_name};
+use super::{Evaluator, kernel};
+use crate::model::Labels;
+use crate::promql::ast::{Binary, BinaryOp, Group, MatchLabels, Matching};
+use crate::promql::plan::Steps;
+use crate::promql::query::{EvalError, NameDropping};
+
+impl Evaluator<'_> {
+    pub(super) fn eval_binary(&self, binary: &Binary, steps: Steps) -> Result<Operand, EvalError> {
+        let lhs = self.eval(&binary.lhs, steps)?;
+        let rhs = self.eval(&binary.rhs, steps)?;
+        let op = binary.op;
+        let rows = match (lhs, rhs) {
+            (Operand::Scalar(mut left), Operand::Scalar(right)) => {
+                left.iter_mut().zip(right).for_each(|(l, r)| *l = kernel::binary(op, *l, r));
+                return Ok(Operand::Scalar(left));
+            }
+            (Operand::Vector(rows), Operand::Scalar(values)) => {
+                self.with_scalar(binary, rows, |v, step| (v, values[step]))
+            }
+            (Operand::Scalar(values), Operand::Vector(rows)) => {
+                self.with_scalar(binary, rows, |v, step| (values[step], v))
+            }
+            (Operand::Vector(left), Operand::Vector(right)) if op.is_set() => {
+                unique(set_operation(op, left, right, &binary.matching, steps))
+            }
+            (Operand::Vector(left), Operand::Vector(right)) => self.pair(binary, left, right, steps),
+            (Operand::Text(_), _) | (_, Operand::Text(_)) => Ok(Vec::new()),
+        };
+        Ok(Operand::Vector(rows?))
+    }
+
+    /// A vector with a scalar; `operands` puts the value of a row and a step in their order.
+    fn with_scalar(
+        &self,
+        binary: &Binary,
+        mut rows: Vec<Row>,
+        operands: impl Fn(f64, usize) -> (f64, f64),
+    ) -> Result<Vec<Row>, EvalError> {
+        let op = binary.op;
+        for row in &mut rows {
+            self.check_deadline()?;
+            row.map_steps(|step, v| {
+                let (l, r) = operands(v, step);
+                // A filter keeps the value of the vector, on whichever side it stands.
+                if op.is_comparison() && !binary.returns_bool {
+                    kernel::compare(op, l, r).then_some(v)
+                } else {
+                    Some(kernel::binary(op, l, r))
+                }
+            });
+        }
+        if op.is_comparison() && !binary.returns_bool { Ok(rows) } else { self.unnamed(rows) }
+    }
+
+    fn pair(&self, binary: &Binary, left: Vec<Row>, right: Vec<Row>, steps: Steps) -> Result<Vec<Row>, EvalError> {
+        let swapped = matches!(binary.matching.group, Group::Right(_));
+        let (many, one) = if swapped { (&right, &left) } else { (&left, &right) };
+        let eager = self.options.name_dropping == NameDropping::Eager;
+        let pairing = Pairing { binary, many, one, swapped, eager };
+        let mut groups: HashMap<Labels, (Vec<usize>, Vec<usize>)> = HashMap::new();
+        let mut order = Vec::new();
+        for (at, row) in many.iter().enumerate() {
+            let signature = signature(&row.labels, &binary.matching);
+            let members = groups.entry(signature.clone()).or_insert_with(|| {
+                order.push(signature);
+                Default::default()
+            });
+            members.0.push(at);
+        }
+        for (at, row) in one.iter().enumerate() {
+            let signature = signature(&row.labels, &binary.matching);
+            let members = groups.entry(signature.clone()).or_insert_with(|| {
+                order.push(signature);
+                Default::default()
+            });
+            members.1.push(at);
+        }
+        let mut out = Vec::new();
+        for signature in &order {
+            let (many, one) = &groups[signature];
+            self.check_size(out.len() + many.len(), steps)?;
+            pairing.group(signature, many, one, steps, &mut out)?;
+        }
+        unique(out)
+    }
+}
+
+/// Two vectors about to be paired, the side with several series for one of the other first.
+struct Pairing<'a> {
+    binary: &'a Binary,
+    many: &'a [Row],
+    one: &'a [Row],
+    swapped: bool,
+    eager: bool,
+}
+
+impl Pairing<'_> {
+    /// Pairs the series of one signature.
+    fn group(
+        &self,
+        signature: &Labels,
+        many: &[usize],
+        one: &[usize],
+        steps: Steps,
+        out: &mut Vec<Row>,
+    ) -> Result<(), EvalError> {
+        let base = out.len();
+        let mut places: HashMap<Labels, usize> = HashMap::new();
+        let mut pairs: HashMap<(usize, usize), usize> = HashMap::new();
+        for step in 0..steps.count() {
+            let mut present = one.iter().copied().filter(|at| self.one[*at].get(step).is_some());
+            let Some(single) = present.next() else { continue };
+            if let Some(second) = present.next() {
+                if self.many.iter().any(|row| row.get(step).is_some()) {
+                    return Err(self.duplicate(signature, single, second));
+                }
+                continue;
+            }
+            // Which results of this signature have a value at this step already.
+            let mut taken: Vec<usize> = Vec::new();
+            for at in many.iter().copied() {
+                let Some(value) = self.many[at].get(step) else { continue };
+                let place = *pairs.entry((at, single)).or_insert_with(|| {
+                    let labels = self.result_labels(&self.many[at].labels, &self.one[single].labels);
+                    *places.entry(labels.clone()).or_insert_with(|| {
+                        let mut row = Row::absent(labels, steps);
+                        row.drop_name = self.many[at].drop_name || (self.binary.returns_bool && !self.eager);
+                        out.push(row);
+                        out.len() - 1 - base
+                    })
+                });
+                self.check_single(&taken, place)?;
+                taken.push(place);
+                if let Some(v) = self.value(value, self.one[single].get(step).unwrap_or(f64::NAN)) {
+                    out[base + place].set(step, v);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a second series for the same result, even where a comparison drops the value.
+    fn check_single(&self, taken: &[usize], place: usize) -> Result<(), EvalError> {
+        let message = match self.binary.matching.group {
+            Group::OneToOne if !taken.is_empty() => {
+                "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
+            }
+            Group::Left(_) | Group::Right(_) if taken.contains(&place) => {
+                "multiple matches for labels: grouping labels must ensure unique matches"
+            }
+            _ => return Ok(()),
+        };
+        Err(EvalError::Matching(message.to_owned()))
+    }
+
+    fn value(&self, many: f64, one: f64) -> Option<f64> {
+        let (l, r) = if self.swapped { (one, many) } else { (many, one) };
+        let op = self.binary.op;
+        if op.is_comparison() && !self.binary.returns_bool {
+            kernel::compare(op, l, r).then_some(l)
+        } else {
+            Some(kernel::binary(op, l, r))
+        }
+    }
+
+    fn duplicate(&self, signature: &Labels, first: usize, second: usize) -> EvalError {
+        let side = if self.swapped { "left" } else { "right" };
+        let mut names = [first, second].map(|at| self.one[at].labels.to_string());
+        names.sort();
+        let [first, second] = names;
+        let signature = braced(signature);
+        EvalError::Matching(format!(
+            "found duplicate series for the match group {signature} on the {side} hand-side of the operation: \
+             [{first}, {second}];many-to-many matching not allowed: matching labels must be unique on one side"
+        ))
+    }
+
+    fn result_labels(&self, many: &Labels, one: &Labels) -> Labels {
+        let Binary { op, returns_bool, matching, .. } = self.binary;
+        let drops = !op.is_comparison() || (*returns_bool && self.eager);
+        let labels = if drops { without_name(many) } else { many.clone() };
+        let include = match &matching.group {
+            Group::OneToOne => {
+                return match &matching.labels {
+                    MatchLabels::On(on) => labels.filter(|name| on.iter().any(|label| label == name)),
+                    MatchLabels::Ignoring(ignoring) => {
+                        labels.filter(|name| !ignoring.iter().any(|label| label == name))
+                    }
+                };
+            }
+            Group::Left(include) | Group::Right(include) => include,
+        };
+        if include.is_empty() {
+            return labels;
+        }
+        let mut builder = labels.builder();
+        for name in include {
+            builder.set(name, one.get(name));
+        }
+        // Values come from label sets that were within the limits, only their number may grow.
+        builder.build().unwrap_or(labels)
+    }
+}
+
+/// Go's form of a label set that has no name.
+fn braced(labels: &Labels) -> String {
+    let text = labels.to_string();
+    if text.starts_with('{') { text } else { format!("{{__name__={text:?}}}") }
+}
+
+/// The labels that decide a pairing.
+fn signature(labels: &Labels, matching: &Matching) -> Labels {
+    match &matching.labels {
+        MatchLabels::On(on) => labels.filter(|name| on.iter().any(|label| label == name)),
+        MatchLabels::Ignoring(ignoring) => {
+            labels.filter(|name| name != Labels::METRIC_NAME && !ignoring.iter().any(|label| label == name))
+        }
+    }
+}
+
+/// `and`, `or`, `unless`: which series are there at each step decides, not their values.
+fn set_operation(op: BinaryOp, mut left: Vec<Row>, mut right: Vec<Row>, matching: &Matching, steps: Steps) -> Vec<Row> {
+    let (deciding, decided) = if op == BinaryOp::Or { (&left, &mut right) } else { (&right, &mut left) };
+    let mut present: HashMap<Labels, Vec<bool>> = HashMap::new();
+    for row in deciding {
+        let seen = present.entry(signature(&row.labels, matching)).or_insert_with(|| vec![false; steps.count()]);
+        row.iter().for_each(|(step, _)| seen[step] = true);
+    }
+    let keeps_matched = op == BinaryOp::And;
+    for row in decided.iter_mut() {
+        let seen = present.get(&signature(&row.labels, matching));
+        row.map_steps(|step, v| (seen.is_some_and(|seen| seen[step]) == keeps_matched).then_some(v));
+    }
+    if op == BinaryOp::Or {
+        left.extend(right);
+    }
+    left
+}

@@ -1,0 +1,160 @@
+//! Calls of functions.
+
+use std::collections::BTreeSet;
+
+use super::ranking::{self, Direction};
+use super::row::{Operand, Row, unique};
+use super::{Evaluator, calendar, kernel};
+use crate::model::{Labels, LabelsBuilder, MatchOp, Matcher};
+use crate::promql::ast::{Expr, ExprKind, Span};
+use crate::promql::functions::Function;
+use crate::promql::plan::Steps;
+use crate::promql::query::EvalError;
+
+impl Evaluator<'_> {
+    pub(super) fn eval_call(
+        &self,
+        function: Function,
+        args: &[Expr],
+        span: Span,
+        steps: Steps,
+    ) -> Result<Operand, EvalError> {
+        use Function as F;
+        match function {
+            F::Time => Ok(Operand::Scalar(steps.times().map(|t| t.as_seconds()).collect())),
+            F::Pi => Ok(Operand::Scalar(vec![std::f64::consts::PI; steps.count()])),
+            F::Scalar => self.to_scalar(&args[0], steps),
+            F::Vector => Ok(Operand::Vector(vec![Row::unnamed(self.scalar(&args[0], steps)?)])),
+            F::Timestamp => self.timestamp(&args[0], steps),
+            F::Absent => {
+                let rows = self.vector(&args[0], steps)?;
+                let mut present = vec![false; steps.count()];
+                rows.iter().flat_map(Row::iter).for_each(|(step, _)| present[step] = true);
+                self.absent(&args[0], &present, steps)
+            }
+            F::AbsentOverTime => self.absent(&args[0], &self.any_in_window(&args[0], steps)?, steps),
+            F::Sort => self.sort(Direction::Ascending, &args[0], span, steps),
+            F::SortDesc => self.sort(Direction::Descending, &args[0], span, steps),
+            F::LabelReplace => self.label_replace(args, steps),
+            F::LabelJoin => self.label_join(args, steps),
+            F::HistogramQuantile => self.histogram_quantile(args, steps),
+            F::HistogramFraction => self.histogram_fraction(args, steps),
+            F::Minute | F::Hour | F::DayOfWeek | F::DayOfMonth | F::DayOfYear | F::DaysInMonth | F::Month | F::Year => {
+                self.calendar(function, args, steps)
+            }
+            _ if function.args().contains(&crate::promql::ValueType::Matrix) => self.over_range(function, args, steps),
+            _ => self.math(function, args, steps),
+        }
+    }
+
+    fn to_scalar(&self, arg: &Expr, steps: Steps) -> Result<Operand, EvalError> {
+        let rows = self.vector(arg, steps)?;
+        let only = |step| {
+            let mut there = rows.iter().filter_map(|row| row.get(step));
+            match (there.next(), there.next()) {
+                (Some(v), None) => v,
+                _ => f64::NAN,
+            }
+        };
+        Ok(Operand::Scalar((0..steps.count()).map(only).collect()))
+    }
+
+    /// Of a selector the time of the samples, of anything else the time of evaluation.
+    fn timestamp(&self, arg: &Expr, steps: Steps) -> Result<Operand, EvalError> {
+        let rows = match &arg.without_parens().kind {
+            ExprKind::Selector(selector) => self.select(selector, steps, |sample| sample.t.as_seconds())?,
+            _ => {
+                let mut rows = self.vector(arg, steps)?;
+                rows.iter_mut().for_each(|row| row.map_steps(|step, _| Some(steps.time(step).as_seconds())));
+                rows
+            }
+        };
+        Ok(Operand::Vector(self.unnamed(rows)?))
+    }
+
+    fn absent(&self, arg: &Expr, present: &[bool], steps: Steps) -> Result<Operand, EvalError> {
+        let mut row = Row::absent(labels_of_absent(arg), steps);
+        for (step, present) in present.iter().enumerate() {
+            if !present {
+                row.set(step, 1.0);
+            }
+        }
+        Ok(Operand::Vector(unique(vec![row])?))
+    }
+
+    fn sort(&self, direction: Direction, arg: &Expr, span: Span, steps: Steps) -> Result<Operand, EvalError> {
+        let mut rows = self.vector(arg, steps)?;
+        if steps.count() > 1 {
+            self.notes.borrow_mut().sort_is_ineffective(&self.place(span));
+        }
+        ranking::sort(direction, &mut rows, steps);
+        Ok(Operand::Vector(rows))
+    }
+
+    fn calendar(&self, function: Function, args: &[Expr], steps: Steps) -> Result<Operand, EvalError> {
+        let mut rows = match args.first() {
+            Some(arg) => self.vector(arg, steps)?,
+            None => vec![Row::unnamed(steps.times().map(|t| t.as_seconds()).collect())],
+        };
+        rows.iter_mut().for_each(|row| row.map(|v| calendar::part(function, v)));
+        Ok(Operand::Vector(self.unnamed(rows)?))
+    }
+
+    /// Functions of one value and scalars.
+    fn math(&self, function: Function, args: &[Expr], steps: Steps) -> Result<Operand, EvalError> {
+        let mut rows = self.vector(&args[0], steps)?;
+        let params = args[1..].iter().map(|arg| self.scalar(arg, steps)).collect::<Result<Vec<_>, _>>()?;
+        let mut numbers = Vec::with_capacity(params.len());
+        for step in 0..steps.count() {
+            numbers.clear();
+            numbers.extend(params.iter().map(|values| values[step]));
+            let empty = function == Function::Clamp && numbers[0] > numbers[1];
+            for row in &mut rows {
+                match row.get(step) {
+                    Some(_) if empty => row.clear(step),
+                    Some(v) => row.set(step, number(function, v, &numbers)),
+                    None => {}
+                }
+            }
+        }
+        Ok(Operand::Vector(self.unnamed(rows)?))
+    }
+}
+
+fn number(function: Function, v: f64, args: &[f64]) -> f64 {
+    match function {
+        Function::Acos => v.acos(),
+        Function::Acosh => v.acosh(),
+        Function::Asin => v.asin(),
+        Function::Asinh => v.asinh(),
+        Function::Atan => v.atan(),
+        Function::Atanh => v.atanh(),
+        Function::Cos => v.cos(),
+        Function::Cosh => v.cosh(),
+        Function::Deg => v * 180.0 / std::f64::consts::PI,
+        Function::Rad => v * std::f64::consts::PI / 180.0,
+        Function::Sin => v.sin(),
+        Function::Sinh => v.sinh(),
+        Function::Tan => v.tan(),
+        Function::Tanh => v.tanh(),
+        _ => kernel::unary_math(function, v, args),
+    }
+}
+
+/// What is known of a series that is not there: labels that a selector fixes, each by one matcher.
+fn labels_of_absent(arg: &Expr) -> Labels {
+    let matchers: &[Matcher] = match &arg.without_parens().kind {
+        ExprKind::Selector(selector) | ExprKind::Range { selector, .. } => &selector.matchers,
+        _ => &[],
+    };
+    let mut builder = LabelsBuilder::default();
+    let mut seen = BTreeSet::new();
+    for matcher in matchers.iter().filter(|matcher| matcher.name() != Labels::METRIC_NAME) {
+        if matcher.op() == MatchOp::Equal && seen.insert(matcher.name()) {
+            builder.set(matcher.name(), matcher.value());
+        } else {
+            builder.remove(matcher.name());
+        }
+    }
+    builder.build().unwrap_or_else(|_| Labels::empty())
+}

@@ -1,0 +1,247 @@
+//! Evaluates a tree: every node once for all steps of the query.
+//!
+//! Invariants:
+//! - A node gives, for each series, one value or none at each step; see [`Row`].
+//! - Results do not depend on how many steps are asked for at once.
+
+mod aggregate;
+mod binary;
+mod calendar;
+mod call;
+mod histogram;
+mod label;
+mod notes;
+mod ranking;
+mod row;
+mod window;
+
+use std::cell::RefCell;
+
+use self::notes::Notes;
+use self::row::{Operand, Row, unique};
+use super::ast::{Expr, ExprKind, Selector, Span};
+use super::kernel;
+use super::parse::line_and_column;
+use super::plan::{Frame, Reads, Steps};
+use super::query::{EvalError, EvalOptions, NameDropping};
+use super::source::SeriesSource;
+use super::value::{Answer, MatrixSeries, Value, VectorSample};
+use super::value_type::ValueType;
+use crate::model::{Sample, Timestamp};
+
+/// The value at one instant.
+pub(super) fn instant(
+    expr: &Expr,
+    text: &str,
+    source: &dyn SeriesSource,
+    at: Timestamp,
+    options: &EvalOptions,
+) -> Result<Answer, EvalError> {
+    let steps = Steps::once(at);
+    let evaluator = Evaluator::new(expr, text, source, steps, options)?;
+    let value = if expr.value_type() == ValueType::Matrix {
+        let windows = evaluator.windows(expr, steps)?;
+        Value::Matrix(evaluator.finish_matrix(windows.samples_at(at, &evaluator.frame))?)
+    } else {
+        match evaluator.eval(expr, steps)? {
+            Operand::Scalar(values) => Value::Scalar(Sample { t: at, v: values[0] }),
+            Operand::Text(text) => Value::String(at, text),
+            Operand::Vector(rows) => {
+                let rows = evaluator.finish(rows)?;
+                let sample = |row: Row| {
+                    row.get(0).map(|v| VectorSample { labels: row.labels.clone(), sample: Sample { t: at, v } })
+                };
+                Value::Vector(rows.into_iter().filter_map(sample).collect())
+            }
+        }
+    };
+    Ok(evaluator.notes.into_inner().answer(value))
+}
+
+/// The values at each step.
+pub(super) fn range(
+    expr: &Expr,
+    text: &str,
+    source: &dyn SeriesSource,
+    steps: Steps,
+    options: &EvalOptions,
+) -> Result<Answer, EvalError> {
+    let evaluator = Evaluator::new(expr, text, source, steps, options)?;
+    let rows = match evaluator.eval(expr, steps)? {
+        Operand::Scalar(values) => vec![Row::unnamed(values)],
+        Operand::Vector(rows) => evaluator.finish(rows)?,
+        Operand::Text(_) => return Err(EvalError::NotForRange(ValueType::String)),
+    };
+    let series = |row: Row| MatrixSeries { samples: row.samples(steps), labels: row.labels };
+    let mut matrix: Vec<MatrixSeries> = rows.into_iter().map(series).filter(|s| !s.samples.is_empty()).collect();
+    matrix.sort_by(|a, b| a.labels.cmp(&b.labels));
+    Ok(evaluator.notes.into_inner().answer(Value::Matrix(matrix)))
+}
+
+/// One evaluation of one query.
+struct Evaluator<'a> {
+    reads: Reads,
+    frame: Frame,
+    options: &'a EvalOptions,
+    /// The query's text, so that annotations can name a place; empty if it is not known.
+    text: &'a str,
+    notes: RefCell<Notes>,
+    /// How many samples the reads hold.
+    held: usize,
+}
+
+impl<'a> Evaluator<'a> {
+    fn new(
+        expr: &Expr,
+        text: &'a str,
+        source: &dyn SeriesSource,
+        steps: Steps,
+        options: &'a EvalOptions,
+    ) -> Result<Evaluator<'a>, EvalError> {
+        let frame = Frame::new(steps, options);
+        let reads = Reads::load(expr, steps, &frame, source, || check_deadline(options))?;
+        let held = reads.samples();
+        Ok(Evaluator { reads, frame, options, text, notes: RefCell::default(), held })
+    }
+
+    fn check_deadline(&self) -> Result<(), EvalError> {
+        check_deadline(self.options)
+    }
+
+    /// Refuses a vector of so many rows before it is built.
+    fn check_size(&self, rows: usize, steps: Steps) -> Result<(), EvalError> {
+        self.check_deadline()?;
+        let samples = rows.saturating_mul(steps.count()).saturating_add(self.held);
+        if samples > self.options.samples_max { Err(EvalError::TooManySamples) } else { Ok(()) }
+    }
+
+    /// Line and column of a place, as annotations print them.
+    fn place(&self, span: Span) -> String {
+        let (line, column) = line_and_column(self.text, span.start.min(self.text.len()));
+        if self.text.is_empty() { format!("(1:{})", span.start + 1) } else { format!("({line}:{column})") }
+    }
+
+    fn eval(&self, expr: &Expr, steps: Steps) -> Result<Operand, EvalError> {
+        self.check_deadline()?;
+        match &expr.kind {
+            ExprKind::Number(value) => {
+                self.check_size(1, steps)?;
+                Ok(Operand::Scalar(vec![*value; steps.count()]))
+            }
+            ExprKind::String(text) => Ok(Operand::Text(text.clone())),
+            ExprKind::Selector(selector) => Ok(Operand::Vector(self.select(selector, steps, |sample| sample.v)?)),
+            ExprKind::Paren(inner) => self.eval(inner, steps),
+            ExprKind::Unary { negative, expr } => self.eval_unary(*negative, expr, steps),
+            ExprKind::Binary(binary) => self.eval_binary(binary, steps),
+            ExprKind::Aggregate(aggregate) => Ok(Operand::Vector(self.eval_aggregate(aggregate, steps)?)),
+            ExprKind::Call { function, args } => self.eval_call(*function, args, expr.span, steps),
+            // The check lets range vectors stand only where a window is asked for.
+            ExprKind::Range { .. } | ExprKind::Subquery { .. } => Err(EvalError::NotForRange(ValueType::Matrix)),
+        }
+    }
+
+    /// The rows of an expression that the check found to be an instant vector.
+    fn vector(&self, expr: &Expr, steps: Steps) -> Result<Vec<Row>, EvalError> {
+        match self.eval(expr, steps)? {
+            Operand::Vector(rows) => Ok(rows),
+            Operand::Scalar(values) => Ok(vec![Row::unnamed(values)]),
+            Operand::Text(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// The values of an expression that the check found to be a scalar.
+    fn scalar(&self, expr: &Expr, steps: Steps) -> Result<Vec<f64>, EvalError> {
+        match self.eval(expr, steps)? {
+            Operand::Scalar(values) => Ok(values),
+            _ => Ok(vec![f64::NAN; steps.count()]),
+        }
+    }
+
+    fn eval_unary(&self, negative: bool, expr: &Expr, steps: Steps) -> Result<Operand, EvalError> {
+        let operand = self.eval(expr, steps)?;
+        if !negative {
+            return Ok(operand);
+        }
+        match operand {
+            Operand::Scalar(values) => Ok(Operand::Scalar(values.into_iter().map(|v| -v).collect())),
+            Operand::Vector(mut rows) => {
+                for row in &mut rows {
+                    row.map(|v| -v);
+                }
+                Ok(Operand::Vector(self.unnamed(rows)?))
+            }
+            text => Ok(text),
+        }
+    }
+
+    /// The newest sample of each series at each step, no older than the lookback, as `take` sees it.
+    fn select(&self, selector: &Selector, steps: Steps, take: impl Fn(&Sample) -> f64) -> Result<Vec<Row>, EvalError> {
+        let span = self.frame.span(&selector.shift, self.frame.lookback, steps);
+        let series = self.reads.get(&selector.matchers, span);
+        let mut rows = Vec::new();
+        for one in series {
+            self.check_size(rows.len() + 1, steps)?;
+            let mut row = Row::absent(one.labels.clone(), steps);
+            let mut next = 0;
+            for (step, t) in steps.times().enumerate() {
+                let seen = self.frame.seen(&selector.shift, t);
+                while one.samples.get(next).is_some_and(|sample| sample.t <= seen) {
+                    next += 1;
+                }
+                let newest = next.checked_sub(1).map(|at| &one.samples[at]);
+                if let Some(sample) = newest.filter(|sample| sample.t > seen - self.frame.lookback)
+                    && !crate::model::is_stale(sample.v)
+                {
+                    row.set(step, take(sample));
+                }
+            }
+            if row.is_present() {
+                rows.push(row);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Rows whose metric name no longer fits their values.
+    fn unnamed(&self, mut rows: Vec<Row>) -> Result<Vec<Row>, EvalError> {
+        match self.options.name_dropping {
+            NameDropping::Delayed => {
+                rows.iter_mut().for_each(|row| row.drop_name = true);
+                Ok(rows)
+            }
+            NameDropping::Eager => {
+                rows.iter_mut().for_each(Row::remove_name);
+                unique(rows)
+            }
+        }
+    }
+
+    /// Does what was delayed.
+    fn finish(&self, mut rows: Vec<Row>) -> Result<Vec<Row>, EvalError> {
+        rows.iter_mut().filter(|row| row.drop_name).for_each(Row::remove_name);
+        unique(rows)
+    }
+
+    fn finish_matrix(&self, series: Vec<(Row, Vec<Sample>)>) -> Result<Vec<MatrixSeries>, EvalError> {
+        let mut matrix: Vec<MatrixSeries> = Vec::new();
+        for (mut row, samples) in series {
+            if row.drop_name {
+                row.remove_name();
+            }
+            matrix.push(MatrixSeries { labels: row.labels, samples });
+        }
+        matrix.retain(|series| !series.samples.is_empty());
+        matrix.sort_by(|a, b| a.labels.cmp(&b.labels));
+        match matrix.windows(2).any(|two| two[0].labels == two[1].labels) {
+            true => Err(EvalError::SameLabelset),
+            false => Ok(matrix),
+        }
+    }
+}
+
+fn check_deadline(options: &EvalOptions) -> Result<(), EvalError> {
+    match &options.deadline {
+        Some(deadline) if deadline.has_passed() => Err(EvalError::TimedOut),
+        _ => Ok(()),
+    }
+}

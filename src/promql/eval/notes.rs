@@ -1,0 +1,62 @@
+//! Annotations: what the user should know of an answer, in Prometheus' words.
+
+use std::collections::BTreeSet;
+
+use crate::promql::parse::quote;
+use crate::promql::value::{Answer, Value};
+
+/// The annotations of one evaluation, each text once.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    warnings: BTreeSet<String>,
+    infos: BTreeSet<String>,
+}
+
+impl Notes {
+    pub(super) fn answer(self, value: Value) -> Answer {
+        Answer { value, warnings: self.warnings.into_iter().collect(), infos: self.infos.into_iter().collect() }
+    }
+
+    fn warn(&mut self, text: &str, place: &str) {
+        self.warnings.insert(format!("PromQL warning: {text} {place}"));
+    }
+
+    fn info(&mut self, text: &str, place: &str) {
+        self.infos.insert(format!("PromQL info: {text} {place}"));
+    }
+
+    pub(super) fn quantile_out_of_range(&mut self, q: f64, place: &str) {
+        let q = if q == f64::INFINITY {
+            "+Inf".to_owned()
+        } else if q == f64::NEG_INFINITY {
+            "-Inf".to_owned()
+        } else {
+            q.to_string()
+        };
+        self.warn(&format!("quantile value should be between 0 and 1, got {q}"), place);
+    }
+
+    pub(super) fn sort_is_ineffective(&mut self, place: &str) {
+        self.warn("sort is ineffective for range queries since results are always ordered by labels", place);
+    }
+
+    pub(super) fn bad_bucket_label(&mut self, value: &str, metric: &str, place: &str) {
+        let text = format!("bucket label \"le\" is missing or has a malformed value of {}", quote(value));
+        self.warn(&with_metric(text, metric), place);
+    }
+
+    pub(super) fn maybe_not_a_counter(&mut self, metric: &str, place: &str) {
+        let text = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket:";
+        self.info(&format!("{text} {}", quote(metric)), place);
+    }
+
+    pub(super) fn forced_monotonic(&mut self, metric: &str, place: &str) {
+        let text = "input to histogram_quantile needed to be fixed for monotonicity (see \
+                    https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
+        self.info(&with_metric(text.to_owned(), metric), place);
+    }
+}
+
+fn with_metric(text: String, metric: &str) -> String {
+    if metric.is_empty() { text } else { format!("{text} for metric name {}", quote(metric)) }
+}

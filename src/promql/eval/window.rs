@@ -1,0 +1,197 @@
+//! Range vectors: windows that slide over the samples of each series, and functions of them.
+
+use std::borrow::Cow;
+
+use super::Evaluator;
+use super::row::{Operand, Row};
+use crate::model::{Labels, Millis, Sample, TimeRange, Timestamp, is_stale};
+use crate::promql::ast::{Expr, ExprKind, Shift};
+use crate::promql::functions::Function;
+use crate::promql::kernel;
+use crate::promql::plan::{Frame, Steps};
+use crate::promql::query::EvalError;
+
+/// The series of a range vector with all samples that any window needs.
+pub(super) struct Windows<'a> {
+    series: Vec<WindowSeries<'a>>,
+    length: Millis,
+    shift: Shift,
+}
+
+struct WindowSeries<'a> {
+    labels: Labels,
+    drop_name: bool,
+    /// Without staleness markers.
+    samples: Cow<'a, [Sample]>,
+}
+
+impl Windows<'_> {
+    /// The window that is seen at `t`.
+    fn range_at(&self, t: Timestamp, frame: &Frame) -> TimeRange {
+        let until = frame.seen(&self.shift, t);
+        TimeRange { after: until - self.length, until }
+    }
+
+    /// Each series with the samples of the window that is seen at `t`.
+    pub(super) fn samples_at(&self, t: Timestamp, frame: &Frame) -> Vec<(Row, Vec<Sample>)> {
+        let range = self.range_at(t, frame);
+        let inside = |series: &WindowSeries<'_>| {
+            let mut row = Row::absent(series.labels.clone(), Steps::once(t));
+            row.drop_name = series.drop_name;
+            (row, series.samples.iter().copied().filter(|sample| range.contains(sample.t)).collect())
+        };
+        self.series.iter().map(inside).collect()
+    }
+}
+
+/// The part of a series' samples that lies in a window; both ends only move forward.
+#[derive(Default)]
+struct Cursor {
+    from: usize,
+    to: usize,
+}
+
+impl Cursor {
+    fn slide(&mut self, samples: &[Sample], range: TimeRange) -> (usize, usize) {
+        while samples.get(self.to).is_some_and(|sample| sample.t <= range.until) {
+            self.to += 1;
+        }
+        while samples.get(self.from).is_some_and(|sample| sample.t <= range.after) {
+            self.from += 1;
+        }
+        (self.from, self.to.max(self.from))
+    }
+}
+
+impl Evaluator<'_> {
+    /// The windows of an expression that the check found to be a range vector.
+    pub(super) fn windows(&self, expr: &Expr, steps: Steps) -> Result<Windows<'_>, EvalError> {
+        match &expr.without_parens().kind {
+            ExprKind::Range { selector, range } => {
+                let span = self.frame.span(&selector.shift, *range, steps);
+                let series = self.reads.get(&selector.matchers, span).iter().map(|series| WindowSeries {
+                    labels: series.labels.clone(),
+                    drop_name: false,
+                    samples: without_markers(&series.samples),
+                });
+                Ok(Windows { series: series.collect(), length: *range, shift: selector.shift })
+            }
+            ExprKind::Subquery { expr, range, step, shift } => {
+                let inner = self.frame.inner_steps(*range, *step, shift, steps)?;
+                let rows = if inner.count() == 0 { Vec::new() } else { self.vector(expr, inner)? };
+                let series = rows.into_iter().map(|row| WindowSeries {
+                    samples: Cow::Owned(row.samples(inner)),
+                    labels: row.labels,
+                    drop_name: row.drop_name,
+                });
+                Ok(Windows { series: series.collect(), length: *range, shift: *shift })
+            }
+            _ => Ok(Windows { series: Vec::new(), length: Millis(1), shift: Shift::default() }),
+        }
+    }
+
+    /// A function of a range vector, series by series.
+    pub(super) fn over_range(&self, function: Function, args: &[Expr], steps: Steps) -> Result<Operand, EvalError> {
+        let (mut windows, mut params) = (None, Vec::new());
+        let mut range_place = String::new();
+        for arg in args {
+            match arg.value_type() {
+                crate::promql::ValueType::Matrix => {
+                    range_place = self.place(arg.span);
+                    windows = Some(self.windows(arg, steps)?);
+                }
+                _ => params.push(self.scalar(arg, steps)?),
+            }
+        }
+        let Some(windows) = windows else { return Ok(Operand::Vector(Vec::new())) };
+        let mut rows = Vec::new();
+        for series in &windows.series {
+            self.check_size(rows.len() + 1, steps)?;
+            let row = self.slide(function, &params, &windows, series, steps);
+            if row.is_present() {
+                self.note_counter(function, &series.labels, &range_place);
+                rows.push(row);
+            }
+        }
+        self.note_quantiles(function, args, &params, !rows.is_empty());
+        match function {
+            // They give back samples as they were, so that the name still fits.
+            Function::LastOverTime | Function::FirstOverTime => Ok(Operand::Vector(rows)),
+            _ => Ok(Operand::Vector(self.unnamed(rows)?)),
+        }
+    }
+
+    fn slide(
+        &self,
+        function: Function,
+        params: &[Vec<f64>],
+        windows: &Windows<'_>,
+        series: &WindowSeries<'_>,
+        steps: Steps,
+    ) -> Row {
+        let mut row = Row::absent(series.labels.clone(), steps);
+        row.drop_name = series.drop_name;
+        let mut cursor = Cursor::default();
+        let mut args = Vec::with_capacity(2);
+        for (step, t) in steps.times().enumerate() {
+            let range = windows.range_at(t, &self.frame);
+            let (from, to) = cursor.slide(&series.samples, range);
+            if from == to {
+                continue;
+            }
+            args.clear();
+            args.extend(params.iter().map(|values| values[step]));
+            if function == Function::PredictLinear {
+                args.push((t.as_seconds()) - range.until.as_seconds());
+            }
+            if let Some(v) = kernel::over_range(function, &args, &series.samples[from..to], range) {
+                row.set(step, v);
+            }
+        }
+        row
+    }
+
+    fn note_counter(&self, function: Function, labels: &Labels, place: &str) {
+        let name = labels.metric_name();
+        let counts = ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix));
+        if matches!(function, Function::Rate | Function::Increase) && !name.is_empty() && !counts {
+            self.notes.borrow_mut().maybe_not_a_counter(name, place);
+        }
+    }
+
+    fn note_quantiles(&self, function: Function, args: &[Expr], params: &[Vec<f64>], any: bool) {
+        if function == Function::QuantileOverTime && any {
+            self.note_quantile(&params[0], &args[0]);
+        }
+    }
+
+    /// Warns of quantiles outside 0 to 1.
+    pub(super) fn note_quantile(&self, values: &[f64], arg: &Expr) {
+        for q in values.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
+            self.notes.borrow_mut().quantile_out_of_range(*q, &self.place(arg.span));
+        }
+    }
+
+    /// Whether any series has a sample in the window, for each step.
+    pub(super) fn any_in_window(&self, arg: &Expr, steps: Steps) -> Result<Vec<bool>, EvalError> {
+        let windows = self.windows(arg, steps)?;
+        let mut any = vec![false; steps.count()];
+        for series in &windows.series {
+            self.check_deadline()?;
+            let mut cursor = Cursor::default();
+            for (any, t) in any.iter_mut().zip(steps.times()) {
+                let (from, to) = cursor.slide(&series.samples, windows.range_at(t, &self.frame));
+                *any |= from < to;
+            }
+        }
+        Ok(any)
+    }
+}
+
+fn without_markers(samples: &[Sample]) -> Cow<'_, [Sample]> {
+    if samples.iter().any(|sample| is_stale(sample.v)) {
+        Cow::Owned(samples.iter().copied().filter(|sample| !is_stale(sample.v)).collect())
+    } else {
+        Cow::Borrowed(samples)
+    }
+}

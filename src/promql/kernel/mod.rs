@@ -1,0 +1,26 @@
+//! One pure function for each operator of the language, called by the query engine and by the
+//! rules that follow samples as they arrive: so both give the same bits.
+//!
+//! Layer 1. Imports: `model`.
+//! Does not know: labels, expressions, where samples come from.
+//!
+//! Invariants:
+//! - Window edges are whole milliseconds; windows are left-open and right-closed.
+//! - A sum does not depend on the order of its terms, nor on terms that came and went.
+
+mod exact_sum;
+mod group;
+mod histogram;
+mod range;
+mod rate;
+mod regression;
+mod scalar;
+
+pub use exact_sum::ExactSum;
+pub use group::{Accumulator, Removal, quantile};
+pub use histogram::{HistogramQuantile, histogram_quantile};
+pub use range::{motion, over_range};
+pub use rate::Motion;
+pub use scalar::{binary, compare, unary_math};
+
+use super::{AggregateOp, BinaryOp, Function};

@@ -1,0 +1,132 @@
+//! Functions of a window of one series.
+
+use crate::model::{Sample, TimeRange};
+
+use super::Function;
+use super::exact_sum::ExactSum;
+use super::group::quantile;
+use super::rate::{self, Extrapolated, Motion, extrapolated};
+use super::regression::{Compensated, fit};
+
+/// The value of a function of a range vector for one series; nothing where the series gets no
+/// element in the result.
+///
+/// `samples` lie inside `range`, in the order of time, without staleness markers. `args` are the
+/// scalar arguments: `quantile_over_time` its quantile; `predict_linear` how many seconds to look
+/// ahead and, if the selector is shifted, how many seconds the evaluation time lies after
+/// `range.until`. A function that is not of this kind gives nothing.
+pub fn over_range(function: Function, args: &[f64], samples: &[Sample], range: TimeRange) -> Option<f64> {
+    let (first, last) = (samples.first()?, samples.last()?);
+    let arg = |at: usize| args.get(at).copied();
+    let values = || samples.iter().map(|sample| sample.v);
+    let count = samples.len() as f64;
+    Some(match function {
+        Function::Rate => extrapolated(Extrapolated::Rate, samples, range)?,
+        Function::Increase => extrapolated(Extrapolated::Increase, samples, range)?,
+        Function::Delta => extrapolated(Extrapolated::Delta, samples, range)?,
+        Function::Irate | Function::Idelta => last_change(function, samples)?,
+        Function::Deriv => fit(samples, first.t)?.slope,
+        Function::PredictLinear => {
+            let ahead = arg(0).unwrap_or(f64::NAN);
+            let line =
+                fit(samples, range.until + crate::model::Millis((arg(1).unwrap_or(0.0) * 1000.0).round() as i64))?;
+            line.slope * ahead + line.intercept
+        }
+        Function::Changes => pairs(samples, |a, b| a != b && !(a.is_nan() && b.is_nan())),
+        Function::Resets => pairs(samples, |a, b| b < a),
+        Function::AvgOverTime => sum(values()).mean(count),
+        Function::SumOverTime => sum(values()).value(),
+        Function::CountOverTime => count,
+        Function::MinOverTime => values().fold(f64::NAN, |min, v| if v < min || min.is_nan() { v } else { min }),
+        Function::MaxOverTime => values().fold(f64::NAN, |max, v| if v > max || max.is_nan() { v } else { max }),
+        Function::StddevOverTime => variance(samples).sqrt(),
+        Function::StdvarOverTime => variance(samples),
+        Function::QuantileOverTime => quantile(arg(0).unwrap_or(f64::NAN), &mut values().collect::<Vec<_>>()),
+        Function::LastOverTime => last.v,
+        Function::FirstOverTime => first.v,
+        Function::PresentOverTime => 1.0,
+        _ => return None,
+    })
+}
+
+/// How [`over_range`] moves while the window moves on and no sample enters or leaves it.
+pub fn motion(function: Function, samples: &[Sample], range: TimeRange) -> Motion {
+    match function {
+        Function::Rate => rate::motion(Extrapolated::Rate, samples, range),
+        Function::Increase => rate::motion(Extrapolated::Increase, samples, range),
+        Function::Delta => rate::motion(Extrapolated::Delta, samples, range),
+        Function::PredictLinear if samples.windows(2).any(|two| two[0].v != two[1].v) => Motion::MOVING,
+        _ => Motion::STILL,
+    }
+}
+
+fn last_change(function: Function, samples: &[Sample]) -> Option<f64> {
+    let [.., before, last] = samples else { return None };
+    let elapsed = last.t - before.t;
+    if elapsed.0 <= 0 {
+        return None;
+    }
+    if function == Function::Idelta {
+        return Some(last.v - before.v);
+    }
+    let change = if last.v < before.v { last.v } else { last.v - before.v };
+    Some(change / elapsed.as_seconds())
+}
+
+fn pairs(samples: &[Sample], counts: impl Fn(f64, f64) -> bool) -> f64 {
+    samples.windows(2).filter(|two| counts(two[0].v, two[1].v)).count() as f64
+}
+
+fn sum(values: impl Iterator<Item = f64>) -> ExactSum {
+    let mut sum = ExactSum::new();
+    values.for_each(|v| sum.add(v));
+    sum
+}
+
+/// The population variance (Welford, 1962), with compensated sums.
+fn variance(samples: &[Sample]) -> f64 {
+    let (mut mean, mut squares) = (Compensated::default(), Compensated::default());
+    for (n, sample) in samples.iter().enumerate() {
+        let delta = sample.v - mean.value();
+        mean.add(delta / (n as f64 + 1.0));
+        squares.add(delta * (sample.v - mean.value()));
+    }
+    squares.value() / samples.len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+
+    #[test]
+    fn windows_have_known_values() {
+        let range = TimeRange { after: Timestamp(0), until: Timestamp(60_000) };
+        let check = |function, args: &[f64], values: &[f64], expected: Option<f64>| {
+            let samples: Vec<Sample> =
+                values.iter().enumerate().map(|(i, &v)| Sample { t: Timestamp(15_000 * (i as i64 + 1)), v }).collect();
+            let got = over_range(function, args, &samples, range);
+            assert_eq!(got.map(f64::to_bits), expected.map(f64::to_bits), "{function:?} {values:?}: {got:?}");
+        };
+        check(Function::Rate, &[], &[1.0, 2.0, 3.0, 4.0], Some(3.0 * (60.0 / 45.0 / 60.0)));
+        check(Function::Irate, &[], &[5.0, 2.0], Some(2.0 / 15.0));
+        check(Function::Idelta, &[], &[5.0, 2.0], Some(-3.0));
+        check(Function::Idelta, &[], &[5.0], None);
+        check(Function::Deriv, &[], &[0.0, 15.0, 30.0], Some(1.0));
+        check(Function::PredictLinear, &[60.0], &[15.0, 30.0, 45.0, 60.0], Some(120.0));
+        check(Function::PredictLinear, &[60.0, 10.0], &[15.0, 30.0, 45.0, 60.0], Some(130.0));
+        check(Function::Changes, &[], &[1.0, 1.0, f64::NAN, f64::NAN, 2.0], Some(2.0));
+        check(Function::Resets, &[], &[1.0, 0.5, 3.0, 2.0], Some(2.0));
+        check(Function::AvgOverTime, &[], &[f64::MAX, f64::MAX], Some(f64::MAX));
+        check(Function::SumOverTime, &[], &[0.1, 0.2, 0.3], Some(0.6));
+        check(Function::CountOverTime, &[], &[f64::NAN], Some(1.0));
+        check(Function::MinOverTime, &[], &[f64::NAN, 2.0, 1.0], Some(1.0));
+        check(Function::MaxOverTime, &[], &[1.0, f64::NAN, 2.0], Some(2.0));
+        check(Function::StdvarOverTime, &[], &[1.0, 2.0, 3.0, 4.0], Some(1.25));
+        check(Function::QuantileOverTime, &[0.5], &[3.0, 1.0, 2.0], Some(2.0));
+        check(Function::LastOverTime, &[], &[3.0, 1.0], Some(1.0));
+        check(Function::FirstOverTime, &[], &[3.0, 1.0], Some(3.0));
+        check(Function::PresentOverTime, &[], &[3.0], Some(1.0));
+        check(Function::SumOverTime, &[], &[], None);
+    }
+}

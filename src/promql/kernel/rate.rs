@@ -1,0 +1,189 @@
+//! `rate`, `increase`, `delta`: the change over a window, extrapolated to the window's edges.
+//!
+//! Invariants:
+//! - Edges are compared and added in whole milliseconds. So while no edge is tripped the result
+//!   does not move with the window, not even by one bit.
+
+use crate::model::{Millis, Sample, TimeRange, Timestamp};
+
+/// What the three functions differ in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extrapolated {
+    /// Of a counter, per second.
+    Rate,
+    /// Of a counter.
+    Increase,
+    /// Of a gauge.
+    Delta,
+}
+
+/// The extrapolated change; nothing for fewer than two samples.
+pub(super) fn extrapolated(kind: Extrapolated, samples: &[Sample], range: TimeRange) -> Option<f64> {
+    let [first, .., last] = samples else { return None };
+    let change = if kind == Extrapolated::Delta { last.v - first.v } else { counter_change(samples) };
+    let sampled = (last.t - first.t).0;
+    if sampled <= 0 {
+        return None;
+    }
+    let gaps = samples.len() as i64 - 1;
+    let mut to_start = edge((first.t - range.after).0, sampled, gaps);
+    let to_end = edge((range.until - last.t).0, sampled, gaps);
+    if kind != Extrapolated::Delta
+        && let Some(zero) = to_zero(samples)
+        && zero < to_start
+    {
+        // A counter was not below zero: do not extrapolate past the instant of its zero.
+        to_start = zero;
+    }
+    let mut factor = (sampled as f64 + to_start + to_end) / sampled as f64;
+    if kind == Extrapolated::Rate {
+        factor /= (range.until - range.after).as_seconds();
+    }
+    Some(change * factor)
+}
+
+/// The rise of a counter: what it had before each reset is added.
+fn counter_change(samples: &[Sample]) -> f64 {
+    let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return 0.0 };
+    let resets = samples.windows(2).filter(|two| two[1].v < two[0].v);
+    resets.fold(last.v - first.v, |change, two| change + two[0].v)
+}
+
+/// How far to extrapolate beyond an outermost sample: up to the window's edge where that is less
+/// than 1.1 average gaps away, else by half a gap.
+fn edge(distance: i64, sampled: i64, gaps: i64) -> f64 {
+    if is_tripped(distance, sampled, gaps) { sampled as f64 / (2 * gaps) as f64 } else { distance as f64 }
+}
+
+/// Whether an edge is so far away that the series is taken to begin or end inside the window.
+fn is_tripped(distance: i64, sampled: i64, gaps: i64) -> bool {
+    i128::from(distance) * i128::from(gaps) * 10 >= i128::from(sampled) * 11
+}
+
+/// How the result moves while the window moves on and no sample enters or leaves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Motion {
+    /// Whether it moves with every instant.
+    pub moving: bool,
+    /// The next right edge of the window at which it may begin to move or come to rest.
+    pub until: Option<Timestamp>,
+}
+
+impl Motion {
+    /// No change before a sample enters or leaves.
+    pub(super) const STILL: Motion = Motion { moving: false, until: None };
+    /// Change at every instant.
+    pub(super) const MOVING: Motion = Motion { moving: true, until: None };
+}
+
+/// The motion of [`extrapolated`]: it rests while both edges follow the window, or neither does.
+pub(super) fn motion(kind: Extrapolated, samples: &[Sample], range: TimeRange) -> Motion {
+    let ([first, .., last], Some(change)) = (samples, extrapolated(kind, samples, range)) else { return Motion::STILL };
+    if change == 0.0 || change.is_nan() {
+        return Motion::STILL;
+    }
+    let (sampled, gaps) = ((last.t - first.t).0, samples.len() as i64 - 1);
+    let (to_start, to_end) = ((first.t - range.after).0, (range.until - last.t).0);
+    let left_tripped = is_tripped(to_start, sampled, gaps);
+    let right_follows = !is_tripped(to_end, sampled, gaps);
+    let zero = match kind {
+        Extrapolated::Delta => None,
+        _ => to_zero(samples),
+    };
+    let edge = edge(to_start, sampled, gaps);
+    let left_follows = !left_tripped && zero.is_none_or(|zero| zero >= edge);
+    // An edge is tripped from this distance on.
+    let threshold = (i128::from(sampled) * 11).div_euclid(i128::from(gaps) * 10);
+    let threshold = i64::try_from(threshold).unwrap_or(i64::MAX);
+    let at_distance = |distance: i64| range.until + Millis(to_start - distance);
+    let mut edges = vec![last.t + Millis(threshold), last.t + Millis(threshold + 1)];
+    edges.extend([at_distance(threshold), at_distance(threshold - 1)]);
+    if let Some(zero) = zero {
+        edges.extend([at_distance(zero as i64), at_distance(zero as i64 - 1)]);
+    }
+    let until = edges.into_iter().filter(|t| *t > range.until).min();
+    Motion { moving: left_follows != right_follows, until }
+}
+
+/// How long before the first sample a counter was at zero, in milliseconds, if it rises.
+fn to_zero(samples: &[Sample]) -> Option<f64> {
+    let [first, .., last] = samples else { return None };
+    let change = counter_change(samples);
+    (change > 0.0 && first.v >= 0.0).then(|| (last.t - first.t).0 as f64 * (first.v / change))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples(pairs: &[(i64, f64)]) -> Vec<Sample> {
+        pairs.iter().map(|&(s, v)| Sample { t: Timestamp(s * 1000), v }).collect()
+    }
+
+    fn range(after: i64, until: i64) -> TimeRange {
+        TimeRange { after: Timestamp(after * 1000), until: Timestamp(until * 1000) }
+    }
+
+    #[test]
+    fn changes_are_extrapolated_as_in_prometheus() {
+        let check = |kind, pairs: &[(i64, f64)], range: TimeRange, expected: Option<f64>| {
+            assert_eq!(extrapolated(kind, &samples(pairs), range), expected, "{kind:?} {pairs:?} {range:?}");
+        };
+        let steady = [(60, 100.0), (120, 160.0), (180, 220.0), (240, 280.0)];
+        check(Extrapolated::Increase, &steady, range(0, 240), Some(240.0));
+        check(Extrapolated::Rate, &steady, range(0, 240), Some(180.0 * (240.0 / 180.0 / 240.0)));
+        check(Extrapolated::Delta, &steady, range(30, 270), Some(240.0));
+        // The right edge is two gaps away: half a gap is added instead.
+        check(Extrapolated::Increase, &steady, range(60 - 30, 360), Some(180.0 + 30.0 + 30.0));
+        // A counter that starts at zero gets nothing before its first sample.
+        check(Extrapolated::Increase, &[(60, 0.0), (120, 60.0)], range(30, 130), Some(60.0 + 10.0));
+        check(Extrapolated::Delta, &[(60, 0.0), (120, 60.0)], range(30, 130), Some(60.0 + 30.0 + 10.0));
+        // A reset adds what was there before.
+        check(Extrapolated::Increase, &[(60, 100.0), (120, 110.0), (180, 5.0)], range(60, 180), Some(15.0));
+        check(Extrapolated::Increase, &[(60, 1.0)], range(0, 60), None);
+        check(Extrapolated::Increase, &[], range(0, 60), None);
+    }
+
+    #[test]
+    fn motion_names_every_instant_of_change() {
+        let check = |kind, pairs: &[(i64, f64)], window: i64| {
+            let samples = samples(pairs);
+            let last = samples[samples.len() - 1].t.0;
+            let at = |until: i64| TimeRange { after: Timestamp(until - window), until: Timestamp(until) };
+            let value = |until: i64| extrapolated(kind, &samples, at(until)).map(f64::to_bits);
+            let mut until = last;
+            while until < samples[0].t.0 + window {
+                let motion = motion(kind, &samples, at(until));
+                let end = motion.until.map_or(i64::MAX, |t| t.0).min(samples[0].t.0 + window);
+                if !motion.moving {
+                    for t in until..end {
+                        assert_eq!(value(t), value(until), "{kind:?} {pairs:?} at {until}, still until {end}");
+                    }
+                }
+                until = end;
+            }
+        };
+        for kind in [Extrapolated::Rate, Extrapolated::Delta] {
+            check(kind, &[(60, 5.0), (75, 10.0), (90, 16.0)], 90_000);
+            check(kind, &[(60, 0.0), (75, 10.0), (90, 16.0)], 90_000);
+            check(kind, &[(60, 1.0), (75, 10.0), (100, 2.0)], 61_000);
+            check(kind, &[(60, 100.0), (67, 110.0)], 45_000);
+            check(kind, &[(60, 100.0), (67, 100.0)], 45_000);
+        }
+    }
+
+    #[test]
+    fn an_untripped_window_may_move_without_changing_a_bit() {
+        let steady: Vec<Sample> =
+            (0..20).map(|i| Sample { t: Timestamp(i * 15_003), v: i as f64 * 0.7 + 1000.0 }).collect();
+        let last = steady[19].t.0;
+        let window = last + 9_000;
+        let at = |until: i64| {
+            let range = TimeRange { after: Timestamp(until - window), until: Timestamp(until) };
+            extrapolated(Extrapolated::Rate, &steady, range).unwrap().to_bits()
+        };
+        for until in last..last + 8_999 {
+            assert_eq!(at(until), at(last));
+        }
+    }
+}

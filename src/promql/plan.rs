@@ -1,0 +1,241 @@
+//! Which series a query reads, over which range: each selector once for the whole query.
+//!
+//! Invariants:
+//! - Whatever evaluation asks for lies inside a read of the plan, since both compute the range
+//!   of a selector by the same functions.
+
+use super::ast::{At, Expr, ExprKind, Selector, Shift};
+use super::query::{EvalError, EvalOptions};
+use super::source::{SeriesSamples, SeriesSource};
+use crate::model::{Matcher, Millis, TimeRange, Timestamp};
+
+/// The instants at which an expression is evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Steps {
+    start: Timestamp,
+    interval: Millis,
+    count: usize,
+}
+
+impl Steps {
+    /// One instant.
+    pub(super) fn once(at: Timestamp) -> Steps {
+        Steps { start: at, interval: Millis(1), count: 1 }
+    }
+
+    /// `start`, `start + interval`, … up to `end`; `interval` is positive.
+    pub(super) fn new(start: Timestamp, end: Timestamp, interval: Millis, max: usize) -> Result<Steps, EvalError> {
+        let count =
+            if end < start { 0 } else { (i128::from(end.0) - i128::from(start.0)) / i128::from(interval.0) + 1 };
+        let count = usize::try_from(count).ok().filter(|count| *count <= max).ok_or(EvalError::TooManySamples)?;
+        Ok(Steps { start, interval, count })
+    }
+
+    pub(super) fn count(self) -> usize {
+        self.count
+    }
+
+    /// The instant of a step.
+    pub(super) fn time(self, step: usize) -> Timestamp {
+        Timestamp(self.start.0.saturating_add(self.interval.0.saturating_mul(step as i64)))
+    }
+
+    pub(super) fn first(self) -> Timestamp {
+        self.start
+    }
+
+    pub(super) fn last(self) -> Timestamp {
+        self.time(self.count.saturating_sub(1))
+    }
+
+    pub(super) fn times(self) -> impl Iterator<Item = Timestamp> {
+        (0..self.count).map(move |step| self.time(step))
+    }
+}
+
+/// What a node needs to know of the query around it to find its place in time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame {
+    /// `start()` and `end()` of the whole query.
+    pub(super) bounds: (Timestamp, Timestamp),
+    pub(super) lookback: Millis,
+    pub(super) default_step: Millis,
+    pub(super) samples_max: usize,
+}
+
+impl Frame {
+    pub(super) fn new(steps: Steps, options: &EvalOptions) -> Frame {
+        Frame {
+            bounds: (steps.first(), steps.last()),
+            lookback: options.lookback,
+            default_step: options.default_step,
+            samples_max: options.samples_max,
+        }
+    }
+
+    /// The instant that a shifted node sees at `t`.
+    pub(super) fn seen(&self, shift: &Shift, t: Timestamp) -> Timestamp {
+        let anchor = match shift.at {
+            None => t,
+            Some(At::Time(at)) => at,
+            Some(At::Start) => self.bounds.0,
+            Some(At::End) => self.bounds.1,
+        };
+        anchor - shift.offset
+    }
+
+    /// The windows of `length` before each step, taken together.
+    pub(super) fn span(&self, shift: &Shift, length: Millis, steps: Steps) -> TimeRange {
+        TimeRange { after: self.seen(shift, steps.first()) - length, until: self.seen(shift, steps.last()) }
+    }
+
+    /// The steps of a subquery: the multiples of its resolution inside the windows of all steps.
+    pub(super) fn inner_steps(
+        &self,
+        range: Millis,
+        step: Option<Millis>,
+        shift: &Shift,
+        steps: Steps,
+    ) -> Result<Steps, EvalError> {
+        let step = step.unwrap_or(self.default_step);
+        let step = if step > Millis::ZERO { step } else { Millis(1) };
+        let span = self.span(shift, range, steps);
+        let first = span.after.0.div_euclid(step.0).saturating_add(1).saturating_mul(step.0);
+        let until = if steps.count() == 0 { Timestamp(first - 1) } else { span.until };
+        Steps::new(Timestamp(first), until, step, self.samples_max)
+    }
+}
+
+/// The series that the query has read.
+pub(super) struct Reads(Vec<Read>);
+
+struct Read {
+    matchers: Vec<Matcher>,
+    range: TimeRange,
+    series: Vec<SeriesSamples>,
+}
+
+impl Reads {
+    /// Reads everything that `expr` needs.
+    pub(super) fn load(
+        expr: &Expr,
+        steps: Steps,
+        frame: &Frame,
+        source: &dyn SeriesSource,
+        deadline: impl Fn() -> Result<(), EvalError>,
+    ) -> Result<Reads, EvalError> {
+        let mut reads = Vec::new();
+        collect(expr, steps, frame, &mut reads)?;
+        let mut left = frame.samples_max;
+        for read in &mut reads {
+            deadline()?;
+            read.series = source.select(&read.matchers, read.range, left)?;
+            let samples: usize = read.series.iter().map(|series| series.samples.len()).sum();
+            left = left.checked_sub(samples).ok_or(EvalError::TooManySamples)?;
+        }
+        Ok(Reads(reads))
+    }
+
+    /// The series of a selector; `range` is one that [`collect`] has seen.
+    pub(super) fn get(&self, matchers: &[Matcher], range: TimeRange) -> &[SeriesSamples] {
+        let covers = |read: &&Read| {
+            read.range.after <= range.after && range.until <= read.range.until && read.matchers == matchers
+        };
+        self.0.iter().find(covers).map_or(&[], |read| &read.series)
+    }
+
+    /// How many samples are held.
+    pub(super) fn samples(&self) -> usize {
+        self.0.iter().flat_map(|read| &read.series).map(|series| series.samples.len()).sum()
+    }
+}
+
+fn collect(expr: &Expr, steps: Steps, frame: &Frame, reads: &mut Vec<Read>) -> Result<(), EvalError> {
+    match &expr.kind {
+        ExprKind::Number(_) | ExprKind::String(_) => {}
+        ExprKind::Selector(selector) => add(selector, frame.span(&selector.shift, frame.lookback, steps), reads),
+        ExprKind::Range { selector, range } => add(selector, frame.span(&selector.shift, *range, steps), reads),
+        ExprKind::Subquery { expr, range, step, shift } => {
+            let inner = frame.inner_steps(*range, *step, shift, steps)?;
+            if inner.count() > 0 {
+                collect(expr, inner, frame, reads)?;
+            }
+        }
+        ExprKind::Paren(expr) | ExprKind::Unary { expr, .. } => collect(expr, steps, frame, reads)?,
+        ExprKind::Binary(binary) => {
+            collect(&binary.lhs, steps, frame, reads)?;
+            collect(&binary.rhs, steps, frame, reads)?;
+        }
+        ExprKind::Aggregate(aggregate) => {
+            for expr in aggregate.param.iter().chain([&aggregate.expr]) {
+                collect(expr, steps, frame, reads)?;
+            }
+        }
+        ExprKind::Call { args, .. } => {
+            for arg in args {
+                collect(arg, steps, frame, reads)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Adds a read, or widens one of the same series that it touches.
+fn add(selector: &Selector, range: TimeRange, reads: &mut Vec<Read>) {
+    let mut range = range;
+    // Widening may join two reads that did not touch before, hence all that touch are taken out.
+    while let Some(at) = reads.iter().position(|read| {
+        read.range.after <= range.until && range.after <= read.range.until && read.matchers == selector.matchers
+    }) {
+        let other = reads.swap_remove(at).range;
+        range = TimeRange { after: range.after.min(other.after), until: range.until.max(other.until) };
+    }
+    reads.push(Read { matchers: selector.matchers.clone(), range, series: Vec::new() });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::promql::parse;
+
+    fn ranges(text: &str, start: i64, end: i64) -> Vec<(i64, i64)> {
+        let steps = Steps::new(Timestamp(start), Timestamp(end), Millis(1000), usize::MAX).unwrap();
+        let frame = Frame::new(steps, &EvalOptions::default());
+        let mut reads = Vec::new();
+        collect(&parse(text).unwrap(), steps, &frame, &mut reads).unwrap();
+        let mut ranges: Vec<_> = reads.iter().map(|read| (read.range.after.0, read.range.until.0)).collect();
+        ranges.sort_unstable();
+        ranges
+    }
+
+    #[test]
+    fn each_selector_is_read_once_over_what_it_needs() {
+        let check = |text: &str, expected: &[(i64, i64)]| {
+            assert_eq!(ranges(text, 600_000, 900_000), expected, "{text}");
+        };
+        check("x", &[(300_000, 900_000)]);
+        check("x[10s]", &[(590_000, 900_000)]);
+        check("x / x", &[(300_000, 900_000)]);
+        check("rate(x[10s]) / x offset 1m", &[(240_000, 900_000)]);
+        check("x - x offset 1h", &[(-3_300_000, -2_700_000), (300_000, 900_000)]);
+        check("x @ 0", &[(-300_000, 0)]);
+        check("x @ end()", &[(600_000, 900_000)]);
+        check("max_over_time(x[10s:1s])", &[(291_000, 900_000)]);
+        check("max_over_time(rate(x[1m])[10m:7s] offset 1s)", &[(-60_000, 896_000)]);
+    }
+
+    #[test]
+    fn subqueries_step_on_multiples_of_their_resolution() {
+        let check = |range: i64, step: i64, at: i64, first: i64, count: usize| {
+            let steps = Steps::once(Timestamp(at));
+            let frame = Frame::new(steps, &EvalOptions::default());
+            let inner = frame.inner_steps(Millis(range), Some(Millis(step)), &Shift::default(), steps).unwrap();
+            assert_eq!((inner.first(), inner.count()), (Timestamp(first), count), "[{range}:{step}] at {at}");
+        };
+        check(30, 10, 100, 80, 3);
+        check(30, 10, 105, 80, 3);
+        check(30, 10, -5, -30, 3);
+        check(5, 10, 8, 10, 0);
+        check(10, 10, 10, 10, 1);
+    }
+}

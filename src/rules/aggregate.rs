@@ -1,0 +1,127 @@
+//! An aggregation whose groups follow their members.
+//!
+//! Invariants:
+//! - A group's accumulator holds exactly the values in `seen` of its members.
+
+use std::collections::HashMap;
+
+use crate::model::Labels;
+use crate::promql::kernel::{Accumulator, Removal};
+use crate::promql::{AggregateOp, Grouping};
+
+use super::node::slots_of;
+use super::vector::{Vector, is_metadata};
+
+/// The groups of one aggregation.
+#[derive(Debug)]
+pub(super) struct Aggregation {
+    op: AggregateOp,
+    grouping: Grouping,
+    by_labels: HashMap<Labels, u32>,
+    groups: Vec<Group>,
+    /// Of each slot below: its group, and the value that the group holds of it.
+    members: Vec<(u32, Option<f64>)>,
+}
+
+#[derive(Debug)]
+struct Group {
+    accumulator: Accumulator,
+    members: Vec<u32>,
+    rebuild: bool,
+    dirty: bool,
+}
+
+impl Aggregation {
+    /// No groups yet.
+    pub(super) fn new(op: AggregateOp, grouping: Grouping) -> Aggregation {
+        Aggregation { op, grouping, by_labels: HashMap::new(), groups: Vec::new(), members: Vec::new() }
+    }
+
+    /// Whether the operator can be followed member by member.
+    pub(super) fn follows(op: AggregateOp) -> bool {
+        use AggregateOp::{Avg, Count, Group, Max, Min, Stddev, Stdvar, Sum};
+        matches!(op, Sum | Avg | Min | Max | Count | Group | Stddev | Stdvar)
+    }
+
+    /// Moves the changed members' values into their groups.
+    pub(super) fn update(&mut self, out: &mut Vector, input: &Vector, fresh: bool) {
+        while (self.members.len() as u32) < input.len() {
+            let slot = self.members.len() as u32;
+            let group = self.group(out, input.labels(slot));
+            self.groups[group as usize].members.push(slot);
+            self.members.push((group, None));
+        }
+        let mut dirty = Vec::new();
+        for slot in slots_of(input, fresh) {
+            let (at, seen) = &mut self.members[slot as usize];
+            let value = input.value(slot);
+            if seen.map(f64::to_bits) == value.map(f64::to_bits) {
+                continue;
+            }
+            let group = &mut self.groups[*at as usize];
+            if let Some(old) = *seen {
+                group.rebuild |= group.accumulator.remove(old) == Removal::Rebuild;
+            }
+            if let Some(new) = value {
+                group.accumulator.add(new);
+            }
+            *seen = value;
+            if !group.dirty {
+                group.dirty = true;
+                dirty.push(*at);
+            }
+        }
+        for at in dirty {
+            let group = &mut self.groups[at as usize];
+            group.dirty = false;
+            if std::mem::take(&mut group.rebuild) {
+                group.accumulator = Accumulator::new(self.op);
+                let members = group.members.iter().filter_map(|slot| self.members[*slot as usize].1);
+                members.for_each(|v| group.accumulator.add(v));
+            }
+            out.set(at, (!group.accumulator.is_empty()).then(|| group.accumulator.value()));
+        }
+    }
+
+    fn group(&mut self, out: &mut Vector, labels: &Labels) -> u32 {
+        let labels = match &self.grouping {
+            Grouping::By(names) => labels.filter(|name| names.iter().any(|n| n == name)),
+            Grouping::Without(names) => labels.filter(|name| !is_metadata(name) && names.iter().all(|n| n != name)),
+        };
+        if let Some(group) = self.by_labels.get(&labels) {
+            return *group;
+        }
+        let accumulator = Accumulator::new(self.op);
+        self.groups.push(Group { accumulator, members: Vec::new(), rebuild: false, dirty: false });
+        let group = out.add(labels.clone());
+        self.by_labels.insert(labels, group);
+        group
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_follow_their_members() {
+        let mut input = Vector::default();
+        for (job, instance) in [("a", "1"), ("a", "2"), ("b", "1")] {
+            input.add(Labels::new([("job", job), ("instance", instance)]).unwrap());
+        }
+        let mut out = Vector::default();
+        let mut max = Aggregation::new(AggregateOp::Max, Grouping::By(vec!["job".to_owned()]));
+        let mut check = |values: [Option<f64>; 3], expected: &[(&str, f64)]| {
+            values.iter().zip(0..).for_each(|(v, slot)| input.set(slot, *v));
+            max.update(&mut out, &input, false);
+            let got: Vec<_> = out.elements().map(|(_, labels, v)| (labels.get("job").to_owned(), v)).collect();
+            let expected: Vec<_> = expected.iter().map(|(job, v)| ((*job).to_owned(), *v)).collect();
+            assert_eq!(got, expected);
+            input.settle();
+            out.settle();
+        };
+        check([Some(1.0), Some(2.0), None], &[("a", 2.0)]);
+        check([Some(1.0), Some(0.5), Some(3.0)], &[("a", 1.0), ("b", 3.0)]);
+        check([None, None, Some(3.0)], &[("b", 3.0)]);
+    }
+}

@@ -1,0 +1,359 @@
+//! The alerts of one rule: pending, firing, resolved.
+//!
+//! Invariants:
+//! - An alert is pending from the instant at which its condition became true, and fires at
+//!   exactly `for` after it if the condition held at every instant between.
+//! - While the expression has no result, or its results cannot be told apart, every alert stays
+//!   as it is; when that is over the alerts are set right from the whole result.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::model::{Alert, AlertState, Labels, Millis, Seq, Timestamp, Transition, TransitionId, TransitionKind};
+use crate::template::{TemplateData, expand};
+
+use super::identity::stable_hash;
+use super::rule::{AlertingRule, RuleContext};
+use super::timers::{Target, Timers};
+use super::vector::Vector;
+
+/// A rule's alerts and what they hang on.
+#[derive(Debug)]
+pub(super) struct AlertRule {
+    pub(super) def: AlertingRule,
+    /// Its number, for timers.
+    pub(super) number: u32,
+    /// Its identity: file, group, name and how many of that name came before.
+    pub(super) key: String,
+    group_labels: Labels,
+    limit: usize,
+    expr: String,
+    pub(super) instances: BTreeMap<Labels, Instance>,
+    /// Of each slot of the result: the alert that it stands for.
+    claims: Vec<Option<Labels>>,
+    claimants: HashMap<Labels, Vec<u32>>,
+    collisions: usize,
+    pub(super) error: Option<String>,
+    /// Whether the alerts must be compared with the whole result.
+    pub(super) resync: bool,
+}
+
+/// An alert that is pending or firing.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Instance {
+    /// The element's own labels, for templates.
+    pub(super) element: Labels,
+    pub(super) annotations: Labels,
+    pub(super) firing: bool,
+    pub(super) value: f64,
+    pub(super) active_at: Timestamp,
+    pub(super) fired_at: Option<Timestamp>,
+    pub(super) keep_since: Option<Timestamp>,
+    pub(super) armed: Option<Timestamp>,
+}
+
+/// The moment of a decision, and where it goes.
+pub(super) struct Moment<'a> {
+    pub(super) seq: Seq,
+    pub(super) at: Timestamp,
+    pub(super) context: &'a RuleContext,
+    pub(super) timers: &'a mut Timers,
+    pub(super) transitions: &'a mut Vec<Transition>,
+}
+
+const SAME_LABELS: &str = "vector contains metrics with the same labelset after applying alert labels";
+
+impl AlertRule {
+    /// A rule without alerts.
+    pub(super) fn new(def: AlertingRule, number: u32, key: String, group_labels: Labels, limit: usize) -> AlertRule {
+        let expr = def.expr.to_string();
+        AlertRule {
+            def,
+            number,
+            key,
+            group_labels,
+            limit,
+            expr,
+            instances: BTreeMap::new(),
+            claims: Vec::new(),
+            claimants: HashMap::new(),
+            collisions: 0,
+            error: None,
+            resync: true,
+        }
+    }
+
+    /// The expression's text.
+    pub(super) fn expr(&self) -> &str {
+        &self.expr
+    }
+
+    /// Follows what changed of the result.
+    pub(super) fn follow(&mut self, result: &Vector, moment: &mut Moment<'_>) {
+        let mut touched = Vec::new();
+        let all = self.claims.is_empty();
+        for slot in super::node::slots_of(result, all) {
+            self.claim(slot, result, moment.context, &mut touched);
+        }
+        let error = result.error().map(str::to_owned).or_else(|| (self.collisions > 0).then(|| SAME_LABELS.to_owned()));
+        if error.is_some() {
+            self.error = error;
+            self.resync = true;
+            return;
+        }
+        if std::mem::take(&mut self.resync) || self.limit > 0 {
+            let wanted = self.claimants.iter().filter_map(|(labels, slots)| {
+                let slot = *slots.first()?;
+                Some((labels.clone(), (result.labels(slot).clone(), result.value(slot)?)))
+            });
+            let wanted = wanted.collect();
+            self.set_all(wanted, moment);
+            return;
+        }
+        self.error = None;
+        touched.sort_unstable();
+        touched.dedup();
+        for labels in touched {
+            let element = self.claimants.get(&labels).and_then(|slots| slots.first()).copied();
+            match element.and_then(|slot| Some((slot, result.value(slot)?))) {
+                Some((slot, v)) => self.activate(labels, result.labels(slot), v, moment),
+                None => self.deactivate(&labels, moment),
+            }
+        }
+    }
+
+    /// Notes which alert a slot stands for now.
+    fn claim(&mut self, slot: u32, result: &Vector, context: &RuleContext, touched: &mut Vec<Labels>) {
+        let at = slot as usize;
+        if self.claims.len() <= at {
+            self.claims.resize(result.len() as usize, None);
+        }
+        let value = result.value(slot);
+        let labels = value.map(|v| match &self.claims[at] {
+            Some(labels) if !self.has_label_templates() => labels.clone(),
+            _ => self.alert_labels(result.labels(slot), v, context),
+        });
+        touched.extend(labels.clone());
+        if labels == self.claims[at] {
+            return;
+        }
+        if let Some(old) = self.claims[at].take() {
+            if let Some(slots) = self.claimants.get_mut(&old) {
+                self.collisions -= usize::from(slots.len() == 2);
+                slots.retain(|s| *s != slot);
+                if slots.is_empty() {
+                    self.claimants.remove(&old);
+                }
+            }
+            touched.push(old);
+        }
+        if let Some(new) = labels {
+            let slots = self.claimants.entry(new.clone()).or_default();
+            self.collisions += usize::from(slots.len() == 1);
+            slots.push(slot);
+            self.claims[at] = Some(new);
+        }
+    }
+
+    /// Sets the alerts right from a whole result.
+    pub(super) fn set_result(&mut self, elements: Vec<(Labels, f64)>, moment: &mut Moment<'_>) {
+        self.resync = false;
+        let mut wanted = BTreeMap::new();
+        let count = elements.len();
+        for (labels, v) in elements {
+            wanted.insert(self.alert_labels(&labels, v, moment.context), (labels, v));
+        }
+        if wanted.len() < count {
+            self.error = Some(SAME_LABELS.to_owned());
+            return;
+        }
+        self.set_all(wanted, moment);
+    }
+
+    fn set_all(&mut self, mut wanted: BTreeMap<Labels, (Labels, f64)>, moment: &mut Moment<'_>) {
+        self.error = None;
+        if self.limit > 0 && wanted.len() > self.limit {
+            self.error = Some(format!("exceeded limit of {} with {} alerts", self.limit, wanted.len()));
+            wanted.clear();
+        }
+        let gone: Vec<Labels> = self.instances.keys().filter(|labels| !wanted.contains_key(*labels)).cloned().collect();
+        gone.iter().for_each(|labels| self.deactivate(labels, moment));
+        for (labels, (element, v)) in wanted {
+            self.activate(labels, &element, v, moment);
+        }
+    }
+
+    /// The condition holds.
+    fn activate(&mut self, labels: Labels, element: &Labels, value: f64, moment: &mut Moment<'_>) {
+        let at = moment.at;
+        if let Some(instance) = self.instances.get_mut(&labels) {
+            instance.value = value;
+            instance.element = element.clone();
+            if instance.keep_since.take().is_some() {
+                let target = || Target::Alert { rule: self.number, labels: labels.clone() };
+                moment.timers.arm(&mut instance.armed, None, target);
+            }
+            // `for` may have been raised by a reload.
+            if instance.firing && instance.active_at + self.def.hold > at {
+                instance.firing = false;
+                instance.fired_at = None;
+                self.rearm(&labels, moment.timers);
+                self.tell(&labels, TransitionKind::Pending, moment);
+            } else if !instance.firing && instance.active_at + self.def.hold <= at {
+                self.fire(&labels, moment);
+            }
+            return;
+        }
+        let instance = Instance {
+            element: element.clone(),
+            annotations: Labels::empty(),
+            firing: false,
+            value,
+            active_at: at,
+            fired_at: None,
+            keep_since: None,
+            armed: None,
+        };
+        self.instances.insert(labels.clone(), instance);
+        if self.def.hold <= Millis::ZERO {
+            self.fire(&labels, moment);
+        } else {
+            self.rearm(&labels, moment.timers);
+            self.tell(&labels, TransitionKind::Pending, moment);
+        }
+    }
+
+    /// The condition does not hold.
+    fn deactivate(&mut self, labels: &Labels, moment: &mut Moment<'_>) {
+        let Some(instance) = self.instances.get_mut(labels) else { return };
+        if !instance.firing {
+            self.end(labels, TransitionKind::Dropped, moment);
+        } else if self.def.keep_firing <= Millis::ZERO {
+            self.end(labels, TransitionKind::Resolved, moment);
+        } else if instance.keep_since.is_none() {
+            instance.keep_since = Some(moment.at);
+            self.rearm(labels, moment.timers);
+        }
+    }
+
+    /// `for` or `keep_firing_for` of an alert is over.
+    pub(super) fn due(&mut self, labels: &Labels, due: Timestamp, moment: &mut Moment<'_>) {
+        let Some(instance) = self.instances.get_mut(labels).filter(|instance| instance.armed == Some(due)) else {
+            return;
+        };
+        instance.armed = None;
+        if instance.keep_since.is_some() {
+            self.end(labels, TransitionKind::Resolved, moment);
+        } else if !instance.firing && self.error.is_none() {
+            self.fire(labels, moment);
+        }
+    }
+
+    fn fire(&mut self, labels: &Labels, moment: &mut Moment<'_>) {
+        if let Some(instance) = self.instances.get_mut(labels) {
+            instance.firing = true;
+            instance.fired_at = Some(moment.at);
+        }
+        self.rearm(labels, moment.timers);
+        self.tell(labels, TransitionKind::Firing, moment);
+    }
+
+    fn end(&mut self, labels: &Labels, kind: TransitionKind, moment: &mut Moment<'_>) {
+        self.tell(labels, kind, moment);
+        if let Some(mut instance) = self.instances.remove(labels) {
+            let target = || Target::Alert { rule: self.number, labels: labels.clone() };
+            moment.timers.arm(&mut instance.armed, None, target);
+        }
+    }
+
+    /// Ends every alert, for a rule that is no more.
+    pub(super) fn end_all(&mut self, moment: &mut Moment<'_>) {
+        for labels in self.instances.keys().cloned().collect::<Vec<_>>() {
+            let kind = if self.instances[&labels].firing { TransitionKind::Resolved } else { TransitionKind::Dropped };
+            self.end(&labels, kind, moment);
+        }
+    }
+
+    /// Arms an alert for what it waits for.
+    pub(super) fn rearm(&mut self, labels: &Labels, timers: &mut Timers) {
+        let Some(instance) = self.instances.get_mut(labels) else { return };
+        let due = match (instance.firing, instance.keep_since) {
+            (false, _) => Some(instance.active_at + self.def.hold),
+            (true, Some(since)) => Some(since + self.def.keep_firing),
+            (true, None) => None,
+        };
+        timers.arm(&mut instance.armed, due, || Target::Alert { rule: self.number, labels: labels.clone() });
+    }
+
+    /// Tells of a change. The texts are those of the moment; an end keeps the last ones.
+    fn tell(&mut self, labels: &Labels, kind: TransitionKind, moment: &mut Moment<'_>) {
+        let Some(instance) = self.instances.get_mut(labels) else { return };
+        if matches!(kind, TransitionKind::Pending | TransitionKind::Firing) {
+            instance.annotations = fill(&self.def.annotations, &instance.element, instance.value, moment.context);
+        }
+        let mut alert = self.alert(labels, &self.instances[labels]);
+        if matches!(kind, TransitionKind::Resolved | TransitionKind::Dropped) {
+            alert.state = AlertState::Resolved;
+            alert.resolved_at = Some(moment.at);
+        }
+        let kind_text = format!("{kind:?}");
+        let parts =
+            [self.key.as_bytes(), labels.as_text().as_bytes(), kind_text.as_bytes(), &moment.at.0.to_le_bytes()];
+        let id = TransitionId { seq: moment.seq, key: stable_hash(parts) };
+        moment.transitions.push(Transition { id, kind, at: moment.at, alert });
+    }
+
+    fn alert(&self, labels: &Labels, instance: &Instance) -> Alert {
+        Alert {
+            labels: labels.clone(),
+            annotations: instance.annotations.clone(),
+            state: if instance.firing { AlertState::Firing } else { AlertState::Pending },
+            value: instance.value,
+            active_at: instance.active_at,
+            fired_at: instance.fired_at,
+            resolved_at: None,
+            keep_firing_since: instance.keep_since,
+            expr: self.expr.clone(),
+        }
+    }
+
+    /// The alerts, pending and firing, by labels.
+    pub(super) fn alerts(&self) -> Vec<Alert> {
+        self.instances.iter().map(|(labels, instance)| self.alert(labels, instance)).collect()
+    }
+
+    fn has_label_templates(&self) -> bool {
+        self.def.labels.iter().any(|(_, text)| text.contains("{{"))
+    }
+
+    fn alert_labels(&self, element: &Labels, value: f64, context: &RuleContext) -> Labels {
+        let mut labels = element.without_metric_name().builder();
+        for label in self.group_labels.iter() {
+            labels.set(label.name, label.value);
+        }
+        for (name, text) in &self.def.labels {
+            labels.set(name, &filled(text, element, value, context));
+        }
+        labels.set("alertname", &self.def.alert);
+        // Only a rule with very many or very long labels comes here: its name still tells it apart.
+        labels.build().unwrap_or_else(|_| element.without_metric_name())
+    }
+}
+
+fn fill(texts: &[(String, String)], element: &Labels, value: f64, context: &RuleContext) -> Labels {
+    let filled: Vec<(&str, String)> =
+        texts.iter().map(|(name, text)| (name.as_str(), filled(text, element, value, context))).collect();
+    Labels::new(filled.iter().map(|(name, text)| (*name, text.as_str()))).unwrap_or_else(|error| {
+        let text = error.to_string();
+        Labels::new([("error", text.as_str())]).unwrap_or_else(|_| Labels::empty())
+    })
+}
+
+fn filled(text: &str, element: &Labels, value: f64, context: &RuleContext) -> String {
+    let data = TemplateData {
+        labels: element,
+        external_labels: &context.external_labels,
+        external_url: &context.external_url,
+        value,
+    };
+    expand(text, &data).unwrap_or_else(|error| format!("<error expanding template: {error}>"))
+}

@@ -1,0 +1,445 @@
+//! All rules over one stream of transactions and ticks.
+//!
+//! Invariants:
+//! - What it decides depends on the groups and on the log's prefix alone.
+//! - Between two log entries every deadline is worked off at its own instant, in order. Only
+//!   after a pause longer than `RULE_LATE_MAX`, when nobody was watching, it goes on at the
+//!   present at once.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::model::{Alert, Batch, Committed, Labels, STALE_NAN, Sample, Seq, SeriesRef, Timestamp, Transition, limits};
+use crate::promql::{Query, SeriesSource, SourceError};
+
+use super::alerting::{AlertRule, Moment};
+use super::graph::Graph;
+use super::interval::{Overlay, RecordRule, instant, query_of, slot_after, slot_at};
+use super::plan::plan;
+use super::rule::{Rule, RuleContext, RuleError, RuleGroup, check};
+use super::state::{self, RestoreError, SavedRule};
+use super::status::{GroupStatus, Health, Mode, RuleKind, RuleStatus};
+use super::timers::{Target, Timers, earliest};
+
+/// Evaluates rules as samples arrive.
+#[derive(Debug)]
+pub struct Evaluator {
+    groups: Vec<Group>,
+    rules: Vec<Entry>,
+    context: RuleContext,
+    graph: Graph,
+    /// The rules that read a node.
+    roots: HashMap<usize, Vec<usize>>,
+    timers: Timers,
+    now: Timestamp,
+    /// Rules to be compared with their whole result at the next entry.
+    resync: BTreeSet<usize>,
+    /// Rules that a reload took away, until their alerts are ended.
+    leaving: Vec<Entry>,
+}
+
+/// What an entry of the log led to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outcome {
+    /// Changes of alerts, in the order of time.
+    pub transitions: Vec<Transition>,
+    /// What recording rules made; to be stored as a transaction of its own.
+    pub derived: Batch,
+}
+
+#[derive(Debug)]
+struct Group {
+    def: RuleGroup,
+    rules: Vec<usize>,
+    armed: Option<Timestamp>,
+    last_evaluation: Timestamp,
+}
+
+#[derive(Debug)]
+struct Entry {
+    kind: Kind,
+    last_evaluation: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// Followed at a node of the graph.
+    Followed { rule: AlertRule, node: usize },
+    /// Evaluated at the group's interval.
+    Polled { rule: AlertRule, query: Query, reason: String },
+    /// A recording rule.
+    Record(RecordRule),
+}
+
+impl Evaluator {
+    /// Checks the groups and makes ready to watch. [`seed`](Evaluator::seed) comes next.
+    ///
+    /// # Errors
+    /// A rule cannot be used; the error names it.
+    pub fn new(groups: Vec<RuleGroup>, context: RuleContext) -> Result<Evaluator, RuleError> {
+        check(&groups)?;
+        let mut evaluator = Evaluator {
+            groups: Vec::new(),
+            rules: Vec::new(),
+            context,
+            graph: Graph::default(),
+            roots: HashMap::new(),
+            timers: Timers::default(),
+            now: Timestamp::MIN,
+            resync: BTreeSet::new(),
+            leaving: Vec::new(),
+        };
+        let mut names = BTreeMap::new();
+        for group in groups {
+            let rules = group.rules.iter().map(|rule| {
+                let count = names.entry((group.file.clone(), group.name.clone(), rule.name().to_owned())).or_insert(0);
+                *count += 1;
+                let key = format!("{}\u{0}{}\u{0}{}\u{0}{count}", group.file, group.name, rule.name());
+                evaluator.add(&group, rule, key)
+            });
+            let rules = rules.collect();
+            evaluator.groups.push(Group { def: group, rules, armed: None, last_evaluation: Timestamp::MIN });
+        }
+        Ok(evaluator)
+    }
+
+    fn add(&mut self, group: &RuleGroup, rule: &Rule, key: String) -> usize {
+        let number = self.rules.len();
+        let kind = match rule {
+            Rule::Recording(def) => Kind::Record(RecordRule::new(def.clone(), key, group.labels.clone(), group.limit)),
+            Rule::Alerting(def) => {
+                let rule = AlertRule::new(def.clone(), number as u32, key, group.labels.clone(), group.limit);
+                match plan(&mut self.graph, &def.expr, group.query_offset) {
+                    Ok(node) => {
+                        self.roots.entry(node).or_default().push(number);
+                        Kind::Followed { rule, node }
+                    }
+                    Err(reason) => Kind::Polled { rule, query: query_of(&def.expr), reason: reason.to_string() },
+                }
+            }
+        };
+        self.rules.push(Entry { kind, last_evaluation: None });
+        number
+    }
+
+    /// Fills the windows from stored history as of `at`, which must be the time of the last log
+    /// entry that `source` holds.
+    ///
+    /// # Errors
+    /// The history cannot be read.
+    pub fn seed(&mut self, at: Timestamp, source: &dyn SeriesSource) -> Result<(), SourceError> {
+        self.now = at;
+        self.graph.seed(at, source, limits::QUERY_SAMPLES_MAX)?;
+        self.graph.propagate(at, &mut self.timers);
+        self.graph.settle();
+        self.resync =
+            (0..self.rules.len()).filter(|at| matches!(self.rules[*at].kind, Kind::Followed { .. })).collect();
+        for number in 0..self.groups.len() {
+            self.arm_group(number);
+        }
+        Ok(())
+    }
+
+    /// Takes over the alerts that [`save`](Evaluator::save) wrote, for the rules that are still
+    /// there.
+    ///
+    /// # Errors
+    /// The bytes are not a saved state, or damaged; nothing is taken over.
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        let mut saved: HashMap<String, SavedRule> =
+            state::read(bytes)?.into_iter().map(|rule| (rule.key.clone(), rule)).collect();
+        for entry in &mut self.rules {
+            match &mut entry.kind {
+                Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => {
+                    if let Some(saved) = saved.remove(&rule.key) {
+                        rule.instances = saved.instances;
+                        for labels in rule.instances.keys().cloned().collect::<Vec<_>>() {
+                            rule.rearm(&labels, &mut self.timers);
+                        }
+                    }
+                }
+                Kind::Record(rule) => {
+                    if let Some(saved) = saved.remove(&rule.key) {
+                        rule.outputs = saved.outputs;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The state that stored samples do not hold: since when alerts are pending, firing or kept.
+    pub fn save(&self) -> Vec<u8> {
+        let rules = self.rules.iter().map(|entry| match &entry.kind {
+            Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => {
+                SavedRule { key: rule.key.clone(), instances: rule.instances.clone(), outputs: BTreeSet::new() }
+            }
+            Kind::Record(rule) => {
+                SavedRule { key: rule.key.clone(), instances: BTreeMap::new(), outputs: rule.outputs.clone() }
+            }
+        });
+        state::write(&rules.collect::<Vec<_>>())
+    }
+
+    /// Replaces the groups. Rules that are still there, by file, group and name, keep their
+    /// alerts; alerts of the others end with the next log entry.
+    ///
+    /// # Errors
+    /// A rule cannot be used, or the history cannot be read: everything stays as it was.
+    pub fn reload(
+        &mut self,
+        groups: Vec<RuleGroup>,
+        context: RuleContext,
+        source: &dyn SeriesSource,
+    ) -> Result<(), ReloadError> {
+        let mut next = Evaluator::new(groups, context)?;
+        next.graph.adopt(&self.graph);
+        next.seed(self.now, source)?;
+        next.restore(&self.save())?;
+        let kept: BTreeSet<String> = next.rules.iter().map(|entry| entry.key().to_owned()).collect();
+        next.leaving = std::mem::take(&mut self.leaving);
+        next.leaving.extend(std::mem::take(&mut self.rules).into_iter().filter(|entry| !kept.contains(entry.key())));
+        *self = next;
+        Ok(())
+    }
+
+    /// Makes series known that the store named before these rules were there. Comes after
+    /// [`seed`](Evaluator::seed).
+    pub fn adopt(&mut self, series: impl IntoIterator<Item = (SeriesRef, Labels)>) {
+        for (number, labels) in series {
+            self.graph.bind(number, &labels);
+        }
+    }
+
+    /// Sees a transaction; `source` holds it already.
+    pub fn observe(&mut self, committed: &Committed, source: &dyn SeriesSource) -> Outcome {
+        let mut outcome = Outcome::default();
+        self.catch_up(committed.seq, committed.at, source, &mut outcome);
+        for (series, labels) in &committed.new_series {
+            self.graph.bind(*series, labels);
+        }
+        for (series, sample) in &committed.samples {
+            self.graph.insert(*series, *sample, committed.at);
+        }
+        self.step(committed.seq, committed.at, source, &mut outcome);
+        outcome
+    }
+
+    /// Sees that time has moved to `at`.
+    pub fn tick(&mut self, seq: Seq, at: Timestamp, source: &dyn SeriesSource) -> Outcome {
+        let mut outcome = Outcome::default();
+        self.catch_up(seq, at, source, &mut outcome);
+        self.step(seq, at, source, &mut outcome);
+        outcome
+    }
+
+    /// When [`tick`](Evaluator::tick) should be called if nothing arrives before.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let now = (!self.resync.is_empty() || !self.leaving.is_empty()).then_some(self.now);
+        earliest(now, self.timers.next_deadline())
+    }
+
+    /// Works off the deadlines before `at`, each at its own instant.
+    fn catch_up(&mut self, seq: Seq, at: Timestamp, source: &dyn SeriesSource, outcome: &mut Outcome) {
+        while let Some(due) = self.timers.next_step().filter(|due| *due < at) {
+            if at - due > limits::RULE_LATE_MAX {
+                break;
+            }
+            self.step(seq, due, source, outcome);
+        }
+    }
+
+    /// One round: everything due until `at`, the samples already taken in, and what follows.
+    fn step(&mut self, seq: Seq, at: Timestamp, source: &dyn SeriesSource, outcome: &mut Outcome) {
+        self.now = self.now.max(at);
+        let at = self.now;
+        let (mut alerts, mut groups) = (Vec::new(), BTreeSet::new());
+        while let Some((due, targets)) = self.timers.pop(at) {
+            for target in self.graph.fire(due, targets) {
+                match target {
+                    Target::Alert { rule, labels } => alerts.push((rule as usize, labels, due)),
+                    Target::Group { group } => {
+                        groups.insert(group as usize);
+                    }
+                    Target::Series { .. } | Target::Element { .. } | Target::Node { .. } => {}
+                }
+            }
+        }
+        let mut rules = std::mem::take(&mut self.resync);
+        for node in self.graph.propagate(at, &mut self.timers) {
+            rules.extend(self.roots.get(node).into_iter().flatten());
+        }
+        let transitions = &mut outcome.transitions;
+        let mut moment = Moment { seq, at, context: &self.context, timers: &mut self.timers, transitions };
+        for mut entry in self.leaving.drain(..) {
+            entry.leave(&mut moment, &mut outcome.derived);
+        }
+        for number in rules {
+            let entry = &mut self.rules[number];
+            if let Kind::Followed { rule, node } = &mut entry.kind {
+                rule.follow(&self.graph.nodes[*node].out, &mut moment);
+                entry.last_evaluation = Some(at);
+            }
+        }
+        for (number, labels, due) in alerts {
+            if let Some(Kind::Followed { rule, .. } | Kind::Polled { rule, .. }) =
+                self.rules.get_mut(number).map(|entry| &mut entry.kind)
+            {
+                rule.due(&labels, due, &mut moment);
+            }
+        }
+        self.graph.settle();
+        for group in groups {
+            self.poll(group, seq, at, source, outcome);
+        }
+    }
+
+    /// Evaluates the rules of a group that are not followed.
+    fn poll(&mut self, number: usize, seq: Seq, now: Timestamp, source: &dyn SeriesSource, outcome: &mut Outcome) {
+        let group = &mut self.groups[number];
+        group.armed = None;
+        let at = slot_at(&group.def, now);
+        let seen_from = at - group.def.query_offset;
+        group.last_evaluation = at;
+        let mut overlay = Overlay::new(source);
+        for rule in &group.rules {
+            let entry = &mut self.rules[*rule];
+            match &mut entry.kind {
+                Kind::Followed { .. } => continue,
+                Kind::Polled { rule, query, .. } => match instant(query, &overlay, seen_from) {
+                    Ok(elements) => {
+                        let transitions = &mut outcome.transitions;
+                        let (context, timers) = (&self.context, &mut self.timers);
+                        rule.set_result(elements, &mut Moment { seq, at: now, context, timers, transitions });
+                    }
+                    Err(error) => rule.error = Some(error),
+                },
+                Kind::Record(rule) => rule.evaluate(seen_from, &mut overlay, &mut outcome.derived),
+            }
+            entry.last_evaluation = Some(at);
+        }
+        self.arm_group(number);
+    }
+
+    fn arm_group(&mut self, number: usize) {
+        let group = &mut self.groups[number];
+        let rules = &self.rules;
+        if group.rules.iter().all(|rule| matches!(rules[*rule].kind, Kind::Followed { .. })) {
+            return;
+        }
+        let due = slot_after(&group.def, self.now);
+        self.timers.arm(&mut group.armed, Some(due), || Target::Group { group: number as u32 });
+    }
+
+    /// The alerts of all rules, pending and firing.
+    pub fn alerts(&self) -> Vec<Alert> {
+        self.rules.iter().flat_map(Entry::alerts).collect()
+    }
+
+    /// Every group with its rules, in order.
+    pub fn groups(&self) -> Vec<GroupStatus> {
+        self.groups.iter().map(|group| self.group_status(group)).collect()
+    }
+
+    fn group_status(&self, group: &Group) -> GroupStatus {
+        let rules: Vec<RuleStatus> =
+            group.rules.iter().zip(&group.def.rules).map(|(at, def)| self.rule_status(&self.rules[*at], def)).collect();
+        let last = rules.iter().map(|rule| rule.last_evaluation).max();
+        GroupStatus {
+            name: group.def.name.clone(),
+            file: group.def.file.clone(),
+            interval: group.def.interval,
+            limit: group.def.limit,
+            last_evaluation: last.unwrap_or(Timestamp::MIN).max(group.last_evaluation),
+            rules,
+        }
+    }
+
+    fn rule_status(&self, entry: &Entry, def: &Rule) -> RuleStatus {
+        let (mode, expr, error) = match &entry.kind {
+            Kind::Followed { rule, .. } => (Mode::Incremental, rule.expr(), &rule.error),
+            Kind::Polled { rule, reason, .. } => (Mode::Interval { reason: reason.clone() }, rule.expr(), &rule.error),
+            Kind::Record(rule) => {
+                let reason = "recording rules make one sample an interval".to_owned();
+                (Mode::Interval { reason }, rule.expr(), &rule.error)
+            }
+        };
+        let is_blind = match &entry.kind {
+            Kind::Followed { node, .. } => {
+                self.graph.leaves_below(*node).iter().any(|leaf| self.graph.leaves[*leaf].len() == 0)
+            }
+            Kind::Polled { .. } | Kind::Record(_) => false,
+        };
+        let (kind, hold, keep_firing, labels, annotations) = match def {
+            Rule::Alerting(rule) => {
+                (RuleKind::Alerting, rule.hold, rule.keep_firing, rule.labels.clone(), rule.annotations.clone())
+            }
+            Rule::Recording(rule) => {
+                (RuleKind::Recording, Default::default(), Default::default(), rule.labels.clone(), Vec::new())
+            }
+        };
+        RuleStatus {
+            name: def.name().to_owned(),
+            kind,
+            expr: expr.to_owned(),
+            hold,
+            keep_firing,
+            labels,
+            annotations,
+            mode,
+            health: match (error, entry.last_evaluation) {
+                (Some(error), _) => Health::Err(error.clone()),
+                (None, None) => Health::Unknown,
+                (None, Some(_)) => Health::Ok,
+            },
+            last_evaluation: entry.last_evaluation.unwrap_or(Timestamp::MIN),
+            is_blind,
+            alerts: entry.alerts(),
+        }
+    }
+}
+
+impl Entry {
+    fn key(&self) -> &str {
+        match &self.kind {
+            Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => &rule.key,
+            Kind::Record(rule) => &rule.key,
+        }
+    }
+
+    fn alerts(&self) -> Vec<Alert> {
+        match &self.kind {
+            Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => rule.alerts(),
+            Kind::Record(_) => Vec::new(),
+        }
+    }
+
+    /// The rule is no more: its alerts and series end.
+    fn leave(&mut self, moment: &mut Moment<'_>, derived: &mut Batch) {
+        match &mut self.kind {
+            Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => {
+                // Its timers went with the graph that it was followed in.
+                rule.instances.values_mut().for_each(|instance| instance.armed = None);
+                rule.end_all(moment);
+            }
+            Kind::Record(rule) => {
+                for labels in std::mem::take(&mut rule.outputs) {
+                    derived.push(labels, Sample { t: moment.at, v: f64::from_bits(STALE_NAN) });
+                }
+            }
+        }
+    }
+}
+
+/// Why new groups were not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReloadError {
+    /// A rule cannot be used.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    /// The history cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The state could not be carried over.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+}

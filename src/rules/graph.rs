@@ -1,0 +1,208 @@
+//! All expressions that are followed, as one graph that shares what they have in common.
+//!
+//! Invariants:
+//! - Nodes are numbered from below to above: an input has a smaller number than its reader.
+//! - After a round every node's result is that of a query at the round's time over the same data;
+//!   a value that moves by itself is brought up to date at whole seconds.
+//! - A series is compared with the selectors once, when it is met for the first time.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::model::{Labels, Sample, SeriesRef, Timestamp};
+use crate::promql::{SeriesSource, SourceError};
+
+use super::leaf::Leaf;
+use super::node::{Below, Node, Op};
+use super::timers::{Target, Timers};
+
+/// Selectors and operators.
+#[derive(Debug, Default)]
+pub(super) struct Graph {
+    pub(super) nodes: Vec<Node>,
+    readers: Vec<Vec<usize>>,
+    pub(super) leaves: Vec<Leaf>,
+    followers: Vec<Vec<usize>>,
+    by_name: HashMap<String, Vec<usize>>,
+    nameless: Vec<usize>,
+    node_keys: HashMap<String, usize>,
+    leaf_keys: HashMap<String, usize>,
+    series: HashMap<SeriesRef, Vec<(u32, u32)>>,
+    /// Every series met, for rules that come later.
+    catalogue: HashMap<SeriesRef, Labels>,
+    dirty: BTreeSet<usize>,
+    touched_leaves: BTreeSet<usize>,
+    touched_nodes: Vec<usize>,
+}
+
+impl Graph {
+    /// The leaf with this key, made if it is new.
+    pub(super) fn leaf(&mut self, key: String, make: impl FnOnce() -> Leaf) -> usize {
+        if let Some(leaf) = self.leaf_keys.get(&key) {
+            return *leaf;
+        }
+        let (at, leaf) = (self.leaves.len(), make());
+        match leaf.metric_name() {
+            Some(name) => self.by_name.entry(name.to_owned()).or_default().push(at),
+            None => self.nameless.push(at),
+        }
+        self.leaves.push(leaf);
+        self.followers.push(Vec::new());
+        self.leaf_keys.insert(key, at);
+        at
+    }
+
+    /// The node with this key, made if it is new.
+    pub(super) fn node(&mut self, key: String, make: impl FnOnce() -> Op) -> usize {
+        if let Some(node) = self.node_keys.get(&key) {
+            return *node;
+        }
+        let (at, op) = (self.nodes.len(), make());
+        for input in op.inputs() {
+            self.readers[input].push(at);
+        }
+        if let Op::Follow(follow) = &op {
+            self.followers[follow.leaf].push(at);
+        }
+        self.nodes.push(Node::new(op));
+        self.readers.push(Vec::new());
+        self.dirty.insert(at);
+        self.node_keys.insert(key, at);
+        at
+    }
+
+    /// The leaves that a node stands on.
+    pub(super) fn leaves_below(&self, node: usize) -> BTreeSet<usize> {
+        let mut leaves = BTreeSet::new();
+        let mut open = vec![node];
+        while let Some(node) = open.pop() {
+            if let Op::Follow(follow) = &self.nodes[node].op {
+                leaves.insert(follow.leaf);
+            }
+            open.extend(self.nodes[node].op.inputs());
+        }
+        leaves
+    }
+
+    /// Meets a series: from now on its samples go to the selectors that it satisfies.
+    pub(super) fn bind(&mut self, series: SeriesRef, labels: &Labels) {
+        self.catalogue.insert(series, labels.clone());
+        let named = self.by_name.get(labels.metric_name()).map_or(&[][..], Vec::as_slice);
+        let mut slots = Vec::new();
+        for at in named.iter().chain(&self.nameless) {
+            let leaf = &mut self.leaves[*at];
+            if leaf.matches(labels) {
+                slots.push((*at as u32, leaf.slot(labels)));
+            }
+        }
+        self.series.insert(series, slots);
+    }
+
+    /// Takes over the series that another graph has met.
+    pub(super) fn adopt(&mut self, other: &Graph) {
+        for (series, labels) in &other.catalogue {
+            self.bind(*series, labels);
+        }
+    }
+
+    /// Takes in a sample.
+    pub(super) fn insert(&mut self, series: SeriesRef, sample: Sample, now: Timestamp) {
+        let Some(slots) = self.series.get(&series) else { return };
+        for &(leaf, slot) in slots {
+            self.leaves[leaf as usize].insert(slot, sample, now);
+            self.touched_leaves.insert(leaf as usize);
+        }
+    }
+
+    /// Notes what is due in this round. Targets of other owners are given back.
+    pub(super) fn fire(&mut self, due: Timestamp, targets: Vec<Target>) -> Vec<Target> {
+        let mut others = Vec::new();
+        for target in targets {
+            match target {
+                Target::Series { leaf, slot } => {
+                    let armed = self.leaves[leaf as usize].armed(slot);
+                    if *armed == Some(due) {
+                        *armed = None;
+                        self.leaves[leaf as usize].mark(slot);
+                        self.touched_leaves.insert(leaf as usize);
+                    }
+                }
+                Target::Element { node, slot } => {
+                    if let Op::Follow(follow) = &mut self.nodes[node as usize].op
+                        && follow.armed[slot as usize] == Some(due)
+                    {
+                        follow.armed[slot as usize] = None;
+                        follow.due.push(slot);
+                        self.dirty.insert(node as usize);
+                    }
+                }
+                Target::Node { node } => {
+                    if let Op::Time { armed, .. } = &mut self.nodes[node as usize].op
+                        && *armed == Some(due)
+                    {
+                        *armed = None;
+                        self.dirty.insert(node as usize);
+                    }
+                }
+                other => others.push(other),
+            }
+        }
+        others
+    }
+
+    /// Brings every node up to date; gives those whose result changed. [`settle`](Graph::settle)
+    /// ends the round.
+    pub(super) fn propagate(&mut self, now: Timestamp, timers: &mut Timers) -> &[usize] {
+        for &at in &self.touched_leaves {
+            let leaf = &mut self.leaves[at];
+            for i in 0..leaf.changed().len() {
+                let slot = leaf.changed()[i];
+                let due = leaf.evict(slot, now);
+                timers.arm(leaf.armed(slot), due, || Target::Series { leaf: at as u32, slot });
+            }
+            self.dirty.extend(&self.followers[at]);
+        }
+        while let Some(at) = self.dirty.pop_first() {
+            let (below, rest) = self.nodes.split_at_mut(at);
+            let node = &mut rest[0];
+            node.update(&mut Below { nodes: below, leaves: &self.leaves, now, timers, node: at as u32 });
+            if node.out.is_changed() {
+                self.dirty.extend(&self.readers[at]);
+                self.touched_nodes.push(at);
+            }
+        }
+        &self.touched_nodes
+    }
+
+    /// Ends a round.
+    pub(super) fn settle(&mut self) {
+        for at in std::mem::take(&mut self.touched_leaves) {
+            self.leaves[at].settle();
+        }
+        for at in self.touched_nodes.drain(..) {
+            self.nodes[at].out.settle();
+        }
+    }
+
+    /// Fills every window from stored history, as it is at `at`.
+    ///
+    /// # Errors
+    /// The history cannot be read.
+    pub(super) fn seed(
+        &mut self,
+        at: Timestamp,
+        source: &dyn SeriesSource,
+        samples_max: usize,
+    ) -> Result<(), SourceError> {
+        for (number, leaf) in self.leaves.iter_mut().enumerate() {
+            for series in source.select(leaf.matchers(), leaf.range_needed(at), samples_max)? {
+                let slot = leaf.slot(&series.labels);
+                for sample in series.samples {
+                    leaf.insert(slot, sample, at);
+                }
+                leaf.mark(slot);
+            }
+            self.touched_leaves.insert(number);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,239 @@
+//! A selector that is followed: for each of its series the samples of its window.
+//!
+//! Invariants:
+//! - At the time it was last settled for, a series holds the samples inside the window and those
+//!   dated later; at an instant selector, of those inside only the newest.
+//! - A window of a range holds no staleness markers.
+
+use std::collections::HashMap;
+
+use crate::model::{Labels, Matcher, Millis, Sample, TimeRange, Timestamp, is_stale};
+
+/// How far a selector sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Reach {
+    /// The newest sample of the lookback.
+    Instant(Millis),
+    /// All samples of a range.
+    Range(Millis),
+}
+
+impl Reach {
+    fn span(self) -> Millis {
+        match self {
+            Reach::Instant(span) | Reach::Range(span) => span,
+        }
+    }
+}
+
+/// A selector and its series.
+#[derive(Debug)]
+pub(super) struct Leaf {
+    matchers: Vec<Matcher>,
+    offset: Millis,
+    reach: Reach,
+    series: Vec<Series>,
+    by_labels: HashMap<Labels, u32>,
+    changed: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Series {
+    labels: Labels,
+    samples: Vec<Sample>,
+    /// The samples before this one have left the window.
+    head: usize,
+    armed: Option<Timestamp>,
+    marked: bool,
+}
+
+impl Leaf {
+    /// A selector that has met no series yet.
+    pub(super) fn new(matchers: Vec<Matcher>, offset: Millis, reach: Reach) -> Leaf {
+        Leaf { matchers, offset, reach, series: Vec::new(), by_labels: HashMap::new(), changed: Vec::new() }
+    }
+
+    /// Its conditions.
+    pub(super) fn matchers(&self) -> &[Matcher] {
+        &self.matchers
+    }
+
+    /// The name that all its series have, if it asks for one.
+    pub(super) fn metric_name(&self) -> Option<&str> {
+        let equal = |m: &&Matcher| m.name() == Labels::METRIC_NAME && m.op() == crate::model::MatchOp::Equal;
+        self.matchers.iter().find(equal).map(Matcher::value)
+    }
+
+    /// Whether a series is one of its own.
+    pub(super) fn matches(&self, labels: &Labels) -> bool {
+        self.matchers.iter().all(|matcher| matcher.matches(labels.get(matcher.name())))
+    }
+
+    /// The slot of a series.
+    pub(super) fn slot(&mut self, labels: &Labels) -> u32 {
+        if let Some(slot) = self.by_labels.get(labels) {
+            return *slot;
+        }
+        let slot = self.series.len() as u32;
+        self.by_labels.insert(labels.clone(), slot);
+        let labels = labels.clone();
+        self.series.push(Series { labels, samples: Vec::new(), head: 0, armed: None, marked: false });
+        slot
+    }
+
+    /// How many slots there are.
+    pub(super) fn len(&self) -> u32 {
+        self.series.len() as u32
+    }
+
+    /// The labels of a slot.
+    pub(super) fn labels(&self, slot: u32) -> &Labels {
+        &self.series[slot as usize].labels
+    }
+
+    /// The slots touched in this round.
+    pub(super) fn changed(&self) -> &[u32] {
+        &self.changed
+    }
+
+    /// How far back of `at` stored samples are needed, and those ahead of it.
+    pub(super) fn range_needed(&self, at: Timestamp) -> TimeRange {
+        TimeRange { after: at - self.offset - self.reach.span(), until: Timestamp::MAX }
+    }
+
+    /// Takes in a sample. One that is out of order goes to its place.
+    pub(super) fn insert(&mut self, slot: u32, sample: Sample, now: Timestamp) {
+        if sample.t + self.offset + self.reach.span() <= now {
+            return;
+        }
+        if is_stale(sample.v) && matches!(self.reach, Reach::Range(_)) {
+            return;
+        }
+        let series = &mut self.series[slot as usize];
+        match series.samples.last() {
+            Some(last) if last.t >= sample.t => {
+                let at = series.samples.partition_point(|s| s.t < sample.t).max(series.head);
+                if series.samples.get(at).is_some_and(|s| s.t == sample.t) {
+                    series.samples[at] = sample;
+                } else {
+                    series.samples.insert(at, sample);
+                }
+            }
+            _ => series.samples.push(sample),
+        }
+        self.mark(slot);
+    }
+
+    /// Notes that a series must be looked at in this round.
+    pub(super) fn mark(&mut self, slot: u32) {
+        let series = &mut self.series[slot as usize];
+        if !series.marked {
+            series.marked = true;
+            self.changed.push(slot);
+        }
+    }
+
+    /// When the series is armed for; the caller arms it.
+    pub(super) fn armed(&mut self, slot: u32) -> &mut Option<Timestamp> {
+        &mut self.series[slot as usize].armed
+    }
+
+    /// Lets go of what has left the window, and says when the next sample enters or leaves.
+    pub(super) fn evict(&mut self, slot: u32, now: Timestamp) -> Option<Timestamp> {
+        let (offset, reach) = (self.offset, self.reach);
+        let series = &mut self.series[slot as usize];
+        let left = |s: &Sample| s.t + offset + reach.span() <= now;
+        series.head += series.samples[series.head..].partition_point(left);
+        let entered = series.head + series.samples[series.head..].partition_point(|s| s.t + offset <= now);
+        let enters = series.samples.get(entered).map(|s| s.t + offset);
+        if matches!(reach, Reach::Instant(_)) && entered > series.head {
+            series.head = entered - 1;
+        }
+        if series.head * 2 > series.samples.len() {
+            series.samples.drain(..series.head);
+            series.head = 0;
+            if series.samples.is_empty() {
+                series.samples.shrink_to_fit();
+            }
+        }
+        let leaves = series.samples.get(series.head).map(|s| s.t + offset + reach.span());
+        super::timers::earliest(leaves, enters)
+    }
+
+    /// The window at `now`.
+    pub(super) fn range(&self, now: Timestamp) -> TimeRange {
+        let until = now - self.offset;
+        TimeRange { after: until - self.reach.span(), until }
+    }
+
+    /// The samples inside the window at `now`.
+    pub(super) fn window(&self, slot: u32, now: Timestamp) -> &[Sample] {
+        let series = &self.series[slot as usize];
+        let samples = &series.samples[series.head..];
+        let range = self.range(now);
+        match samples.last() {
+            Some(last) if last.t > range.until => &samples[..samples.partition_point(|s| s.t <= range.until)],
+            _ => samples,
+        }
+    }
+
+    /// The sample that an instant selector sees at `now`.
+    pub(super) fn newest(&self, slot: u32, now: Timestamp) -> Option<Sample> {
+        self.window(slot, now).last().copied().filter(|sample| !is_stale(sample.v))
+    }
+
+    /// Ends the round.
+    pub(super) fn settle(&mut self) {
+        for slot in self.changed.drain(..) {
+            self.series[slot as usize].marked = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::STALE_NAN;
+
+    fn leaf(offset: i64, reach: Reach) -> Leaf {
+        let mut leaf = Leaf::new(Vec::new(), Millis(offset), reach);
+        leaf.slot(&Labels::empty());
+        leaf
+    }
+
+    fn put(leaf: &mut Leaf, t: i64, v: f64, now: i64) -> Option<i64> {
+        leaf.insert(0, Sample { t: Timestamp(t), v }, Timestamp(now));
+        leaf.evict(0, Timestamp(now)).map(|t| t.0)
+    }
+
+    #[test]
+    fn a_window_is_left_open_and_right_closed() {
+        let mut leaf = leaf(0, Reach::Range(Millis(100)));
+        assert_eq!(put(&mut leaf, 10, 1.0, 10), Some(110));
+        assert_eq!(put(&mut leaf, 60, 2.0, 50), Some(60), "a sample dated ahead counts from its own time on");
+        assert_eq!(leaf.window(0, Timestamp(59)).len(), 1);
+        assert_eq!(leaf.window(0, Timestamp(60)).len(), 2);
+        assert_eq!(leaf.evict(0, Timestamp(109)), Some(Timestamp(110)));
+        assert_eq!(leaf.evict(0, Timestamp(110)), Some(Timestamp(160)));
+        assert_eq!(leaf.window(0, Timestamp(110)).len(), 1);
+        assert_eq!(put(&mut leaf, 55, 3.0, 110), Some(155), "out of order");
+        assert_eq!(put(&mut leaf, 5, 3.0, 110), Some(155), "too old");
+        put(&mut leaf, 70, f64::from_bits(STALE_NAN), 110);
+        assert_eq!(leaf.window(0, Timestamp(110)).len(), 2);
+    }
+
+    #[test]
+    fn an_instant_selector_sees_the_newest_sample_until_it_is_stale() {
+        let mut leaf = leaf(20, Reach::Instant(Millis(100)));
+        assert_eq!(put(&mut leaf, 10, 1.0, 10), Some(30));
+        assert_eq!(leaf.newest(0, Timestamp(29)), None);
+        leaf.evict(0, Timestamp(30));
+        assert_eq!(leaf.newest(0, Timestamp(30)).map(|s| s.v), Some(1.0));
+        put(&mut leaf, 20, f64::from_bits(STALE_NAN), 40);
+        assert_eq!(leaf.newest(0, Timestamp(40)), None);
+        put(&mut leaf, 30, 2.0, 50);
+        assert_eq!(leaf.newest(0, Timestamp(149)).map(|s| s.v), Some(2.0));
+        leaf.evict(0, Timestamp(150));
+        assert_eq!(leaf.newest(0, Timestamp(150)), None);
+    }
+}

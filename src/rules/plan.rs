@@ -1,0 +1,279 @@
+//! From an expression to nodes of the graph.
+//!
+//! Invariants:
+//! - Equal parts of expressions become one node, equal selectors one leaf, whatever rule they
+//!   stand in.
+//! - What cannot be followed sample by sample is refused with the reason; its rule is then
+//!   evaluated at its group's interval.
+
+use crate::model::{Labels, MatchOp, Matcher, Millis, limits};
+use crate::promql::{Aggregate, Binary, Expr, ExprKind, Function, Selector, ValueType};
+
+use super::aggregate::Aggregation;
+use super::graph::Graph;
+use super::leaf::{Leaf, Reach};
+use super::matching::Join;
+use super::node::{Follow, Map, Op, View};
+use super::quantile::Buckets;
+
+/// Why an expression is not followed sample by sample.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct NotFollowed(String);
+
+fn refuse<T>(reason: impl Into<String>) -> Result<T, NotFollowed> {
+    Err(NotFollowed(reason.into()))
+}
+
+/// Adds an expression to the graph; gives its node. `delay` is the group's query offset.
+pub(super) fn plan(graph: &mut Graph, expr: &Expr, delay: Millis) -> Result<usize, NotFollowed> {
+    check(expr)?;
+    Planner { graph, delay }.expr(expr)
+}
+
+/// Refuses before anything is added, so that a refused rule leaves nothing behind.
+fn check(expr: &Expr) -> Result<(), NotFollowed> {
+    match &expr.kind {
+        ExprKind::Number(_) => Ok(()),
+        ExprKind::String(_) => refuse("a string has no value"),
+        ExprKind::Selector(selector) => check_selector(selector),
+        ExprKind::Range { selector, range } => {
+            if *range > limits::RULE_WINDOW_MAX {
+                return refuse(format!(
+                    "a window of {range} is longer than the {} that are followed",
+                    limits::RULE_WINDOW_MAX
+                ));
+            }
+            check_selector(selector)
+        }
+        ExprKind::Subquery { .. } => refuse("subqueries are not followed"),
+        ExprKind::Paren(expr) | ExprKind::Unary { expr, .. } => check(expr),
+        ExprKind::Binary(binary) => check(&binary.lhs).and_then(|()| check(&binary.rhs)),
+        ExprKind::Aggregate(aggregate) => {
+            if !Aggregation::follows(aggregate.op) {
+                return refuse(format!("{} is not followed", aggregate.op.as_str()));
+            }
+            check(&aggregate.expr)
+        }
+        ExprKind::Call { function, args } => {
+            let plain = |arg: &Expr| matches!(arg.without_parens().kind, ExprKind::Selector(_));
+            match function {
+                Function::Timestamp if !plain(&args[0]) => {
+                    return refuse("timestamp of anything but a selector is not followed");
+                }
+                function if !follows(*function) => return refuse(format!("{} is not followed", function.name())),
+                _ => {}
+            }
+            args.iter().try_for_each(check)
+        }
+    }
+}
+
+fn check_selector(selector: &Selector) -> Result<(), NotFollowed> {
+    if selector.shift.at.is_some() {
+        return refuse("the @ modifier is not followed");
+    }
+    if selector.shift.offset < Millis::ZERO {
+        return refuse("a negative offset looks ahead and is not followed");
+    }
+    Ok(())
+}
+
+fn follows(function: Function) -> bool {
+    use Function::{
+        Absent, AbsentOverTime, HistogramQuantile, Pi, Scalar, Sort, SortDesc, Time, Timestamp, Vector as VectorOf,
+    };
+    let others = matches!(
+        function,
+        Absent | AbsentOverTime | HistogramQuantile | Pi | Scalar | Sort | SortDesc | Time | Timestamp | VectorOf
+    );
+    others || is_math(function) || is_window(function)
+}
+
+fn is_math(function: Function) -> bool {
+    use Function::{
+        Abs, Acos, Acosh, Asin, Asinh, Atan, Atanh, Ceil, Clamp, ClampMax, ClampMin, Cos, Cosh, Deg, Exp, Floor, Ln,
+        Log2, Log10, Rad, Round, Sgn, Sin, Sinh, Sqrt, Tan, Tanh,
+    };
+    matches!(
+        function,
+        Abs | Acos
+            | Acosh
+            | Asin
+            | Asinh
+            | Atan
+            | Atanh
+            | Ceil
+            | Clamp
+            | ClampMax
+            | ClampMin
+            | Cos
+            | Cosh
+            | Deg
+            | Exp
+            | Floor
+            | Ln
+            | Log2
+            | Log10
+            | Rad
+            | Round
+            | Sgn
+            | Sin
+            | Sinh
+            | Sqrt
+            | Tan
+            | Tanh
+    )
+}
+
+fn is_window(function: Function) -> bool {
+    function.args().contains(&ValueType::Matrix) && function != Function::AbsentOverTime
+}
+
+struct Planner<'a> {
+    graph: &'a mut Graph,
+    delay: Millis,
+}
+
+impl Planner<'_> {
+    fn expr(&mut self, expr: &Expr) -> Result<usize, NotFollowed> {
+        match &expr.kind {
+            ExprKind::Number(v) => Ok(self.number(*v)),
+            ExprKind::Selector(selector) => {
+                let leaf = self.leaf(selector, Reach::Instant(limits::LOOKBACK));
+                Ok(self.follow(leaf, View::Value))
+            }
+            ExprKind::Paren(expr) | ExprKind::Unary { negative: false, expr } => self.expr(expr),
+            ExprKind::Unary { negative: true, expr } => {
+                let child = self.expr(expr)?;
+                Ok(self.map(child, Map::Negate, false))
+            }
+            ExprKind::Binary(binary) => self.binary(binary),
+            ExprKind::Aggregate(aggregate) => self.aggregate(aggregate),
+            ExprKind::Call { function, args } => self.call(*function, args),
+            ExprKind::String(_) | ExprKind::Range { .. } | ExprKind::Subquery { .. } => {
+                refuse("it has no value at an instant")
+            }
+        }
+    }
+
+    fn number(&mut self, v: f64) -> usize {
+        self.graph.node(format!("number {:016x}", v.to_bits()), || Op::Number(v))
+    }
+
+    fn leaf(&mut self, selector: &Selector, reach: Reach) -> usize {
+        let offset = selector.shift.offset + self.delay;
+        let mut texts: Vec<String> = selector.matchers.iter().map(Matcher::to_string).collect();
+        texts.sort_unstable();
+        let key = format!("{texts:?} {offset} {reach:?}");
+        self.graph.leaf(key, || Leaf::new(selector.matchers.clone(), offset, reach))
+    }
+
+    fn follow(&mut self, leaf: usize, view: View) -> usize {
+        let key = format!("follow {leaf} {view:?}");
+        self.graph.node(key, || Op::Follow(Follow { leaf, view, armed: Vec::new(), due: Vec::new() }))
+    }
+
+    fn map(&mut self, child: usize, map: Map, keeps_name: bool) -> usize {
+        let key = format!("map {child} {map:?}");
+        self.graph.node(key, || Op::Map { child, map, keeps_name })
+    }
+
+    fn binary(&mut self, binary: &Binary) -> Result<usize, NotFollowed> {
+        let (left, right) = (self.expr(&binary.lhs)?, self.expr(&binary.rhs)?);
+        let is_scalar = |expr: &Expr| expr.value_type() == ValueType::Scalar;
+        let Binary { op, returns_bool, .. } = *binary;
+        let keeps_name = op.is_comparison() && !returns_bool;
+        if is_scalar(&binary.rhs) {
+            let map = Map::Binary { op, scalar: right, scalar_is_left: false, returns_bool };
+            return Ok(self.map(left, map, keeps_name));
+        }
+        if is_scalar(&binary.lhs) {
+            let map = Map::Binary { op, scalar: left, scalar_is_left: true, returns_bool };
+            return Ok(self.map(right, map, keeps_name));
+        }
+        let matching = &binary.matching;
+        let key = format!("join {left} {right} {op:?} {returns_bool} {matching:?}");
+        Ok(self.graph.node(key, || Op::Join { left, right, join: Join::new(op, returns_bool, matching.clone()) }))
+    }
+
+    fn aggregate(&mut self, aggregate: &Aggregate) -> Result<usize, NotFollowed> {
+        let child = self.expr(&aggregate.expr)?;
+        let (op, grouping) = (aggregate.op, &aggregate.grouping);
+        let key = format!("aggregate {child} {op:?} {grouping:?}");
+        Ok(self.graph.node(key, || Op::Aggregate { child, groups: Aggregation::new(op, grouping.clone()) }))
+    }
+
+    fn call(&mut self, function: Function, args: &[Expr]) -> Result<usize, NotFollowed> {
+        match function {
+            Function::Time => {
+                let offset = self.delay;
+                Ok(self.graph.node(format!("time {offset}"), || Op::Time { offset, armed: None }))
+            }
+            Function::Pi => Ok(self.number(std::f64::consts::PI)),
+            Function::Vector | Function::Sort | Function::SortDesc => self.expr(&args[0]),
+            Function::Scalar => {
+                let child = self.expr(&args[0])?;
+                Ok(self.graph.node(format!("scalar {child}"), || Op::Scalar { child }))
+            }
+            Function::Timestamp => match &args[0].without_parens().kind {
+                ExprKind::Selector(selector) => {
+                    let leaf = self.leaf(selector, Reach::Instant(limits::LOOKBACK));
+                    Ok(self.follow(leaf, View::Time))
+                }
+                _ => refuse("timestamp of anything but a selector is not followed"),
+            },
+            Function::Absent => {
+                let child = self.expr(&args[0])?;
+                Ok(self.absent(child, &args[0]))
+            }
+            Function::AbsentOverTime => {
+                let child = self.window(Function::PresentOverTime, args)?;
+                Ok(self.absent(child, &args[0]))
+            }
+            Function::HistogramQuantile => {
+                let (q, child) = (self.expr(&args[0])?, self.expr(&args[1])?);
+                let key = format!("quantile {q} {child}");
+                Ok(self.graph.node(key, || Op::Quantile { q, child, buckets: Buckets::default() }))
+            }
+            function if is_window(function) => self.window(function, args),
+            function => {
+                let child = self.expr(&args[0])?;
+                let args = args[1..].iter().map(|arg| self.expr(arg)).collect::<Result<_, _>>()?;
+                Ok(self.map(child, Map::Math { function, args }, false))
+            }
+        }
+    }
+
+    fn window(&mut self, function: Function, args: &[Expr]) -> Result<usize, NotFollowed> {
+        let mut scalars = Vec::new();
+        let mut window = None;
+        for arg in args {
+            match &arg.without_parens().kind {
+                ExprKind::Range { selector, range } => window = Some((selector, *range)),
+                _ => scalars.push(self.expr(arg)?),
+            }
+        }
+        let Some((selector, range)) = window else { return refuse("subqueries are not followed") };
+        let leaf = self.leaf(selector, Reach::Range(range));
+        let keeps_name = matches!(function, Function::LastOverTime | Function::FirstOverTime);
+        let offset = selector.shift.offset;
+        Ok(self.follow(leaf, View::Window { function, args: scalars, offset, keeps_name }))
+    }
+
+    fn absent(&mut self, child: usize, arg: &Expr) -> usize {
+        let labels = absent_labels(arg);
+        self.graph.node(format!("absent {child} {labels}"), || Op::Absent { child, labels })
+    }
+}
+
+/// The labels of the element that `absent` makes: those that the selector fixes, each by a single
+/// equality.
+fn absent_labels(arg: &Expr) -> Labels {
+    let (ExprKind::Selector(selector) | ExprKind::Range { selector, .. }) = &arg.without_parens().kind else {
+        return Labels::empty();
+    };
+    let once = |m: &&Matcher| selector.matchers.iter().filter(|other| other.name() == m.name()).count() == 1;
+    let fixed = selector.matchers.iter().filter(|m| m.op() == MatchOp::Equal && m.name() != Labels::METRIC_NAME);
+    Labels::new(fixed.filter(once).map(|m| (m.name(), m.value()))).unwrap_or_else(|_| Labels::empty())
+}

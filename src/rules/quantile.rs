@@ -1,0 +1,58 @@
+//! `histogram_quantile` over classic buckets: one group of buckets for each histogram.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::model::Labels;
+use crate::promql::kernel;
+
+use super::node::slots_of;
+use super::vector::{Vector, without_name};
+
+/// The label that holds a bucket's upper bound.
+const BOUND: &str = "le";
+
+/// The histograms and their buckets.
+#[derive(Debug, Default)]
+pub(super) struct Buckets {
+    by_labels: HashMap<Labels, u32>,
+    /// Of each histogram: its buckets' slots with their upper bounds.
+    histograms: Vec<Vec<(u32, f64)>>,
+    /// Of each slot below: its histogram, if it is a bucket.
+    members: Vec<Option<u32>>,
+}
+
+impl Buckets {
+    /// Estimates the quantile anew for every histogram of which a bucket changed.
+    pub(super) fn update(&mut self, out: &mut Vector, q: f64, input: &Vector, all: bool) {
+        while (self.members.len() as u32) < input.len() {
+            let slot = self.members.len() as u32;
+            let histogram = self.histogram(out, slot, input.labels(slot));
+            self.members.push(histogram);
+        }
+        let slots = slots_of(input, all);
+        let dirty: BTreeSet<u32> = slots.iter().filter_map(|slot| self.members[*slot as usize]).collect();
+        for histogram in dirty {
+            let members = &self.histograms[histogram as usize];
+            let mut buckets: Vec<(f64, f64)> =
+                members.iter().filter_map(|(slot, bound)| Some((*bound, input.value(*slot)?))).collect();
+            let is_alive = !buckets.is_empty();
+            out.set(histogram, is_alive.then(|| kernel::histogram_quantile(q, &mut buckets).value));
+        }
+    }
+
+    fn histogram(&mut self, out: &mut Vector, slot: u32, labels: &Labels) -> Option<u32> {
+        let bound: f64 = labels.get(BOUND).parse().ok()?;
+        let labels = labels.filter(|name| name != BOUND);
+        let histogram = match self.by_labels.get(&labels) {
+            Some(histogram) => *histogram,
+            None => {
+                self.histograms.push(Vec::new());
+                let histogram = out.add(without_name(&labels));
+                self.by_labels.insert(labels, histogram);
+                histogram
+            }
+        };
+        self.histograms[histogram as usize].push((slot, bound));
+        Some(histogram)
+    }
+}

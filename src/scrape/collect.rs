@@ -1,0 +1,58 @@
+//! Where samples come from inside this process, and where all samples go.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::model::{Batch, Labels, Millis, Rejected, Sample, Timestamp};
+
+/// Takes what was collected: one batch is one scrape and one transaction.
+pub trait Sink: Send + Sync {
+    /// Stores the batch. Called on a thread that may block.
+    ///
+    /// # Errors
+    /// Nothing of it was stored.
+    fn write(&self, batch: Batch) -> Result<Rejected, SinkError>;
+}
+
+/// A batch was not stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not stored: {0}")]
+pub struct SinkError(pub String);
+
+/// A source of samples in this process.
+pub trait Collect: Send + Sync {
+    /// The samples of this instant, named but without `job` and `instance`. Called on a thread
+    /// that may block.
+    fn collect(&self, at: Timestamp) -> Vec<(Labels, f64)>;
+}
+
+/// A source in this process that is collected like a target.
+#[derive(Clone)]
+pub struct LocalJob {
+    /// The value of the label `job`.
+    pub name: String,
+    /// The value of the label `instance`.
+    pub instance: String,
+    /// From one collection to the next.
+    pub interval: Millis,
+    /// The source.
+    pub source: Arc<dyn Collect>,
+}
+
+impl fmt::Debug for LocalJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LocalJob({} {} every {})", self.name, self.instance, self.interval)
+    }
+}
+
+/// The program's own metrics as one batch, with `job="evenkeel"`. Metrics whose labels pass a
+/// limit with these two are left out.
+pub fn own_batch(metrics: &[(Labels, f64)], instance: &str, at: Timestamp) -> Batch {
+    let mut batch = Batch::new();
+    for (labels, v) in metrics {
+        if let Ok(labels) = labels.builder().set("job", "evenkeel").set("instance", instance).build() {
+            batch.push(labels, Sample { t: at, v: *v });
+        }
+    }
+    batch
+}

@@ -1,0 +1,158 @@
+//! A firing burn pair as an alert, with its texts.
+
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
+
+use crate::model::{
+    Alert, AlertState, Labels, LabelsError, Millis, Seq, Timestamp, Transition, TransitionId, TransitionKind,
+};
+
+use super::history::Counts;
+use super::objective::Objective;
+use super::pair::{BurnPair, Severity};
+
+/// The `alertname` of every burn alert.
+const ALERT_NAME: &str = "ErrorBudgetBurn";
+
+/// The labels of a pair's alert.
+pub(super) fn labels(objective: &Objective, pair: &BurnPair) -> Result<Labels, LabelsError> {
+    let mut labels = objective.labels.builder();
+    let own = match pair.severity {
+        Severity::Page => &objective.page_labels,
+        Severity::Ticket => &objective.ticket_labels,
+    };
+    for label in own.iter() {
+        labels.set(label.name, label.value);
+    }
+    if labels.get("severity").is_empty() {
+        labels.set("severity", pair.severity.as_str());
+    }
+    labels
+        .set("alertname", ALERT_NAME)
+        .set("service", &objective.service)
+        .set("slo", &objective.name)
+        .set("window", &pair.long.to_string());
+    labels.build()
+}
+
+/// The texts of a pair that fires, from the counts of its long and short windows.
+fn annotations(objective: &Objective, pair: &BurnPair, long: Counts, short: Counts) -> Labels {
+    let burn = |counts: Counts| counts.ratio().unwrap_or(0.0) / objective.budget();
+    let lasts = Millis((objective.window.0 as f64 / burn(long).max(f64::MIN_POSITIVE)).min(1e15) as i64);
+    let summary = format!(
+        "{} {} burns its {} error budget {} times too fast over {} and {} times over {} ({} from {})",
+        objective.service,
+        objective.name,
+        objective.window,
+        factor(burn(long)),
+        pair.long,
+        factor(burn(short)),
+        pair.short,
+        pair.severity.as_str(),
+        factor(pair.threshold),
+    );
+    let description = format!(
+        "{} of {} events were bad in the last {}, {} of {} in the last {}; {} of them may be. At this rate a whole \
+         budget lasts {}.",
+        count(long.bad),
+        count(long.total),
+        pair.long,
+        count(short.bad),
+        count(short.total),
+        pair.short,
+        percent(objective.budget()),
+        coarse(lasts),
+    );
+    let mut texts = Labels::empty().builder();
+    texts.set("summary", &summary).set("description", &description);
+    for label in objective.annotations.iter() {
+        texts.set(label.name, label.value);
+    }
+    // The texts are ours and short; user annotations were checked when they became labels.
+    texts.build().unwrap_or_else(|_| objective.annotations.clone())
+}
+
+/// The expression that a firing pair stands for.
+fn expr(objective: &Objective, pair: &BurnPair) -> String {
+    let share = pair.threshold * objective.budget();
+    format!(
+        "({}) > {} and ({}) > {}",
+        objective.indicator.error_query(pair.long),
+        trimmed(share),
+        objective.indicator.error_query(pair.short),
+        trimmed(share)
+    )
+}
+
+/// The alert of a pair that begins to fire, from the counts of its long and short windows. It keeps the texts
+/// of that moment: what was known when a person was told.
+pub(super) fn firing(objective: &Objective, pair: &BurnPair, at: Timestamp, long: Counts, short: Counts) -> Alert {
+    Alert {
+        // Checked when the objective was taken.
+        labels: labels(objective, pair).unwrap_or_else(|_| Labels::empty()),
+        annotations: annotations(objective, pair, long, short),
+        state: AlertState::Firing,
+        value: long.ratio().unwrap_or(0.0) / objective.budget(),
+        active_at: at,
+        fired_at: Some(at),
+        resolved_at: None,
+        keep_firing_since: None,
+        expr: expr(objective, pair),
+    }
+}
+
+/// The same alert after it stopped.
+pub(super) fn resolved(alert: Alert, at: Timestamp) -> Alert {
+    Alert { state: AlertState::Resolved, resolved_at: Some(at), ..alert }
+}
+
+/// A change of a pair's alert, with an identity that a replay repeats.
+pub(super) fn transition(seq: Seq, at: Timestamp, kind: TransitionKind, alert: Alert) -> Transition {
+    // The keys are arbitrary and part of what stays the same for ever.
+    let mut hasher = SipHasher13::new_with_keys(0x65_76_65_6e_6b_65_65_6c, 0x73_6c_6f_20_62_75_72_6e);
+    hasher.write(alert.labels.as_text().as_bytes());
+    hasher.write(match kind {
+        TransitionKind::Pending => b"pending",
+        TransitionKind::Firing => b"firing",
+        TransitionKind::Resolved => b"resolved",
+        TransitionKind::Dropped => b"dropped",
+    });
+    Transition { id: TransitionId { seq, key: hasher.finish() }, kind, at, alert }
+}
+
+/// A burn rate with as many digits as mean something: `43`, `6.2`, `0.87`.
+fn factor(value: f64) -> String {
+    if value >= 99.5 {
+        format!("{value:.0}")
+    } else if value >= 9.95 {
+        trimmed((value * 10.0).round() / 10.0)
+    } else {
+        trimmed((value * 100.0).round() / 100.0)
+    }
+}
+
+fn count(value: f64) -> String {
+    if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.1}") }
+}
+
+fn percent(share: f64) -> String {
+    format!("{} %", trimmed(share * 100.0))
+}
+
+/// A number without the digits that only binary fractions bring.
+fn trimmed(value: f64) -> String {
+    let text = format!("{value:.10}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A span in its two largest units at most.
+fn coarse(span: Millis) -> Millis {
+    let unit = match span.0 {
+        ms if ms >= 86_400_000 => 3_600_000,
+        ms if ms >= 3_600_000 => 60_000,
+        ms if ms >= 1000 => 1000,
+        _ => 1,
+    };
+    Millis(span.0 / unit * unit)
+}

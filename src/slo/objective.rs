@@ -1,0 +1,297 @@
+//! What is promised: a share of good events over a window.
+
+use std::fmt;
+
+use crate::model::{Labels, LabelsError, MatchOp, Matcher, Millis};
+
+use super::pair::BurnPair;
+
+/// A promise about a service: `objective` of the events of any `window` are good.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Objective {
+    /// Whose promise it is.
+    pub service: String,
+    /// Its name, unique within the service.
+    pub name: String,
+    /// The promised share of good events, between 0 and 1, both excluded: 0.999.
+    pub objective: f64,
+    /// The rolling window over which the promise is kept: 30 days.
+    pub window: Millis,
+    /// How good events are told from all.
+    pub indicator: Indicator,
+    /// The burn pairs that alert; absent: [`BurnPair::standard`].
+    pub pairs: Option<Vec<BurnPair>>,
+    /// Labels of all its alerts.
+    pub labels: Labels,
+    /// Labels of its pages.
+    pub page_labels: Labels,
+    /// Labels of its tickets.
+    pub ticket_labels: Labels,
+    /// Annotations of all its alerts; they win over the ones made here.
+    pub annotations: Labels,
+}
+
+impl Objective {
+    /// An objective with the standard burn pairs and no labels of its own.
+    pub fn new(service: &str, name: &str, objective: f64, window: Millis, indicator: Indicator) -> Objective {
+        Objective {
+            service: service.to_owned(),
+            name: name.to_owned(),
+            objective,
+            window,
+            indicator,
+            pairs: None,
+            labels: Labels::empty(),
+            page_labels: Labels::empty(),
+            ticket_labels: Labels::empty(),
+            annotations: Labels::empty(),
+        }
+    }
+
+    /// The share of events that may be bad: 0.001 for an objective of 0.999.
+    pub fn budget(&self) -> f64 {
+        // 1 - 0.999 is 0.0010000000000000009; twelve digits are what a person meant.
+        ((1.0 - self.objective) * 1e12).round() / 1e12
+    }
+}
+
+/// How good events are told from all events.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Indicator {
+    /// Counters of the good events and of all.
+    Ratio {
+        /// Selects the counters of good events.
+        good: Vec<Matcher>,
+        /// Selects the counters of all events.
+        total: Vec<Matcher>,
+    },
+    /// Counters of the bad events and of all.
+    ErrorRatio {
+        /// Selects the counters of bad events.
+        errors: Vec<Matcher>,
+        /// Selects the counters of all events.
+        total: Vec<Matcher>,
+    },
+    /// A gauge: each sample is an event, good if it satisfies the bound. NaN is no event.
+    Threshold {
+        /// Selects the gauges.
+        gauge: Vec<Matcher>,
+        /// How a value is compared with the bound.
+        op: Comparison,
+        /// The bound.
+        bound: f64,
+    },
+}
+
+impl Indicator {
+    /// The expression that gives the error ratio over `window`: evidence that a person can run.
+    pub fn error_query(&self, window: Millis) -> String {
+        match self {
+            Indicator::Ratio { good, total } => format!(
+                "1 - sum(increase({}[{window}])) / sum(increase({}[{window}]))",
+                selector(good),
+                selector(total)
+            ),
+            Indicator::ErrorRatio { errors, total } => {
+                format!("sum(increase({}[{window}])) / sum(increase({}[{window}]))", selector(errors), selector(total))
+            }
+            Indicator::Threshold { gauge, op, bound } => {
+                format!("1 - avg(avg_over_time(({} {op} bool {bound})[{window}:]))", selector(gauge))
+            }
+        }
+    }
+
+    /// The selectors whose series are watched, for texts.
+    pub(super) fn selectors(&self) -> String {
+        match self {
+            Indicator::Ratio { good: one, total } | Indicator::ErrorRatio { errors: one, total } => {
+                format!("{} and {}", selector(total), selector(one))
+            }
+            Indicator::Threshold { gauge, .. } => selector(gauge),
+        }
+    }
+
+    /// A text that is equal exactly if the same series are counted in the same way.
+    pub(super) fn identity(&self) -> String {
+        match self {
+            Indicator::Ratio { good, total } => format!("ratio {} {}", selector(good), selector(total)),
+            Indicator::ErrorRatio { errors, total } => format!("errors {} {}", selector(errors), selector(total)),
+            Indicator::Threshold { gauge, op, bound } => format!("threshold {} {op} {bound}", selector(gauge)),
+        }
+    }
+}
+
+/// A comparison of a gauge with a bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `==`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterEqual,
+}
+
+impl Comparison {
+    /// Whether `value` satisfies the bound; NaN satisfies only `!=`.
+    pub fn holds(self, value: f64, bound: f64) -> bool {
+        match self {
+            Comparison::Equal => value == bound,
+            Comparison::NotEqual => value != bound,
+            Comparison::Less => value < bound,
+            Comparison::LessEqual => value <= bound,
+            Comparison::Greater => value > bound,
+            Comparison::GreaterEqual => value >= bound,
+        }
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Comparison::Equal => "==",
+            Comparison::NotEqual => "!=",
+            Comparison::Less => "<",
+            Comparison::LessEqual => "<=",
+            Comparison::Greater => ">",
+            Comparison::GreaterEqual => ">=",
+        })
+    }
+}
+
+/// Matchers as a selector of the query language.
+fn selector(matchers: &[Matcher]) -> String {
+    let is_name = |m: &&Matcher| {
+        m.name() == Labels::METRIC_NAME
+            && m.op() == MatchOp::Equal
+            && m.value().chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
+            && m.value().starts_with(|c: char| !c.is_ascii_digit())
+    };
+    let name = matchers.iter().find(is_name);
+    let rest: Vec<String> = matchers.iter().filter(|m| Some(*m) != name).map(Matcher::to_string).collect();
+    match (name, rest.is_empty()) {
+        (Some(name), true) => name.value().to_owned(),
+        (name, _) => format!("{}{{{}}}", name.map_or("", Matcher::value), rest.join(",")),
+    }
+}
+
+/// An objective that cannot be watched.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ObjectiveError {
+    /// No service or no name.
+    #[error("an objective has no {what}; give it one")]
+    Unnamed {
+        /// Which of the two.
+        what: &'static str,
+    },
+    /// A share that leaves no budget, or nothing to promise.
+    #[error("{place}: objective {objective} must lie between 0 and 1, both excluded; write 99.9 % as 0.999")]
+    OutOfRange {
+        /// Service and name.
+        place: String,
+        /// The share given.
+        objective: f64,
+    },
+    /// A window over which burn rates mean nothing, or that is too long to keep.
+    #[error("{place}: window {window} must lie between 1h and 366d")]
+    Window {
+        /// Service and name.
+        place: String,
+        /// The window given.
+        window: Millis,
+    },
+    /// A burn rate that not even a full outage reaches.
+    #[error(
+        "{place}: a burn rate of {threshold} can never be reached, because a full outage burns {most:.1} times the \
+         budget of {objective}; raise the objective or lower the threshold"
+    )]
+    Unreachable {
+        /// Service and name.
+        place: String,
+        /// The threshold.
+        threshold: f64,
+        /// The burn rate of a full outage.
+        most: f64,
+        /// The promised share.
+        objective: f64,
+    },
+    /// A pair whose windows are not short and long.
+    #[error("{place}: burn windows {short} and {long} must be positive, the first the shorter, within the objective's")]
+    PairWindows {
+        /// Service and name.
+        place: String,
+        /// The short window.
+        short: Millis,
+        /// The long window.
+        long: Millis,
+    },
+    /// The same service and name twice.
+    #[error("{place}: the objective stands twice; rename one")]
+    Duplicate {
+        /// Service and name.
+        place: String,
+    },
+    /// A selector without any condition.
+    #[error("{place}: a selector is empty and would match every series; name a metric")]
+    EmptySelector {
+        /// Service and name.
+        place: String,
+    },
+    /// Labels that an alert cannot carry.
+    #[error("{place}: {source}")]
+    Labels {
+        /// Service and name.
+        place: String,
+        /// What is wrong.
+        source: LabelsError,
+    },
+    /// More objectives than are watched.
+    #[error("{count} objectives; at most {most} are watched")]
+    TooMany {
+        /// How many there were.
+        count: usize,
+        /// How many may be.
+        most: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_a_query() {
+        let m = |name: &str, op, value: &str| Matcher::new(name, op, value).unwrap();
+        let indicator = Indicator::Ratio {
+            good: vec![Matcher::equal("__name__", "http_requests_total"), m("code", MatchOp::NotMatch, "5..")],
+            total: vec![Matcher::equal("__name__", "http_requests_total")],
+        };
+        assert_eq!(
+            indicator.error_query(Millis::hours(1)),
+            "1 - sum(increase(http_requests_total{code!~\"5..\"}[1h])) / sum(increase(http_requests_total[1h]))"
+        );
+        let up = Indicator::Threshold {
+            gauge: vec![Matcher::equal("__name__", "up"), Matcher::equal("job", "a")],
+            op: Comparison::Equal,
+            bound: 1.0,
+        };
+        assert_eq!(up.error_query(Millis::minutes(5)), "1 - avg(avg_over_time((up{job=\"a\"} == bool 1)[5m:]))");
+    }
+
+    #[test]
+    fn the_budget_is_what_was_meant() {
+        let objective = |share| {
+            let gauge = vec![Matcher::equal("__name__", "up")];
+            let up = Indicator::Threshold { gauge, op: Comparison::Equal, bound: 1.0 };
+            Objective::new("s", "o", share, Millis::days(30), up).budget()
+        };
+        assert_eq!(objective(0.999), 0.001);
+        assert_eq!(objective(0.99999), 0.00001);
+    }
+}

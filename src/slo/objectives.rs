@@ -1,0 +1,253 @@
+//! All objectives: the façade that the log is fed to.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::model::limits;
+use crate::model::{
+    Alert, Committed, Labels, Millis, Sample, Seq, SeriesRef, TimeRange, Timestamp, Transition, TransitionKind,
+};
+
+use super::alert;
+use super::objective::{Indicator, Objective, ObjectiveError};
+use super::pair::{BurnPair, pairs_of};
+use super::status::{BurnHistory, ObjectiveStatus};
+use super::watch::{Bindings, Decision, Watch};
+
+/// Every objective, watched as the log goes by.
+///
+/// What it gives is a function of the objectives, the state it was restored from and the log entries since:
+/// a replay gives the same transitions with the same identities.
+#[derive(Debug)]
+pub struct Objectives {
+    pub(super) watches: Vec<Watch>,
+    pub(super) bindings: Bindings,
+    /// Firing alerts whose pair is watched no more; the next log entry resolves them.
+    pub(super) orphans: Vec<Alert>,
+    /// The newest instant of the log.
+    now: Option<Timestamp>,
+}
+
+impl Objectives {
+    /// Begins to watch these objectives, in this order.
+    ///
+    /// # Errors
+    /// An objective cannot be kept, cannot be told from another, or could never page.
+    pub fn new(objectives: Vec<Objective>) -> Result<Objectives, ObjectiveError> {
+        if objectives.len() > limits::OBJECTIVES_MAX {
+            return Err(ObjectiveError::TooMany { count: objectives.len(), most: limits::OBJECTIVES_MAX });
+        }
+        let mut seen = BTreeSet::new();
+        let mut watches = Vec::with_capacity(objectives.len());
+        for objective in objectives {
+            let watch = checked(objective)?;
+            let Objective { service, name, .. } = &watch.objective;
+            if !seen.insert((service.clone(), name.clone())) {
+                return Err(ObjectiveError::Duplicate { place: format!("{service}/{name}") });
+            }
+            watches.push(watch);
+        }
+        Ok(Objectives { watches, bindings: Bindings::new(), orphans: Vec::new(), now: None })
+    }
+
+    /// Takes other objectives, with the store still open. One that counts as an earlier one of the same name
+    /// did keeps its history, its series and what fires; for the others call [`Objectives::adopt`] and
+    /// [`Objectives::seed`] afterwards. Alerts that nothing watches any more are resolved with the next log entry,
+    /// for which [`Objectives::next_deadline`] asks at once.
+    ///
+    /// # Errors
+    /// As [`Objectives::new`]; then nothing has changed.
+    pub fn reload(&mut self, objectives: Vec<Objective>) -> Result<(), ObjectiveError> {
+        let mut next = Objectives::new(objectives)?;
+        let mut moved = HashMap::new();
+        next.now = self.now;
+        next.orphans = std::mem::take(&mut self.orphans);
+        for (from, old) in self.watches.drain(..).enumerate() {
+            let same = |new: &Watch| {
+                (&new.objective.service, &new.objective.name) == (&old.objective.service, &old.objective.name)
+            };
+            if let Some(to) = next.watches.iter().position(same)
+                && next.watches[to].objective.indicator == old.objective.indicator
+            {
+                next.orphans.extend(next.watches[to].inherit(old));
+                moved.insert(from, to);
+            } else {
+                next.orphans.extend(old.alerts());
+            }
+        }
+        for (series, places) in &self.bindings {
+            let kept: Vec<_> = places.iter().filter_map(|(from, at)| Some((*moved.get(from)?, *at))).collect();
+            if !kept.is_empty() {
+                next.bindings.insert(*series, kept);
+            }
+        }
+        *self = next;
+        Ok(())
+    }
+
+    /// Makes series known that the store met before these objectives were loaded. Not needed after opening
+    /// a store: each series then comes as a new one with its first transaction.
+    pub fn adopt(&mut self, series: impl IntoIterator<Item = (SeriesRef, Labels)>) {
+        for (number, labels) in series {
+            self.bind(number, &labels);
+        }
+    }
+
+    fn bind(&mut self, number: SeriesRef, labels: &Labels) {
+        for (n, watch) in self.watches.iter_mut().enumerate() {
+            let places = self.bindings.get(&number);
+            if places.is_some_and(|places| places.iter().any(|(watch, _)| *watch == n)) {
+                continue;
+            }
+            if let Some(place) = watch.series.bind(&watch.objective.indicator, labels) {
+                self.bindings.entry(number).or_default().push((n, place));
+            }
+        }
+    }
+
+    /// Sees a transaction and says which alerts changed.
+    pub fn observe(&mut self, committed: &Committed) -> Vec<Transition> {
+        for (number, labels) in &committed.new_series {
+            self.bind(*number, labels);
+        }
+        let mut touched: HashMap<usize, Vec<(usize, Sample)>> = HashMap::new();
+        for (number, sample) in &committed.samples {
+            for (watch, place) in self.bindings.get(number).into_iter().flatten() {
+                touched.entry(*watch).or_default().push((*place, *sample));
+            }
+        }
+        let mut transitions = self.resolve_orphans(committed.seq, committed.at);
+        for (n, watch) in self.watches.iter_mut().enumerate() {
+            let samples = touched.get(&n);
+            if let Some(samples) = samples {
+                watch.take(samples, committed.at);
+            }
+            if samples.is_some() || watch.needs(committed.at) {
+                watch.advance(committed.seq, committed.at, &mut transitions);
+            }
+        }
+        transitions
+    }
+
+    /// Sees that time has passed and says which alerts changed.
+    pub fn tick(&mut self, seq: Seq, at: Timestamp) -> Vec<Transition> {
+        let mut transitions = self.resolve_orphans(seq, at);
+        for watch in self.watches.iter_mut().filter(|watch| watch.needs(at)) {
+            watch.advance(seq, at, &mut transitions);
+        }
+        transitions
+    }
+
+    fn resolve_orphans(&mut self, seq: Seq, at: Timestamp) -> Vec<Transition> {
+        self.now = Some(at);
+        let resolved = self
+            .orphans
+            .drain(..)
+            .map(|alert| alert::transition(seq, at, TransitionKind::Resolved, alert::resolved(alert, at)));
+        resolved.collect()
+    }
+
+    /// When [`Objectives::tick`] should be called if nothing arrives before.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let orphans = self.orphans.first().map(|alert| Timestamp(self.now.unwrap_or(alert.active_at).0 + 1));
+        self.watches.iter().filter_map(Watch::deadline).chain(orphans).min()
+    }
+
+    /// The alerts that fire.
+    pub fn alerts(&self) -> Vec<Alert> {
+        self.watches.iter().flat_map(Watch::alerts).collect()
+    }
+
+    /// How each objective stands at `at`.
+    pub fn statuses(&self, at: Timestamp) -> Vec<ObjectiveStatus> {
+        self.watches.iter().map(|watch| watch.status(at)).collect()
+    }
+
+    /// The burn rate of one objective at `points` instants, evenly over the range and ending with its end;
+    /// absent if there is no such objective.
+    pub fn burn_history(&self, service: &str, objective: &str, range: TimeRange, points: usize) -> Option<BurnHistory> {
+        let named = |watch: &&Watch| watch.objective.service == service && watch.objective.name == objective;
+        self.watches.iter().find(named)?.burn_history(range, points)
+    }
+}
+
+impl Watch {
+    /// Whether time alone has something to decide here.
+    fn needs(&self, at: Timestamp) -> bool {
+        self.since.is_none() || self.deadline().is_some_and(|deadline| deadline <= at)
+    }
+
+    fn advance(&mut self, seq: Seq, at: Timestamp, out: &mut Vec<Transition>) {
+        for decision in self.decide(at) {
+            let (kind, changed) = match decision {
+                Decision::Fire(n) => {
+                    let pair = self.pairs[n].pair;
+                    let [long, short] = [pair.long, pair.short].map(|length| self.history.window(at, length));
+                    let alert = alert::firing(&self.objective, &pair, at, long, short);
+                    self.pairs[n].firing = Some(alert.clone());
+                    (TransitionKind::Firing, alert)
+                }
+                Decision::Resolve(n) => {
+                    let Some(alert) = self.pairs[n].firing.take() else { continue };
+                    (TransitionKind::Resolved, alert::resolved(alert, at))
+                }
+            };
+            out.push(alert::transition(seq, at, kind, changed));
+        }
+        self.plan();
+    }
+
+    /// Takes over what another definition of the same objective has counted, and gives the firing alerts of
+    /// pairs that are no more, or are told otherwise now.
+    pub(super) fn inherit(&mut self, old: Watch) -> Vec<Alert> {
+        let mut firing: Vec<(BurnPair, Alert)> =
+            old.pairs.into_iter().filter_map(|state| Some((state.pair, state.firing?))).collect();
+        for state in &mut self.pairs {
+            let labels = alert::labels(&self.objective, &state.pair);
+            let same = |(pair, alert): &(BurnPair, Alert)| *pair == state.pair && labels.as_ref() == Ok(&alert.labels);
+            state.firing = firing.iter().position(same).map(|n| firing.swap_remove(n).1);
+        }
+        if self.objective.window == old.objective.window {
+            self.history = old.history;
+        } else {
+            self.history.fill_from(&old.history);
+        }
+        self.input = old.input;
+        self.series = old.series;
+        self.waiting = old.waiting;
+        self.heard = old.heard;
+        self.since = old.since;
+        self.decided = old.decided;
+        self.plan();
+        firing.into_iter().map(|(_, alert)| alert).collect()
+    }
+}
+
+fn checked(objective: Objective) -> Result<Watch, ObjectiveError> {
+    for (what, text) in [("service", &objective.service), ("name", &objective.name)] {
+        if text.is_empty() {
+            return Err(ObjectiveError::Unnamed { what });
+        }
+    }
+    let place = format!("{}/{}", objective.service, objective.name);
+    if !(objective.objective > 0.0 && objective.objective < 1.0 && objective.budget() > 0.0) {
+        return Err(ObjectiveError::OutOfRange { place, objective: objective.objective });
+    }
+    let (least, most) = (Millis::hours(1), Millis::days(366));
+    if objective.window < least || objective.window > most {
+        return Err(ObjectiveError::Window { place, window: objective.window });
+    }
+    let empty = match &objective.indicator {
+        Indicator::Ratio { good: part, total } | Indicator::ErrorRatio { errors: part, total } => {
+            part.is_empty() || total.is_empty()
+        }
+        Indicator::Threshold { gauge, .. } => gauge.is_empty(),
+    };
+    if empty {
+        return Err(ObjectiveError::EmptySelector { place });
+    }
+    let pairs = pairs_of(&objective, &place)?;
+    for pair in &pairs {
+        alert::labels(&objective, pair).map_err(|source| ObjectiveError::Labels { place: place.clone(), source })?;
+    }
+    Ok(Watch::new(objective, pairs))
+}

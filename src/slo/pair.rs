@@ -1,0 +1,148 @@
+//! Burn pairs: how fast, over which two windows, and who hears of it.
+//!
+//! Source: Google, The Site Reliability Workbook, chapter 5, "Multiwindow, Multi-Burn-Rate Alerts".
+
+use crate::model::Millis;
+
+use super::objective::{Objective, ObjectiveError};
+
+/// Who hears of a burning budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Severity {
+    /// A person, now.
+    Page,
+    /// A person, in working hours.
+    Ticket,
+}
+
+impl Severity {
+    /// The value of the label `severity`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Page => "page",
+            Severity::Ticket => "ticket",
+        }
+    }
+}
+
+/// A burn rate and the two windows over which it must be exceeded.
+///
+/// The long window proves that the burn matters, the short one that it still goes on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BurnPair {
+    /// Who hears of it.
+    pub severity: Severity,
+    /// How many times faster than evenly the budget is spent.
+    pub threshold: f64,
+    /// The long window.
+    pub long: Millis,
+    /// The short window.
+    pub short: Millis,
+}
+
+/// The window for which the standard pairs are written down.
+const STANDARD_WINDOW: Millis = Millis::days(30);
+/// A scaled window is never shorter: a handful of scrapes at one a second.
+const SHORT_MIN: Millis = Millis::seconds(5);
+
+impl BurnPair {
+    /// The Workbook's pairs, for an objective over `window`.
+    ///
+    /// For 30 days: 14.4 over 1h and 5m (page), 6 over 6h and 30m (page), 3 over 1d and 2h (ticket),
+    /// 1 over 3d and 6h (ticket). For another window all windows are scaled in proportion, so that
+    /// each pair still stands for the same share of the budget: 2, 5, 10 and 10 %.
+    pub fn standard(window: Millis) -> Vec<BurnPair> {
+        let scale = |span: Millis, least: Millis| {
+            let ms = i128::from(span.0) * i128::from(window.0) / i128::from(STANDARD_WINDOW.0);
+            let whole_seconds = i64::try_from(ms / 1000).unwrap_or(i64::MAX / 1000);
+            Millis::seconds(whole_seconds).max(least)
+        };
+        let pair = |severity, threshold, long, short| BurnPair {
+            severity,
+            threshold,
+            long: scale(long, Millis(SHORT_MIN.0 * 12)),
+            short: scale(short, SHORT_MIN),
+        };
+        vec![
+            pair(Severity::Page, 14.4, Millis::hours(1), Millis::minutes(5)),
+            pair(Severity::Page, 6.0, Millis::hours(6), Millis::minutes(30)),
+            pair(Severity::Ticket, 3.0, Millis::days(1), Millis::hours(2)),
+            pair(Severity::Ticket, 1.0, Millis::days(3), Millis::hours(6)),
+        ]
+    }
+}
+
+/// The pairs of an objective, all of which can be reached.
+///
+/// A full outage burns `1 / budget`. A pair that was asked for and lies above is an error. Of the
+/// standard pairs those above are left out, and it is an error if no page is left.
+pub(super) fn pairs_of(objective: &Objective, place: &str) -> Result<Vec<BurnPair>, ObjectiveError> {
+    let most = 1.0 / objective.budget();
+    let unreachable = |threshold| ObjectiveError::Unreachable {
+        place: place.to_owned(),
+        threshold,
+        most,
+        objective: objective.objective,
+    };
+    if let Some(pairs) = &objective.pairs {
+        for pair in pairs {
+            // Not `<=`: a lower bound reaches a threshold of exactly the outage's burn never.
+            if pair.threshold.is_nan() || pair.threshold <= 0.0 || pair.threshold >= most {
+                return Err(unreachable(pair.threshold));
+            }
+            if pair.short <= Millis::ZERO || pair.short > pair.long || pair.long > objective.window {
+                return Err(ObjectiveError::PairWindows {
+                    place: place.to_owned(),
+                    short: pair.short,
+                    long: pair.long,
+                });
+            }
+        }
+        return Ok(pairs.clone());
+    }
+    let mut pairs = BurnPair::standard(objective.window);
+    let slowest_page = pairs.iter().filter(|p| p.severity == Severity::Page).map(|p| p.threshold).fold(most, f64::min);
+    pairs.retain(|pair| pair.threshold < most);
+    if !pairs.iter().any(|pair| pair.severity == Severity::Page) {
+        return Err(unreachable(if slowest_page < most { slowest_page } else { 6.0 }));
+    }
+    Ok(pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Matcher;
+    use crate::slo::{Comparison, Indicator};
+
+    fn objective(share: f64) -> Objective {
+        let gauge = vec![Matcher::equal("__name__", "up")];
+        let up = Indicator::Threshold { gauge, op: Comparison::Equal, bound: 1.0 };
+        Objective::new("s", "o", share, Millis::days(30), up)
+    }
+
+    #[test]
+    fn windows_scale_with_the_objective() {
+        let week = BurnPair::standard(Millis::days(7));
+        assert_eq!((week[0].long, week[0].short), (Millis::minutes(14), Millis::seconds(70)));
+        assert_eq!(week[0].threshold, 14.4);
+        let hour = BurnPair::standard(Millis::hours(1));
+        assert!(hour.iter().all(|p| p.short >= SHORT_MIN && p.long <= Millis::hours(1)), "{hour:?}");
+    }
+
+    #[test]
+    fn what_no_outage_reaches_is_refused() {
+        assert_eq!(pairs_of(&objective(0.999), "s/o").unwrap().len(), 4);
+        // 90 %: a full outage burns 10 times the budget, so 14.4 is left out.
+        assert_eq!(pairs_of(&objective(0.9), "s/o").unwrap()[0].threshold, 6.0);
+        assert!(matches!(pairs_of(&objective(0.8), "s/o"), Err(ObjectiveError::Unreachable { .. })));
+        let mut own = objective(0.9);
+        own.pairs = Some(BurnPair::standard(own.window));
+        let error = pairs_of(&own, "s/o").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "s/o: a burn rate of 14.4 can never be reached, because a full outage burns 10.0 times the budget of 0.9; \
+             raise the objective or lower the threshold"
+        );
+    }
+}

@@ -1,0 +1,129 @@
+//! The warm start: counts what is stored already.
+
+use std::collections::HashMap;
+
+use crate::model::limits;
+use crate::model::{Labels, Matcher, Millis, TimeRange, Timestamp};
+use crate::promql::{SeriesSamples, SeriesSource, SourceError};
+
+use super::objective::Indicator;
+use super::objectives::Objectives;
+use super::series::Increases;
+use super::watch::Watch;
+
+/// What is read at once, unless it is too much; then half of it, and so on.
+const SLICE: Millis = Millis::hours(6);
+/// Below this nothing is halved any more.
+const SLICE_MIN: Millis = Millis::seconds(10);
+
+/// Stored history that cannot be counted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the history of objective {service}/{name} cannot be counted: {source}")]
+pub struct SeedError {
+    service: String,
+    name: String,
+    source: SourceError,
+}
+
+impl Objectives {
+    /// Counts the stored history up to `at` for every objective that has counted nothing yet. No alert
+    /// changes; the next transaction decides on what was found.
+    ///
+    /// # Errors
+    /// The source cannot be read; objectives before the one named are seeded, the others begin empty.
+    pub fn seed(&mut self, at: Timestamp, source: &dyn SeriesSource) -> Result<(), SeedError> {
+        for watch in self.watches.iter_mut().filter(|watch| watch.history.first.is_none()) {
+            watch.seed(at, source).map_err(|source| SeedError {
+                service: watch.objective.service.clone(),
+                name: watch.objective.name.clone(),
+                source,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Watch {
+    fn seed(&mut self, at: Timestamp, source: &dyn SeriesSource) -> Result<(), SourceError> {
+        let mut found = Watch::new(self.objective.clone(), Vec::new());
+        let mut places = HashMap::new();
+        let mut from = at - self.objective.window;
+        let mut slice = SLICE;
+        while from < at {
+            let range = TimeRange { after: from, until: (from + slice).min(at) };
+            match select(&self.objective.indicator, source, range) {
+                Ok(series) => {
+                    found.count(&mut places, series);
+                    from = range.until;
+                }
+                Err(SourceError::TooManySamples { .. }) if slice > SLICE_MIN => slice = Millis(slice.0 / 2),
+                Err(error) => return Err(error),
+            }
+        }
+        self.since = self.since.or(Some(at));
+        self.history = found.history;
+        self.input = found.input;
+        self.heard = found.heard;
+        self.series.targets = found.series.targets;
+        let mut cursors: HashMap<Labels, _> =
+            found.series.bound.into_iter().filter_map(|series| Some((series.labels, series.cursor?))).collect();
+        // Series that the store has named already continue from what is stored.
+        for series in &mut self.series.bound {
+            if let Some(cursor) = cursors.remove(&series.labels) {
+                series.cursor.get_or_insert(cursor);
+            }
+        }
+        self.series.dormant.extend(cursors);
+        self.plan();
+        Ok(())
+    }
+
+    fn count(&mut self, places: &mut HashMap<Labels, usize>, found: Vec<SeriesSamples>) {
+        // First all targets: which series of one comes first in the answer means nothing.
+        for series in &found {
+            if let Some(first) = series.samples.iter().find(|sample| sample.v.is_finite()) {
+                self.series.watch_target(&series.labels, first.t);
+            }
+        }
+        let mut increases = Increases::new();
+        for SeriesSamples { labels, samples } in found {
+            let Some(place) =
+                places.get(&labels).copied().or_else(|| self.series.bind(&self.objective.indicator, &labels))
+            else {
+                continue;
+            };
+            places.insert(labels, place);
+            for sample in samples {
+                let taken = self.series.take(place, sample, sample.t, &self.objective.indicator, &mut increases);
+                if let Some(before) = taken {
+                    let newest = self.input.last_at.is_none_or(|last| sample.t >= last);
+                    let gap = before.map(|cursor| sample.t - cursor.t).filter(|_| newest);
+                    self.input.arrived(sample.t, gap);
+                    let roles = self.series.bound[place].roles;
+                    self.hear(roles, sample.t);
+                }
+            }
+        }
+        self.add_now(increases);
+    }
+}
+
+/// The series of both sides, each once, sorted.
+fn select(
+    indicator: &Indicator,
+    source: &dyn SeriesSource,
+    range: TimeRange,
+) -> Result<Vec<SeriesSamples>, SourceError> {
+    let read = |matchers: &[Matcher]| source.select(matchers, range, limits::SEED_SAMPLES_MAX);
+    let mut all = match indicator {
+        Indicator::Ratio { good: part, total } | Indicator::ErrorRatio { errors: part, total } => {
+            let mut all = read(total)?;
+            all.extend(read(part)?);
+            all
+        }
+        Indicator::Threshold { gauge, .. } => read(gauge)?,
+    };
+    all.sort_by(|a, b| a.labels.cmp(&b.labels));
+    all.dedup_by(|a, b| a.labels == b.labels);
+    Ok(all)
+}

@@ -1,0 +1,259 @@
+//! The series of one objective: what was last seen of each, and what a new sample adds.
+//!
+//! Invariants:
+//! - An increase is anchored: it is counted from the last value seen, whatever the gap, so that the
+//!   increases of a counter add up to what it counted, resets included.
+//! - A series is known by its labels: the numbers that the store gives out end with the process.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::model::limits;
+use crate::model::{Labels, Matcher, Millis, Sample, Timestamp};
+
+use super::objective::Indicator;
+
+/// An increase over a longer gap is spread over it: it did not all happen at its end.
+const SPREAD_FROM: Millis = limits::LOOKBACK;
+/// Into so many parts.
+const SPREAD_PARTS: i64 = 60;
+
+/// Which side of the ratio a series feeds. A series can feed both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Roles {
+    /// Good, bad or gauge: the numerator.
+    pub(super) part: bool,
+    /// All events.
+    pub(super) total: bool,
+}
+
+/// The last sample of a series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Cursor {
+    pub(super) t: Timestamp,
+    pub(super) v: f64,
+    /// When it arrived, in the log's time.
+    pub(super) seen_at: Timestamp,
+}
+
+/// A series that is bound to its number.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Series {
+    pub(super) labels: Labels,
+    pub(super) roles: Roles,
+    pub(super) cursor: Option<Cursor>,
+}
+
+/// Increases at one instant: of the numerator and of all events.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Increase {
+    pub(super) part: f64,
+    pub(super) total: f64,
+}
+
+/// Increases by the instant at which they count.
+pub(super) type Increases = BTreeMap<Timestamp, Increase>;
+
+/// All series of one objective.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct SeriesSet {
+    pub(super) bound: Vec<Series>,
+    /// Series of a saved state or of stored history that have not been seen since.
+    pub(super) dormant: HashMap<Labels, Cursor>,
+    /// Since when a target (`job` and `instance`) has been watched.
+    pub(super) targets: HashMap<Labels, Timestamp>,
+    /// Series beyond the bound, which are not counted.
+    pub(super) refused: u64,
+}
+
+impl SeriesSet {
+    /// Binds a series if the indicator selects it and gives its position.
+    pub(super) fn bind(&mut self, indicator: &Indicator, labels: &Labels) -> Option<usize> {
+        let roles = roles(indicator, labels)?;
+        if self.bound.len() >= limits::OBJECTIVE_SERIES_MAX {
+            self.refused += 1;
+            return None;
+        }
+        let cursor = self.dormant.remove(labels);
+        self.bound.push(Series { labels: labels.clone(), roles, cursor });
+        Some(self.bound.len() - 1)
+    }
+
+    /// Notes the target of a series whose first sample comes at `t`.
+    pub(super) fn meet(&mut self, series: usize, t: Timestamp) {
+        let first = self.bound.get(series).filter(|series| series.cursor.is_none());
+        if let Some(labels) = first.map(|series| series.labels.clone()) {
+            self.watch_target(&labels, t);
+        }
+    }
+
+    /// Notes that the target of this series has been watched since `t`.
+    pub(super) fn watch_target(&mut self, labels: &Labels, t: Timestamp) {
+        let target = target(labels);
+        if let Some(since) = self.targets.get_mut(&target) {
+            *since = (*since).min(t);
+        } else if self.targets.len() < limits::OBJECTIVE_SERIES_MAX {
+            self.targets.insert(target, t);
+        }
+    }
+
+    /// Takes a sample, adds what it means to `out` and gives the cursor that it replaced. `None` if the
+    /// sample means nothing: it is not a finite number, or not newer than the last.
+    pub(super) fn take(
+        &mut self,
+        series: usize,
+        sample: Sample,
+        at: Timestamp,
+        indicator: &Indicator,
+        out: &mut Increases,
+    ) -> Option<Option<Cursor>> {
+        let Series { labels, roles, cursor } = self.bound.get(series)?;
+        let (roles, before) = (*roles, *cursor);
+        if !sample.v.is_finite() || before.is_some_and(|cursor| cursor.t >= sample.t) {
+            return None;
+        }
+        if let Indicator::Threshold { op, bound, .. } = indicator {
+            let bad = if op.holds(sample.v, *bound) { 0.0 } else { 1.0 };
+            add(out, sample.t, bad, Roles { part: true, total: false });
+            add(out, sample.t, 1.0, Roles { part: false, total: true });
+        } else {
+            match before {
+                // A counter that fell was reset: everything it shows came after.
+                Some(last) => {
+                    let more = if sample.v < last.v { sample.v } else { sample.v - last.v };
+                    spread(out, last.t, sample.t, more, roles);
+                }
+                // Born: its target was watched before, so the counter stood at nothing until now.
+                // Otherwise we are new to the target, and the value is where we begin.
+                None if self.targets.get(&target(labels)).is_some_and(|since| *since < sample.t) => {
+                    add(out, sample.t, sample.v.max(0.0), roles);
+                }
+                None => {
+                    out.entry(sample.t).or_default();
+                }
+            }
+        }
+        self.bound[series].cursor = Some(Cursor { t: sample.t, v: sample.v, seen_at: at });
+        Some(before)
+    }
+
+    /// How many series are known, seen lately or not.
+    pub(super) fn len(&self) -> usize {
+        self.bound.len() + self.dormant.len()
+    }
+
+    /// Every cursor with its labels, sorted, for saving.
+    pub(super) fn cursors(&self) -> Vec<(&Labels, Cursor)> {
+        let bound = self.bound.iter().filter_map(|series| Some((&series.labels, series.cursor?)));
+        let mut all: Vec<_> = bound.chain(self.dormant.iter().map(|(labels, cursor)| (labels, *cursor))).collect();
+        all.sort_unstable_by(|a, b| a.0.as_text().cmp(b.0.as_text()));
+        all
+    }
+}
+
+/// Which side of the ratio a series feeds, if any.
+pub(super) fn roles(indicator: &Indicator, labels: &Labels) -> Option<Roles> {
+    let all = |matchers: &[Matcher]| matchers.iter().all(|m| m.matches(labels.get(m.name())));
+    let roles = match indicator {
+        Indicator::Ratio { good: part, total } | Indicator::ErrorRatio { errors: part, total } => {
+            Roles { part: all(part), total: all(total) }
+        }
+        Indicator::Threshold { gauge, .. } => Roles { part: all(gauge), total: all(gauge) },
+    };
+    (roles.part || roles.total).then_some(roles)
+}
+
+fn target(labels: &Labels) -> Labels {
+    labels.filter(|name| name == "job" || name == "instance")
+}
+
+fn add(out: &mut Increases, t: Timestamp, more: f64, roles: Roles) {
+    let at = out.entry(t).or_default();
+    if roles.part {
+        at.part += more;
+    }
+    if roles.total {
+        at.total += more;
+    }
+}
+
+fn spread(out: &mut Increases, from: Timestamp, to: Timestamp, more: f64, roles: Roles) {
+    let gap = to - from;
+    if gap <= SPREAD_FROM || more == 0.0 {
+        return add(out, to, more, roles);
+    }
+    // Whole numbers stay whole: the n-th part ends where n/60 of the increase, rounded, is reached.
+    let up_to = |n: i64| if n == SPREAD_PARTS { more } else { (more * n as f64 / SPREAD_PARTS as f64).floor() };
+    for n in 1..=SPREAD_PARTS {
+        let t = Timestamp(from.0 + (i128::from(gap.0) * i128::from(n) / i128::from(SPREAD_PARTS)) as i64);
+        let part = up_to(n) - up_to(n - 1);
+        if part > 0.0 || n == SPREAD_PARTS {
+            add(out, t, part, roles);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set() -> (SeriesSet, Indicator) {
+        let total = vec![Matcher::equal("__name__", "total")];
+        let indicator = Indicator::ErrorRatio { errors: vec![Matcher::equal("__name__", "errors")], total };
+        (SeriesSet::default(), indicator)
+    }
+
+    fn labels(name: &str, instance: &str) -> Labels {
+        Labels::new([("__name__", name), ("instance", instance)]).unwrap()
+    }
+
+    fn total(set: &mut SeriesSet, indicator: &Indicator, series: usize, t: i64, v: f64) -> f64 {
+        let mut out = Increases::new();
+        set.take(series, Sample { t: Timestamp(t), v }, Timestamp(t), indicator, &mut out);
+        out.values().map(|increase| increase.part + increase.total).sum()
+    }
+
+    #[test]
+    fn increases_are_anchored_and_survive_resets() {
+        let (mut set, indicator) = set();
+        let series = set.bind(&indicator, &labels("total", "a")).unwrap();
+        set.watch_target(&labels("total", "a"), Timestamp(1000));
+        for (t, v, expected) in [
+            (1000, 1_000_000.0, 0.0),
+            (2000, 1_000_010.0, 10.0),
+            (3000, 4.0, 4.0),
+            (4000, f64::NAN, 0.0),
+            (5000, 6.0, 2.0),
+            (5000, 9.0, 0.0),
+            (4500, 5.0, 0.0),
+        ] {
+            assert_eq!(total(&mut set, &indicator, series, t, v), expected, "{t} {v}");
+        }
+    }
+
+    #[test]
+    fn a_series_born_under_watch_counts_from_nothing() {
+        let (mut set, indicator) = set();
+        let all = set.bind(&indicator, &labels("total", "a")).unwrap();
+        set.watch_target(&labels("total", "a"), Timestamp(1000));
+        assert_eq!(total(&mut set, &indicator, all, 1000, 50.0), 0.0);
+        let errors = set.bind(&indicator, &labels("errors", "a")).unwrap();
+        assert_eq!(total(&mut set, &indicator, errors, 2000, 3.0), 3.0);
+        // A target that is met for the first time may have counted for years.
+        let other = set.bind(&indicator, &labels("errors", "b")).unwrap();
+        set.watch_target(&labels("errors", "b"), Timestamp(2000));
+        assert_eq!(total(&mut set, &indicator, other, 2000, 700.0), 0.0);
+        assert_eq!(set.bind(&indicator, &labels("other", "b")), None);
+    }
+
+    #[test]
+    fn a_long_gap_is_spread_and_adds_up() {
+        let (mut set, indicator) = set();
+        let series = set.bind(&indicator, &labels("total", "a")).unwrap();
+        let mut out = Increases::new();
+        for (t, v) in [(0, 0.0), (7_200_000, 601.0)] {
+            set.take(series, Sample { t: Timestamp(t), v }, Timestamp(t), &indicator, &mut out);
+        }
+        assert_eq!(out.values().map(|i| i.total).sum::<f64>(), 601.0);
+        assert_eq!(out.range(..=Timestamp(3_600_000)).map(|(_, i)| i.total).sum::<f64>(), 300.0);
+    }
+}

@@ -1,0 +1,256 @@
+//! One objective as it runs: what waits, what was counted, which pairs fire.
+//!
+//! Invariants:
+//! - An increase counts from its own instant on, and not before both sides of the ratio have been heard
+//!   up to it (or patience is over): halves that come in different transactions never look like failures.
+//! - A pair fires on evidence: in both windows the lower bound of the error ratio, one-sided at
+//!   [`CONFIDENCE`], is above threshold times budget, and at least [`FAILURES_MIN`] events were bad.
+//! - A firing pair resolves when the short window's ratio is below. While the input is stale the short
+//!   window says nothing, and the long one must be below: blindness alone ends no alert.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::model::limits;
+use crate::model::{Alert, Millis, Sample, SeriesRef, Timestamp};
+use crate::stats::binomial_tail;
+
+use super::history::{Counts, History};
+use super::input::Input;
+use super::objective::{Indicator, Objective};
+use super::pair::BurnPair;
+use super::series::{Increase, Increases, Roles, SeriesSet};
+
+/// The confidence of the lower bound. At 99 % a service that exactly meets 99.9 % and sees ten requests an
+/// hour needs two failures within the hour to page, a hundred need six; a full outage of a service with
+/// one request a second pages after 69 instead of 52 seconds, with fifty after 53.
+pub(super) const CONFIDENCE: f64 = 0.99;
+/// Fewer bad events than this in either window never fire: at 99.99 % even a single failure of six is beyond the bound.
+pub(super) const FAILURES_MIN: f64 = 2.0;
+
+/// A pair and its alert.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct PairState {
+    pub(super) pair: BurnPair,
+    pub(super) firing: Option<Alert>,
+}
+
+/// An increase that does not count yet.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Waiting {
+    pub(super) more: Increase,
+    pub(super) arrived: Timestamp,
+}
+
+/// What an evaluation decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// The pair at this position begins to fire.
+    Fire(usize),
+    /// It stops.
+    Resolve(usize),
+}
+
+/// The running state of one objective.
+#[derive(Debug, Clone)]
+pub(super) struct Watch {
+    pub(super) objective: Objective,
+    pub(super) pairs: Vec<PairState>,
+    pub(super) history: History,
+    pub(super) input: Input,
+    pub(super) series: SeriesSet,
+    pub(super) waiting: BTreeMap<Timestamp, Waiting>,
+    /// The newest sample of the numerator's side and of the total's.
+    pub(super) heard: [Option<Timestamp>; 2],
+    /// When watching began.
+    pub(super) since: Option<Timestamp>,
+    /// Up to which instant of the log everything is decided.
+    pub(super) decided: Option<Timestamp>,
+    deadline: Option<Timestamp>,
+}
+
+impl Watch {
+    pub(super) fn new(objective: Objective, pairs: Vec<BurnPair>) -> Watch {
+        Watch {
+            history: History::new(objective.window),
+            pairs: pairs.into_iter().map(|pair| PairState { pair, firing: None }).collect(),
+            objective,
+            input: Input::default(),
+            series: SeriesSet::default(),
+            waiting: BTreeMap::new(),
+            heard: [None; 2],
+            since: None,
+            decided: None,
+            deadline: None,
+        }
+    }
+
+    /// Takes the samples of one transaction, given by position of their series.
+    pub(super) fn take(&mut self, samples: &[(usize, Sample)], at: Timestamp) {
+        // First all targets: which of two new series comes first in a transaction means nothing.
+        for &(series, sample) in samples {
+            self.series.meet(series, sample.t);
+        }
+        let mut increases = Increases::new();
+        let mut gap = None;
+        let mut any = false;
+        for &(series, sample) in samples {
+            let taken = self.series.take(series, sample, at, &self.objective.indicator, &mut increases);
+            let Some(before) = taken else { continue };
+            any = true;
+            if gap.is_none() {
+                gap = before.map(|cursor| at - cursor.seen_at).filter(|gap| *gap > Millis::ZERO);
+            }
+            self.hear(self.series.bound[series].roles, sample.t);
+        }
+        if any {
+            self.input.arrived(at, gap);
+            self.wait(increases, at);
+        }
+    }
+
+    /// Notes that a sample at `t` was heard on the sides that `roles` names.
+    pub(super) fn hear(&mut self, roles: Roles, t: Timestamp) {
+        for (heard, has) in self.heard.iter_mut().zip([roles.part, roles.total]) {
+            if has {
+                *heard = Some(heard.map_or(t, |before| before.max(t)));
+            }
+        }
+    }
+
+    fn wait(&mut self, increases: Increases, at: Timestamp) {
+        for (t, more) in increases {
+            // Past the bound, what comes later joins the last one that waits.
+            let full = self.waiting.len() >= limits::OBJECTIVE_WAITING_MAX && !self.waiting.contains_key(&t);
+            let t = if full { self.waiting.keys().next_back().copied().unwrap_or(t) } else { t };
+            let entry = self.waiting.entry(t).or_insert(Waiting { more: Increase::default(), arrived: at });
+            entry.more.part += more.part;
+            entry.more.total += more.total;
+        }
+    }
+
+    /// Up to which instant both sides have been heard.
+    fn complete_until(&self) -> Timestamp {
+        match self.objective.indicator {
+            Indicator::Threshold { .. } => Timestamp::MAX,
+            // Failures may have no series before the first; all events always do.
+            Indicator::ErrorRatio { .. } => self.heard[1].unwrap_or(Timestamp::MIN),
+            Indicator::Ratio { .. } => {
+                self.heard[0].unwrap_or(Timestamp::MIN).min(self.heard[1].unwrap_or(Timestamp::MIN))
+            }
+        }
+    }
+
+    /// How long one half waits for the other: two intervals, because a third one is blindness.
+    fn patience(&self) -> Millis {
+        let interval = self.input.interval().unwrap_or(Millis::seconds(5));
+        Millis(interval.0.saturating_mul(2)).clamp(Millis::seconds(1), Millis::minutes(1))
+    }
+
+    fn due(&self, t: Timestamp, waiting: &Waiting) -> Timestamp {
+        if t <= self.complete_until() { t } else { t.max(waiting.arrived + self.patience()) }
+    }
+
+    fn release(&mut self, at: Timestamp) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let ready: Vec<Timestamp> =
+            self.waiting.range(..=at).filter(|(t, w)| self.due(**t, w) <= at).map(|(t, _)| *t).collect();
+        for t in ready {
+            if let Some(Waiting { more, .. }) = self.waiting.remove(&t) {
+                self.add(t, more);
+            }
+        }
+    }
+
+    fn add(&mut self, t: Timestamp, more: Increase) {
+        let bad = match self.objective.indicator {
+            Indicator::Ratio { .. } => more.total - more.part,
+            Indicator::ErrorRatio { .. } | Indicator::Threshold { .. } => more.part,
+        };
+        self.history.add(t, Counts { bad, total: more.total });
+    }
+
+    /// Counts increases of which both sides are at hand.
+    pub(super) fn add_now(&mut self, increases: Increases) {
+        for (t, more) in increases {
+            self.add(t, more);
+        }
+    }
+
+    /// Brings everything to the instant `at` and decides.
+    pub(super) fn decide(&mut self, at: Timestamp) -> Vec<Decision> {
+        self.since = self.since.or(Some(at));
+        self.release(at);
+        let mut decisions = Vec::new();
+        for (n, state) in self.pairs.iter().enumerate() {
+            match state.firing {
+                None if self.credible(&state.pair, at) => decisions.push(Decision::Fire(n)),
+                Some(_) if self.over(&state.pair, at) => decisions.push(Decision::Resolve(n)),
+                _ => {}
+            }
+        }
+        self.decided = Some(at);
+        decisions
+    }
+
+    /// Whether the evidence of both windows suffices to fire.
+    fn credible(&self, pair: &BurnPair, at: Timestamp) -> bool {
+        let share = pair.threshold * self.objective.budget();
+        let above = |counts: &Counts| counts.bad >= FAILURES_MIN && counts.ratio().is_some_and(|ratio| ratio > share);
+        let certain = |counts: &Counts| binomial_tail(counts.bad, counts.total, share) < 1.0 - CONFIDENCE;
+        let windows = [pair.short, pair.long].map(|length| self.history.window(at, length));
+        // The cheap question first: nearly always the answer is no.
+        windows.iter().all(above) && windows.iter().all(certain) && !self.input.stale(at)
+    }
+
+    /// Whether a firing pair has burnt out.
+    fn over(&self, pair: &BurnPair, at: Timestamp) -> bool {
+        let share = pair.threshold * self.objective.budget();
+        let length = if self.input.stale(at) { pair.long } else { pair.short };
+        self.history.window(at, length).ratio().is_none_or(|ratio| ratio < share)
+    }
+
+    /// Computes when time alone can change something next. After each change of state.
+    pub(super) fn plan(&mut self) {
+        let Some(now) = self.decided else {
+            self.deadline = None;
+            return;
+        };
+        let stale_from = self.input.stale_from().filter(|from| *from > now);
+        let waiting = self.waiting.iter().map(|(t, w)| self.due(*t, w)).min();
+        let firing = self.pairs.iter().filter(|state| state.firing.is_some());
+        let resolving = firing.filter_map(|state| {
+            let share = state.pair.threshold * self.objective.budget();
+            let short = self.history.sinks_below(share, state.pair.short, now);
+            match stale_from {
+                Some(from) if short.is_none_or(|t| t >= from) => {
+                    // By then the input counts as stale; what is planned there sees to the rest.
+                    None
+                }
+                Some(_) => short,
+                None if self.input.stale(now) => self.history.sinks_below(share, state.pair.long, now),
+                None => short,
+            }
+        });
+        let next = waiting.into_iter().chain(stale_from).chain(resolving).min();
+        self.deadline = next.map(|t| Timestamp(t.0.max(now.0.saturating_add(1))));
+    }
+
+    /// When time alone can change something next.
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        self.deadline
+    }
+
+    /// Forgets the numbers of all series, whose labels stay known.
+    pub(super) fn unbind(&mut self) {
+        for series in std::mem::take(&mut self.series.bound) {
+            if let Some(cursor) = series.cursor {
+                self.series.dormant.insert(series.labels, cursor);
+            }
+        }
+    }
+}
+
+/// Where the samples of a series go: objective and position, most often one.
+pub(super) type Bindings = HashMap<SeriesRef, Vec<(usize, usize)>>;
