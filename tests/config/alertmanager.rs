@@ -8,8 +8,7 @@ use super::*;
 
 fn routing(text: &str) -> Result<Routing, String> {
     let files = Files::new(&[("am.yml", text)]);
-    evenkeel::config::load_routing(&RealDisk, &files.path("am.yml"))
-        .map_err(|error| files.relative(&error.to_string()))
+    evenkeel::config::load_routing(&RealDisk, &files.path("am.yml")).map_err(|error| files.relative(&error.to_string()))
 }
 
 #[test]
@@ -49,7 +48,10 @@ inhibit_rules: []
     )
     .unwrap();
     let root = &routing.route;
-    assert_eq!((root.group_wait, root.group_interval, root.repeat_interval), (Millis::ZERO, Millis::minutes(1), Millis::hours(4)));
+    assert_eq!(
+        (root.group_wait, root.group_interval, root.repeat_interval),
+        (Millis::ZERO, Millis::minutes(1), Millis::hours(4))
+    );
     let [page, x] = root.routes.as_slice() else { panic!("two routes") };
     let matchers: Vec<_> = page.matchers.iter().map(ToString::to_string).collect();
     assert_eq!(matchers, ["severity=\"page\"", "team=~\"a|b\""]);
@@ -69,7 +71,10 @@ inhibit_rules: []
 fn broken_files_say_what_and_where() {
     let check = |text: &str, expected: &str| assert_eq!(routing(text).unwrap_err(), expected, "{text}");
     let with_route = |route: &str| format!("receivers: [{{name: a}}]\nroute: {route}\n");
-    check("receivers: []\n", "am.yml:1:1: the Alertmanager configuration needs the key \"route\"; add it\n  receivers: []\n  ^^^^^^^^^");
+    check(
+        "receivers: []\n",
+        "am.yml:1:1: the Alertmanager configuration needs the key \"route\"; add it\n  receivers: []\n  ^^^^^^^^^",
+    );
     check(
         &with_route("{receiver: b}"),
         "am.yml:2:19: a route names the receiver \"b\", which is not among the receivers; add it or correct the name\n  route: {receiver: b}\n                    ^",

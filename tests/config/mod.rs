@@ -69,10 +69,7 @@ fn check_errors(cases: &[(&str, &str)]) {
 #[test]
 fn a_missing_file_is_named() {
     let error = Config::load(&RealDisk, Path::new("/nowhere/prometheus.yml")).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "/nowhere/prometheus.yml: there is no such file; create it or correct the path"
-    );
+    assert_eq!(error.to_string(), "/nowhere/prometheus.yml: there is no such file; create it or correct the path");
 }
 
 #[test]
@@ -81,7 +78,14 @@ fn the_built_in_configuration_parses() {
     let services: Vec<_> = config.objectives.iter().map(|o| format!("{}/{}", o.service, o.name)).collect();
     assert_eq!(
         services,
-        ["host/collected", "host/disk-space", "host/memory", "host/cpu-saturation", "evenkeel/writes", "evenkeel/storage"]
+        [
+            "host/collected",
+            "host/disk-space",
+            "host/memory",
+            "host/cpu-saturation",
+            "evenkeel/writes",
+            "evenkeel/storage"
+        ]
     );
     assert_eq!(config.rule_groups.len(), 3);
     assert_eq!(config.notes, []);

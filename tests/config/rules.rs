@@ -93,7 +93,8 @@ fn broken_files_say_what_and_where() {
         &rule("{alert: A, expr: up, labels: {__name__: x}}"),
         "rules.yml:1:58: the label \"__name__\" cannot be set; it is the metric's name\n  groups: [{name: g, rules: [{alert: A, expr: up, labels: {__name__: x}}]}]\n                                                           ^^^^^^^^",
     );
-    let error = parse_rules("rules.yml", &rule("{alert: A, expr: up, annotations: {a: '{{ $label.x }}'}}")).unwrap_err();
+    let error =
+        parse_rules("rules.yml", &rule("{alert: A, expr: up, annotations: {a: '{{ $label.x }}'}}")).unwrap_err();
     assert!(error.message.starts_with("the template of annotations \"a\" cannot be used: "), "{error}");
     assert_eq!((error.line, error.column), (1, 67));
 }
