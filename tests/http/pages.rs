@@ -6,7 +6,7 @@ use super::shop::{Shop, batch};
 
 #[tokio::test]
 async fn every_page_answers_before_and_after_the_first_samples() {
-    let shop = Shop::open().await;
+    let shop = Shop::watched().await;
     for round in 0..2 {
         for path in ["/", "/services/checkout", "/alerts", "/query", "/query?query=up&range=1h", "/targets"] {
             let page = get(shop.server.address, path).await;
@@ -24,7 +24,7 @@ async fn every_page_answers_before_and_after_the_first_samples() {
 
 #[tokio::test]
 async fn the_overview_says_the_word_and_why() {
-    let shop = Shop::open().await;
+    let shop = Shop::watched().await;
     assert!(get(shop.server.address, "/").await.text().contains("data-verdict=\"BLIND\""));
     shop.trade().await;
     let page = get(shop.server.address, "/").await;

@@ -2,23 +2,22 @@
 
 use std::sync::Arc;
 
-use evenkeel::db::{Db, DbOptions, Threads};
+use evenkeel::db::{Db, DbOptions, Threads, Watch};
 use evenkeel::env::ManualClock;
+use evenkeel::env::disk::MemoryDisk;
 use evenkeel::model::{Batch, Labels, Matcher, Millis, Sample, Timestamp};
 use evenkeel::rules::{AlertingRule, RecordingRule, Rule, RuleGroup};
 use evenkeel::server::ServerOptions;
 use evenkeel::slo::{Indicator, Objective};
 use evenkeel::wire::encode_remote_write;
-use tempfile::TempDir;
 
 use super::client::{Answer, send};
 use super::running::{NOW_MS, Running};
 
-/// A server, its clock and its directory.
+/// A server and its clock.
 pub(crate) struct Shop {
     pub(crate) server: Running,
     pub(crate) clock: Arc<ManualClock>,
-    _dir: TempDir,
 }
 
 pub(crate) fn labels(pairs: &[(&str, &str)]) -> Labels {
@@ -37,19 +36,26 @@ pub(crate) fn batch(samples: &[Row<'_>]) -> Batch {
 }
 
 impl Shop {
-    /// Empty, with one alerting rule, one recording rule and one objective.
+    /// Empty; nothing is watched.
     pub(crate) async fn open() -> Shop {
-        // In memory where there is such a place: these tests are not about the disk.
-        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        Shop::with(Watch::default()).await
+    }
+
+    /// Empty, with one alerting rule, one recording rule and one objective.
+    pub(crate) async fn watched() -> Shop {
+        Shop::with(Watch { groups: vec![rules()], objectives: vec![objective()], ..Watch::default() }).await
+    }
+
+    async fn with(watch: Watch) -> Shop {
         let clock = Arc::new(ManualClock::new(NOW_MS));
-        let mut options = DbOptions::new(dir.path());
+        let mut options = DbOptions::new("/db");
+        options.disk = Arc::new(MemoryDisk::new());
         options.threads = Threads::None;
         options.clock = Arc::clone(&clock) as _;
-        options.watch.groups = vec![rules()];
-        options.watch.objectives = vec![objective()];
+        options.watch = watch;
         let server = Running::at(Arc::clone(&clock), ServerOptions::default()).await;
         server.state.ready(Db::open(options).unwrap());
-        Shop { server, clock, _dir: dir }
+        Shop { server, clock }
     }
 
     /// Sends a batch by remote-write.

@@ -183,7 +183,7 @@ async fn samples_that_cannot_be_stored_are_counted_and_the_others_stay() {
 
 #[tokio::test]
 async fn rules_alerts_and_the_verdict_follow_the_samples() {
-    let shop = Shop::open().await;
+    let shop = Shop::watched().await;
     let address = shop.server.address;
     let before = get(address, "/api/v1/verdict").await.json();
     assert_eq!(before["data"]["verdict"], "BLIND");
