@@ -31,3 +31,13 @@ pub mod server;
 
 #[cfg(feature = "server")]
 pub mod cli;
+
+/// How it is built and why, in prose.
+pub mod docs {
+    #[doc = include_str!("docs/architecture.md")]
+    pub mod architecture {}
+    #[doc = include_str!("docs/durability.md")]
+    pub mod durability {}
+    #[doc = include_str!("docs/decisions.md")]
+    pub mod decisions {}
+}

@@ -1,4 +1,18 @@
 //! What it all means: the verdict and its evidence.
 //!
-//! Layer 4. Imports: nothing.
-//! Does not know: HTTP, files.
+//! Layer 4. Imports: `model`, `slo`.
+//! Does not know: HTTP, files, how alerts are evaluated or delivered.
+//!
+//! One pure function from what is known at an instant to one word for each service and for everything.
+//! No score and no weights: each word has reasons, and each reason has its evidence.
+
+mod evidence;
+mod judge;
+mod judgement;
+mod verdict;
+mod words;
+
+pub use evidence::{Deploy, Evidence, GroupHealth, JobHealth, ReceiverHealth, RuleHealth, StorageHealth};
+pub use judge::judge;
+pub use judgement::{Fact, Judgement, Reason, ServiceJudgement};
+pub use verdict::Verdict;

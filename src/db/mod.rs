@@ -1,4 +1,38 @@
 //! The database: puts the parts together; the write path, the read path, the threads.
 //!
-//! Layer 5. Imports: nothing.
+//! Layer 5. Imports: `confidence`, `env`, `model`, `notify`, `promql`, `rules`, `slo`, `storage`.
 //! Does not know: HTTP, YAML, async.
+//! When you change this, also touch: `src/docs/architecture.md`.
+//!
+//! A sample's way through here: [`Db::append`] puts it into the queue, `ingest` commits a group of
+//! the queue with one sync, `core` shows each transaction to rules and objectives and hands what
+//! they decided to the outbox, and only then the sender gets its [`Receipt`].
+
+mod core;
+mod deploys;
+mod error;
+mod ingest;
+mod judge;
+mod open;
+mod options;
+mod query;
+mod source;
+mod status;
+mod threads;
+mod wake;
+
+use std::sync::Arc;
+
+pub use deploys::Deploy;
+pub use error::{AppendError, OpenError, QueryError};
+pub use ingest::Receipt;
+pub use options::{DbOptions, Threads, Watch};
+pub use status::DbStatus;
+
+/// An open database. Cheap to clone; every method takes `&self` and blocks.
+#[derive(Clone)]
+pub struct Db {
+    inner: Arc<ingest::Inner>,
+    /// Ends the threads when the last handle is dropped.
+    _threads: Arc<threads::Running>,
+}

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::model::{Alert, Batch, Committed, STALE_NAN, Sample, Seq, Timestamp, Transition, limits};
+use crate::model::{Alert, Batch, Committed, Labels, STALE_NAN, Sample, Seq, SeriesRef, Timestamp, Transition, limits};
 use crate::promql::{Query, SeriesSource, SourceError};
 
 use super::alerting::{AlertRule, Moment};
@@ -200,6 +200,14 @@ impl Evaluator {
         next.leaving.extend(std::mem::take(&mut self.rules).into_iter().filter(|entry| !kept.contains(entry.key())));
         *self = next;
         Ok(())
+    }
+
+    /// Makes series known that the store named before these rules were there. Comes after
+    /// [`seed`](Evaluator::seed).
+    pub fn adopt(&mut self, series: impl IntoIterator<Item = (SeriesRef, Labels)>) {
+        for (number, labels) in series {
+            self.graph.bind(number, &labels);
+        }
     }
 
     /// Sees a transaction; `source` holds it already.

@@ -10,8 +10,8 @@ use std::io::Read;
 use reqwest::header::{self, HeaderMap};
 use reqwest::{Client, Response, Url, redirect};
 
-use super::job::Auth;
 use crate::model::Millis;
+use crate::notify::{Authorization, Secret};
 use crate::wire::Format;
 
 /// What we can read, the best first.
@@ -26,7 +26,8 @@ const REDIRECTS_MAX: usize = 10;
 pub(super) struct Question {
     pub(super) url: Url,
     pub(super) timeout: Millis,
-    pub(super) auth: Auth,
+    pub(super) authorization: Authorization,
+    pub(super) headers: Vec<(String, Secret)>,
     pub(super) body_bytes_max: usize,
     pub(super) fallback_format: Option<Format>,
 }
@@ -92,13 +93,12 @@ async fn exchange(client: &Client, question: &Question) -> Result<Answer, FetchE
         .header(header::ACCEPT, ACCEPT)
         .header(header::ACCEPT_ENCODING, "gzip")
         .header("X-Prometheus-Scrape-Timeout-Seconds", question.timeout.as_seconds().to_string());
-    request = match &question.auth {
-        Auth::None => request,
-        Auth::Basic { username, password } => request.basic_auth(username, Some(password)),
-        Auth::Header { scheme, credentials } => {
-            request.header(header::AUTHORIZATION, secret_header(&format!("{scheme} {credentials}"))?)
-        }
-    };
+    for (name, value) in &question.headers {
+        request = request.header(name, secret_header(value.reveal())?);
+    }
+    if let Some(value) = question.authorization.header() {
+        request = request.header(header::AUTHORIZATION, secret_header(&value)?);
+    }
     let mut response = request.send().await.map_err(request_error)?;
     if !response.status().is_success() {
         return Err(FetchError::Status(response.status()));
@@ -115,7 +115,7 @@ async fn exchange(client: &Client, question: &Question) -> Result<Answer, FetchE
 
 fn secret_header(text: &str) -> Result<header::HeaderValue, FetchError> {
     let mut value = header::HeaderValue::from_str(text).map_err(|_| {
-        FetchError::Request("the credentials cannot stand in a header; they have control characters".to_owned())
+        FetchError::Request("a secret of the job cannot stand in a header; it has control characters".to_owned())
     })?;
     value.set_sensitive(true);
     Ok(value)

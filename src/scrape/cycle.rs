@@ -12,16 +12,18 @@ use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::time::Duration;
 
+use super::relabel::{Relabel, relabel};
 use crate::model::{Batch, Labels, LabelsError, Millis, STALE_NAN, Sample, Timestamp, limits};
 use crate::wire::{Exposition, Format, LabelText, Line, SampleLine, WireError};
 
 /// How a target's text is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Reading {
     pub(super) honor_labels: bool,
     pub(super) honor_timestamps: bool,
     /// Zero for no limit.
     pub(super) sample_limit: usize,
+    pub(super) relabel: Vec<Relabel>,
 }
 
 /// What a scrape brought.
@@ -51,7 +53,8 @@ pub(super) struct Cycle {
 
 #[derive(Debug)]
 struct Known {
-    labels: Labels,
+    /// `None`: the rules drop it.
+    labels: Option<Labels>,
     /// The scrape that met it last.
     round: u64,
 }
@@ -125,8 +128,9 @@ impl Cycle {
         let mut taken = Taken { scraped: samples.len(), ..Taken::default() };
         for (labels, v) in samples {
             let pairs: Vec<_> = labels.iter().map(|label| (label.name, label.value)).collect();
-            match combine(&pairs, &self.target, self.reading.honor_labels) {
-                Ok(labels) => {
+            match self.name(&pairs) {
+                Ok(None) => {}
+                Ok(Some(labels)) => {
                     taken.added += usize::from(!self.live.contains(&labels));
                     taken.tracked.insert(labels.clone());
                     taken.samples.push((labels, Sample { t: at, v }));
@@ -170,14 +174,15 @@ impl Cycle {
         for line in Exposition::new(body, format).map_err(|error| error.to_string())? {
             let Line::Sample(line) = line.map_err(|error| error.to_string())? else { continue };
             taken.scraped += 1;
-            let limit = self.reading.sample_limit;
-            if limit > 0 && taken.scraped > limit {
-                return Err(format!("more than {limit} samples; raise sample_limit or have the target say less"));
-            }
             if taken.scraped > limits::SAMPLES_PER_BATCH_MAX {
                 return Err(WireError::TooManySamples.to_string());
             }
             let labels = self.labels_of(&line, &mut taken.added).map_err(|error| error.to_string())?;
+            let Some(labels) = labels else { continue };
+            let limit = self.reading.sample_limit;
+            if limit > 0 && taken.samples.len() == limit {
+                return Err(format!("more than {limit} samples; raise sample_limit or have the target say less"));
+            }
             let own_time = line.timestamp.filter(|_| self.reading.honor_timestamps);
             if own_time.is_none() {
                 taken.tracked.insert(labels.clone());
@@ -187,17 +192,25 @@ impl Cycle {
         Ok(())
     }
 
-    fn labels_of(&mut self, line: &SampleLine<'_>, added: &mut usize) -> Result<Labels, WireError> {
+    /// The labels of a line's series, or `None` if the rules drop it.
+    fn labels_of(&mut self, line: &SampleLine<'_>, added: &mut usize) -> Result<Option<Labels>, WireError> {
         if let Some(known) = self.known.get_mut(line.series) {
             known.round = self.round;
             return Ok(known.labels.clone());
         }
-        *added += 1;
         let pairs = line.pairs();
         let pairs: Vec<(&str, &str)> = pairs.iter().map(|LabelText { name, value }| (&**name, &**value)).collect();
-        let labels = combine(&pairs, &self.target, self.reading.honor_labels).map_err(|error| line.refuse(&error))?;
+        let labels = self.name(&pairs).map_err(|error| line.refuse(&error))?;
+        if labels.as_ref().is_some_and(|labels| labels.metric_name().is_empty()) {
+            return Err(line.refuse_for("the relabeling rules take away the metric's name"));
+        }
+        *added += usize::from(labels.is_some());
         self.known.insert(line.series.into(), Known { labels: labels.clone(), round: self.round });
         Ok(labels)
+    }
+
+    fn name(&self, own: &[(&str, &str)]) -> Result<Option<Labels>, LabelsError> {
+        relabel(&combine(own, &self.target, self.reading.honor_labels)?, &self.reading.relabel)
     }
 
     fn succeed(&mut self, taken: Taken, at: Timestamp, took: Duration) -> Scraped {
@@ -287,9 +300,11 @@ fn combine(own: &[(&str, &str)], target: &Labels, honor_labels: bool) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scrape::{RelabelAction, RelabelOptions};
 
     const TOOK: Duration = Duration::from_millis(250);
-    const PLAIN: Reading = Reading { honor_labels: false, honor_timestamps: true, sample_limit: 0 };
+    const PLAIN: Reading =
+        Reading { honor_labels: false, honor_timestamps: true, sample_limit: 0, relabel: Vec::new() };
 
     fn cycle(reading: Reading) -> Cycle {
         Cycle::new(Labels::new([("instance", "i"), ("job", "j")]).unwrap(), reading)
@@ -445,6 +460,29 @@ mod tests {
         );
         assert!(combine(&[("a", "1"), ("a", "2")], &target, false).is_err());
         assert!(combine(&[("job", "1"), ("job", "2")], &target, false).is_err());
+    }
+
+    #[test]
+    fn rules_drop_and_rewrite_samples() {
+        let rule = |action, regex: &str, target: &str| {
+            let source_labels = vec!["__name__".to_owned()];
+            let (regex, target_label) = (regex.to_owned(), target.to_owned());
+            Relabel::new(RelabelOptions { source_labels, regex, target_label, action, ..RelabelOptions::default() })
+                .unwrap()
+        };
+        let drop = rule(RelabelAction::Drop, "noise_.*", "");
+        let copy = rule(RelabelAction::Replace, "(.).*", "first");
+        let reading = Reading { sample_limit: 2, relabel: vec![drop, copy], ..PLAIN };
+        let mut cycle = cycle(reading);
+        let text = "noise_a 1\nxy 1\nnoise_b 1\nz 1";
+        let expected = ["xy{first=\"x\"} 1 @10", "z{first=\"z\"} 1 @10"];
+        check(&scrape(&mut cycle, text, 10).batch, reports(1, 4, 2, 2, 10), &expected);
+        let expected = ["xy{first=\"x\"} 1 @20", "z{first=\"z\"} stale @20"];
+        check(&scrape(&mut cycle, "noise_a 1\nxy 1", 20).batch, reports(1, 2, 1, 0, 20), &expected);
+        let mut cycle =
+            cycle.with_reading(Reading { relabel: vec![rule(RelabelAction::LabelDrop, "__.*", "")], ..PLAIN });
+        let failed = scrape(&mut cycle, "xy 1", 30);
+        assert_eq!(failed.error.as_deref(), Some("1:1: the relabeling rules take away the metric's name"));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What to scrape and how: one `scrape_configs` entry, resolved.
 
-use std::fmt;
-
+use super::relabel::Relabel;
 use crate::model::{Millis, limits};
+use crate::notify::{Authorization, Secret};
 use crate::wire::Format;
 
 /// A set of targets that are scraped in the same way.
@@ -32,7 +32,13 @@ pub struct Job {
     /// The targets.
     pub targets: Vec<TargetGroup>,
     /// How to log in.
-    pub auth: Auth,
+    pub authorization: Authorization,
+    /// Further headers of every request.
+    pub headers: Vec<(String, Secret)>,
+    /// Rules for the targets: what they are called, how they are reached, and which are left out.
+    pub relabel: Vec<Relabel>,
+    /// Rules for the samples, applied after the target's labels are on them.
+    pub metric_relabel: Vec<Relabel>,
     /// The format to assume of an answer whose content type says none. Without it such an answer
     /// is refused.
     pub fallback_format: Option<Format>,
@@ -53,7 +59,10 @@ impl Job {
             sample_limit: 0,
             body_bytes_max: limits::BODY_DECODED_BYTES_MAX,
             targets,
-            auth: Auth::None,
+            authorization: Authorization::None,
+            headers: Vec::new(),
+            relabel: Vec::new(),
+            metric_relabel: Vec::new(),
             fallback_format: None,
         }
     }
@@ -85,36 +94,4 @@ pub struct TargetGroup {
     pub addresses: Vec<String>,
     /// Labels that every series of these targets gets.
     pub labels: Vec<(String, String)>,
-}
-
-/// How to log in at a target.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Auth {
-    /// Not at all.
-    None,
-    /// With a name and a password.
-    Basic {
-        /// The name.
-        username: String,
-        /// The password.
-        password: String,
-    },
-    /// With an `Authorization` header of this scheme.
-    Header {
-        /// The scheme: `Bearer`.
-        scheme: String,
-        /// The secret behind it.
-        credentials: String,
-    },
-}
-
-impl fmt::Debug for Auth {
-    /// Never the secret.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Auth::None => f.write_str("None"),
-            Auth::Basic { username, .. } => write!(f, "Basic({username:?}, <secret>)"),
-            Auth::Header { scheme, .. } => write!(f, "Header({scheme:?}, <secret>)"),
-        }
-    }
 }

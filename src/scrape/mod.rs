@@ -1,14 +1,17 @@
 //! Collects samples: targets over HTTP, this host, and the program itself.
 //!
-//! Layer 7. Imports: `env`, `model`, `wire`.
-//! Does not know: the store, the rules, the HTTP server; a sink takes what is collected.
+//! Layer 7. Imports: `config`, `db`, `env`, `model`, `notify`, `wire`.
+//! Does not know: rules, receivers, the HTTP server. A sink takes what is collected.
 //! When you change this, also touch: `config`, which fills in a job's options.
 
 mod client;
 mod collect;
+mod configured;
 mod cycle;
 pub mod host;
 mod job;
+mod md5;
+mod relabel;
 mod schedule;
 mod scraper;
 mod status;
@@ -16,7 +19,8 @@ mod target;
 mod target_loop;
 
 pub use collect::{Collect, LocalJob, Sink, SinkError, own_batch};
-pub use job::{Auth, Job, Scheme, TargetGroup};
+pub use job::{Job, Scheme, TargetGroup};
+pub use relabel::{Relabel, RelabelAction, RelabelError, RelabelOptions};
 pub use scraper::{ScrapeError, Scraper};
 pub use status::{Health, TargetStatus};
 pub use target::TargetError;

@@ -113,8 +113,8 @@ impl Scraper {
         for plan in wanted {
             let memory = memories.iter().position(|(labels, _)| *labels == plan.labels);
             let cycle = match memory {
-                Some(at) => memories.swap_remove(at).1.with_reading(plan.reading),
-                None => Cycle::new(plan.labels.clone(), plan.reading),
+                Some(at) => memories.swap_remove(at).1.with_reading(plan.reading.clone()),
+                None => Cycle::new(plan.labels.clone(), plan.reading.clone()),
             };
             running.push(Running::start(plan, cycle, &self.around));
         }
@@ -167,12 +167,14 @@ fn plans(jobs: &[Job], local: &[LocalJob]) -> Result<Vec<Plan>, ScrapeError> {
             honor_labels: job.honor_labels,
             honor_timestamps: job.honor_timestamps,
             sample_limit: job.sample_limit,
+            relabel: job.metric_relabel.clone(),
         };
         for target in targets_of(job)? {
             let question = Question {
                 url: target.url,
-                timeout: job.timeout,
-                auth: job.auth.clone(),
+                timeout: target.timeout,
+                authorization: job.authorization.clone(),
+                headers: job.headers.clone(),
                 body_bytes_max: job.body_bytes_max,
                 fallback_format: job.fallback_format,
             };
@@ -180,8 +182,8 @@ fn plans(jobs: &[Job], local: &[LocalJob]) -> Result<Vec<Plan>, ScrapeError> {
                 job: job.name.clone(),
                 labels: target.labels,
                 discovered: target.discovered,
-                interval: job.interval,
-                reading,
+                interval: target.interval,
+                reading: reading.clone(),
                 source: Source::Http(Box::new(question)),
             });
         }
@@ -194,7 +196,7 @@ fn plans(jobs: &[Job], local: &[LocalJob]) -> Result<Vec<Plan>, ScrapeError> {
             discovered: labels.clone(),
             labels,
             interval: job.interval,
-            reading: Reading { honor_labels: false, honor_timestamps: true, sample_limit: 0 },
+            reading: Reading { honor_labels: false, honor_timestamps: true, sample_limit: 0, relabel: Vec::new() },
             source: Source::Local(Arc::clone(&job.source)),
         });
     }

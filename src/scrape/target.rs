@@ -3,12 +3,15 @@
 use reqwest::Url;
 
 use super::job::{Job, TargetGroup};
-use crate::model::{Labels, LabelsBuilder, LabelsError};
+use super::relabel::relabel;
+use crate::model::{DurationError, Labels, LabelsBuilder, LabelsError, Millis};
 
 /// A place to scrape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) url: Url,
+    pub(super) interval: Millis,
+    pub(super) timeout: Millis,
     /// What every series of the target gets.
     pub(super) labels: Labels,
     /// What the configuration said, the `__…__` labels included.
@@ -36,15 +39,27 @@ pub enum TargetError {
         /// What is wrong.
         reason: LabelsError,
     },
+    /// A rule made an interval or a timeout that is none.
+    #[error("job \"{job}\", target \"{address}\": {reason}")]
+    Duration {
+        /// The job.
+        job: String,
+        /// The address as written.
+        address: String,
+        /// What is wrong.
+        reason: DurationError,
+    },
 }
 
-/// All targets of a job, each once.
+/// All targets of a job, each once, without those that its rules leave out.
 pub(super) fn targets_of(job: &Job) -> Result<Vec<Target>, TargetError> {
     let mut targets: Vec<Target> = Vec::new();
     for group in &job.targets {
         for address in &group.addresses {
             let target = target(job, group, address)?;
-            if !targets.contains(&target) {
+            // Two that differ only in what their rules took away are one.
+            let is_new = |new: &Target| targets.iter().all(|old| (&old.url, &old.labels) != (&new.url, &new.labels));
+            if let Some(target) = target.filter(is_new) {
                 targets.push(target);
             }
         }
@@ -52,18 +67,31 @@ pub(super) fn targets_of(job: &Job) -> Result<Vec<Target>, TargetError> {
     Ok(targets)
 }
 
-fn target(job: &Job, group: &TargetGroup, address: &str) -> Result<Target, TargetError> {
-    let discovered = discovered(job, group, address);
-    let refuse = |reason| TargetError::Labels { job: job.name.clone(), address: address.to_owned(), reason };
-    let url = url(&discovered, job)
-        .ok_or_else(|| TargetError::Address { job: job.name.clone(), address: address.to_owned() })?;
-    let mut labels = discovered.clone();
-    if labels.get("instance").is_empty() {
-        labels.set("instance", discovered.get("__address__"));
+fn target(job: &Job, group: &TargetGroup, address: &str) -> Result<Option<Target>, TargetError> {
+    let place = || (job.name.clone(), address.to_owned());
+    let refuse = |reason| {
+        let (job, address) = place();
+        TargetError::Labels { job, address, reason }
+    };
+    let discovered = discovered(job, group, address).build().map_err(refuse)?;
+    let Some(labels) = relabel(&discovered, &job.relabel).map_err(refuse)? else { return Ok(None) };
+    let url = url(&labels, job).ok_or_else(|| {
+        let (job, address) = place();
+        TargetError::Address { job, address }
+    })?;
+    let duration = |name| {
+        Millis::parse(labels.get(name)).map_err(|reason| {
+            let (job, address) = place();
+            TargetError::Duration { job, address, reason }
+        })
+    };
+    let (interval, timeout) = (duration("__scrape_interval__")?, duration("__scrape_timeout__")?);
+    let mut named = labels.builder();
+    if named.get("instance").is_empty() {
+        named.set("instance", labels.get("__address__"));
     }
-    let discovered = discovered.build().map_err(refuse)?;
-    let labels = labels.build().map_err(refuse)?.filter(|name| !name.starts_with("__"));
-    Ok(Target { url, labels, discovered })
+    let labels = named.build().map_err(refuse)?.filter(|name| !name.starts_with("__"));
+    Ok(Some(Target { url, interval, timeout, labels, discovered }))
 }
 
 fn discovered(job: &Job, group: &TargetGroup, address: &str) -> LabelsBuilder {
@@ -88,34 +116,44 @@ fn discovered(job: &Job, group: &TargetGroup, address: &str) -> LabelsBuilder {
     labels
 }
 
-fn url(labels: &LabelsBuilder, job: &Job) -> Option<Url> {
+fn url(labels: &Labels, job: &Job) -> Option<Url> {
     let address = labels.get("__address__");
     if address.is_empty() || address.contains(['/', '?', '#', '@', ' ']) {
         return None;
     }
     let mut url = Url::parse(&format!("{}://{address}", labels.get("__scheme__"))).ok()?;
     url.set_path(labels.get("__metrics_path__"));
-    let mut first = Vec::new();
-    let params: Vec<(&str, &str)> = job
-        .params
-        .iter()
-        .map(|(name, value)| {
-            if first.contains(name) {
-                return (name.as_str(), value.as_str());
-            }
-            first.push(name.clone());
-            (name.as_str(), labels.get(&format!("__param_{name}")))
-        })
-        .collect();
+    let params = params(labels, job);
     if !params.is_empty() {
         url.query_pairs_mut().extend_pairs(params);
     }
     Some(url)
 }
 
+/// The job's parameters, of each the first value as the label has it; then those that only a label
+/// knows.
+fn params<'a>(labels: &'a Labels, job: &'a Job) -> Vec<(&'a str, &'a str)> {
+    let mut from_labels: Vec<(&str, &str)> =
+        labels.iter().filter_map(|label| Some((label.name.strip_prefix("__param_")?, label.value))).collect();
+    let mut params: Vec<(&str, &str)> = Vec::new();
+    for (name, value) in &job.params {
+        if params.iter().any(|(n, _)| n == name) {
+            params.push((name, value));
+        } else if let Some(at) = from_labels.iter().position(|(n, _)| n == name) {
+            params.push(from_labels.remove(at));
+        } else if value.is_empty() {
+            // An empty value cannot be a label.
+            params.push((name, value));
+        }
+    }
+    params.extend(from_labels);
+    params
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scrape::{Relabel, RelabelAction, RelabelOptions};
 
     fn job(addresses: &[&str], labels: &[(&str, &str)]) -> Job {
         let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -141,6 +179,40 @@ mod tests {
         let target = &targets_of(&job).unwrap()[0];
         assert_eq!(target.labels.to_string(), "{instance=\"me\", job=\"other\"}");
         assert_eq!(target.url.as_str(), "https://[::1]:9100/m%20x?q=z&q=c");
+    }
+
+    #[test]
+    fn rules_choose_and_rewrite_targets() {
+        let rule = |source: &str, regex: &str, target: &str, replacement: &str, action| {
+            Relabel::new(RelabelOptions {
+                source_labels: vec![source.to_owned()],
+                regex: regex.to_owned(),
+                target_label: target.to_owned(),
+                replacement: replacement.to_owned(),
+                action,
+                ..RelabelOptions::default()
+            })
+            .unwrap()
+        };
+        // The usual shape of a probe job: the target becomes a parameter of the prober.
+        let mut job = job(&["https://example.org", "https://off.example.org"], &[("tier", "web")]);
+        job.params = vec![("module".to_owned(), "http_2xx".to_owned())];
+        job.relabel = vec![
+            rule("__address__", ".*off.*", "", "", RelabelAction::Drop),
+            rule("__address__", "(.*)", "__param_target", "$1", RelabelAction::Replace),
+            rule("__param_target", "(.*)", "instance", "$1", RelabelAction::Replace),
+            rule("none", "", "__address__", "127.0.0.1:9115", RelabelAction::Replace),
+            rule("none", "", "__scrape_interval__", "7s", RelabelAction::Replace),
+        ];
+        let targets = targets_of(&job).unwrap();
+        assert_eq!(targets.len(), 1);
+        assert_eq!(
+            targets[0].url.as_str(),
+            "http://127.0.0.1:9115/metrics?module=http_2xx&target=https%3A%2F%2Fexample.org"
+        );
+        assert_eq!(targets[0].labels.to_string(), r#"{instance="https://example.org", job="shop", tier="web"}"#);
+        assert_eq!((targets[0].interval, targets[0].timeout), (Millis::seconds(7), Millis::seconds(10)));
+        assert_eq!(targets[0].discovered.get("__address__"), "https://example.org");
     }
 
     #[test]

@@ -160,7 +160,7 @@ impl TargetLoop {
                 // A source or the sink panicked. The target's memory is gone with it; the others
                 // and the next scrape of this one are not.
                 tracing::error!(job = self.plan.job, "a scrape ended in a panic; going on with the next");
-                Cycle::new(self.plan.labels.clone(), self.plan.reading)
+                Cycle::new(self.plan.labels.clone(), self.plan.reading.clone())
             }
         }
     }

@@ -13,18 +13,7 @@ use super::objective::Objective;
 use super::pair::{BurnPair, Severity};
 
 /// The `alertname` of every burn alert.
-pub(super) const ALERT_NAME: &str = "ErrorBudgetBurn";
-
-/// What is kept of a pair while it fires.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Firing {
-    /// Since when.
-    pub(super) since: Timestamp,
-    /// The burn rate of the long window when it fired.
-    pub(super) burn: f64,
-    /// The texts as they were then: what was known when a person was told.
-    pub(super) annotations: Labels,
-}
+const ALERT_NAME: &str = "ErrorBudgetBurn";
 
 /// The labels of a pair's alert.
 pub(super) fn labels(objective: &Objective, pair: &BurnPair) -> Result<Labels, LabelsError> {
@@ -48,7 +37,7 @@ pub(super) fn labels(objective: &Objective, pair: &BurnPair) -> Result<Labels, L
 }
 
 /// The texts of a pair that fires, from the counts of its long and short windows.
-pub(super) fn annotations(objective: &Objective, pair: &BurnPair, long: Counts, short: Counts) -> Labels {
+fn annotations(objective: &Objective, pair: &BurnPair, long: Counts, short: Counts) -> Labels {
     let burn = |counts: Counts| counts.ratio().unwrap_or(0.0) / objective.budget();
     let lasts = Millis((objective.window.0 as f64 / burn(long).max(f64::MIN_POSITIVE)).min(1e15) as i64);
     let summary = format!(
@@ -85,7 +74,7 @@ pub(super) fn annotations(objective: &Objective, pair: &BurnPair, long: Counts, 
 }
 
 /// The expression that a firing pair stands for.
-pub(super) fn expr(objective: &Objective, pair: &BurnPair) -> String {
+fn expr(objective: &Objective, pair: &BurnPair) -> String {
     let share = pair.threshold * objective.budget();
     format!(
         "({}) > {} and ({}) > {}",
@@ -96,20 +85,26 @@ pub(super) fn expr(objective: &Objective, pair: &BurnPair) -> String {
     )
 }
 
-/// The alert of a pair that fires or has just stopped.
-pub(super) fn alert(objective: &Objective, pair: &BurnPair, firing: &Firing, resolved_at: Option<Timestamp>) -> Alert {
+/// The alert of a pair that begins to fire, from the counts of its long and short windows. It keeps the texts
+/// of that moment: what was known when a person was told.
+pub(super) fn firing(objective: &Objective, pair: &BurnPair, at: Timestamp, long: Counts, short: Counts) -> Alert {
     Alert {
         // Checked when the objective was taken.
         labels: labels(objective, pair).unwrap_or_else(|_| Labels::empty()),
-        annotations: firing.annotations.clone(),
-        state: if resolved_at.is_some() { AlertState::Resolved } else { AlertState::Firing },
-        value: firing.burn,
-        active_at: firing.since,
-        fired_at: Some(firing.since),
-        resolved_at,
+        annotations: annotations(objective, pair, long, short),
+        state: AlertState::Firing,
+        value: long.ratio().unwrap_or(0.0) / objective.budget(),
+        active_at: at,
+        fired_at: Some(at),
+        resolved_at: None,
         keep_firing_since: None,
         expr: expr(objective, pair),
     }
+}
+
+/// The same alert after it stopped.
+pub(super) fn resolved(alert: Alert, at: Timestamp) -> Alert {
+    Alert { state: AlertState::Resolved, resolved_at: Some(at), ..alert }
 }
 
 /// A change of a pair's alert, with an identity that a replay repeats.
@@ -127,7 +122,7 @@ pub(super) fn transition(seq: Seq, at: Timestamp, kind: TransitionKind, alert: A
 }
 
 /// A burn rate with as many digits as mean something: `43`, `6.2`, `0.87`.
-pub(super) fn factor(value: f64) -> String {
+fn factor(value: f64) -> String {
     if value >= 99.5 {
         format!("{value:.0}")
     } else if value >= 9.95 {

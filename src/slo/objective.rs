@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::model::{Labels, LabelsError, Matcher, Millis};
+use crate::model::{Labels, LabelsError, MatchOp, Matcher, Millis};
 
 use super::pair::BurnPair;
 
@@ -169,7 +169,7 @@ impl fmt::Display for Comparison {
 fn selector(matchers: &[Matcher]) -> String {
     let is_name = |m: &&Matcher| {
         m.name() == Labels::METRIC_NAME
-            && m.op() == crate::model::MatchOp::Equal
+            && m.op() == MatchOp::Equal
             && m.value().chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
             && m.value().starts_with(|c: char| !c.is_ascii_digit())
     };
@@ -231,6 +231,14 @@ pub enum ObjectiveError {
         /// The long window.
         long: Millis,
     },
+    /// Two pairs of one severity whose alerts could not be told apart.
+    #[error("{place}: two burn pairs of the same severity have the long window {long}; change one")]
+    PairTwice {
+        /// Service and name.
+        place: String,
+        /// The long window.
+        long: Millis,
+    },
     /// The same service and name twice.
     #[error("{place}: the objective stands twice; rename one")]
     Duplicate {
@@ -264,7 +272,6 @@ pub enum ObjectiveError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::MatchOp;
 
     #[test]
     fn evidence_is_a_query() {

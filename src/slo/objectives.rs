@@ -4,12 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::model::limits;
 use crate::model::{
-    Alert, Committed, Labels, Sample, Seq, SeriesRef, TimeRange, Timestamp, Transition, TransitionKind,
+    Alert, Committed, Labels, Millis, Sample, Seq, SeriesRef, TimeRange, Timestamp, Transition, TransitionKind,
 };
 
-use super::alert::{self, Firing};
+use super::alert;
 use super::objective::{Indicator, Objective, ObjectiveError};
-use super::pair::pairs_of;
+use super::pair::{BurnPair, pairs_of};
+use super::series::Origin;
 use super::status::{BurnHistory, ObjectiveStatus};
 use super::watch::{Bindings, Decision, Watch};
 
@@ -21,6 +22,10 @@ use super::watch::{Bindings, Decision, Watch};
 pub struct Objectives {
     pub(super) watches: Vec<Watch>,
     pub(super) bindings: Bindings,
+    /// Firing alerts whose pair is watched no more; the next log entry resolves them.
+    pub(super) orphans: Vec<Alert>,
+    /// The newest instant of the log.
+    now: Option<Timestamp>,
 }
 
 impl Objectives {
@@ -42,18 +47,21 @@ impl Objectives {
             }
             watches.push(watch);
         }
-        Ok(Objectives { watches, bindings: Bindings::new() })
+        Ok(Objectives { watches, bindings: Bindings::new(), orphans: Vec::new(), now: None })
     }
 
     /// Takes other objectives, with the store still open. One that counts as an earlier one of the same name
     /// did keeps its history, its series and what fires; for the others call [`Objectives::adopt`] and
-    /// [`Objectives::seed`] afterwards.
+    /// [`Objectives::seed`] afterwards. Alerts that nothing watches any more are resolved with the next log entry,
+    /// for which [`Objectives::next_deadline`] asks at once.
     ///
     /// # Errors
     /// As [`Objectives::new`]; then nothing has changed.
     pub fn reload(&mut self, objectives: Vec<Objective>) -> Result<(), ObjectiveError> {
         let mut next = Objectives::new(objectives)?;
         let mut moved = HashMap::new();
+        next.now = self.now;
+        next.orphans = std::mem::take(&mut self.orphans);
         for (from, old) in self.watches.drain(..).enumerate() {
             let same = |new: &Watch| {
                 (&new.objective.service, &new.objective.name) == (&old.objective.service, &old.objective.name)
@@ -61,8 +69,10 @@ impl Objectives {
             if let Some(to) = next.watches.iter().position(same)
                 && next.watches[to].objective.indicator == old.objective.indicator
             {
-                next.watches[to].inherit(old);
+                next.orphans.extend(next.watches[to].inherit(old));
                 moved.insert(from, to);
+            } else {
+                next.orphans.extend(old.alerts());
             }
         }
         for (series, places) in &self.bindings {
@@ -79,17 +89,17 @@ impl Objectives {
     /// a store: each series then comes as a new one with its first transaction.
     pub fn adopt(&mut self, series: impl IntoIterator<Item = (SeriesRef, Labels)>) {
         for (number, labels) in series {
-            self.bind(number, &labels);
+            self.bind(number, &labels, Origin::Store);
         }
     }
 
-    fn bind(&mut self, number: SeriesRef, labels: &Labels) {
+    fn bind(&mut self, number: SeriesRef, labels: &Labels, origin: Origin) {
         for (n, watch) in self.watches.iter_mut().enumerate() {
             let places = self.bindings.get(&number);
             if places.is_some_and(|places| places.iter().any(|(watch, _)| *watch == n)) {
                 continue;
             }
-            if let Some(place) = watch.series.bind(&watch.objective.indicator, labels) {
+            if let Some(place) = watch.series.bind(&watch.objective.indicator, labels, origin) {
                 self.bindings.entry(number).or_default().push((n, place));
             }
         }
@@ -98,7 +108,7 @@ impl Objectives {
     /// Sees a transaction and says which alerts changed.
     pub fn observe(&mut self, committed: &Committed) -> Vec<Transition> {
         for (number, labels) in &committed.new_series {
-            self.bind(*number, labels);
+            self.bind(*number, labels, Origin::Log);
         }
         let mut touched: HashMap<usize, Vec<(usize, Sample)>> = HashMap::new();
         for (number, sample) in &committed.samples {
@@ -106,7 +116,7 @@ impl Objectives {
                 touched.entry(*watch).or_default().push((*place, *sample));
             }
         }
-        let mut transitions = Vec::new();
+        let mut transitions = self.resolve_orphans(committed.seq, committed.at);
         for (n, watch) in self.watches.iter_mut().enumerate() {
             let samples = touched.get(&n);
             if let Some(samples) = samples {
@@ -121,16 +131,26 @@ impl Objectives {
 
     /// Sees that time has passed and says which alerts changed.
     pub fn tick(&mut self, seq: Seq, at: Timestamp) -> Vec<Transition> {
-        let mut transitions = Vec::new();
+        let mut transitions = self.resolve_orphans(seq, at);
         for watch in self.watches.iter_mut().filter(|watch| watch.needs(at)) {
             watch.advance(seq, at, &mut transitions);
         }
         transitions
     }
 
+    fn resolve_orphans(&mut self, seq: Seq, at: Timestamp) -> Vec<Transition> {
+        self.now = Some(at);
+        let resolved = self
+            .orphans
+            .drain(..)
+            .map(|alert| alert::transition(seq, at, TransitionKind::Resolved, alert::resolved(alert, at)));
+        resolved.collect()
+    }
+
     /// When [`Objectives::tick`] should be called if nothing arrives before.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.watches.iter().filter_map(Watch::deadline).min()
+        let orphans = self.orphans.first().map(|alert| Timestamp(self.now.unwrap_or(alert.active_at).0 + 1));
+        self.watches.iter().filter_map(Watch::deadline).chain(orphans).min()
     }
 
     /// The alerts that fire.
@@ -159,35 +179,38 @@ impl Watch {
 
     fn advance(&mut self, seq: Seq, at: Timestamp, out: &mut Vec<Transition>) {
         for decision in self.decide(at) {
-            let (kind, n) = match decision {
-                Decision::Fire(n) => (TransitionKind::Firing, n),
-                Decision::Resolve(n) => (TransitionKind::Resolved, n),
+            let (kind, changed) = match decision {
+                Decision::Fire(n) => {
+                    let pair = self.pairs[n].pair;
+                    let [long, short] = [pair.long, pair.short].map(|length| self.history.window(at, length));
+                    let alert = alert::firing(&self.objective, &pair, at, long, short);
+                    self.pairs[n].firing = Some(alert.clone());
+                    (TransitionKind::Firing, alert)
+                }
+                Decision::Resolve(n) => {
+                    let Some(alert) = self.pairs[n].firing.take() else { continue };
+                    (TransitionKind::Resolved, alert::resolved(alert, at))
+                }
             };
-            let pair = self.pairs[n].pair;
-            let firing = self.pairs[n].firing.take().unwrap_or_else(|| {
-                let [long, short] = [pair.long, pair.short].map(|length| self.history.window(at, length));
-                let burn = long.ratio().unwrap_or(0.0) / self.objective.budget();
-                Firing { since: at, burn, annotations: alert::annotations(&self.objective, &pair, long, short) }
-            });
-            let resolved_at = (kind == TransitionKind::Resolved).then_some(at);
-            let changed = alert::alert(&self.objective, &pair, &firing, resolved_at);
-            if kind == TransitionKind::Firing {
-                self.pairs[n].firing = Some(firing);
-            }
             out.push(alert::transition(seq, at, kind, changed));
         }
         self.plan();
     }
 
-    /// Takes over what another definition of the same objective has counted.
-    pub(super) fn inherit(&mut self, old: Watch) {
+    /// Takes over what another definition of the same objective has counted, and gives the firing alerts of
+    /// pairs that are no more, or are told otherwise now.
+    pub(super) fn inherit(&mut self, old: Watch) -> Vec<Alert> {
+        let mut firing: Vec<(BurnPair, Alert)> =
+            old.pairs.into_iter().filter_map(|state| Some((state.pair, state.firing?))).collect();
+        for state in &mut self.pairs {
+            let labels = alert::labels(&self.objective, &state.pair);
+            let same = |(pair, alert): &(BurnPair, Alert)| *pair == state.pair && labels.as_ref() == Ok(&alert.labels);
+            state.firing = firing.iter().position(same).map(|n| firing.swap_remove(n).1);
+        }
         if self.objective.window == old.objective.window {
             self.history = old.history;
         } else {
             self.history.fill_from(&old.history);
-        }
-        for state in &mut self.pairs {
-            state.firing = old.pairs.iter().find(|o| o.pair == state.pair).and_then(|o| o.firing.clone());
         }
         self.input = old.input;
         self.series = old.series;
@@ -196,6 +219,7 @@ impl Watch {
         self.since = old.since;
         self.decided = old.decided;
         self.plan();
+        firing.into_iter().map(|(_, alert)| alert).collect()
     }
 }
 
@@ -209,7 +233,7 @@ fn checked(objective: Objective) -> Result<Watch, ObjectiveError> {
     if !(objective.objective > 0.0 && objective.objective < 1.0 && objective.budget() > 0.0) {
         return Err(ObjectiveError::OutOfRange { place, objective: objective.objective });
     }
-    let (least, most) = (crate::model::Millis::hours(1), crate::model::Millis::days(366));
+    let (least, most) = (Millis::hours(1), Millis::days(366));
     if objective.window < least || objective.window > most {
         return Err(ObjectiveError::Window { place, window: objective.window });
     }

@@ -9,10 +9,10 @@
 //!   carried over, for another indicator they are dropped.
 //! - No content can panic: every read is checked, and no count is believed before its bytes are there.
 
-use crate::model::{Labels, Millis, Timestamp};
+use crate::model::{Alert, AlertState, Labels, Millis, Timestamp};
 
-use super::alert::Firing;
 use super::history::{Counts, History, Point, Tier};
+use super::objective::{Comparison, Indicator, Objective};
 use super::objectives::Objectives;
 use super::pair::{BurnPair, Severity};
 use super::series::{Cursor, Increase};
@@ -56,6 +56,8 @@ impl Objectives {
             out.unsigned(body.bytes.len() as u64);
             out.bytes.extend_from_slice(&body.bytes);
         }
+        out.unsigned(self.orphans.len() as u64);
+        self.orphans.iter().for_each(|alert| out.alert(alert));
         let sum = crc32fast::hash(&out.bytes);
         out.bytes.extend_from_slice(&sum.to_le_bytes());
         out.bytes
@@ -79,8 +81,9 @@ impl Objectives {
         let restored = reader.objectives(&self.watches).ok_or(RestoreError::Damaged { at: reader.at })?;
         self.watches.iter_mut().for_each(Watch::unbind);
         self.bindings.clear();
-        for (n, old) in restored {
-            self.watches[n].inherit(old);
+        self.orphans = restored.orphans;
+        for (n, old) in restored.watches {
+            self.orphans.extend(self.watches[n].inherit(old));
         }
         Ok(())
     }
@@ -163,11 +166,18 @@ impl Writer {
         self.float(pair.threshold);
         self.signed(pair.long.0);
         self.signed(pair.short.0);
-        self.instant(firing.as_ref().map(|firing| firing.since));
-        if let Some(firing) = firing {
-            self.float(firing.burn);
-            self.text(firing.annotations.as_text());
+        self.bytes.push(u8::from(firing.is_some()));
+        if let Some(alert) = firing {
+            self.alert(alert);
         }
+    }
+
+    fn alert(&mut self, alert: &Alert) {
+        self.signed(alert.active_at.0);
+        self.float(alert.value);
+        self.text(alert.labels.as_text());
+        self.text(alert.annotations.as_text());
+        self.text(&alert.expr);
     }
 
     fn history(&mut self, history: &History) {
@@ -211,6 +221,21 @@ impl Writer {
             self.float(to);
         }
     }
+}
+
+/// What a saved state held.
+#[derive(Default)]
+struct Restored {
+    /// The objectives that are still watched, by position.
+    watches: Vec<(usize, Watch)>,
+    /// Alerts that nothing watches any more.
+    orphans: Vec<Alert>,
+}
+
+/// An objective of which only the name is left.
+fn unknown(service: &str, name: &str) -> Objective {
+    let nothing = Indicator::Threshold { gauge: Vec::new(), op: Comparison::Equal, bound: 0.0 };
+    Objective::new(service, name, 0.5, Millis::days(1), nothing)
 }
 
 struct Reader<'a> {
@@ -281,37 +306,35 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The saved objectives that are still watched, by position.
-    fn objectives(&mut self, watches: &[Watch]) -> Option<Vec<(usize, Watch)>> {
-        let mut out = Vec::new();
+    fn objectives(&mut self, watches: &[Watch]) -> Option<Restored> {
+        let mut out = Restored::default();
         for _ in 0..self.count()? {
             let (service, name, identity) = (self.text()?, self.text()?, self.text()?);
             let length = self.count()?;
             let mut body = Reader { bytes: &self.bytes[..self.at + length], at: self.at };
             self.at += length;
-            let same = |watch: &Watch| {
-                watch.objective.service == service
-                    && watch.objective.name == name
-                    && watch.objective.indicator.identity() == identity
+            let named = |watch: &Watch| (&*watch.objective.service, &*watch.objective.name) == (service, name);
+            let known = watches.iter().position(|w| named(w) && w.objective.indicator.identity() == identity);
+            // Of an objective that is watched no more, only what fires is of use: any shape will do.
+            let shape = known.map_or_else(|| unknown(service, name), |n| watches[n].objective.clone());
+            let Some(watch) = body.watch(shape) else {
+                self.at = body.at;
+                return None;
             };
-            if let Some(n) = watches.iter().position(same) {
-                match body.watch(&watches[n]) {
-                    Some(watch) => out.push((n, watch)),
-                    None => {
-                        self.at = body.at;
-                        return None;
-                    }
-                }
+            match known {
+                Some(n) => out.watches.push((n, watch)),
+                None => out.orphans.extend(watch.alerts()),
             }
+        }
+        for _ in 0..self.count()? {
+            out.orphans.push(self.alert()?);
         }
         Some(out)
     }
 
-    fn watch(&mut self, known: &Watch) -> Option<Watch> {
-        let mut objective = known.objective.clone();
-        objective.window = Millis(self.signed()?);
-        let mut watch = Watch::new(known.objective.clone(), Vec::new());
-        watch.objective = objective;
+    fn watch(&mut self, objective: Objective) -> Option<Watch> {
+        let mut watch = Watch::new(objective, Vec::new());
+        watch.objective.window = Millis(self.signed()?);
         watch.history = self.history()?;
         watch.since = self.instant()?;
         watch.decided = self.instant()?;
@@ -349,11 +372,23 @@ impl<'a> Reader<'a> {
         };
         let threshold = self.float()?;
         let (long, short) = (Millis(self.signed()?), Millis(self.signed()?));
-        let firing = match self.instant()? {
-            None => None,
-            Some(since) => Some(Firing { since, burn: self.float()?, annotations: self.labels()? }),
-        };
+        let firing = if self.byte()? == 1 { Some(self.alert()?) } else { None };
         Some(PairState { pair: BurnPair { severity, threshold, long, short }, firing })
+    }
+
+    fn alert(&mut self) -> Option<Alert> {
+        let since = self.time()?;
+        Some(Alert {
+            value: self.float()?,
+            labels: self.labels()?,
+            annotations: self.labels()?,
+            expr: self.text()?.to_owned(),
+            state: AlertState::Firing,
+            active_at: since,
+            fired_at: Some(since),
+            resolved_at: None,
+            keep_firing_since: None,
+        })
     }
 
     fn history(&mut self) -> Option<History> {

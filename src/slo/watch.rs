@@ -8,13 +8,12 @@
 //! - A firing pair resolves when the short window's ratio is below. While the input is stale the short
 //!   window says nothing, and the long one must be below: blindness alone ends no alert.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::model::limits;
-use crate::model::{Millis, SeriesRef, Timestamp};
+use crate::model::{Alert, Millis, Sample, SeriesRef, Timestamp};
 use crate::stats::binomial_tail;
 
-use super::alert::Firing;
 use super::history::{Counts, History};
 use super::input::Input;
 use super::objective::{Indicator, Objective};
@@ -25,14 +24,14 @@ use super::series::{Increase, Increases, Roles, SeriesSet};
 /// hour needs two failures within the hour to page, a hundred need six; a full outage of a service with
 /// one request a second pages after 69 instead of 52 seconds, with fifty after 53.
 pub(super) const CONFIDENCE: f64 = 0.99;
-/// Fewer bad events than this never fire: at 99.99 % even a single failure of six is beyond the bound.
+/// Fewer bad events than this in either window never fire: at 99.99 % even a single failure of six is beyond the bound.
 pub(super) const FAILURES_MIN: f64 = 2.0;
 
 /// A pair and its alert.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct PairState {
     pub(super) pair: BurnPair,
-    pub(super) firing: Option<Firing>,
+    pub(super) firing: Option<Alert>,
 }
 
 /// An increase that does not count yet.
@@ -86,11 +85,10 @@ impl Watch {
     }
 
     /// Takes the samples of one transaction, given by position of their series.
-    pub(super) fn take(&mut self, samples: &[(usize, crate::model::Sample)], at: Timestamp) {
+    pub(super) fn take(&mut self, samples: &[(usize, Sample)], at: Timestamp) {
+        // First all targets: which of two new series comes first in a transaction means nothing.
         for &(series, sample) in samples {
-            if let Some(labels) = self.series.bound.get(series).map(|series| series.labels.clone()) {
-                self.series.watch_target(&labels, sample.t);
-            }
+            self.series.meet(series, sample.t);
         }
         let mut increases = Increases::new();
         let mut gap = None;
@@ -255,4 +253,4 @@ impl Watch {
 }
 
 /// Where the samples of a series go: objective and position, most often one.
-pub(super) type Bindings = std::collections::HashMap<SeriesRef, Vec<(usize, usize)>>;
+pub(super) type Bindings = HashMap<SeriesRef, Vec<(usize, usize)>>;

@@ -1,8 +1,12 @@
-//! For test suites: memory and faulty disks, traffic, scripts, recorded messages.
+//! For test suites: faulty disks, traffic, scripts of the query language.
 //!
-//! Layer 6. Imports: `env`, `model`.
+//! Layer 6. Imports: `env`, `model`, `promql`.
 //! Does not know: HTTP.
 
+mod faulty_disk;
+mod script;
 mod shop;
 
+pub use faulty_disk::{Fault, FaultyDisk};
+pub use script::{Failure, MemorySeries, ScriptReport, run_script};
 pub use shop::Shop;

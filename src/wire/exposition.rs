@@ -135,7 +135,12 @@ impl<'a> SampleLine<'a> {
 
     /// The error that the labels made of this line cannot name a series.
     pub fn refuse(&self, error: &LabelsError) -> WireError {
-        WireError::Text { line: self.line, column: self.column, fault: error.to_string() }
+        self.refuse_for(&error.to_string())
+    }
+
+    /// The error that this line cannot be taken, for a reason that lies outside the text.
+    pub fn refuse_for(&self, fault: &str) -> WireError {
+        WireError::Text { line: self.line, column: self.column, fault: fault.to_owned() }
     }
 }
 

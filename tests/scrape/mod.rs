@@ -1,13 +1,18 @@
 //! Tests of `scrape` over loopback: a small server says what a test wants, the clock moves only
 //! when the test moves it.
 
+mod configured;
+mod database;
+mod host;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use evenkeel::env::ManualClock;
 use evenkeel::model::{Batch, Labels, Millis, Rejected, Timestamp, is_stale};
+use evenkeel::notify::{Authorization, Secret};
 use evenkeel::scrape::{
-    Auth, Collect, Health, Job, LocalJob, Scraper, Sink, SinkError, TargetGroup, TargetStatus, own_batch,
+    Collect, Health, Job, LocalJob, Scheme, Scraper, Sink, SinkError, TargetGroup, TargetStatus, own_batch,
 };
 use evenkeel::wire::Format;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -49,6 +54,8 @@ async fn serve() -> (Arc<Site>, String) {
                 let mut head = Vec::new();
                 while !head.ends_with(b"\r\n\r\n") {
                     match stream.read_u8().await {
+                        // Not the beginning of a GET: a TLS handshake.
+                        Ok(byte) if head.is_empty() && byte != b'G' => return,
                         Ok(byte) => head.push(byte),
                         Err(_) => return,
                     }
@@ -108,16 +115,19 @@ impl Bench {
         tokio::time::timeout(Duration::from_secs(20), self.batches.recv()).await.expect("a batch comes").unwrap()
     }
 
-    /// The only target's status after its scrape was handed over.
-    async fn status(&self, health: Health) -> TargetStatus {
-        for _ in 0..10_000 {
-            let status = self.scraper.targets().remove(0);
-            if status.health == health {
-                return status;
+    /// The only target's status once it speaks of the scrape that made this batch.
+    async fn status(&self, batch: &Batch) -> TargetStatus {
+        let at = Some(batch.samples()[0].sample.t);
+        let shown = async {
+            loop {
+                let status = self.scraper.targets().remove(0);
+                if status.last_scrape == at {
+                    return status;
+                }
+                tokio::task::yield_now().await;
             }
-            tokio::task::yield_now().await;
-        }
-        panic!("the target never was {health:?}: {:?}", self.scraper.targets());
+        };
+        tokio::time::timeout(Duration::from_secs(20), shown).await.expect("the status follows the batch")
     }
 }
 
@@ -163,8 +173,8 @@ async fn a_target_is_scraped_every_interval_with_its_labels() {
     assert!(head.contains("x-prometheus-scrape-timeout-seconds: 10"), "{head}");
     let second = bench.round().await;
     assert_eq!(second.samples()[0].sample.t - first.samples()[0].sample.t, INTERVAL);
-    let status = bench.status(Health::Up).await;
-    assert_eq!((status.samples, status.last_error.as_str()), (1, ""));
+    let status = bench.status(&second).await;
+    assert_eq!((status.health, status.samples, status.last_error.as_str()), (Health::Up, 1, ""));
     assert_eq!(status.url, format!("http://{address}/metrics"));
     assert_eq!(status.last_scrape, Some(second.samples()[0].sample.t));
 }
@@ -209,14 +219,8 @@ async fn answers_are_refused_with_their_reason() {
         let batch = bench.round().await;
         assert_eq!(value(&batch, "up"), Some(0.0), "{reason}");
         assert_eq!(value(&batch, "a"), None, "{reason}");
-        let mut shown = bench.status(Health::Down).await;
-        for _ in 0..10_000 {
-            if shown.last_scrape == Some(batch.samples()[0].sample.t) {
-                break;
-            }
-            tokio::task::yield_now().await;
-            shown = bench.status(Health::Down).await;
-        }
+        let shown = bench.status(&batch).await;
+        assert_eq!(shown.health, Health::Down);
         assert!(shown.last_error.starts_with(reason), "{}\n{reason}", shown.last_error);
     }
 }
@@ -246,7 +250,7 @@ async fn a_target_that_vanishes_goes_stale_and_a_silent_one_times_out() {
     let silent = bench.round().await;
     assert_eq!(value(&silent, "up"), Some(0.0));
     assert!(is_stale(value(&silent, "a").unwrap()));
-    assert_eq!(bench.status(Health::Down).await.last_error, "no complete answer within 50ms");
+    assert_eq!(bench.status(&silent).await.last_error, "no complete answer within 50ms");
 }
 
 #[tokio::test]
@@ -256,9 +260,22 @@ async fn nobody_listening_is_an_error_that_says_so() {
     drop(listener);
     let mut bench = Bench::new();
     bench.scraper.reload(&[job(&address)], &[]).await.unwrap();
-    assert_eq!(value(&bench.round().await, "up"), Some(0.0));
-    let error = bench.status(Health::Down).await.last_error;
+    let batch = bench.round().await;
+    assert_eq!(value(&batch, "up"), Some(0.0));
+    let error = bench.status(&batch).await.last_error;
     assert!(error.to_lowercase().contains("connection refused"), "{error}");
+}
+
+#[tokio::test]
+async fn a_target_that_speaks_no_tls_is_an_error() {
+    let (site, address) = serve().await;
+    site.says("200 OK", TEXT, b"a 1\n");
+    let mut bench = Bench::new();
+    let encrypted = Job { scheme: Scheme::Https, timeout: Millis::seconds(5), ..job(&address) };
+    bench.scraper.reload(&[encrypted], &[]).await.unwrap();
+    let batch = bench.round().await;
+    assert_eq!(value(&batch, "up"), Some(0.0));
+    assert!(!bench.status(&batch).await.last_error.is_empty());
 }
 
 #[tokio::test]
@@ -266,19 +283,25 @@ async fn credentials_and_parameters_are_sent() {
     let (site, address) = serve().await;
     site.says("200 OK", TEXT, b"a 1\n");
     let mut bench = Bench::new();
-    let basic = Auth::Basic { username: "me".to_owned(), password: "secret".to_owned() };
-    assert_eq!(format!("{basic:?}"), "Basic(\"me\", <secret>)");
+    let basic = Authorization::Basic { username: "me".to_owned(), password: Secret::new("secret") };
     let params = vec![("match[]".to_owned(), "{a=\"b\"}".to_owned())];
-    let with_basic = Job { auth: basic, params: params.clone(), ..job(&address) };
+    let with_basic = Job { authorization: basic, params: params.clone(), ..job(&address) };
     bench.scraper.reload(&[with_basic], &[]).await.unwrap();
     bench.round().await;
     let head = site.last_head();
     assert!(head.starts_with("GET /metrics?match%5B%5D=%7Ba%3D%22b%22%7D HTTP/1.1"), "{head}");
     assert!(head.to_lowercase().contains("authorization: basic bwu6c2vjcmv0"), "{head}");
-    let bearer = Auth::Header { scheme: "Bearer".to_owned(), credentials: "token".to_owned() };
-    bench.scraper.reload(&[Job { auth: bearer, ..job(&address) }], &[]).await.unwrap();
+    let bearer = Authorization::Credentials { scheme: "Bearer".to_owned(), credentials: Secret::new("token") };
+    let headers = vec![("X-Tenant".to_owned(), Secret::new("a"))];
+    bench.scraper.reload(&[Job { authorization: bearer, headers, ..job(&address) }], &[]).await.unwrap();
     bench.round().await;
-    assert!(site.last_head().to_lowercase().contains("authorization: bearer token"), "{}", site.last_head());
+    let head = site.last_head().to_lowercase();
+    assert!(head.contains("authorization: bearer token") && head.contains("x-tenant: a"), "{head}");
+    let broken = vec![("X-Tenant".to_owned(), Secret::new("line\nbreak"))];
+    bench.scraper.reload(&[Job { headers: broken, ..job(&address) }], &[]).await.unwrap();
+    let batch = bench.round().await;
+    let error = bench.status(&batch).await.last_error;
+    assert_eq!(error, "a secret of the job cannot stand in a header; it has control characters");
 }
 
 #[tokio::test]
@@ -287,8 +310,9 @@ async fn redirects_are_followed_but_not_for_ever() {
     let mut bench = Bench::new();
     bench.scraper.reload(&[job(&address)], &[]).await.unwrap();
     site.says("302 Found", "Location: /metrics", b"");
-    assert_eq!(value(&bench.round().await, "up"), Some(0.0));
-    let error = bench.status(Health::Down).await.last_error;
+    let batch = bench.round().await;
+    assert_eq!(value(&batch, "up"), Some(0.0));
+    let error = bench.status(&batch).await.last_error;
     assert!(error.contains("too many redirects"), "{error}");
 }
 
@@ -312,7 +336,9 @@ async fn a_reload_keeps_hands_on_and_ends_targets() {
     assert!(ended.samples().iter().all(|sample| is_stale(sample.sample.v)));
     assert!(ended.series().iter().all(|labels| labels.get("job") == "second"));
     assert_eq!(bench.scraper.targets().len(), 1);
-    assert_ne!(bench.scraper.targets()[0].health, Health::Unknown);
+    // The loop that stayed kept its status.
+    let shop_batch = if value(&one, "a").is_some() { &one } else { &two };
+    assert_eq!(bench.status(shop_batch).await.health, Health::Up);
 
     // Other options, same labels: nothing ends, and what vanishes later is still noticed.
     let changed = Job { timeout: Millis::seconds(5), ..shop.clone() };
@@ -342,11 +368,47 @@ async fn a_sink_that_fails_is_shown_and_made_up_for() {
     bench.round().await;
     *bench.sink.broken.lock().unwrap() = true;
     site.says("200 OK", TEXT, b"b 1\n");
-    assert!(is_stale(value(&bench.round().await, "a").unwrap()));
-    assert_eq!(bench.status(Health::Down).await.last_error, "not stored: disk full");
+    let lost = bench.round().await;
+    assert!(is_stale(value(&lost, "a").unwrap()));
+    assert_eq!(bench.status(&lost).await.last_error, "not stored: disk full");
     *bench.sink.broken.lock().unwrap() = false;
     let next = bench.round().await;
     assert!(is_stale(value(&next, "a").unwrap()), "the lost marker is said again");
+}
+
+/// A source that panics at its second collection.
+struct Fragile(Mutex<u32>);
+
+impl Collect for Fragile {
+    fn collect(&self, at: Timestamp) -> Vec<(Labels, f64)> {
+        let round = {
+            let mut rounds = self.0.lock().unwrap();
+            *rounds += 1;
+            *rounds
+        };
+        assert!(round != 2, "the second time");
+        Fixed.collect(at)
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_panics_is_collected_again() {
+    fn sent_between_threads<T: Send>(future: T) -> T {
+        future
+    }
+    let mut bench = Bench::new();
+    let source = Arc::new(Fragile(Mutex::new(0)));
+    let shown = Arc::clone(&source);
+    let local = LocalJob { name: "node".to_owned(), instance: "host".to_owned(), interval: INTERVAL, source };
+    sent_between_threads(bench.scraper.reload(&[], std::slice::from_ref(&local))).await.unwrap();
+    assert_eq!(value(&bench.round().await, "up"), Some(1.0));
+    bench.clock.advance(INTERVAL.0);
+    while *shown.0.lock().unwrap() < 2 {
+        bench.scraper.clock_moved();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(value(&bench.round().await, "up"), Some(1.0));
+    assert_eq!(*shown.0.lock().unwrap(), 3);
 }
 
 struct Fixed;
@@ -367,7 +429,7 @@ async fn local_sources_are_targets_too() {
     let series: Vec<String> = batch.series().iter().map(ToString::to_string).collect();
     assert_eq!(series[0], "up{instance=\"host\", job=\"node\"}");
     assert_eq!(series[5], "node_load1{instance=\"host\", job=\"node\"}");
-    assert_eq!(bench.status(Health::Up).await.url, "local:node");
+    assert_eq!(bench.status(&batch).await.url, "local:node");
 }
 
 #[test]

@@ -1,6 +1,9 @@
-//! Tests of `slo`.
+//! Tests of `slo` and of what is made of it: `confidence` and `report`.
 
 mod burn;
 mod input;
+mod random;
 mod restart;
+mod shown;
 mod story;
+mod verdict;

@@ -2,7 +2,9 @@
 
 use std::sync::Mutex;
 
-use evenkeel::model::{Committed, Labels, Matcher, Millis, SeriesRef, TimeRange, Timestamp, Transition};
+use evenkeel::model::{
+    Committed, Labels, Matcher, Millis, Seq, SeriesRef, TimeRange, Timestamp, Transition, TransitionKind,
+};
 use evenkeel::promql::{SeriesSamples, SeriesSource, SourceError};
 use evenkeel::slo::{Objectives, RestoreError};
 
@@ -19,23 +21,19 @@ fn incident() -> Story {
 }
 
 /// Feeds a log as a store that was opened anew gives it: other numbers, every series new once.
-fn replay(objectives: &mut Objectives, log: &[Entry]) -> Vec<Transition> {
-    let mut names: Vec<(SeriesRef, Labels)> = Vec::new();
+pub(super) fn replay(objectives: &mut Objectives, known: &[Labels], log: &[Entry]) -> Vec<Transition> {
     let mut met: Vec<SeriesRef> = Vec::new();
     let mut out = Vec::new();
     for entry in log {
         match entry {
             Entry::Tick(seq, at) => out.extend(objectives.tick(*seq, *at)),
             Entry::Transaction(committed) => {
-                names.extend(committed.new_series.iter().cloned());
                 let mut again = Committed { new_series: Vec::new(), ..committed.clone() };
                 for (number, _) in &mut again.samples {
-                    let name = names.iter().find(|(n, _)| n == number);
                     let other = SeriesRef(number.0 + 1000);
                     if !met.contains(&other) {
                         met.push(other);
-                        let labels = name.map_or_else(|| known(*number), |(_, labels)| labels.clone());
-                        again.new_series.push((other, labels));
+                        again.new_series.push((other, known[number.0 as usize].clone()));
                     }
                     *number = other;
                 }
@@ -57,13 +55,13 @@ fn a_restart_at_any_place_changes_nothing() {
     let last = story.now;
     for cut in (0..=story.log.len()).step_by(7) {
         let mut first = Objectives::new(vec![shop(0.999, ratio())]).unwrap();
-        let mut transitions = replay(&mut first, &story.log[..cut]);
+        let mut transitions = replay(&mut first, &story.known, &story.log[..cut]);
         let bytes = first.save();
         let mut second = Objectives::new(vec![shop(0.999, ratio())]).unwrap();
         second.restore(&bytes).unwrap();
         assert_eq!(second.save(), bytes, "saved after {cut} entries");
         assert_eq!(second.next_deadline(), first.next_deadline(), "after {cut} entries");
-        transitions.extend(replay(&mut second, &story.log[cut..]));
+        transitions.extend(replay(&mut second, &story.known, &story.log[cut..]));
         assert_eq!(transitions, story.transitions, "cut after {cut} entries");
         assert_eq!(second.statuses(last), story.objectives.statuses(last), "cut after {cut} entries");
         assert_eq!(second.save(), story.objectives.save(), "cut after {cut} entries");
@@ -144,8 +142,41 @@ fn stored_history_gives_what_watching_gave() {
     let mut on = incident();
     on.traffic(15, 15, 20.0, 0.0);
     let entry = on.log.last().cloned().unwrap();
-    replay(&mut seeded, &[entry]);
+    replay(&mut seeded, &story.known, &[entry]);
     assert_eq!(seeded.statuses(next)[0].total, on.status().total);
+}
+
+#[test]
+fn what_nothing_watches_any_more_is_resolved() {
+    let mut story = Story::new(vec![shop(0.999, ratio())]);
+    story.traffic(1800, 15, 20.0, 0.0);
+    story.traffic(300, 15, 20.0, 50.0);
+    let firing = story.objectives.alerts();
+    assert_eq!(firing.len(), 4);
+    let bytes = story.objectives.save();
+    let resolved = |objectives: &mut Objectives| {
+        let due = objectives.next_deadline().unwrap();
+        assert!(due <= story.now + Millis(1), "{due}");
+        let transitions = objectives.tick(Seq(9_000), due.max(story.now));
+        assert!(objectives.next_deadline().is_none_or(|next| next > due));
+        transitions.into_iter().map(|t| (t.kind, t.alert.labels)).collect::<Vec<_>>()
+    };
+    let all: Vec<_> = firing.iter().map(|alert| (TransitionKind::Resolved, alert.labels.clone())).collect();
+    // The objective is gone; by a restart, by a restart that was saved again before anything came, by a reload.
+    let mut gone = Objectives::new(Vec::new()).unwrap();
+    gone.restore(&bytes).unwrap();
+    let mut again = Objectives::new(Vec::new()).unwrap();
+    again.restore(&gone.save()).unwrap();
+    assert_eq!(resolved(&mut gone), all);
+    assert_eq!(resolved(&mut again), all);
+    // It is told with other labels now: the old alerts end, the new ones begin.
+    let mut relabelled = shop(0.999, ratio());
+    relabelled.labels = Labels::new([("team", "payments")]).unwrap();
+    let mut other = Objectives::new(vec![relabelled]).unwrap();
+    other.restore(&bytes).unwrap();
+    assert_eq!(resolved(&mut other), all);
+    story.objectives.reload(Vec::new()).unwrap();
+    assert_eq!(resolved(&mut story.objectives), all);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use evenkeel::env::Rng;
 use evenkeel::model::{Batch, Labels, Sample, Timestamp};
-use evenkeel::wire::{Exposition, Format, Line, encode_remote_write, exposition, remote_write};
+use evenkeel::wire::{Exposition, Format, Line, encode_remote_write, exposition, remote_write, to_exposition};
 
 const TEXT: &str = r#"# HELP http_requests_total Requests\nserved.
 # TYPE http_requests_total counter
@@ -143,5 +143,44 @@ fn mutated_remote_write_bodies_are_answered() {
             }
         });
         assert!(caught.is_ok(), "seed {seed}: {mutant:x?}");
+    }
+}
+
+/// A text of up to eight characters, among them all that have a meaning in the formats.
+fn odd_text(rng: &mut Rng) -> String {
+    const CHARS: [char; 20] =
+        ['a', 'Z', '_', ':', '0', '9', ' ', '\t', '\n', '\r', '"', '\\', '{', '}', ',', '=', '#', 'é', '\u{0}', '𝄞'];
+    (0..1 + rng.below(8)).map(|_| CHARS[rng.below(CHARS.len() as u64) as usize]).collect()
+}
+
+#[test]
+fn whatever_is_written_reads_back() {
+    for seed in 0..2_000 {
+        let mut rng = Rng::new(seed);
+        let mut written = Vec::new();
+        for _ in 0..1 + rng.below(5) {
+            let mut labels = Labels::empty().builder();
+            labels.set("__name__", &odd_text(&mut rng));
+            for _ in 0..rng.below(4) {
+                labels.set(&odd_text(&mut rng), &odd_text(&mut rng));
+            }
+            let value = f64::from_bits(rng.bits());
+            let labels = labels.build().unwrap();
+            if !value.is_nan() && written.iter().all(|(other, _)| *other != labels) {
+                written.push((labels, value));
+            }
+        }
+        let text = to_exposition(&written, &[]);
+        let read = exposition(text.as_bytes(), Format::Text, Timestamp(7));
+        let mut read = read.unwrap_or_else(|error| panic!("seed {seed}: {error}\n{text}"));
+        read.sort_by(|a, b| a.0.cmp(&b.0));
+        written.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut batch = Batch::new();
+        for ((labels, value), (back, sample)) in written.iter().zip(&read) {
+            assert_eq!((labels, value.to_bits()), (back, sample.v.to_bits()), "seed {seed}\n{text}");
+            batch.push(labels.clone(), *sample);
+        }
+        assert_eq!(written.len(), read.len(), "seed {seed}\n{text}");
+        assert_eq!(remote_write(&encode_remote_write(&batch)).unwrap(), batch, "seed {seed}");
     }
 }

@@ -5,6 +5,7 @@
 //! - What was not synced may be lost or torn by a power cut; a name is durable after its directory
 //!   was synced.
 
+mod memory;
 mod mmap;
 mod real;
 
@@ -13,6 +14,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use memory::{MemoryDisk, Survival};
 pub use real::RealDisk;
 
 /// A disk.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::row::{Operand, Row, is_metadata, unique, without_name};
+use super::row::{Operand, Row, unique, without_name};
 use super::{Evaluator, kernel};
 use crate::model::Labels;
 use crate::promql::ast::{Binary, BinaryOp, Group, MatchLabels, Matching};
@@ -218,7 +218,7 @@ fn signature(labels: &Labels, matching: &Matching) -> Labels {
     match &matching.labels {
         MatchLabels::On(on) => labels.filter(|name| on.iter().any(|label| label == name)),
         MatchLabels::Ignoring(ignoring) => {
-            labels.filter(|name| !is_metadata(name) && !ignoring.iter().any(|label| label == name))
+            labels.filter(|name| name != Labels::METRIC_NAME && !ignoring.iter().any(|label| label == name))
         }
     }
 }

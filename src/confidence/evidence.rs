@@ -1,0 +1,115 @@
+//! What a judgement rests on: everything that is known at one instant.
+
+use crate::model::{Alert, Timestamp};
+use crate::slo::ObjectiveStatus;
+
+/// Everything that is known at `now`.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// The instant that is judged.
+    pub now: Timestamp,
+    /// When the program started.
+    pub started_at: Timestamp,
+    /// All objectives.
+    pub objectives: &'a [ObjectiveStatus],
+    /// Pending and firing alerts of alerting rules; those of objectives are in their status.
+    pub alerts: &'a [Alert],
+    /// All rule groups.
+    pub groups: &'a [GroupHealth],
+    /// All receivers, Alertmanagers among them.
+    pub receivers: &'a [ReceiverHealth],
+    /// All scrape jobs of which something is known.
+    pub jobs: &'a [JobHealth],
+    /// Whether samples are being stored.
+    pub storage: &'a StorageHealth,
+    /// Deployments, in any order.
+    pub deploys: &'a [Deploy],
+}
+
+/// How a rule group is doing.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GroupHealth {
+    /// Its name.
+    pub name: String,
+    /// The file that it comes from.
+    pub file: String,
+    /// Its rules.
+    pub rules: Vec<RuleHealth>,
+}
+
+/// How a rule is doing.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RuleHealth {
+    /// The alert's or the recorded metric's name.
+    pub name: String,
+    /// The service that it speaks for, if its labels say so.
+    pub service: Option<String>,
+    /// Its expression.
+    pub query: String,
+    /// Why its last evaluation failed, if it did.
+    pub error: Option<String>,
+    /// Since when it fails.
+    pub failing_since: Option<Timestamp>,
+    /// A selector that has matched nothing so far. Rules for what has never happened yet are like this, so
+    /// it is shown and does not decide.
+    pub unmatched: Option<String>,
+}
+
+/// How many targets of a scrape job answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct JobHealth {
+    /// The job.
+    pub job: String,
+    /// Its targets.
+    pub targets: usize,
+    /// Those of them that do not answer: name, and since when as far as is known.
+    pub down: Vec<(String, Timestamp)>,
+}
+
+/// How delivery to a receiver is doing.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ReceiverHealth {
+    /// Its name.
+    pub name: String,
+    /// Notifications that wait.
+    pub pending: u64,
+    /// When one was last taken by the other side.
+    pub last_success: Option<Timestamp>,
+    /// Since when every attempt fails.
+    pub failing_since: Option<Timestamp>,
+    /// How the last attempt failed.
+    pub last_error: Option<String>,
+}
+
+/// Whether samples are being stored.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum StorageHealth {
+    /// They are.
+    #[default]
+    Healthy,
+    /// Nothing can be written; what is stored can be read.
+    ReadOnly {
+        /// Why.
+        reason: String,
+        /// Since when, if known.
+        since: Option<Timestamp>,
+    },
+    /// The log cannot be trusted with more until it is opened anew.
+    Poisoned {
+        /// Why.
+        reason: String,
+        /// Since when, if known.
+        since: Option<Timestamp>,
+    },
+}
+
+/// A version of a service that went live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deploy {
+    /// The service.
+    pub service: String,
+    /// The version.
+    pub version: String,
+    /// When.
+    pub at: Timestamp,
+}

@@ -1,0 +1,328 @@
+//! From evidence to a verdict.
+//!
+//! Invariants:
+//! - Pure: the same evidence gives the same judgement.
+//! - HURTING before BLIND before AT_RISK before OK, for each service and for everything: what is known to
+//!   hurt is not hidden by what is not known.
+//! - Whatever is not proven is BLIND: without an objective, without input, at the start.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Alert, AlertState, Millis, Timestamp};
+use crate::slo::{BurnStatus, ObjectiveStatus, Severity};
+
+use super::evidence::{Evidence, GroupHealth, JobHealth, ReceiverHealth, StorageHealth};
+use super::judgement::{Fact, Judgement, Reason, ServiceJudgement};
+use super::verdict::Verdict;
+use super::words;
+
+/// Less of a budget than this is a risk.
+const BUDGET_LEFT_LOW: f64 = 0.1;
+/// A receiver that fails for longer than a few retries take is not a hiccup: nobody would be told.
+const RECEIVER_FAILING: Millis = Millis::minutes(1);
+/// A burn that begins this soon after a deployment is shown with it.
+const DEPLOY_RECENT: Millis = Millis::hours(1);
+
+/// Judges each service and everything.
+pub fn judge(evidence: &Evidence<'_>) -> Judgement {
+    let mut reasons = Vec::new();
+    for objective in evidence.objectives {
+        objective_reasons(evidence, objective, &mut reasons);
+    }
+    reasons.extend(evidence.alerts.iter().filter_map(alert_reason));
+    reasons.extend(evidence.groups.iter().flat_map(|group| group_reasons(evidence, group)));
+    reasons.extend(evidence.receivers.iter().filter_map(|receiver| receiver_reason(evidence, receiver)));
+    reasons.extend(evidence.jobs.iter().filter_map(job_reason));
+    reasons.extend(storage_reason(evidence));
+    if evidence.objectives.is_empty() {
+        reasons.push(Reason {
+            verdict: Verdict::Blind,
+            service: None,
+            text: "no objective is watched, so nothing says what customers may expect; add one for each service"
+                .to_owned(),
+            since: evidence.started_at,
+            query: None,
+            evidence: Vec::new(),
+        });
+    }
+    reasons.sort_by(|a, b| (a.verdict.rank(), a.since, &a.service).cmp(&(b.verdict.rank(), b.since, &b.service)));
+    Judgement {
+        at: evidence.now,
+        overall: worst(&reasons),
+        services: services(evidence, &reasons),
+        proof: proof(evidence, evidence.objectives.iter().collect::<Vec<_>>().as_slice(), Scope::Everything),
+        reasons,
+    }
+}
+
+fn worst(reasons: &[Reason]) -> Verdict {
+    reasons.iter().fold(Verdict::Ok, |word, reason| word.or_worse(reason.verdict))
+}
+
+fn services(evidence: &Evidence<'_>, reasons: &[Reason]) -> Vec<ServiceJudgement> {
+    let mut by_name: BTreeMap<&str, Vec<Reason>> = BTreeMap::new();
+    for objective in evidence.objectives {
+        by_name.entry(&objective.service).or_default();
+    }
+    for reason in reasons {
+        if let Some(service) = &reason.service {
+            by_name.entry(service).or_default().push(reason.clone());
+        }
+    }
+    let mut services: Vec<ServiceJudgement> = by_name
+        .into_iter()
+        .map(|(service, reasons)| {
+            let objectives: Vec<_> = evidence.objectives.iter().filter(|o| o.service == service).collect();
+            let proof = proof(evidence, &objectives, Scope::Service);
+            ServiceJudgement { service: service.to_owned(), verdict: worst(&reasons), reasons, proof }
+        })
+        .collect();
+    services.sort_by_key(|service| service.verdict.rank());
+    services
+}
+
+fn objective_reasons(evidence: &Evidence<'_>, objective: &ObjectiveStatus, out: &mut Vec<Reason>) {
+    let reason = |verdict, text, since, query, facts| Reason {
+        verdict,
+        service: Some(objective.service.clone()),
+        text,
+        since,
+        query: Some(query),
+        evidence: facts,
+    };
+    // One reason for a burning budget, however many pairs say so: the most urgent, then the fastest.
+    let firing = objective.burns.iter().filter_map(|burn| Some((burn, burn.firing_since?)));
+    let page_first = |(burn, _): &(&BurnStatus, Timestamp)| (burn.pair.severity == Severity::Page, burn.pair.threshold);
+    let fastest = firing.max_by(|a, b| {
+        let ((a_page, a_burn), (b_page, b_burn)) = (page_first(a), page_first(b));
+        a_page.cmp(&b_page).then(a_burn.total_cmp(&b_burn))
+    });
+    if let Some((burn, since)) = fastest {
+        let verdict = if burn.pair.severity == Severity::Page { Verdict::Hurting } else { Verdict::AtRisk };
+        let query = objective.alerts.iter().find(|alert| alert.labels.get("window") == burn.pair.long.to_string());
+        let query = query.map_or_else(|| objective.query.clone(), |alert| alert.expr.clone());
+        let text = burn_text(evidence, objective, burn, since);
+        out.push(reason(verdict, text, since, query, burn_facts(objective, burn)));
+    }
+    if let Some(blind) = &objective.blind {
+        let text = format!("{}: {}", objective.name, blind.reason);
+        let facts = input_facts(evidence, objective);
+        out.push(reason(Verdict::Blind, text, blind.since, objective.query.clone(), facts));
+    } else if fastest.is_none() && objective.budget.left < BUDGET_LEFT_LOW {
+        let text = format!(
+            "{}: {} of the {} error budget is left ({} of {} bad events spent)",
+            objective.name,
+            words::percent(objective.budget.left),
+            objective.window,
+            words::count(objective.budget.spent),
+            words::count(objective.budget.total.floor()),
+        );
+        let since = objective.counted_since.unwrap_or(evidence.started_at);
+        out.push(reason(Verdict::AtRisk, text, since, objective.query.clone(), Vec::new()));
+    }
+}
+
+fn burn_text(evidence: &Evidence<'_>, objective: &ObjectiveStatus, burn: &BurnStatus, since: Timestamp) -> String {
+    let deploys = evidence.deploys.iter().filter(|deploy| {
+        deploy.service == objective.service && deploy.at <= since && since - deploy.at <= DEPLOY_RECENT
+    });
+    let deploy = deploys.max_by_key(|deploy| deploy.at).map_or(String::new(), |deploy| {
+        format!("; it began {} after the deployment of {}", words::span(since - deploy.at), deploy.version)
+    });
+    let lasts = objective.budget.exhausted_in.map_or(String::new(), |lasts| match lasts {
+        Millis::ZERO => ", nothing is left".to_owned(),
+        lasts => format!(", what is left lasts {}", words::span(lasts)),
+    });
+    format!(
+        "{} burns its error budget {} over {} and {} over {} ({} from {}){lasts}{deploy}",
+        objective.name,
+        words::burn(burn.long.burn.unwrap_or(0.0)),
+        burn.long.window,
+        words::burn(burn.short.burn.unwrap_or(0.0)),
+        burn.short.window,
+        burn.pair.severity.as_str(),
+        words::burn(burn.pair.threshold),
+    )
+}
+
+fn burn_facts(objective: &ObjectiveStatus, burn: &BurnStatus) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    for window in [burn.long, burn.short] {
+        let young = if window.covered < window.window {
+            format!(", {} of it counted so far", words::span(window.covered))
+        } else {
+            String::new()
+        };
+        facts.push(Fact::new(
+            format!("last {}", window.window),
+            format!(
+                "{} of {} events bad, burn {}, at least {} with 99 % confidence{young}",
+                words::count(window.bad),
+                words::count(window.n),
+                words::burn(window.burn.unwrap_or(0.0)),
+                words::burn(window.burn_low),
+            ),
+        ));
+    }
+    facts.push(Fact::new("budget", format!("{} of {} left", words::percent(objective.budget.left), objective.window)));
+    facts
+}
+
+fn input_facts(evidence: &Evidence<'_>, objective: &ObjectiveStatus) -> Vec<Fact> {
+    let last = objective.last_input.map(|last| Fact::new("last sample", words::ago(evidence.now, last)));
+    let interval = objective.interval.map(|interval| Fact::new("expected every", words::span(interval)));
+    let series = Fact::new("series", objective.series.to_string());
+    last.into_iter().chain(interval).chain([series]).collect()
+}
+
+/// What an alert of a rule means: by its label `severity`, for the service of its label `service`.
+fn alert_reason(alert: &Alert) -> Option<Reason> {
+    let verdict = match (alert.labels.get("severity"), alert.state) {
+        ("page" | "critical", AlertState::Firing) => Verdict::Hurting,
+        ("page" | "critical", AlertState::Pending) => Verdict::AtRisk,
+        ("ticket" | "warning", AlertState::Firing) => Verdict::AtRisk,
+        _ => return None,
+    };
+    let summary = ["summary", "description"].map(|name| alert.annotations.get(name));
+    let summary = summary.into_iter().find(|text| !text.is_empty()).map_or(String::new(), |text| format!(": {text}"));
+    let service = alert.labels.get("service");
+    Some(Reason {
+        verdict,
+        service: (!service.is_empty()).then(|| service.to_owned()),
+        text: format!("alert {} is {}{summary}", alert.labels.get("alertname"), alert.state.as_str()),
+        since: alert.fired_at.filter(|_| alert.state == AlertState::Firing).unwrap_or(alert.active_at),
+        query: Some(alert.expr.clone()),
+        evidence: vec![Fact::new("value", alert.value.to_string()), Fact::new("labels", alert.labels.to_string())],
+    })
+}
+
+fn group_reasons(evidence: &Evidence<'_>, group: &GroupHealth) -> Vec<Reason> {
+    let failing = group.rules.iter().filter_map(|rule| Some((rule, rule.error.as_ref()?)));
+    failing
+        .map(|(rule, error)| Reason {
+            verdict: Verdict::Blind,
+            service: rule.service.clone(),
+            text: format!("rule {} of group {} cannot be evaluated: {error}", rule.name, group.name),
+            since: rule.failing_since.unwrap_or(evidence.now),
+            query: Some(rule.query.clone()),
+            evidence: vec![Fact::new("file", group.file.clone())],
+        })
+        .collect()
+}
+
+fn receiver_reason(evidence: &Evidence<'_>, receiver: &ReceiverHealth) -> Option<Reason> {
+    let since = receiver.failing_since?;
+    let error = receiver.last_error.as_deref().unwrap_or("no attempt succeeds");
+    let failing = evidence.now - since >= RECEIVER_FAILING;
+    let (verdict, text) = if failing {
+        let text = format!("receiver {} has failed for {}: {error}", receiver.name, words::span(evidence.now - since));
+        (Verdict::Blind, text)
+    } else {
+        (Verdict::AtRisk, format!("receiver {} is struggling: {error}", receiver.name))
+    };
+    let last = receiver.last_success.map_or("never".to_owned(), |last| words::ago(evidence.now, last));
+    let facts = vec![Fact::new("waiting", receiver.pending.to_string()), Fact::new("last delivery", last)];
+    Some(Reason { verdict, service: None, text, since, query: None, evidence: facts })
+}
+
+/// Most targets of a job gone is blindness; fewer is a risk, or one machine of many that is being
+/// replaced would make the word useless.
+fn job_reason(job: &JobHealth) -> Option<Reason> {
+    let (first, since) = job.down.iter().min_by_key(|(_, since)| *since)?;
+    let verdict = if job.down.len() * 2 > job.targets { Verdict::Blind } else { Verdict::AtRisk };
+    let others = match job.down.len() - 1 {
+        0 => String::new(),
+        n => format!(" and {}", words::plural(n, "other")),
+    };
+    let text = format!(
+        "{} of {} of job {} cannot be scraped: {first}{others}",
+        job.down.len(),
+        words::plural(job.targets, "target"),
+        job.job
+    );
+    let query = Some(format!("up{{job={:?}}} == 0", job.job));
+    Some(Reason { verdict, service: None, text, since: *since, query, evidence: Vec::new() })
+}
+
+fn storage_reason(evidence: &Evidence<'_>) -> Option<Reason> {
+    let (text, since) = match evidence.storage {
+        StorageHealth::Healthy => return None,
+        StorageHealth::ReadOnly { reason, since } => (format!("no sample can be stored: {reason}"), since),
+        StorageHealth::Poisoned { reason, since } => {
+            (format!("no sample is stored until the data is opened anew: {reason}"), since)
+        }
+    };
+    let since = since.unwrap_or(evidence.now);
+    Some(Reason { verdict: Verdict::Blind, service: None, text, since, query: None, evidence: Vec::new() })
+}
+
+/// Whom a proof is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Everything,
+    Service,
+}
+
+fn proof(evidence: &Evidence<'_>, objectives: &[&ObjectiveStatus], scope: Scope) -> Vec<Fact> {
+    let label = |objective: &ObjectiveStatus| match scope {
+        Scope::Everything => format!("{}/{}", objective.service, objective.name),
+        Scope::Service => objective.name.clone(),
+    };
+    let mut facts = Vec::new();
+    let seeing: Vec<_> = objectives.iter().copied().filter(|objective| objective.blind.is_none()).collect();
+    let measured = words::plural(seeing.len(), "objective");
+    let series: usize = seeing.iter().map(|objective| objective.series).sum();
+    if scope == Scope::Everything {
+        let mut services: Vec<_> = seeing.iter().map(|objective| objective.service.as_str()).collect();
+        services.sort_unstable();
+        services.dedup();
+        let text = format!("{} by {measured} over {series} series", words::plural(services.len(), "service"));
+        facts.push(Fact::new("measured", text));
+    } else {
+        facts.push(Fact::new("measured", format!("{measured} over {series} series")));
+    }
+    let inputs = seeing.iter().filter_map(|objective| Some((objective, objective.last_input?)));
+    if let Some((objective, last)) = inputs.min_by_key(|(_, last)| *last) {
+        let every = objective.interval.map_or(String::new(), |i| format!(", expected every {}", words::span(i)));
+        let text = format!("{} ({}{every})", words::ago(evidence.now, last), label(objective));
+        facts.push(Fact::new("oldest input", text));
+    }
+    let burns = seeing.iter().filter_map(|objective| {
+        let window = objective.worst_burn()?.long;
+        Some((objective, window, window.burn?))
+    });
+    if let Some((objective, window, burn)) = burns.max_by(|a, b| a.2.total_cmp(&b.2)) {
+        let n = words::count(window.n);
+        let text = format!("{} over {} ({}, n = {n})", words::burn(burn), window.window, label(objective));
+        facts.push(Fact::new("worst burn", text));
+    }
+    let budgets = seeing.iter().min_by(|a, b| a.budget.left.total_cmp(&b.budget.left));
+    if let Some(objective) = budgets {
+        let text = format!("{} of {} ({})", words::percent(objective.budget.left), objective.window, label(objective));
+        facts.push(Fact::new("least budget left", text));
+    }
+    if scope == Scope::Everything {
+        machinery(evidence, &mut facts);
+    }
+    facts
+}
+
+fn machinery(evidence: &Evidence<'_>, facts: &mut Vec<Fact>) {
+    let rules: usize = evidence.groups.iter().map(|group| group.rules.len()).sum();
+    let all = || evidence.groups.iter().flat_map(|group| &group.rules);
+    let failing = all().filter(|rule| rule.error.is_some()).count();
+    let unmatched = all().filter(|rule| rule.unmatched.is_some()).count();
+    let quiet = if unmatched > 0 { format!(", {unmatched} without any series so far") } else { String::new() };
+    let (targets, down) = evidence.jobs.iter().fold((0, 0), |(n, d), job| (n + job.targets, d + job.down.len()));
+    if targets > 0 {
+        facts.push(Fact::new("targets", format!("{} of {targets} answer", targets - down)));
+    }
+    facts.push(Fact::new("rules", format!("{} watched, {failing} failing{quiet}", words::plural(rules, "rule"))));
+    let delivered = evidence.receivers.iter().filter_map(|receiver| Some((receiver, receiver.last_success?)));
+    let delivery = match delivered.max_by_key(|(_, at)| *at) {
+        Some((receiver, at)) => format!("{} to {}", words::ago(evidence.now, at), receiver.name),
+        None if evidence.receivers.is_empty() => "no receiver is configured, nobody would be told".to_owned(),
+        None => format!("none yet to {}", words::plural(evidence.receivers.len(), "receiver")),
+    };
+    facts.push(Fact::new("last delivery", delivery));
+}

@@ -1,0 +1,73 @@
+//! A verdict with its reasons.
+
+use crate::model::Timestamp;
+
+use super::verdict::Verdict;
+
+/// What is known of everything at an instant, in one word with its reasons.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// The instant that was judged.
+    pub at: Timestamp,
+    /// The word for everything.
+    pub overall: Verdict,
+    /// All reasons against OK, the ones that decide first.
+    pub reasons: Vec<Reason>,
+    /// Each service that has an objective or a reason, the worst first.
+    pub services: Vec<ServiceJudgement>,
+    /// What is known for certain: services measured, oldest input, worst burn, last delivery, and what
+    /// else was checked.
+    pub proof: Vec<Fact>,
+}
+
+impl Judgement {
+    /// The judgement of one service.
+    pub fn service(&self, name: &str) -> Option<&ServiceJudgement> {
+        self.services.iter().find(|service| service.service == name)
+    }
+}
+
+/// What is known of a service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceJudgement {
+    /// The service.
+    pub service: String,
+    /// The word.
+    pub verdict: Verdict,
+    /// Its reasons against OK, the ones that decide first.
+    pub reasons: Vec<Reason>,
+    /// What is known for certain of it.
+    pub proof: Vec<Fact>,
+}
+
+/// Why a verdict is not OK.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reason {
+    /// The word that it argues for.
+    pub verdict: Verdict,
+    /// The service that it concerns; absent if it concerns everything.
+    pub service: Option<String>,
+    /// The reason in a sentence.
+    pub text: String,
+    /// Since when it holds.
+    pub since: Timestamp,
+    /// The query that shows it, if there is one.
+    pub query: Option<String>,
+    /// The numbers behind it.
+    pub evidence: Vec<Fact>,
+}
+
+/// One thing that is known: its name and its value, for a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// What.
+    pub name: String,
+    /// Its value with its unit.
+    pub value: String,
+}
+
+impl Fact {
+    pub(super) fn new(name: impl Into<String>, value: impl Into<String>) -> Fact {
+        Fact { name: name.into(), value: value.into() }
+    }
+}

@@ -1,0 +1,70 @@
+//! Single files of each kind, for checking them by themselves.
+
+use std::path::Path;
+
+use crate::env::disk::Disk;
+use crate::model::Millis;
+use crate::notify::Routing;
+use crate::slo::Objective;
+
+use super::error::ConfigError;
+use super::loader::Loader;
+use super::rule_file::{self, RuleDefaults};
+use super::rule_group::RuleGroup;
+use super::source::{Source, Variables};
+use super::{alertmanager, objective_file};
+
+/// Defaults of Prometheus' `global` section.
+const DEFAULTS: RuleDefaults = RuleDefaults { interval: Millis::minutes(1), query_offset: Millis::ZERO };
+
+/// Reads a rule file in Prometheus' format.
+///
+/// # Errors
+/// The first thing that is wrong, with its line and column.
+pub fn load_rules(disk: &dyn Disk, path: &Path) -> Result<Vec<RuleGroup>, ConfigError> {
+    let source = Loader::new(disk, &process_environment).open(path, Variables::Literal)?;
+    rule_file::read(&source, DEFAULTS).map(|(groups, _)| groups)
+}
+
+/// Reads rules from a text; `name` stands for the file in groups and errors.
+///
+/// # Errors
+/// The first thing that is wrong, with its line and column.
+pub fn parse_rules(name: &str, text: &str) -> Result<Vec<RuleGroup>, ConfigError> {
+    rule_file::read(&source(name, text, Variables::Literal), DEFAULTS).map(|(groups, _)| groups)
+}
+
+/// Reads a file of objectives.
+///
+/// # Errors
+/// The first thing that is wrong, with its line and column.
+pub fn load_objectives(disk: &dyn Disk, path: &Path) -> Result<Vec<Objective>, ConfigError> {
+    let source = Loader::new(disk, &process_environment).open(path, Variables::Expanded)?;
+    objective_file::read(&source).map(|(objectives, _)| objectives)
+}
+
+/// Reads objectives from a text; `name` stands for the file in errors.
+///
+/// # Errors
+/// The first thing that is wrong, with its line and column.
+pub fn parse_objectives(name: &str, text: &str) -> Result<Vec<Objective>, ConfigError> {
+    objective_file::read(&source(name, text, Variables::Literal)).map(|(objectives, _)| objectives)
+}
+
+/// Reads an Alertmanager's file.
+///
+/// # Errors
+/// The first thing that is wrong, with its line and column.
+pub fn load_routing(disk: &dyn Disk, path: &Path) -> Result<Routing, ConfigError> {
+    let mut loader = Loader::new(disk, &process_environment);
+    let source = loader.open(path, Variables::Expanded)?;
+    alertmanager::read(&source, &mut loader)
+}
+
+fn process_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn source(name: &str, text: &str, variables: Variables) -> Source<'static> {
+    Source { name: name.to_owned(), text: text.to_owned(), variables, environment: &process_environment }
+}

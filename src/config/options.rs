@@ -1,0 +1,98 @@
+//! What a configuration says, everything that it leaves out filled in.
+
+use std::path::{Path, PathBuf};
+
+use crate::env::disk::Disk;
+use crate::model::{Labels, Millis};
+use crate::notify::{AlertmanagerTarget, Routing};
+use crate::slo::Objective;
+
+use super::error::ConfigError;
+use super::loader::Loader;
+use super::note::Note;
+use super::prometheus;
+use super::rule_group::RuleGroup;
+use super::scrape::ScrapeJob;
+
+/// A whole configuration. Printing it shows no secret.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// From one scrape to the next, where a job says nothing.
+    pub scrape_interval: Millis,
+    /// How long a scrape may take, where a job says nothing.
+    pub scrape_timeout: Millis,
+    /// How often rules that are not followed sample by sample are evaluated, where a group says nothing.
+    pub evaluation_interval: Millis,
+    /// How far back of the present rules look, where a group says nothing.
+    pub rule_query_offset: Millis,
+    /// Labels that are added to alerts.
+    pub external_labels: Labels,
+    /// What is scraped.
+    pub scrape: Vec<ScrapeJob>,
+    /// The rules of all rule files.
+    pub rule_groups: Vec<RuleGroup>,
+    /// The objectives of all objective files.
+    pub objectives: Vec<Objective>,
+    /// Our own delivery.
+    pub routing: Option<Routing>,
+    /// Alertmanagers that alerts are handed to.
+    pub alertmanagers: Vec<AlertmanagerTarget>,
+    /// How samples are kept.
+    pub storage: StorageSettings,
+    /// Every file that was read, for watching.
+    pub files: Vec<PathBuf>,
+    /// Keys that were accepted and change nothing.
+    pub notes: Vec<Note>,
+}
+
+/// How samples are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorageSettings {
+    /// For how long.
+    pub retention: Millis,
+    /// When an acknowledged sample is on disk.
+    pub durability: Durability,
+    /// How much older than its series' newest a sample may be.
+    pub out_of_order: Millis,
+}
+
+impl Default for StorageSettings {
+    fn default() -> StorageSettings {
+        StorageSettings { retention: Millis::days(90), durability: Durability::Synced, out_of_order: Millis::ZERO }
+    }
+}
+
+/// When an acknowledged sample is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Before it is acknowledged.
+    Synced,
+    /// At most so long afterwards.
+    Interval(Millis),
+    /// When the operating system writes it.
+    Buffered,
+}
+
+impl Config {
+    /// Reads a configuration file and every file that it names.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its file, line and column.
+    pub fn load(disk: &dyn Disk, path: &Path) -> Result<Config, ConfigError> {
+        Config::load_with(disk, path, &|name| std::env::var(name).ok())
+    }
+
+    /// As [`Config::load`], with variables from elsewhere than the process' environment.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its file, line and column.
+    pub fn load_with(
+        disk: &dyn Disk,
+        path: &Path,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Config, ConfigError> {
+        let mut loader = Loader::new(disk, environment);
+        let config = prometheus::read(path, &mut loader)?;
+        Ok(Config { files: loader.files, notes: loader.notes, ..config })
+    }
+}

@@ -1,0 +1,281 @@
+//! The main file: `prometheus.yml` as it is, with keys of our own beside it.
+
+use std::path::Path;
+
+use crate::model::{Labels, Millis, limits};
+use crate::notify::AlertmanagerTarget;
+
+use super::error::ConfigError;
+use super::loader::Loader;
+use super::options::{Config, Durability, StorageSettings};
+use super::rule_file::{self, RuleDefaults};
+use super::scrape::{self, Defaults};
+use super::section::{Field, Section};
+use super::source::{Source, Variables};
+use super::{alertmanager, http, objective_file, yaml};
+
+/// Reads the main file and all that it names.
+pub(super) fn read(path: &Path, loader: &mut Loader<'_>) -> Result<Config, ConfigError> {
+    let source = loader.open(path, Variables::Expanded)?;
+    let node = yaml::parse(&source)?;
+    let what = "the configuration";
+    let mut top = Section::of(&source, &node, what)?;
+    let mut config = Config::default();
+    let scrape_defaults = match top.get("global") {
+        Some(field) => global(&field, &mut config, loader)?,
+        None => scrape_defaults(&config),
+    };
+    refuse(&mut top)?;
+    if let Some(field) = top.get("scrape_configs") {
+        config.scrape = scrape::read(&field, scrape_defaults, loader)?;
+    }
+    if let Some(field) = top.get("rule_files") {
+        rule_files(&field, &mut config, loader)?;
+    }
+    if let Some(field) = top.get("slo_files") {
+        slo_files(&field, &mut config, loader)?;
+    }
+    if let Some(field) = top.get("alerting") {
+        config.alertmanagers = alerting(&field, loader)?;
+    }
+    if let Some(field) = top.get("alertmanager_file") {
+        let path = super::loader::beside(&source.name, &field.word()?);
+        let file = loader.open_named(&path, &field, Variables::Expanded)?;
+        config.routing = Some(alertmanager::read(&file, loader)?);
+    }
+    if let Some(field) = top.get("storage") {
+        config.storage = storage(&field, loader)?;
+    }
+    loader.notes.extend(top.finish(what)?);
+    Ok(config)
+}
+
+fn refuse(top: &mut Section<'_>) -> Result<(), ConfigError> {
+    top.refuse(&["scrape_config_files"], "write the jobs under scrape_configs")?;
+    top.refuse(&["remote_write"], "remove it; samples are not passed on")?;
+    top.refuse(&["remote_read"], "remove it; other stores are not read")?;
+    top.refuse(&["otlp"], "remove it; OTLP is not received")?;
+    top.refuse(&["tracing"], "remove it; no traces are sent")?;
+    top.ignore(&["runtime"], "it tunes the Go runtime");
+    Ok(())
+}
+
+fn scrape_defaults(config: &Config) -> Defaults {
+    Defaults {
+        interval: config.scrape_interval,
+        timeout: config.scrape_timeout,
+        sample_limit: 0,
+        body_bytes_max: limits::BODY_DECODED_BYTES_MAX,
+    }
+}
+
+fn global(field: &Field<'_>, config: &mut Config, loader: &mut Loader<'_>) -> Result<Defaults, ConfigError> {
+    let mut section = field.section("global")?;
+    if let Some(field) = section.get("scrape_interval") {
+        config.scrape_interval = field.positive_duration()?;
+    }
+    match section.get("scrape_timeout") {
+        Some(field) => {
+            config.scrape_timeout = field.positive_duration()?;
+            if config.scrape_timeout > config.scrape_interval {
+                let (timeout, interval) = (config.scrape_timeout, config.scrape_interval);
+                let message = format!("scrape_timeout {timeout} is longer than scrape_interval {interval}; shorten it");
+                return Err(field.error(message));
+            }
+        }
+        None => config.scrape_timeout = config.scrape_timeout.min(config.scrape_interval),
+    }
+    if let Some(field) = section.get("evaluation_interval") {
+        config.evaluation_interval = field.positive_duration()?;
+    }
+    if let Some(field) = section.get("rule_query_offset") {
+        config.rule_query_offset = field.duration()?;
+    }
+    if let Some(field) = section.get("external_labels") {
+        config.external_labels = field.labels()?;
+    }
+    let mut defaults = scrape_defaults(config);
+    if let Some(field) = section.get("sample_limit") {
+        defaults.sample_limit = field.count()?;
+    }
+    if let Some(bytes) = scrape::body_bytes_max(&mut section)? {
+        defaults.body_bytes_max = bytes;
+    }
+    scrape::limits_refused(&mut section)?;
+    section.ignore(
+        &[
+            "scrape_protocols",
+            "query_log_file",
+            "scrape_failure_log_file",
+            "metric_name_validation_scheme",
+            "metric_name_escaping_scheme",
+            "scrape_native_histograms",
+            "convert_classic_histograms_to_nhcb",
+            "always_scrape_classic_histograms",
+            "extra_scrape_metrics",
+        ],
+        "text and OpenMetrics formats are read as they come, and no extra logs are written",
+    );
+    loader.notes.extend(section.finish("global")?);
+    Ok(defaults)
+}
+
+fn rule_files(field: &Field<'_>, config: &mut Config, loader: &mut Loader<'_>) -> Result<(), ConfigError> {
+    let defaults = RuleDefaults { interval: config.evaluation_interval, query_offset: config.rule_query_offset };
+    for item in field.list()? {
+        for path in loader.matching(&item)? {
+            let file = loader.open_named(&path, &item, Variables::Literal)?;
+            let (groups, notes) = rule_file::read(&file, defaults)?;
+            // A file that two patterns find counts once.
+            if !config.rule_groups.iter().any(|group| group.file == file.name) {
+                config.rule_groups.extend(groups);
+                loader.notes.extend(notes);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn slo_files(field: &Field<'_>, config: &mut Config, loader: &mut Loader<'_>) -> Result<(), ConfigError> {
+    let mut read: Vec<String> = Vec::new();
+    for item in field.list()? {
+        for path in loader.matching(&item)? {
+            let file: Source<'_> = loader.open_named(&path, &item, Variables::Expanded)?;
+            if read.contains(&file.name) {
+                continue;
+            }
+            let (objectives, notes) = objective_file::read(&file)?;
+            for objective in objectives {
+                let (service, name) = (&objective.service, &objective.name);
+                if config.objectives.iter().any(|o| o.service == *service && o.name == *name) {
+                    let message = format!(
+                        "{}: an objective \"{name}\" of \"{service}\" stands in another file already; rename one",
+                        file.name
+                    );
+                    return Err(item.error(message));
+                }
+                config.objectives.push(objective);
+            }
+            loader.notes.extend(notes);
+            read.push(file.name);
+        }
+    }
+    Ok(())
+}
+
+fn alerting(field: &Field<'_>, loader: &mut Loader<'_>) -> Result<Vec<AlertmanagerTarget>, ConfigError> {
+    let mut section = field.section("alerting")?;
+    section.refuse(&["alert_relabel_configs"], "set labels in the rules")?;
+    let mut targets = Vec::new();
+    if let Some(field) = section.get("alertmanagers") {
+        for item in field.list()? {
+            targets.extend(alertmanagers(&item, loader)?);
+        }
+    }
+    loader.notes.extend(section.finish("alerting")?);
+    Ok(targets)
+}
+
+fn alertmanagers(item: &Field<'_>, loader: &mut Loader<'_>) -> Result<Vec<AlertmanagerTarget>, ConfigError> {
+    let what = "an entry of alertmanagers";
+    let mut section = item.section(what)?;
+    section.refuse(&scrape::DISCOVERY, "list the Alertmanagers under static_configs")?;
+    section.refuse(&["relabel_configs", "alert_relabel_configs"], "set labels in the rules")?;
+    section.refuse(&["sigv4"], "use basic_auth or authorization")?;
+    if let Some(field) = section.get("api_version")
+        && field.text()? != "v2"
+    {
+        return Err(field.error("only version v2 of Alertmanager's API is spoken; write v2"));
+    }
+    let scheme = scrape::scheme(&mut section)?;
+    let timeout = section.get("timeout").map(|f| f.positive_duration()).transpose()?.unwrap_or(Millis::seconds(10));
+    let prefix = section.get("path_prefix").map(|f| f.text()).transpose()?.unwrap_or_default();
+    let http = http::read(&mut section, loader)?;
+    let groups = match section.get("static_configs") {
+        Some(field) => scrape::static_configs(&field, loader)?,
+        None => Vec::new(),
+    };
+    loader.notes.extend(section.finish(what)?);
+    let addresses = groups.iter().flat_map(|group| &group.addresses);
+    let target = |address: &String| AlertmanagerTarget {
+        timeout,
+        authorization: http.authorization.clone(),
+        headers: http.headers.clone(),
+        ..AlertmanagerTarget::new(&format!("{scheme}://{address}/{}", prefix.trim_matches('/')))
+    };
+    Ok(addresses.map(target).collect())
+}
+
+fn storage(field: &Field<'_>, loader: &mut Loader<'_>) -> Result<StorageSettings, ConfigError> {
+    let mut section = field.section("storage")?;
+    let mut storage = StorageSettings::default();
+    if let Some(field) = section.get("retention") {
+        storage.retention = field.positive_duration()?;
+    }
+    section.refuse(&["retention_size"], "set retention, the time for which samples are kept")?;
+    if let Some(field) = section.get("durability") {
+        storage.durability = durability(&field)?;
+    }
+    if let Some(field) = section.get("out_of_order") {
+        storage.out_of_order = field.duration()?;
+    }
+    if let Some(field) = section.get("tsdb") {
+        tsdb(&field, &mut storage, loader)?;
+    }
+    section.ignore(&["exemplars"], "exemplars are not kept");
+    loader.notes.extend(section.finish("storage")?);
+    Ok(storage)
+}
+
+/// `synced`, `buffered`, or how long an acknowledged sample may wait for its sync.
+fn durability(field: &Field<'_>) -> Result<Durability, ConfigError> {
+    match field.word()?.as_str() {
+        "synced" => Ok(Durability::Synced),
+        "buffered" => Ok(Durability::Buffered),
+        other => match Millis::parse(other) {
+            Ok(interval) if interval > Millis::ZERO => Ok(Durability::Interval(interval)),
+            _ => Err(field.error(format!(
+                "the durability \"{other}\" is not known; write synced, buffered or the time between two syncs, like 100ms"
+            ))),
+        },
+    }
+}
+
+/// Prometheus' own storage section.
+fn tsdb(field: &Field<'_>, storage: &mut StorageSettings, loader: &mut Loader<'_>) -> Result<(), ConfigError> {
+    let mut section = field.section("tsdb")?;
+    if let Some(field) = section.get("out_of_order_time_window") {
+        storage.out_of_order = field.duration()?;
+    }
+    if let Some(field) = section.get("retention") {
+        let mut inner = field.section("retention")?;
+        if let Some(field) = inner.get("time") {
+            storage.retention = field.positive_duration()?;
+        }
+        inner.refuse(&["size", "percentage"], "set time")?;
+        loader.notes.extend(inner.finish("retention")?);
+    }
+    section.ignore(&["stale_series_compaction_threshold", "chunk_encoding"], "the store chooses it itself");
+    loader.notes.extend(section.finish("tsdb")?);
+    Ok(())
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            scrape_interval: Millis::minutes(1),
+            scrape_timeout: Millis::seconds(10),
+            evaluation_interval: Millis::minutes(1),
+            rule_query_offset: Millis::ZERO,
+            external_labels: Labels::empty(),
+            scrape: Vec::new(),
+            rule_groups: Vec::new(),
+            objectives: Vec::new(),
+            routing: None,
+            alertmanagers: Vec::new(),
+            storage: StorageSettings::default(),
+            files: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! A configuration as a listing for people: what will be done, defaults included, secrets not.
+
+use std::fmt::Write;
+
+use crate::notify::{Route, Routing};
+
+use super::options::{Config, Durability};
+use super::rule_group::Rule;
+use super::scrape::ScrapeJob;
+
+impl Config {
+    /// What the configuration means, one fact a line.
+    pub fn summary(&self) -> String {
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let _ = self.write_summary(&mut out);
+        out
+    }
+
+    fn write_summary(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "global")?;
+        writeln!(out, "  scrape every {}, for at most {}", self.scrape_interval, self.scrape_timeout)?;
+        writeln!(out, "  evaluate rules as samples arrive, others every {}", self.evaluation_interval)?;
+        writeln!(out, "  external labels {}", self.external_labels)?;
+        writeln!(out, "storage")?;
+        writeln!(out, "  keep samples for {}", self.storage.retention)?;
+        match self.storage.durability {
+            Durability::Synced => writeln!(out, "  durability synced: on disk before they are acknowledged")?,
+            Durability::Interval(span) => writeln!(out, "  durability {span}: on disk at most so long afterwards")?,
+            Durability::Buffered => writeln!(out, "  durability buffered: on disk when the system writes them")?,
+        }
+        writeln!(out, "  take samples up to {} older than the newest", self.storage.out_of_order)?;
+        writeln!(out, "scrape configs: {}", self.scrape.len())?;
+        self.scrape.iter().try_for_each(|job| write_job(out, job))?;
+        writeln!(out, "rule groups: {}", self.rule_groups.len())?;
+        for group in &self.rule_groups {
+            let alerts = group.rules.iter().filter(|rule| matches!(rule, Rule::Alerting(_))).count();
+            let records = group.rules.len() - alerts;
+            writeln!(out, "  {} in {}: {alerts} alerting, {records} recording", group.name, group.file)?;
+        }
+        writeln!(out, "objectives: {}", self.objectives.len())?;
+        for o in &self.objectives {
+            let percent = (o.objective * 1e8).round() / 1e6;
+            writeln!(out, "  {}/{}: {percent} % over {}", o.service, o.name, o.window)?;
+        }
+        writeln!(out, "alertmanagers: {}", self.alertmanagers.len())?;
+        for target in &self.alertmanagers {
+            writeln!(out, "  {}/api/v2/alerts, for at most {}", target.url, target.timeout)?;
+        }
+        match &self.routing {
+            Some(routing) => write_routing(out, routing)?,
+            None => writeln!(out, "receivers: 0")?,
+        }
+        self.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))
+    }
+}
+
+fn write_job(out: &mut String, job: &ScrapeJob) -> std::fmt::Result {
+    writeln!(out, "  {}: every {}, for at most {}", job.name, job.interval, job.timeout)?;
+    for group in &job.targets {
+        for address in &group.addresses {
+            writeln!(out, "    {}://{address}{} {}", job.scheme, job.metrics_path, group.labels)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_routing(out: &mut String, routing: &Routing) -> std::fmt::Result {
+    writeln!(out, "receivers: {}", routing.receivers.len())?;
+    for receiver in &routing.receivers {
+        writeln!(out, "  {}: {} webhooks", receiver.name, receiver.webhooks.len())?;
+    }
+    writeln!(out, "routes")?;
+    write_route(out, &routing.route, 1)
+}
+
+fn write_route(out: &mut String, route: &Route, depth: usize) -> std::fmt::Result {
+    let matchers: Vec<String> = route.matchers.iter().map(ToString::to_string).collect();
+    let (wait, interval, repeat) = (route.group_wait, route.group_interval, route.repeat_interval);
+    writeln!(
+        out,
+        "{:indent$}{{{}}} -> {}: wait {wait}, changes every {interval}, repeats every {repeat}",
+        "",
+        matchers.join(","),
+        route.receiver,
+        indent = depth * 2,
+    )?;
+    route.routes.iter().try_for_each(|child| write_route(out, child, depth + 1))
+}

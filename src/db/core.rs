@@ -1,0 +1,227 @@
+//! What one writer at a time moves: the rules, the objectives, the deploys.
+//!
+//! Invariants:
+//! - Everything here changes only through [`Core::see`], one log entry after the other, so that a
+//!   replay ends in the same state.
+//! - A transition reaches the outbox before the sender of its sample is answered.
+
+use crate::model::{Alert, Batch, Committed, Timestamp, Transition, TransitionKind};
+use crate::rules::{Evaluator, Outcome};
+use crate::slo::Objectives;
+use crate::storage::{Applied, Entry, Store};
+
+use super::deploys::Deploys;
+use super::error::AppendError;
+use super::ingest::{Inner, Receipt, Waiting};
+use super::source::LiveSource;
+
+/// Names of what a checkpoint carries for this layer.
+pub(super) mod attachment {
+    pub(in crate::db) const RULES: &str = "rules";
+    pub(in crate::db) const RULES_TEXT: &str = "rules-text";
+    pub(in crate::db) const OBJECTIVES: &str = "objectives";
+    pub(in crate::db) const DEPLOYS: &str = "deploys";
+}
+
+/// How often the output of rules may give rise to further output in one go. Recording rules run on
+/// their interval, so that one round is the rule; the bound is for what may come.
+const DERIVED_ROUNDS_MAX: usize = 4;
+
+/// Deadlines passed one by one before the rest is passed in one step. A day's outage of a database
+/// with one timer a second stays below it.
+const TICKS_MAX: usize = 100_000;
+
+/// The state that follows the log.
+pub(super) struct Core {
+    pub(super) evaluator: Evaluator,
+    pub(super) objectives: Objectives,
+    pub(super) deploys: Deploys,
+    /// What identifies the rules and objectives in force, so that a restart knows whether saved
+    /// state can be replayed through them.
+    pub(super) rules_text: String,
+    /// The deadline that the timer waits for.
+    armed: Option<Timestamp>,
+}
+
+impl Core {
+    pub(super) fn new(evaluator: Evaluator, objectives: Objectives, deploys: Deploys, rules_text: String) -> Core {
+        Core { evaluator, objectives, deploys, rules_text, armed: None }
+    }
+
+    /// Commits a group from the queue and answers its senders. Time up to now passes first, so that
+    /// a timer that was due is never overtaken by a sample.
+    pub(super) fn commit(&mut self, inner: &Inner, group: Vec<Waiting>) {
+        let now = inner.now();
+        self.pass_time(inner, now);
+        let (entries, slots): (Vec<_>, Vec<_>) = group.into_iter().map(|waiting| (waiting.entry, waiting.slot)).unzip();
+        match inner.store.commit(now, entries) {
+            Err(error) => {
+                let error = AppendError::from(error);
+                slots.iter().for_each(|slot| slot.fill(Err(error.clone())));
+            }
+            Ok(applied) => {
+                let derived = self.see_all(inner, &applied);
+                for (slot, applied) in slots.iter().zip(applied) {
+                    slot.fill(Ok(receipt(applied)));
+                }
+                self.commit_derived(inner, derived);
+            }
+        }
+        self.after(inner);
+    }
+
+    /// Lets time pass up to `now`: each deadline is logged as a tick of its own instant, however
+    /// late it is noticed, so that decisions do not depend on how busy the machine was.
+    pub(super) fn pass_time(&mut self, inner: &Inner, now: Timestamp) {
+        for round in 0..=TICKS_MAX {
+            let Some(due) = self.next_deadline().filter(|due| *due <= now) else { return };
+            let at = if round < TICKS_MAX { due } else { now };
+            match inner.store.commit(at, vec![Entry::Tick]) {
+                Ok(applied) => {
+                    let derived = self.see_all(inner, &applied);
+                    self.commit_derived(inner, derived);
+                }
+                Err(error) => {
+                    tracing::warn!("time stands still for the rules, it cannot be logged: {error}");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The next instant at which something changes though nothing arrives.
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        match (self.evaluator.next_deadline(), self.objectives.next_deadline()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Shows one log entry to everything that follows the log: the live path and the replay.
+    pub(super) fn see(&mut self, store: &Store, applied: &Applied) -> Outcome {
+        match applied {
+            Applied::Transaction(committed) => self.see_transaction(store, committed),
+            Applied::Tick { seq, at } => {
+                let mut outcome = self.evaluator.tick(*seq, *at, &LiveSource(store));
+                outcome.transitions.extend(self.objectives.tick(*seq, *at));
+                outcome
+            }
+            Applied::Note { at, bytes, .. } => {
+                self.deploys.observe(*at, bytes);
+                Outcome { transitions: Vec::new(), derived: Batch::new() }
+            }
+        }
+    }
+
+    /// Shows a log entry only to what follows notes, for a replay through other rules.
+    pub(super) fn see_note(&mut self, applied: &Applied) {
+        if let Applied::Note { at, bytes, .. } = applied {
+            self.deploys.observe(*at, bytes);
+        }
+    }
+
+    /// Every alert that is pending or firing.
+    pub(super) fn alerts(&self) -> Vec<Alert> {
+        let mut alerts = self.evaluator.alerts();
+        alerts.extend(self.objectives.alerts());
+        alerts
+    }
+
+    fn see_transaction(&mut self, store: &Store, committed: &Committed) -> Outcome {
+        let mut outcome = self.evaluator.observe(committed, &LiveSource(store));
+        outcome.transitions.extend(self.objectives.observe(committed));
+        outcome
+    }
+
+    fn see_all(&mut self, inner: &Inner, applied: &[Applied]) -> Batch {
+        let begun = inner.clock.elapsed();
+        let (mut derived, mut transitions) = (Batch::new(), Vec::new());
+        for entry in applied {
+            let outcome = self.see(&inner.store, entry);
+            transitions.extend(outcome.transitions);
+            derived.append(outcome.derived);
+        }
+        inner.counters.decided(inner.clock.elapsed().saturating_sub(begun));
+        hand_over(inner, &transitions);
+        derived
+    }
+
+    fn commit_derived(&mut self, inner: &Inner, mut derived: Batch) {
+        for _ in 0..DERIVED_ROUNDS_MAX {
+            if derived.is_empty() {
+                return;
+            }
+            derived = match inner.store.commit(inner.now(), vec![Entry::Transaction(derived)]) {
+                Ok(applied) => self.see_all(inner, &applied),
+                Err(error) => {
+                    tracing::warn!("the output of recording rules cannot be stored: {error}");
+                    return;
+                }
+            };
+        }
+    }
+
+    pub(super) fn after(&mut self, inner: &Inner) {
+        let next = self.next_deadline();
+        if next.is_some() && (self.armed.is_none() || next < self.armed) {
+            inner.timer.ring();
+        }
+        self.armed = next;
+        if inner.store.checkpoint_due() {
+            self.begin_checkpoint(inner);
+        }
+    }
+
+    /// Freezes the head together with the state that belongs to the same place of the log.
+    pub(super) fn begin_checkpoint(&mut self, inner: &Inner) {
+        if let Some(error) = inner.notifier.status().disk_error {
+            // The log must not lose the entries that would decide again what the outbox cannot keep.
+            tracing::warn!("no checkpoint while the outbox cannot be written: {error}");
+            return;
+        }
+        let attachments = vec![
+            (attachment::RULES.to_owned(), self.evaluator.save()),
+            (attachment::RULES_TEXT.to_owned(), self.rules_text.clone().into_bytes()),
+            (attachment::OBJECTIVES.to_owned(), self.objectives.save()),
+            (attachment::DEPLOYS.to_owned(), self.deploys.save()),
+        ];
+        match inner.store.begin_checkpoint(attachments) {
+            Ok(true) => inner.upkeep.ring(),
+            Ok(false) => {}
+            Err(error) => tracing::warn!("a checkpoint cannot begin: {error}"),
+        }
+    }
+}
+
+/// Makes decisions durable in the outbox, after the log entries that they rest on.
+pub(super) fn hand_over(inner: &Inner, transitions: &[Transition]) {
+    if transitions.is_empty() {
+        return;
+    }
+    if let Err(error) = inner.store.sync() {
+        tracing::error!("{error}");
+    }
+    if let Err(error) = inner.notifier.accept(transitions) {
+        tracing::error!("{error}");
+    }
+    for transition in transitions {
+        if matches!(transition.kind, TransitionKind::Firing | TransitionKind::Resolved) {
+            tracing::info!(alert = %transition.alert.labels, at = %transition.at, "{:?}", transition.kind);
+        }
+    }
+    inner.delivery.ring();
+}
+
+fn receipt(applied: Applied) -> Receipt {
+    match applied {
+        Applied::Transaction(committed) => Receipt {
+            seq: committed.seq,
+            at: committed.at,
+            stored: committed.samples.len(),
+            rejected: committed.rejected,
+        },
+        Applied::Tick { seq, at } | Applied::Note { seq, at, .. } => {
+            Receipt { seq, at, stored: 0, rejected: Default::default() }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The write path: many senders, one writer at a time, one sync for all who wait.
+//!
+//! A sender puts its entry into the queue and takes the writer's lock. Whoever gets the lock
+//! commits everything that waits, its own entry among it, and fills in the others' results; they
+//! find them when the lock comes to them. So a lone sender pays no hand-over to another thread,
+//! and a crowd shares its syncs.
+//!
+//! Invariants:
+//! - An entry is answered exactly once, after it is durable and the rules have seen it.
+//! - The queue is bounded; a full one answers at once.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::env::{Clock, Transport};
+use crate::model::{Batch, Rejected, Seq, Timestamp, limits};
+use crate::notify::Notifier;
+use crate::storage::{Entry, Store};
+
+use super::core::Core;
+use super::error::AppendError;
+use super::status::Counters;
+use super::wake::Bell;
+
+/// What became of a batch that was taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Receipt {
+    /// Its place in the log.
+    pub seq: Seq,
+    /// The log's time when it was taken.
+    pub at: Timestamp,
+    /// Samples stored.
+    pub stored: usize,
+    /// Samples refused, by reason.
+    pub rejected: Rejected,
+}
+
+/// Everything that the handles of one database share.
+pub(super) struct Inner {
+    pub(super) store: Store,
+    pub(super) notifier: Notifier,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) core: Mutex<Core>,
+    pub(super) counters: Counters,
+    /// Rung when an earlier deadline may have come up.
+    pub(super) timer: Bell,
+    /// Rung when there is something to deliver.
+    pub(super) delivery: Bell,
+    /// Rung when the log has grown enough for a checkpoint.
+    pub(super) upkeep: Bell,
+    /// Only closed: paces the syncs of `Durability::Interval`.
+    pub(super) sync: Bell,
+    pub(super) started_at: Timestamp,
+    queue: Mutex<VecDeque<Waiting>>,
+}
+
+/// An entry in the queue with the place for its result.
+pub(super) struct Waiting {
+    pub(super) entry: Entry,
+    pub(super) slot: Arc<Slot>,
+}
+
+/// The place for one result.
+#[derive(Default)]
+pub(super) struct Slot(Mutex<Option<Result<Receipt, AppendError>>>);
+
+impl Slot {
+    pub(super) fn fill(&self, result: Result<Receipt, AppendError>) {
+        *self.0.lock() = Some(result);
+    }
+
+    fn take(&self) -> Option<Result<Receipt, AppendError>> {
+        self.0.lock().take()
+    }
+}
+
+/// What [`Inner`] is made of, besides what it makes itself.
+pub(super) struct Parts {
+    pub(super) store: Store,
+    pub(super) notifier: Notifier,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) core: Core,
+}
+
+impl Inner {
+    pub(super) fn new(parts: Parts) -> Inner {
+        let started_at = Timestamp(parts.clock.now_ms());
+        Inner {
+            store: parts.store,
+            notifier: parts.notifier,
+            clock: parts.clock,
+            transport: parts.transport,
+            core: Mutex::new(parts.core),
+            counters: Counters::default(),
+            timer: Bell::default(),
+            delivery: Bell::default(),
+            upkeep: Bell::default(),
+            sync: Bell::default(),
+            started_at,
+            queue: Mutex::new(VecDeque::new()),
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        Timestamp(self.clock.now_ms())
+    }
+
+    pub(super) fn append(&self, batch: Batch) -> Result<Receipt, AppendError> {
+        let begun = self.clock.elapsed();
+        let result = self.submit(Entry::Transaction(batch));
+        self.counters.appended(&result, self.clock.elapsed().saturating_sub(begun));
+        result
+    }
+
+    /// Queues an entry and sees it through.
+    pub(super) fn submit(&self, entry: Entry) -> Result<Receipt, AppendError> {
+        let slot = Arc::new(Slot::default());
+        {
+            let mut queue = self.queue.lock();
+            if queue.len() >= limits::WRITE_QUEUE_MAX {
+                return Err(AppendError::Full { waiting: queue.len() });
+            }
+            queue.push_back(Waiting { entry, slot: Arc::clone(&slot) });
+        }
+        let mut core = self.core.lock();
+        loop {
+            if let Some(result) = slot.take() {
+                return result;
+            }
+            let group: Vec<Waiting> = {
+                let mut queue = self.queue.lock();
+                let n = queue.len().min(limits::GROUP_COMMIT_MAX);
+                queue.drain(..n).collect()
+            };
+            core.commit(self, group);
+        }
+    }
+
+    /// Writes what a checkpoint froze, compacts, and drops what is past its retention.
+    pub(super) fn upkeep_step(&self) {
+        let done = self.store.finish_checkpoint().and_then(|()| self.store.maintain(self.now()));
+        match done {
+            Ok(report) if !report.is_empty() => tracing::info!("{report}"),
+            Ok(_) => {}
+            Err(error) => tracing::error!("upkeep failed and is tried again: {error}"),
+        }
+    }
+
+    /// Lets time pass up to now; gives the next deadline.
+    pub(super) fn tick_if_due(&self) -> Option<Timestamp> {
+        let mut core = self.core.lock();
+        let next = core.next_deadline();
+        if next.is_some_and(|due| due <= self.now()) {
+            core.pass_time(self, self.now());
+            core.after(self);
+        }
+        core.next_deadline()
+    }
+}

@@ -1,0 +1,114 @@
+//! Everything that is known now, as one word with its reasons.
+
+use std::collections::BTreeMap;
+
+use crate::confidence::{
+    self, Evidence, GroupHealth, JobHealth, Judgement, ReceiverHealth, RuleHealth, StorageHealth, judge,
+};
+use crate::model::{Labels, Matcher, TimeRange, Timestamp, is_stale, limits};
+use crate::notify::ReceiverStatus;
+use crate::rules::{self, GroupStatus, RuleStatus};
+use crate::slo::BurnHistory;
+use crate::storage::Health;
+
+use super::Db;
+
+impl Db {
+    /// How customers are, by everything that is known now.
+    pub fn judgement(&self) -> Judgement {
+        let inner = &*self.inner;
+        let now = inner.now();
+        let (objectives, alerts, groups, deploys) = {
+            let core = inner.core.lock();
+            (core.objectives.statuses(now), core.evaluator.alerts(), core.evaluator.groups(), core.deploys.list())
+        };
+        let groups: Vec<_> = groups.into_iter().map(group_health).collect();
+        let notify = inner.notifier.status();
+        let mut receivers: Vec<_> = notify.receivers.into_iter().map(receiver_health).collect();
+        if let Some(error) = notify.disk_error {
+            receivers.push(ReceiverHealth {
+                name: "outbox".to_owned(),
+                failing_since: Some(now),
+                last_error: Some(error),
+                ..ReceiverHealth::default()
+            });
+        }
+        let deploys: Vec<_> = deploys
+            .into_iter()
+            .map(|deploy| confidence::Deploy { service: deploy.service, version: deploy.version, at: deploy.at })
+            .collect();
+        judge(&Evidence {
+            now,
+            started_at: inner.started_at,
+            objectives: &objectives,
+            alerts: &alerts,
+            groups: &groups,
+            receivers: &receivers,
+            jobs: &self.jobs(now),
+            storage: &storage_health(&inner.store.status().health),
+            deploys: &deploys,
+        })
+    }
+
+    /// How many targets of each scrape job answer, by the series `up`.
+    fn jobs(&self, now: Timestamp) -> Vec<JobHealth> {
+        let matchers = [Matcher::equal(Labels::METRIC_NAME, "up")];
+        let range = TimeRange { after: now - limits::LOOKBACK, until: now };
+        let series = self.inner.store.snapshot().select(&matchers, range, limits::QUERY_SAMPLES_MAX);
+        let mut jobs: BTreeMap<String, JobHealth> = BTreeMap::new();
+        for (labels, samples) in series.unwrap_or_default() {
+            let Some(last) = samples.last().filter(|last| !is_stale(last.v)) else { continue };
+            let name = labels.get("job").to_owned();
+            let job = jobs.entry(name.clone()).or_insert_with(|| JobHealth { job: name, ..JobHealth::default() });
+            job.targets += 1;
+            if last.v == 0.0 {
+                let since = samples.iter().rev().take_while(|sample| sample.v == 0.0).last();
+                job.down.push((labels.get("instance").to_owned(), since.map_or(now, |sample| sample.t)));
+            }
+        }
+        jobs.into_values().collect()
+    }
+
+    /// The course of an objective's burn rate and budget; absent if there is no such objective.
+    pub fn burn_history(&self, service: &str, objective: &str, range: TimeRange, points: usize) -> Option<BurnHistory> {
+        self.inner.core.lock().objectives.burn_history(service, objective, range, points)
+    }
+}
+
+fn group_health(group: GroupStatus) -> GroupHealth {
+    GroupHealth { name: group.name, file: group.file, rules: group.rules.into_iter().map(rule_health).collect() }
+}
+
+fn rule_health(rule: RuleStatus) -> RuleHealth {
+    let service = rule.labels.iter().find(|(name, _)| name == "service").map(|(_, value)| value.clone());
+    RuleHealth {
+        name: rule.name,
+        service,
+        query: rule.expr.clone(),
+        failing_since: matches!(rule.health, rules::Health::Err(_)).then_some(rule.last_evaluation),
+        error: match rule.health {
+            rules::Health::Err(error) => Some(error),
+            rules::Health::Ok | rules::Health::Unknown => None,
+        },
+        unmatched: rule.is_blind.then_some(rule.expr),
+    }
+}
+
+fn receiver_health(receiver: ReceiverStatus) -> ReceiverHealth {
+    ReceiverHealth {
+        name: receiver.name,
+        pending: receiver.pending as u64,
+        last_success: receiver.last_success,
+        failing_since: receiver.failing_since,
+        last_error: receiver.last_error,
+    }
+}
+
+fn storage_health(health: &Health) -> StorageHealth {
+    let since: Option<Timestamp> = None;
+    match health {
+        Health::Healthy => StorageHealth::Healthy,
+        Health::ReadOnly { reason } => StorageHealth::ReadOnly { reason: reason.clone(), since },
+        Health::Poisoned { reason } => StorageHealth::Poisoned { reason: reason.clone(), since },
+    }
+}

@@ -1,0 +1,157 @@
+//! Opening, reloading and closing: which part starts when, and what a restart carries over.
+//!
+//! A restart with the same rules restores their state of the last checkpoint, fills their windows
+//! from the store as it was there, and replays the rest of the log through the live path; what had
+//! been decided is decided again, with the same identities, and the outbox drops what it knows.
+//! A restart with other rules replays the log into the store alone and then fills the new rules'
+//! windows from it, so that a rule never pages for a past in which it did not exist; the state of
+//! rules that stayed is carried over by their identity.
+
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use parking_lot::MutexGuard;
+
+use crate::notify::Notifier;
+use crate::rules::{Evaluator, RuleContext};
+use crate::slo::Objectives;
+use crate::storage::{Replay, Store};
+
+use super::Db;
+use super::core::{Core, attachment, hand_over};
+use super::deploys::Deploys;
+use super::error::{AppendError, OpenError};
+use super::ingest::{Inner, Parts};
+use super::options::{DbOptions, Threads, Watch};
+use super::source::LiveSource;
+use super::threads::Running;
+
+impl Db {
+    /// Opens the database in a directory and brings it to the state in which it stopped.
+    ///
+    /// # Errors
+    /// Another process holds the directory, something stored cannot be read, or a rule or
+    /// objective cannot be used.
+    pub fn open(options: DbOptions) -> Result<Db, OpenError> {
+        let begun = options.clock.elapsed();
+        let (store, mut replay) = Store::open(Arc::clone(&options.disk), &options.dir, options.store)?;
+        let watch = options.watch;
+        let notifier = Notifier::open(Arc::clone(&options.disk), &options.dir.join("outbox"), watch.notify.clone())?;
+        let text = identity(&watch);
+        let same = replay.attachment(attachment::RULES_TEXT) == Some(text.as_bytes());
+        let deploys = Deploys::restore(replay.attachment(attachment::DEPLOYS).unwrap_or_default());
+        let evaluator = Evaluator::new(watch.groups.clone(), context(&watch))?;
+        let objectives = Objectives::new(watch.objectives.clone())?;
+        let mut core = Core::new(evaluator, objectives, deploys, text);
+        if same {
+            warm_start(&mut core, &store, &replay)?;
+        }
+        let mut transitions = Vec::new();
+        while let Some(applied) = replay.next()? {
+            if same {
+                transitions.extend(core.see(&store, &applied).transitions);
+            } else {
+                core.see_note(&applied);
+            }
+        }
+        if !same {
+            warm_start(&mut core, &store, &replay)?;
+            core.evaluator.adopt(store.known_series());
+            core.objectives.adopt(store.known_series());
+        }
+        tracing::info!("{} in {:.3} s", replay.report(), (options.clock.elapsed() - begun).as_secs_f64());
+        let inner =
+            Arc::new(Inner::new(Parts { store, notifier, clock: options.clock, transport: options.transport, core }));
+        {
+            let mut core = inner.core.lock();
+            hand_over(&inner, &transitions);
+            if !same {
+                core.begin_checkpoint(&inner);
+            }
+        }
+        let threads = match options.threads {
+            Threads::Own => Running::start(Arc::clone(&inner)).map_err(OpenError::Threads)?,
+            Threads::None => Running::none(Arc::clone(&inner)),
+        };
+        Ok(Db { inner, _threads: Arc::new(threads) })
+    }
+
+    /// Puts other rules, objectives and receivers in force, all of them or none. What stayed keeps
+    /// its state; alerts of rules that are gone are resolved.
+    ///
+    /// # Errors
+    /// A rule or objective cannot be used; then nothing has changed.
+    pub fn reload(&self, watch: Watch) -> Result<(), OpenError> {
+        let inner = &*self.inner;
+        Objectives::new(watch.objectives.clone())?;
+        let mut core = inner.core.lock();
+        let now = inner.now();
+        core.pass_time(inner, now);
+        let source = LiveSource(&inner.store);
+        core.evaluator.reload(watch.groups.clone(), context(&watch), &source)?;
+        core.objectives.reload(watch.objectives.clone())?;
+        core.objectives.adopt(inner.store.known_series());
+        core.objectives.seed(now, &source).map_err(|error| OpenError::Read(error.to_string()))?;
+        core.rules_text = identity(&watch);
+        inner.notifier.reload(watch.notify)?;
+        core.pass_time(inner, now);
+        core.begin_checkpoint(inner);
+        core.after(inner);
+        MutexGuard::unlock_fair(core);
+        inner.timer.ring();
+        inner.delivery.ring();
+        Ok(())
+    }
+
+    /// Tells the database that a manual clock has moved: passes the deadlines up to now, and wakes the
+    /// delivery.
+    pub fn time_moved(&self) {
+        self.inner.tick_if_due();
+        self.inner.delivery.ring();
+    }
+
+    /// Makes everything durable and ends the threads once the last handle is gone.
+    ///
+    /// # Errors
+    /// The log cannot be synced.
+    pub fn close(self) -> Result<(), AppendError> {
+        Ok(self.inner.store.sync()?)
+    }
+
+    /// Lets time pass if a deadline has come, delivers what is due, and does the upkeep. For a
+    /// database without threads of its own.
+    pub fn step(&self) {
+        self.inner.tick_if_due();
+        self.inner.notifier.step(self.inner.now(), &*self.inner.transport);
+        self.inner.upkeep_step();
+    }
+}
+
+fn context(watch: &Watch) -> RuleContext {
+    RuleContext {
+        external_labels: watch.notify.external_labels.clone(),
+        external_url: watch.notify.external_url.clone(),
+    }
+}
+
+/// A text that differs as soon as a rule or an objective does.
+fn identity(watch: &Watch) -> String {
+    let mut hash = siphasher::sip::SipHasher13::new();
+    hash.write(format!("{:?}{:?}{:?}", watch.groups, watch.objectives, watch.notify.external_labels).as_bytes());
+    format!("{:016x}", hash.finish())
+}
+
+/// Brings rules and objectives to where the checkpoint left them: state, and windows of the store.
+/// A state that is damaged or of another version is left out, loudly.
+fn warm_start(core: &mut Core, store: &Store, replay: &Replay) -> Result<(), OpenError> {
+    let saved = |name| replay.attachment(name).filter(|bytes| !bytes.is_empty());
+    let (at, source) = (store.snapshot().at(), LiveSource(store));
+    core.evaluator.seed(at, &source).map_err(|error| OpenError::Read(error.to_string()))?;
+    if let Some(Err(error)) = saved(attachment::RULES).map(|bytes| core.evaluator.restore(bytes)) {
+        tracing::error!("the state of the rules is lost, pending alerts start anew: {error}");
+    }
+    if let Some(Err(error)) = saved(attachment::OBJECTIVES).map(|bytes| core.objectives.restore(bytes)) {
+        tracing::error!("the state of the objectives is lost, it is counted from history: {error}");
+    }
+    core.objectives.seed(at, &source).map_err(|error| OpenError::Read(error.to_string()))
+}

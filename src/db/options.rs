@@ -1,0 +1,66 @@
+//! What a database is opened with.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::env::disk::{Disk, RealDisk};
+use crate::env::{Clock, Discard, SystemClock, Transport};
+use crate::notify::NotifyOptions;
+use crate::rules::RuleGroup;
+use crate::slo::Objective;
+use crate::storage::StoreOptions;
+
+/// Whether the database moves by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Threads {
+    /// Timers, delivery and upkeep run on threads of their own.
+    #[default]
+    Own,
+    /// Nothing happens unless the caller steps: for virtual time and embedding.
+    None,
+}
+
+/// What is watched and who is told: what may change while the database is open.
+#[derive(Debug, Clone, Default)]
+pub struct Watch {
+    /// Alerting and recording rules.
+    pub groups: Vec<RuleGroup>,
+    /// Objectives.
+    pub objectives: Vec<Objective>,
+    /// Who is told, and what is added to alerts: external labels, the address of the pages.
+    pub notify: NotifyOptions,
+}
+
+/// What a database is opened with.
+#[derive(Clone)]
+pub struct DbOptions {
+    /// The directory; created if it is not there.
+    pub dir: PathBuf,
+    /// How samples are kept.
+    pub store: StoreOptions,
+    /// Rules, objectives and receivers.
+    pub watch: Watch,
+    /// Whether threads are started.
+    pub threads: Threads,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The disk.
+    pub disk: Arc<dyn Disk>,
+    /// How notifications leave.
+    pub transport: Arc<dyn Transport>,
+}
+
+impl DbOptions {
+    /// The defaults for a directory: the machine's clock and disk, no rules, nobody told.
+    pub fn new(dir: impl Into<PathBuf>) -> DbOptions {
+        DbOptions {
+            dir: dir.into(),
+            store: StoreOptions::default(),
+            watch: Watch::default(),
+            threads: Threads::Own,
+            clock: Arc::new(SystemClock::new()),
+            disk: Arc::new(RealDisk),
+            transport: Arc::new(Discard),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The read path: text, expression, one immutable view, answer.
+
+use crate::model::{Alert, Batch, Labels, Matcher, Millis, TimeRange, Timestamp, limits};
+use crate::promql::{Answer, EvalOptions, Query};
+use crate::rules::GroupStatus;
+use crate::slo::ObjectiveStatus;
+use crate::storage::Entry;
+
+use super::Db;
+use super::deploys::{self, Deploy};
+use super::error::{AppendError, QueryError};
+use super::ingest::Receipt;
+use super::source::Source;
+
+impl Db {
+    /// Stores a transaction. When this returns, it is as durable as the store's options say and
+    /// every rule and objective has seen it.
+    ///
+    /// # Errors
+    /// Nothing of the batch is stored; the error says whether to try again.
+    pub fn append(&self, batch: Batch) -> Result<Receipt, AppendError> {
+        self.inner.append(batch)
+    }
+
+    /// Notes in the log that a version of a service went live.
+    ///
+    /// # Errors
+    /// The names are too long or contain a zero byte, or the log refuses.
+    pub fn mark_deploy(&self, service: &str, version: &str) -> Result<Receipt, AppendError> {
+        if service.is_empty() || version.is_empty() || service.contains('\0') || version.contains('\0') {
+            return Err(AppendError::Invalid("a deploy needs a service and a version, without zero bytes".to_owned()));
+        }
+        if service.len() + version.len() > limits::DEPLOY_BYTES_MAX {
+            return Err(AppendError::Invalid(format!(
+                "service and version are {} bytes long; at most {} are taken",
+                service.len() + version.len(),
+                limits::DEPLOY_BYTES_MAX
+            )));
+        }
+        self.inner.submit(Entry::Note(deploys::note(service, version)))
+    }
+
+    /// The value of an expression at an instant.
+    ///
+    /// # Errors
+    /// The text is no expression, or it has no value on this data within the limits.
+    pub fn query(&self, text: &str, at: Timestamp, options: &EvalOptions) -> Result<Answer, QueryError> {
+        self.inner.counters.queried();
+        let query = Query::new(text)?;
+        Ok(query.instant(&Source(self.inner.store.snapshot()), at, options)?)
+    }
+
+    /// The values of an expression at `start`, `start + step`, … up to `end`.
+    ///
+    /// # Errors
+    /// As [`Db::query`]; or the span has more than 11,000 steps, or runs backwards.
+    pub fn query_range(
+        &self,
+        text: &str,
+        span: (Timestamp, Timestamp),
+        step: Millis,
+        options: &EvalOptions,
+    ) -> Result<Answer, QueryError> {
+        let (start, end) = span;
+        if end < start {
+            return Err(QueryError::Invalid("the end lies before the start".to_owned()));
+        }
+        if step <= Millis::ZERO {
+            return Err(QueryError::Invalid(
+                "zero or negative query resolution step widths are not accepted; try a positive number".to_owned(),
+            ));
+        }
+        if (end - start).0 / step.0 > limits::RANGE_POINTS_MAX {
+            return Err(QueryError::Invalid(
+                "exceeded maximum resolution of 11,000 points per timeseries; try a larger step".to_owned(),
+            ));
+        }
+        self.inner.counters.queried();
+        let query = Query::new(text)?;
+        Ok(query.range(&Source(self.inner.store.snapshot()), start, end, step, options)?)
+    }
+
+    /// The series that satisfy the matchers and have a sample in the range.
+    ///
+    /// # Errors
+    /// Stored data cannot be read.
+    pub fn series(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, QueryError> {
+        Ok(self.inner.store.snapshot().series(matchers, range)?)
+    }
+
+    /// The names of the labels of those series.
+    ///
+    /// # Errors
+    /// Stored data cannot be read.
+    pub fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, QueryError> {
+        Ok(self.inner.store.snapshot().label_names(matchers, range)?)
+    }
+
+    /// The values of one label of those series.
+    ///
+    /// # Errors
+    /// Stored data cannot be read.
+    pub fn label_values(&self, name: &str, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, QueryError> {
+        Ok(self.inner.store.snapshot().label_values(name, matchers, range)?)
+    }
+
+    /// The alerts that are pending or firing.
+    pub fn alerts(&self) -> Vec<Alert> {
+        self.inner.core.lock().alerts()
+    }
+
+    /// The rules with their state.
+    pub fn rule_groups(&self) -> Vec<GroupStatus> {
+        self.inner.core.lock().evaluator.groups()
+    }
+
+    /// The objectives with their numbers.
+    pub fn objectives(&self) -> Vec<ObjectiveStatus> {
+        let now = self.inner.now();
+        self.inner.core.lock().objectives.statuses(now)
+    }
+
+    /// The deploys known, oldest first.
+    pub fn deploys(&self) -> Vec<Deploy> {
+        self.inner.core.lock().deploys.list()
+    }
+
+    /// What the clock of the database shows.
+    pub fn now(&self) -> Timestamp {
+        self.inner.now()
+    }
+}

@@ -1,0 +1,169 @@
+//! What the database says of itself: numbers for people, pages and `/metrics`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::model::{Labels, Rejection, Seq, Timestamp};
+use crate::notify::NotifyStatus;
+use crate::storage::{Health, StoreStatus};
+
+use super::Db;
+use super::error::AppendError;
+use super::ingest::Receipt;
+
+/// Upper bounds of the commit latency's buckets, in seconds: from a sync of a fast disk to a
+/// stalled one.
+const LATENCY_BOUNDS: [f64; 8] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0];
+
+/// Counts since the start.
+#[derive(Default)]
+pub(super) struct Counters {
+    stored: AtomicU64,
+    refused: AtomicU64,
+    failed: AtomicU64,
+    samples: AtomicU64,
+    rejected: [AtomicU64; REASONS.len()],
+    latency_buckets: [AtomicU64; LATENCY_BOUNDS.len()],
+    latency_ns: AtomicU64,
+    decisions: AtomicU64,
+    decision_ns: AtomicU64,
+    queries: AtomicU64,
+}
+
+const REASONS: [Rejection; 4] = [Rejection::OutOfOrder, Rejection::Duplicate, Rejection::FarFuture, Rejection::TooOld];
+
+impl Counters {
+    /// Counts an append with what became of it.
+    pub(super) fn appended(&self, result: &Result<Receipt, AppendError>, took: Duration) {
+        match result {
+            Ok(receipt) => {
+                self.stored.fetch_add(1, Ordering::Relaxed);
+                self.samples.fetch_add(receipt.stored as u64, Ordering::Relaxed);
+                for (reason, n) in &receipt.rejected.counts {
+                    if let Some(at) = REASONS.iter().position(|r| r == reason) {
+                        self.rejected[at].fetch_add(*n, Ordering::Relaxed);
+                    }
+                }
+                self.latency_ns.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+                if let Some(at) = LATENCY_BOUNDS.iter().position(|bound| took.as_secs_f64() <= *bound) {
+                    self.latency_buckets[at].fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            Err(AppendError::Full { .. } | AppendError::Invalid(_)) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(_) => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Counts one look of rules and objectives at the log.
+    pub(super) fn decided(&self, took: Duration) {
+        self.decisions.fetch_add(1, Ordering::Relaxed);
+        self.decision_ns.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    /// Counts a query.
+    pub(super) fn queried(&self) {
+        self.queries.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// How the database is doing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DbStatus {
+    /// When it was opened.
+    pub started_at: Timestamp,
+    /// The store.
+    pub store: StoreStatus,
+    /// Delivery.
+    pub notify: NotifyStatus,
+}
+
+impl Db {
+    /// How the database is doing.
+    pub fn status(&self) -> DbStatus {
+        DbStatus {
+            started_at: self.inner.started_at,
+            store: self.inner.store.status(),
+            notify: self.inner.notifier.status(),
+        }
+    }
+
+    /// Its own metrics: series names with labels, and their values now. Counters end in `_total`.
+    pub fn metrics(&self) -> Vec<(Labels, f64)> {
+        let status = self.status();
+        let mut out = Metrics(Vec::new());
+        out.counters(&self.inner.counters);
+        out.store(&status.store);
+        out.notify(&status);
+        let core = self.inner.core.lock();
+        let alerts = core.alerts();
+        let firing = alerts.iter().filter(|alert| alert.fired_at.is_some()).count();
+        out.add("evenkeel_alerts", &[("state", "firing")], firing as f64);
+        out.add("evenkeel_alerts", &[("state", "pending")], (alerts.len() - firing) as f64);
+        out.add("evenkeel_start_time_seconds", &[], status.started_at.as_seconds());
+        out.0
+    }
+}
+
+struct Metrics(Vec<(Labels, f64)>);
+
+impl Metrics {
+    fn add(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        match Labels::new([("__name__", name)].into_iter().chain(labels.iter().copied())) {
+            Ok(labels) => self.0.push((labels, value)),
+            Err(error) => tracing::warn!("an own metric is left out: {error}"),
+        }
+    }
+
+    fn counters(&mut self, c: &Counters) {
+        let of = |n: &AtomicU64| n.load(Ordering::Relaxed) as f64;
+        self.add("evenkeel_append_requests_total", &[("outcome", "stored")], of(&c.stored));
+        self.add("evenkeel_append_requests_total", &[("outcome", "refused")], of(&c.refused));
+        self.add("evenkeel_append_requests_total", &[("outcome", "failed")], of(&c.failed));
+        self.add("evenkeel_samples_stored_total", &[], of(&c.samples));
+        for (reason, n) in REASONS.iter().zip(&c.rejected) {
+            self.add("evenkeel_samples_rejected_total", &[("reason", reason.as_str())], of(n));
+        }
+        let mut below = 0.0;
+        for (bound, n) in LATENCY_BOUNDS.iter().zip(&c.latency_buckets) {
+            below += of(n);
+            self.add("evenkeel_append_duration_seconds_bucket", &[("le", &bound.to_string())], below);
+        }
+        self.add("evenkeel_append_duration_seconds_bucket", &[("le", "+Inf")], of(&c.stored));
+        self.add("evenkeel_append_duration_seconds_count", &[], of(&c.stored));
+        self.add("evenkeel_append_duration_seconds_sum", &[], of(&c.latency_ns) / 1e9);
+        self.add("evenkeel_decisions_total", &[], of(&c.decisions));
+        self.add("evenkeel_decision_seconds_total", &[], of(&c.decision_ns) / 1e9);
+        self.add("evenkeel_queries_total", &[], of(&c.queries));
+    }
+
+    fn store(&mut self, s: &StoreStatus) {
+        self.add("evenkeel_storage_series", &[], s.series as f64);
+        self.add("evenkeel_storage_log_bytes", &[], s.wal_bytes as f64);
+        self.add("evenkeel_storage_log_segments", &[], s.wal_segments as f64);
+        self.add("evenkeel_storage_blocks", &[], s.blocks as f64);
+        self.add("evenkeel_storage_block_bytes", &[], s.block_bytes as f64);
+        self.add("evenkeel_storage_syncs_total", &[], s.fsyncs as f64);
+        self.add("evenkeel_storage_healthy", &[], f64::from(u8::from(s.health == Health::Healthy)));
+        let Seq(seq) = s.last_seq;
+        self.add("evenkeel_storage_last_sequence", &[], seq as f64);
+    }
+
+    fn notify(&mut self, status: &DbStatus) {
+        self.add("evenkeel_notify_outbox_alerts", &[], status.notify.outbox_len as f64);
+        let broken = status.notify.disk_error.is_some();
+        self.add("evenkeel_notify_outbox_healthy", &[], f64::from(u8::from(!broken)));
+        self.add("evenkeel_notify_dropped_total", &[], status.notify.dropped as f64);
+        for receiver in &status.notify.receivers {
+            let labels = [("receiver", receiver.name.as_str()), ("address", receiver.address.as_str())];
+            self.add("evenkeel_notify_pending", &labels, receiver.pending as f64);
+            self.add("evenkeel_notify_sent_total", &labels, receiver.sent as f64);
+            self.add("evenkeel_notify_refused_total", &labels, receiver.refused as f64);
+            self.add("evenkeel_notify_failed_total", &labels, receiver.failed as f64);
+            self.add("evenkeel_notify_failing", &labels, f64::from(u8::from(receiver.failing_since.is_some())));
+        }
+    }
+}

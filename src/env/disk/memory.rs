@@ -1,0 +1,369 @@
+//! A disk in memory that can lose power.
+//!
+//! Invariants:
+//! - After a power cut the synced content of a file and the synced names of a directory are there;
+//!   of what came after, any prefix may be, in the order in which it was done.
+//! - Every clone is the same disk; what a power cut leaves is another one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::{DirEntry, Disk, DiskFile, Mapped};
+use crate::env::Rng;
+
+/// A disk in memory.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryDisk {
+    state: Arc<Mutex<State>>,
+}
+
+/// What a power cut leaves of that which was not synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Survival {
+    /// Nothing.
+    Least,
+    /// Everything.
+    Most,
+    /// A prefix of each file's unsynced bytes and of the unsynced names, drawn from this seed.
+    Seeded(u64),
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Names as a program sees them.
+    names: BTreeMap<PathBuf, Node>,
+    /// Names that survive a power cut.
+    durable_names: BTreeMap<PathBuf, Node>,
+    /// Changes of names since their directories were synced.
+    journal: Vec<Change>,
+    files: Vec<Content>,
+    locks: BTreeSet<PathBuf>,
+    capacity: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Node {
+    Dir,
+    /// A position in `files`.
+    File(usize),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Change {
+    Set(PathBuf, Node),
+    Remove(PathBuf),
+    Rename(PathBuf, PathBuf),
+}
+
+#[derive(Debug, Clone, Default)]
+struct Content {
+    bytes: Vec<u8>,
+    durable: Vec<u8>,
+}
+
+impl MemoryDisk {
+    /// An empty disk without a limit.
+    pub fn new() -> MemoryDisk {
+        MemoryDisk::default()
+    }
+
+    /// Sets how many bytes all files together may have; `None`: any number.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.state.lock().capacity = bytes;
+    }
+
+    /// The bytes of all files together.
+    pub fn used_bytes(&self) -> u64 {
+        self.state.lock().used()
+    }
+
+    /// What the disk holds after the power was cut now. This disk goes on as if nothing had happened.
+    pub fn power_cut(&self, survival: Survival) -> MemoryDisk {
+        let state = self.state.lock();
+        let mut rng = match survival {
+            Survival::Seeded(seed) => Some(Rng::new(seed)),
+            Survival::Least | Survival::Most => None,
+        };
+        let mut upto = |n: usize| match (&mut rng, survival) {
+            (Some(rng), _) => rng.below(n as u64 + 1) as usize,
+            (None, Survival::Most) => n,
+            (None, _) => 0,
+        };
+        let mut names = state.durable_names.clone();
+        for change in &state.journal[..upto(state.journal.len())] {
+            change.apply(&mut names);
+        }
+        let survive = |content: &Content| {
+            let bytes = if content.bytes.starts_with(&content.durable) {
+                let kept = content.durable.len() + upto(content.bytes.len() - content.durable.len());
+                content.bytes[..kept].to_vec()
+            } else if upto(1) == 1 {
+                content.bytes.clone()
+            } else {
+                content.durable.clone()
+            };
+            Content { durable: bytes.clone(), bytes }
+        };
+        let files = state.files.iter().map(survive).collect();
+        let after = State { durable_names: names.clone(), names, files, capacity: state.capacity, ..State::default() };
+        MemoryDisk { state: Arc::new(Mutex::new(after)) }
+    }
+
+    /// Changes the bytes of a file behind the store's back.
+    ///
+    /// # Errors
+    /// There is no such file.
+    pub fn tamper(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let file = state.file(path)?;
+        let content = &mut state.files[file];
+        change(&mut content.bytes);
+        content.durable = content.bytes.clone();
+        Ok(())
+    }
+}
+
+impl State {
+    fn used(&self) -> u64 {
+        let files = self.names.values().filter_map(|node| match node {
+            Node::File(file) => self.files.get(*file),
+            Node::Dir => None,
+        });
+        files.map(|content| content.bytes.len() as u64).sum()
+    }
+
+    fn file(&self, path: &Path) -> io::Result<usize> {
+        match self.names.get(path) {
+            Some(Node::File(file)) => Ok(*file),
+            Some(Node::Dir) => Err(failed(io::ErrorKind::IsADirectory, path)),
+            None => Err(failed(io::ErrorKind::NotFound, path)),
+        }
+    }
+
+    fn check_parent(&self, path: &Path) -> io::Result<()> {
+        let parent = parent_of(path);
+        if parent.parent().is_none() || self.names.get(parent) == Some(&Node::Dir) {
+            Ok(())
+        } else {
+            Err(failed(io::ErrorKind::NotFound, parent))
+        }
+    }
+
+    fn change(&mut self, change: Change) {
+        change.apply(&mut self.names);
+        self.journal.push(change);
+    }
+}
+
+impl Change {
+    fn apply(&self, names: &mut BTreeMap<PathBuf, Node>) {
+        match self {
+            Change::Set(path, node) => {
+                names.insert(path.clone(), *node);
+            }
+            Change::Remove(path) => names.retain(|name, _| !name.starts_with(path)),
+            Change::Rename(from, to) => {
+                if let Some(node) = names.remove(from) {
+                    names.insert(to.clone(), node);
+                }
+            }
+        }
+    }
+
+    fn concerns(&self, dir: &Path) -> bool {
+        match self {
+            Change::Set(path, _) | Change::Remove(path) => parent_of(path) == dir,
+            Change::Rename(from, to) => parent_of(from) == dir || parent_of(to) == dir,
+        }
+    }
+}
+
+fn parent_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+fn failed(kind: io::ErrorKind, path: &Path) -> io::Error {
+    io::Error::new(kind, format!("{}: {kind}", path.display()))
+}
+
+impl Disk for MemoryDisk {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let mut missing: Vec<&Path> = path.ancestors().take_while(|dir| dir.parent().is_some()).collect();
+        missing.retain(|dir| !state.names.contains_key(*dir));
+        for dir in missing.into_iter().rev() {
+            state.change(Change::Set(dir.to_owned(), Node::Dir));
+        }
+        Ok(())
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let mut state = self.state.lock();
+        state.check_parent(path)?;
+        let file = state.files.len();
+        state.files.push(Content::default());
+        state.change(Change::Set(path.to_owned(), Node::File(file)));
+        Ok(Box::new(MemoryFile { disk: self.clone(), file }))
+    }
+
+    fn append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let file = self.state.lock().file(path)?;
+        Ok(Box::new(MemoryFile { disk: self.clone(), file }))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let state = self.state.lock();
+        let file = state.file(path)?;
+        Ok(state.files[file].bytes.clone())
+    }
+
+    fn map(&self, path: &Path) -> io::Result<Mapped> {
+        self.read(path).map(Mapped::new)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        let state = self.state.lock();
+        if state.names.get(path) != Some(&Node::Dir) {
+            return Err(failed(io::ErrorKind::NotFound, path));
+        }
+        let inside = state.names.iter().filter(|(name, _)| parent_of(name) == path);
+        let entry = |(name, node): (&PathBuf, &Node)| DirEntry {
+            name: name.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            path: name.clone(),
+            is_dir: *node == Node::Dir,
+            bytes: match node {
+                Node::File(file) => state.files[*file].bytes.len() as u64,
+                Node::Dir => 0,
+            },
+        };
+        Ok(inside.map(entry).collect())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state.lock();
+        state.file(from)?;
+        state.check_parent(to)?;
+        state.change(Change::Rename(from.to_owned(), to.to_owned()));
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state.lock();
+        if !state.names.contains_key(path) {
+            return Err(failed(io::ErrorKind::NotFound, path));
+        }
+        state.change(Change::Remove(path.to_owned()));
+        Ok(())
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let journal = std::mem::take(&mut state.journal);
+        let (done, open): (Vec<Change>, Vec<Change>) = journal.into_iter().partition(|change| change.concerns(path));
+        for change in done {
+            change.apply(&mut state.durable_names);
+        }
+        state.journal = open;
+        Ok(())
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        let mut state = self.state.lock();
+        if !state.locks.insert(path.to_owned()) {
+            return Err(failed(io::ErrorKind::WouldBlock, path));
+        }
+        Ok(Box::new(Lock { disk: self.clone(), path: path.to_owned() }))
+    }
+
+    fn available_bytes(&self, _path: &Path) -> io::Result<u64> {
+        let state = self.state.lock();
+        Ok(state.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(state.used())))
+    }
+}
+
+struct Lock {
+    disk: MemoryDisk,
+    path: PathBuf,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.disk.state.lock().locks.remove(&self.path);
+    }
+}
+
+struct MemoryFile {
+    disk: MemoryDisk,
+    file: usize,
+}
+
+impl DiskFile for MemoryFile {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.disk.state.lock();
+        let room = state.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(state.used()));
+        let fitting = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+        state.files[self.file].bytes.extend(&bytes[..fitting]);
+        if fitting < bytes.len() {
+            return Err(io::Error::new(io::ErrorKind::StorageFull, "no space left on the disk in memory"));
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let mut state = self.disk.state.lock();
+        let content = &mut state.files[self.file];
+        content.durable = content.bytes.clone();
+        Ok(())
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        let mut state = self.disk.state.lock();
+        state.files[self.file].bytes.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_power_cut_keeps_what_was_synced_and_a_prefix_of_the_rest() {
+        let disk = MemoryDisk::new();
+        let dir = Path::new("/d");
+        let (a, b) = (dir.join("a"), dir.join("b"));
+        disk.create_dir(dir).unwrap();
+        disk.sync_dir(Path::new("/")).unwrap();
+        let mut file = disk.create(&a).unwrap();
+        file.write_all(b"synced").unwrap();
+        file.sync().unwrap();
+        assert!(disk.power_cut(Survival::Least).read(&a).is_err(), "the name was not synced");
+        disk.sync_dir(dir).unwrap();
+        file.write_all(b" and not").unwrap();
+        disk.rename(&a, &b).unwrap();
+        assert_eq!(disk.power_cut(Survival::Least).read(&a).unwrap(), b"synced");
+        assert_eq!(disk.power_cut(Survival::Most).read(&b).unwrap(), b"synced and not");
+        for seed in 0..32 {
+            let after = disk.power_cut(Survival::Seeded(seed));
+            let bytes = after.read(&a).or_else(|_| after.read(&b)).unwrap();
+            assert!(bytes.starts_with(b"synced") && b"synced and not".starts_with(&bytes[..]));
+        }
+    }
+
+    #[test]
+    fn a_full_disk_takes_what_fits_and_locks_exclude() {
+        let disk = MemoryDisk::new();
+        disk.set_capacity(Some(4));
+        let mut file = disk.create(Path::new("/f")).unwrap();
+        assert_eq!(file.write_all(b"abcdef").unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(disk.read(Path::new("/f")).unwrap(), b"abcd");
+        let held = disk.lock(Path::new("/LOCK")).unwrap();
+        assert_eq!(disk.lock(Path::new("/LOCK")).err().unwrap().kind(), io::ErrorKind::WouldBlock);
+        drop(held);
+        disk.lock(Path::new("/LOCK")).unwrap();
+    }
+}

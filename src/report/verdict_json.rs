@@ -1,0 +1,126 @@
+//! The verdict as JSON: what `/api/v1/verdict` answers and `evenkeel verdict` reads.
+
+use serde::{Deserialize, Serialize};
+
+use crate::confidence::{Fact, Judgement, Reason};
+use crate::model::Timestamp;
+
+/// A judgement in its JSON form. Instants are RFC 3339 in UTC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerdictReport {
+    /// `OK`, `AT_RISK`, `HURTING` or `BLIND`.
+    pub verdict: String,
+    /// 0, 1, 2 or 3, in that order.
+    pub exit_code: u8,
+    /// The service, if it is the verdict of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// The instant that was judged.
+    pub at: String,
+    /// The reasons against OK, the ones that decide first.
+    pub reasons: Vec<ReasonReport>,
+    /// Each service, the worst first.
+    #[serde(default)]
+    pub services: Vec<ServiceReport>,
+    /// What is known for certain.
+    pub evidence: Vec<FactReport>,
+}
+
+/// The verdict of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceReport {
+    /// The service.
+    pub service: String,
+    /// Its word.
+    pub verdict: String,
+    /// Its exit code.
+    pub exit_code: u8,
+    /// Its reasons.
+    pub reasons: Vec<ReasonReport>,
+    /// What is known of it for certain.
+    pub evidence: Vec<FactReport>,
+}
+
+/// A reason against OK.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReasonReport {
+    /// The word that it argues for.
+    pub verdict: String,
+    /// The service that it concerns, unless it concerns everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// The reason in a sentence.
+    pub text: String,
+    /// Since when.
+    pub since: String,
+    /// For how many seconds.
+    pub seconds: i64,
+    /// The query that shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// The numbers behind it.
+    pub evidence: Vec<FactReport>,
+}
+
+/// A named value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FactReport {
+    /// What.
+    pub name: String,
+    /// Its value with its unit.
+    pub value: String,
+}
+
+impl VerdictReport {
+    /// The report of a judgement.
+    pub fn new(judgement: &Judgement) -> VerdictReport {
+        let at = judgement.at;
+        let services = judgement.services.iter().map(|service| ServiceReport {
+            service: service.service.clone(),
+            verdict: service.verdict.as_str().to_owned(),
+            exit_code: service.verdict.exit_code(),
+            reasons: reasons(&service.reasons, at),
+            evidence: facts(&service.proof),
+        });
+        VerdictReport {
+            verdict: judgement.overall.as_str().to_owned(),
+            exit_code: judgement.overall.exit_code(),
+            service: None,
+            at: at.to_string(),
+            reasons: reasons(&judgement.reasons, at),
+            services: services.collect(),
+            evidence: facts(&judgement.proof),
+        }
+    }
+
+    /// The report of one service alone; absent if nothing is known of it.
+    pub fn of_service(&self, name: &str) -> Option<VerdictReport> {
+        let service = self.services.iter().find(|service| service.service == name)?;
+        Some(VerdictReport {
+            verdict: service.verdict.clone(),
+            exit_code: service.exit_code,
+            service: Some(service.service.clone()),
+            at: self.at.clone(),
+            reasons: service.reasons.clone(),
+            services: Vec::new(),
+            evidence: service.evidence.clone(),
+        })
+    }
+}
+
+fn reasons(reasons: &[Reason], now: Timestamp) -> Vec<ReasonReport> {
+    let report = |reason: &Reason| ReasonReport {
+        verdict: reason.verdict.as_str().to_owned(),
+        service: reason.service.clone(),
+        text: reason.text.clone(),
+        since: reason.since.to_string(),
+        seconds: (now - reason.since).0.max(0) / 1000,
+        query: reason.query.clone(),
+        evidence: facts(&reason.evidence),
+    };
+    reasons.iter().map(report).collect()
+}
+
+fn facts(facts: &[Fact]) -> Vec<FactReport> {
+    facts.iter().map(|fact| FactReport { name: fact.name.clone(), value: fact.value.clone() }).collect()
+}

@@ -1,0 +1,67 @@
+//! The verdict as text for a terminal: the word, the reasons, the evidence.
+
+use std::fmt::Write;
+
+use crate::model::Millis;
+
+use super::verdict_json::{FactReport, VerdictReport};
+
+/// Whether the text carries ANSI colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// Plain text.
+    Never,
+    /// The words are coloured, for a terminal.
+    Ansi,
+}
+
+/// Writes a verdict: the word comes first on the first line, so that a script can read it too.
+pub fn verdict_text(report: &VerdictReport, colour: Colour) -> String {
+    let mut out = paint(&report.verdict, &report.verdict, colour);
+    if let Some(service) = &report.service {
+        let _ = write!(out, "  {service}");
+    }
+    let _ = writeln!(out, "  {}", report.at);
+    // The verdict column is as wide as the widest word that is there.
+    let width = report.reasons.iter().map(|reason| reason.verdict.len()).max().unwrap_or(0);
+    for reason in &report.reasons {
+        let word = paint(&format!("{:width$}", reason.verdict), &reason.verdict, colour);
+        let whose = reason.service.as_ref().filter(|_| report.service.is_none());
+        let whose = whose.map_or(String::new(), |service| format!("{service}: "));
+        let _ = writeln!(out, "\n{word}  {whose}{}", reason.text);
+        let held = Millis::seconds(reason.seconds);
+        let mut facts = vec![FactReport { name: "since".to_owned(), value: format!("{} ({held})", reason.since) }];
+        facts.extend(reason.evidence.iter().cloned());
+        facts.extend(reason.query.iter().map(|query| FactReport { name: "query".to_owned(), value: query.clone() }));
+        table(&mut out, &facts, width + 2);
+    }
+    if report.services.len() > 1 {
+        out.push('\n');
+        let names = report.services.iter().map(|service| service.service.chars().count()).max().unwrap_or(0);
+        for service in &report.services {
+            let word = paint(&service.verdict, &service.verdict, colour);
+            let _ = writeln!(out, "{:names$}  {word}", service.service);
+        }
+    }
+    out.push('\n');
+    table(&mut out, &report.evidence, 0);
+    out
+}
+
+fn table(out: &mut String, facts: &[FactReport], indent: usize) {
+    let width = facts.iter().map(|fact| fact.name.chars().count()).max().unwrap_or(0);
+    for fact in facts {
+        let _ = writeln!(out, "{:indent$}{:width$}  {}", "", fact.name, fact.value);
+    }
+}
+
+fn paint(text: &str, verdict: &str, colour: Colour) -> String {
+    let code = match (colour, verdict) {
+        (Colour::Never, _) => return text.to_owned(),
+        (Colour::Ansi, "OK") => "1;32",
+        (Colour::Ansi, "AT_RISK") => "1;33",
+        (Colour::Ansi, "HURTING") => "1;31",
+        (Colour::Ansi, _) => "1;35",
+    };
+    format!("\x1b[{code}m{text}\x1b[0m")
+}

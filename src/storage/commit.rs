@@ -1,0 +1,435 @@
+//! Taking entries: decide, write, sync, show; all of a group or nothing of it.
+//!
+//! Invariants:
+//! - What is shown is in the log as durably as the options ask.
+//! - A group that fails leaves no trace: not in the log, not in the head, not in any counter of order.
+//! - After a failed sync nobody knows what the disk holds, so nothing more is written.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+
+use crate::model::limits::LOG_RECORD_BYTES_MAX;
+use crate::model::{Batch, Committed, Labels, Rejected, Rejection, Sample, Seq, SeriesRef, TimeRange, Timestamp};
+
+use super::block::PageCache;
+use super::head::Generation;
+use super::options::Durability;
+use super::series::{Bounds, Decision, SeriesState, SeriesStates};
+use super::status::Health;
+use super::store::{Applied, Entry, Inner, Store};
+use super::wal::{Encoder, EntryKind, RecordHeader, Segment, WriteError};
+
+/// Why nothing of a group was taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// There is no room on the disk.
+    #[error("the disk is full: {reason}; writes resume by themselves when there is room")]
+    DiskFull {
+        /// What the disk said.
+        reason: String,
+    },
+    /// The disk refused for another reason; nothing was written.
+    #[error("the log cannot be written: {reason}; the next write tries again")]
+    Refused {
+        /// What the disk said.
+        reason: String,
+    },
+    /// The log is in doubt; nothing is written until the store is opened again.
+    #[error("the log is in doubt since {reason}; restart to read back what is stored")]
+    Poisoned {
+        /// What happened.
+        reason: String,
+    },
+    /// The log has not been replayed to its end.
+    #[error("the log is still being replayed; write when that is done")]
+    Replaying,
+    /// One entry is larger than a record may be.
+    #[error("one entry takes {bytes} bytes; at most {LOG_RECORD_BYTES_MAX} are taken, so send it in parts")]
+    TooLarge {
+        /// How large it is.
+        bytes: usize,
+    },
+}
+
+/// Whether entries are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Not yet.
+    Replaying,
+    /// Yes.
+    Open,
+    /// No more.
+    Poisoned(String),
+}
+
+/// The one writer's state.
+pub(super) struct Writer {
+    pub(super) mode: Mode,
+    pub(super) seq: Seq,
+    pub(super) at: Timestamp,
+    /// The segment that is written; none before the first entry and after a checkpoint began.
+    pub(super) segment: Option<Segment>,
+    pub(super) next_segment: u64,
+    /// The next series number of the segment.
+    next_id: u32,
+    pub(super) states: SeriesStates,
+    /// Bytes logged since the last checkpoint began.
+    pub(super) log_bytes: u64,
+    encoder: Encoder,
+    groups: u64,
+}
+
+/// What a group has changed in the writer, for taking it back, and what it will show.
+struct Stage {
+    seq: Seq,
+    at: Timestamp,
+    next_id: u32,
+    states: usize,
+    saved: Vec<(SeriesRef, SeriesState)>,
+    fresh: HashMap<Labels, SeriesRef>,
+    /// Samples of the group so far; kept only if late samples may have to be compared with them.
+    values: Option<HashMap<(SeriesRef, Timestamp), u64>>,
+    applied: Vec<Applied>,
+}
+
+impl Writer {
+    pub(super) fn new(seq: Seq, at: Timestamp, next_segment: u64, states: SeriesStates) -> Writer {
+        Writer {
+            mode: Mode::Replaying,
+            seq,
+            at,
+            segment: None,
+            next_segment,
+            next_id: 0,
+            states,
+            log_bytes: 0,
+            encoder: Encoder::default(),
+            groups: 0,
+        }
+    }
+
+    pub(super) fn check_open(&self) -> Result<(), CommitError> {
+        match &self.mode {
+            Mode::Open => Ok(()),
+            Mode::Replaying => Err(CommitError::Replaying),
+            Mode::Poisoned(reason) => Err(CommitError::Poisoned { reason: reason.clone() }),
+        }
+    }
+
+    fn take_back(&mut self, stage: Stage) {
+        if let Some(segment) = &mut self.segment {
+            segment.unstage();
+        }
+        (self.seq, self.at, self.next_id) = (stage.seq, stage.at, stage.next_id);
+        for (series, state) in stage.saved {
+            *self.states.entry(series) = state;
+        }
+        self.states.truncate(stage.states);
+    }
+}
+
+impl Store {
+    /// Takes a group of entries at clock time `at`: one record for each, one write and one sync for
+    /// all. Samples that break a rule are left out and told in [`Committed::rejected`]. A group of
+    /// ticks alone is not synced: nobody was promised anything. Whoever acts on one calls
+    /// [`Store::sync`] first.
+    ///
+    /// # Errors
+    /// Nothing of the group is stored. After [`CommitError::Poisoned`] from a sync that failed, the
+    /// group may be found in the log when the store is opened again.
+    pub fn commit(&self, at: Timestamp, group: Vec<Entry>) -> Result<Vec<Applied>, CommitError> {
+        let mut writer = self.inner.writer.lock();
+        writer.check_open()?;
+        if group.is_empty() {
+            return Ok(Vec::new());
+        }
+        let applied = self.inner.commit(&mut writer, at, group);
+        let mut status = self.inner.status.lock();
+        status.health = match &applied {
+            Ok(_) => Health::Healthy,
+            Err(CommitError::Poisoned { reason }) => Health::Poisoned { reason: reason.clone() },
+            Err(CommitError::TooLarge { .. } | CommitError::Replaying) => return applied,
+            Err(error) => Health::ReadOnly { reason: error.to_string() },
+        };
+        drop(status);
+        applied
+    }
+
+    /// Makes everything committed durable; for [`Durability::Interval`].
+    ///
+    /// # Errors
+    /// [`CommitError::Poisoned`]: the sync failed, now or earlier.
+    pub fn sync(&self) -> Result<(), CommitError> {
+        let mut writer = self.inner.writer.lock();
+        writer.check_open()?;
+        self.inner.sync_log(&mut writer)
+    }
+}
+
+impl Inner {
+    fn commit(&self, writer: &mut Writer, at: Timestamp, group: Vec<Entry>) -> Result<Vec<Applied>, CommitError> {
+        self.provide_segment(writer)?;
+        writer.groups += 1;
+        let mut stage = Stage {
+            seq: writer.seq,
+            at: writer.at,
+            next_id: writer.next_id,
+            states: writer.states.len(),
+            saved: Vec::new(),
+            fresh: HashMap::new(),
+            values: (self.options.out_of_order.0 > 0).then(HashMap::new),
+            applied: Vec::with_capacity(group.len()),
+        };
+        writer.at = writer.at.max(at);
+        let written = self.stage_and_write(writer, &mut stage, group);
+        match written {
+            Ok(()) => {
+                self.apply(&stage);
+                Ok(stage.applied)
+            }
+            Err(error) => {
+                writer.take_back(stage);
+                Err(error)
+            }
+        }
+    }
+
+    fn stage_and_write(&self, writer: &mut Writer, stage: &mut Stage, group: Vec<Entry>) -> Result<(), CommitError> {
+        let only_ticks = group.iter().all(|entry| matches!(entry, Entry::Tick));
+        for entry in group {
+            self.stage(writer, stage, entry)?;
+        }
+        let Some(segment) = &mut writer.segment else { return Err(CommitError::Replaying) };
+        let staged = segment.staged_bytes() as u64;
+        let available = self.files.disk.available_bytes(&self.files.dir).unwrap_or(u64::MAX);
+        if available < staged.saturating_add(self.options.reserve_bytes) {
+            let reserve = self.options.reserve_bytes;
+            let reason = format!("{available} bytes are free, {staged} and a reserve of {reserve} are needed");
+            return Err(CommitError::DiskFull { reason });
+        }
+        match segment.write() {
+            Ok(()) => {}
+            Err(WriteError::Refused(error)) => return Err(refusal(&error)),
+            Err(WriteError::Broken(error)) => {
+                return Err(self.poison(writer, "a write could not be taken back", &error));
+            }
+        }
+        writer.log_bytes += staged;
+        self.status.lock().wal_bytes += staged;
+        match self.options.durability {
+            Durability::Synced if !only_ticks => self.sync_log(writer),
+            Durability::Synced | Durability::Interval(_) | Durability::Buffered => Ok(()),
+        }
+    }
+
+    /// Makes sure that there is a segment with room; the one before it is durable then.
+    fn provide_segment(&self, writer: &mut Writer) -> Result<(), CommitError> {
+        let full = writer.segment.as_ref().is_some_and(|s| s.bytes() >= self.options.segment_bytes_max);
+        if full {
+            self.sync_log(writer)?;
+        }
+        if full || writer.segment.is_none() {
+            let segment = Segment::create(&*self.files.disk, &self.files.wal, writer.next_segment)
+                .map_err(|error| refusal(&error))?;
+            let mut status = self.status.lock();
+            status.wal_segments += 1;
+            status.wal_bytes += segment.bytes();
+            drop(status);
+            writer.next_segment += 1;
+            writer.next_id = 0;
+            writer.segment = Some(segment);
+        }
+        Ok(())
+    }
+
+    /// Syncs the log if anything in it is not durable yet.
+    pub(super) fn sync_log(&self, writer: &mut Writer) -> Result<(), CommitError> {
+        let Some(segment) = writer.segment.as_mut().filter(|segment| segment.unsynced()) else { return Ok(()) };
+        let synced = segment.sync();
+        self.status.lock().fsyncs += 1;
+        synced.map_err(|error| self.poison(writer, "a sync failed", &error))
+    }
+
+    fn poison(&self, writer: &mut Writer, what: &str, error: &io::Error) -> CommitError {
+        let reason = format!("{what}: {error}");
+        tracing::error!(reason, "the log takes no more writes");
+        writer.mode = Mode::Poisoned(reason.clone());
+        self.status.lock().health = Health::Poisoned { reason: reason.clone() };
+        CommitError::Poisoned { reason }
+    }
+
+    fn stage(&self, writer: &mut Writer, stage: &mut Stage, entry: Entry) -> Result<(), CommitError> {
+        let (seq, at) = (Seq(writer.seq.0 + 1), writer.at);
+        let (kind, note) = match entry {
+            Entry::Transaction(batch) => {
+                let committed = self.stage_transaction(writer, stage, &batch, seq);
+                stage.applied.push(Applied::Transaction(committed));
+                (EntryKind::Transaction, None)
+            }
+            Entry::Tick => {
+                stage.applied.push(Applied::Tick { seq, at });
+                (EntryKind::Tick, Some(Vec::new()))
+            }
+            Entry::Note(bytes) => (EntryKind::Note, Some(bytes)),
+        };
+        let payload = note.as_deref().unwrap_or_else(|| writer.encoder.finish());
+        if payload.len() > LOG_RECORD_BYTES_MAX {
+            return Err(CommitError::TooLarge { bytes: payload.len() });
+        }
+        if let Some(segment) = &mut writer.segment {
+            segment.stage(RecordHeader { seq, at, kind }, payload);
+        }
+        if let (EntryKind::Note, Some(bytes)) = (kind, note) {
+            stage.applied.push(Applied::Note { seq, at, bytes });
+        }
+        writer.seq = seq;
+        Ok(())
+    }
+
+    /// Decides every sample of a batch and encodes those that are stored.
+    fn stage_transaction(&self, writer: &mut Writer, stage: &mut Stage, batch: &Batch, seq: Seq) -> Committed {
+        let at = writer.at;
+        let bounds = Bounds::new(at, self.options.retention, self.options.out_of_order);
+        let mut committed = Committed {
+            seq,
+            at,
+            new_series: Vec::new(),
+            samples: Vec::with_capacity(batch.samples().len()),
+            rejected: Rejected::default(),
+        };
+        writer.encoder.begin(at);
+        let mut numbers: Vec<Option<SeriesRef>> = {
+            let index = self.index.lock.read();
+            batch.series().iter().map(|labels| index.find(labels)).collect()
+        };
+        for sample in batch.samples() {
+            let position = sample.series as usize;
+            let (Some(labels), Some(number)) = (batch.series().get(position), numbers.get_mut(position)) else {
+                continue;
+            };
+            let sample = sample.sample;
+            if number.is_none() {
+                *number = stage.fresh.get(labels).copied();
+            }
+            let state = number.and_then(|series| writer.states.get(series));
+            let mut decision = bounds.decide(state, sample);
+            if let (Decision::StoreLate, Some(series)) = (decision, *number) {
+                decision = self.decide_late(stage, series, sample);
+            }
+            match decision {
+                Decision::Known => {}
+                Decision::Refuse(reason) => committed.rejected.add(labels, sample, reason),
+                Decision::Store | Decision::StoreLate => {
+                    let series = *number.get_or_insert_with(|| {
+                        let series = SeriesRef(writer.states.len() as u64);
+                        writer.states.entry(series).saved_in = writer.groups;
+                        stage.fresh.insert(labels.clone(), series);
+                        series
+                    });
+                    writer.accept(stage, &mut committed, (series, labels), sample);
+                }
+            }
+        }
+        committed
+    }
+
+    /// What becomes of a sample older than its series' newest: compared with what stands at its instant.
+    fn decide_late(&self, stage: &Stage, series: SeriesRef, sample: Sample) -> Decision {
+        let staged = stage.values.as_ref().and_then(|values| values.get(&(series, sample.t))).copied();
+        let stored = || {
+            let range = TimeRange { after: Timestamp(sample.t.0.saturating_sub(1)), until: sample.t };
+            // A page that cannot be read cannot contradict; the read that meets it next reports it.
+            let found = self.snapshot().read(series, range, &mut PageCache::default()).unwrap_or_default();
+            found.first().map(|found| found.v.to_bits())
+        };
+        match staged.or_else(stored) {
+            None => Decision::StoreLate,
+            Some(bits) if bits == sample.v.to_bits() => Decision::Known,
+            Some(_) => Decision::Refuse(Rejection::Duplicate),
+        }
+    }
+
+    /// Shows a group that is in the log.
+    fn apply(&self, stage: &Stage) {
+        if !stage.fresh.is_empty() {
+            let mut fresh: Vec<(&Labels, &SeriesRef)> = stage.fresh.iter().collect();
+            fresh.sort_unstable_by_key(|(_, series)| **series);
+            let mut index = self.index.lock.write();
+            for (labels, series) in fresh {
+                let number = index.intern(labels);
+                debug_assert_eq!(number, *series, "the index and the writer count alike");
+            }
+        }
+        let live = Arc::clone(&self.shown.read().view.live);
+        let mut status = self.status.lock();
+        for applied in &stage.applied {
+            let Applied::Transaction(committed) = applied else { continue };
+            append(&live, committed);
+            status.count_rejected(&committed.rejected);
+            status.samples_appended += committed.samples.len() as u64;
+            for (_, sample) in &committed.samples {
+                status.see_sample(sample.t);
+            }
+        }
+        drop(status);
+        if let Some(last) = stage.applied.last() {
+            let mut shown = self.shown.write();
+            (shown.seq, shown.at) = (last.seq(), last.at());
+        }
+    }
+}
+
+impl Writer {
+    /// Encodes a sample that is stored.
+    fn accept(
+        &mut self,
+        stage: &mut Stage,
+        committed: &mut Committed,
+        (series, labels): (SeriesRef, &Labels),
+        sample: Sample,
+    ) {
+        let state = self.states.entry(series);
+        if state.saved_in != self.groups {
+            stage.saved.push((series, *state));
+            state.saved_in = self.groups;
+        }
+        state.see(sample);
+        if !state.met {
+            state.met = true;
+            committed.new_series.push((series, labels.clone()));
+        }
+        // The segment being written is the one before the next.
+        let segment = self.next_segment - 1;
+        let id = match state.defined {
+            Some((defined_in, id)) if defined_in == segment => id,
+            _ => {
+                let id = self.next_id;
+                self.next_id += 1;
+                state.defined = Some((segment, id));
+                self.encoder.define(id, labels.as_text());
+                id
+            }
+        };
+        self.encoder.sample(id, sample);
+        committed.samples.push((series, sample));
+        if let Some(values) = &mut stage.values {
+            values.insert((series, sample.t), sample.v.to_bits());
+        }
+    }
+}
+
+/// Puts a transaction's samples into a generation.
+pub(super) fn append(generation: &Generation, committed: &Committed) {
+    for (series, sample) in &committed.samples {
+        generation.append(committed.seq, *series, *sample);
+    }
+}
+
+fn refusal(error: &io::Error) -> CommitError {
+    let reason = error.to_string();
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => CommitError::DiskFull { reason },
+        _ => CommitError::Refused { reason },
+    }
+}

@@ -1,0 +1,191 @@
+//! Byte layouts of the manifest and of the attachments. `storage-format.md` describes them; change
+//! both together.
+
+use crate::codec::{Cursor, Damaged, checksum};
+use crate::model::{Seq, Timestamp};
+
+/// The version that is written.
+const VERSION: u32 = 1;
+const MANIFEST_MAGIC: [u8; 8] = *b"evkmanif";
+const ATTACHMENTS_MAGIC: [u8; 8] = *b"evkattac";
+
+/// What the store consists of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(in crate::storage) struct Manifest {
+    /// The last entry of the last checkpoint: everything up to it is in blocks.
+    pub(in crate::storage) seq: Seq,
+    /// The log's time at that entry.
+    pub(in crate::storage) at: Timestamp,
+    /// The first log segment with entries behind the checkpoint.
+    pub(in crate::storage) first_segment: u64,
+    /// A number that no file has had yet.
+    pub(in crate::storage) next_file: u64,
+    /// The number of the attachments' file; 0 if there is none.
+    pub(in crate::storage) attachments: u64,
+    /// The blocks, in the order in which they were made.
+    pub(in crate::storage) blocks: Vec<BlockName>,
+}
+
+/// How a manifest names a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::storage) struct BlockName {
+    /// Its number, which is its file's name.
+    pub(in crate::storage) number: u64,
+    /// How many times its samples were merged.
+    pub(in crate::storage) level: u8,
+}
+
+/// A manifest that cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ManifestError {
+    /// Its bytes fail their check.
+    Damaged(Damaged),
+    /// A whole manifest of another version.
+    Version(u32),
+}
+
+impl From<Damaged> for ManifestError {
+    fn from(damaged: Damaged) -> ManifestError {
+        ManifestError::Damaged(damaged)
+    }
+}
+
+impl Manifest {
+    /// Magic, version, seq, at, first segment, next file, attachments, count of blocks, blocks, checksum.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut out = MANIFEST_MAGIC.to_vec();
+        out.extend(VERSION.to_le_bytes());
+        out.extend(self.seq.0.to_le_bytes());
+        out.extend(self.at.0.to_le_bytes());
+        out.extend(self.first_segment.to_le_bytes());
+        out.extend(self.next_file.to_le_bytes());
+        out.extend(self.attachments.to_le_bytes());
+        out.extend((self.blocks.len() as u32).to_le_bytes());
+        for block in &self.blocks {
+            out.extend(block.number.to_le_bytes());
+            out.push(block.level);
+        }
+        seal(out)
+    }
+
+    /// Reads what [`Manifest::to_bytes`] gave.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Manifest, ManifestError> {
+        let mut from = unseal(bytes, MANIFEST_MAGIC)?;
+        let version = from.u32()?;
+        if version != VERSION {
+            return Err(ManifestError::Version(version));
+        }
+        let mut manifest = Manifest {
+            seq: Seq(from.u64()?),
+            at: Timestamp(from.i64()?),
+            first_segment: from.u64()?,
+            next_file: from.u64()?,
+            attachments: from.u64()?,
+            blocks: Vec::new(),
+        };
+        for _ in 0..from.u32()? {
+            manifest.blocks.push(BlockName { number: from.u64()?, level: from.u8()? });
+        }
+        from.end()?;
+        Ok(manifest)
+    }
+}
+
+/// What upper layers gave at a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(in crate::storage) struct Attachments {
+    /// The entry up to which they count.
+    pub(in crate::storage) seq: Seq,
+    /// The log's time at that entry.
+    pub(in crate::storage) at: Timestamp,
+    /// Names and bytes.
+    pub(in crate::storage) parts: Vec<(String, Vec<u8>)>,
+}
+
+impl Attachments {
+    /// Magic, version, seq, at, count of parts, name and bytes of each after their lengths, checksum.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut out = ATTACHMENTS_MAGIC.to_vec();
+        out.extend(VERSION.to_le_bytes());
+        out.extend(self.seq.0.to_le_bytes());
+        out.extend(self.at.0.to_le_bytes());
+        out.extend((self.parts.len() as u32).to_le_bytes());
+        for (name, bytes) in &self.parts {
+            out.extend((name.len() as u32).to_le_bytes());
+            out.extend(name.as_bytes());
+            out.extend((bytes.len() as u64).to_le_bytes());
+            out.extend(bytes);
+        }
+        seal(out)
+    }
+
+    /// Reads what [`Attachments::to_bytes`] gave.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Attachments, Damaged> {
+        let mut from = unseal(bytes, ATTACHMENTS_MAGIC)?;
+        if from.u32()? != VERSION {
+            return Err(Damaged("it was written by another version of evenkeel"));
+        }
+        let (seq, at) = (Seq(from.u64()?), Timestamp(from.i64()?));
+        let mut parts = Vec::new();
+        for _ in 0..from.u32()? {
+            let length = from.u32()? as usize;
+            let name = std::str::from_utf8(from.bytes(length)?).map_err(|_| Damaged("a name is not UTF-8"))?;
+            let length = usize::try_from(from.u64()?).unwrap_or(usize::MAX);
+            parts.push((name.to_owned(), from.bytes(length)?.to_vec()));
+        }
+        from.end()?;
+        Ok(Attachments { seq, at, parts })
+    }
+}
+
+fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
+    let crc = checksum(&[&bytes]);
+    bytes.extend(crc.to_le_bytes());
+    bytes
+}
+
+fn unseal(bytes: &[u8], magic: [u8; 8]) -> Result<Cursor<'_>, Damaged> {
+    let (body, crc) = bytes.split_last_chunk::<4>().ok_or(Damaged("the file is too short"))?;
+    if u32::from_le_bytes(*crc) != checksum(&[body]) {
+        return Err(Damaged("the file fails its checksum"));
+    }
+    let mut from = Cursor::new(body);
+    if from.array::<8>()? != magic {
+        return Err(Damaged("the file is of another kind"));
+    }
+    Ok(from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_and_attachments_come_back() {
+        let manifest = Manifest {
+            seq: Seq(9),
+            at: Timestamp(-1),
+            first_segment: 3,
+            next_file: 12,
+            attachments: 11,
+            blocks: vec![BlockName { number: 4, level: 0 }, BlockName { number: 7, level: 2 }],
+        };
+        let bytes = manifest.to_bytes();
+        assert_eq!(Manifest::from_bytes(&bytes).unwrap(), manifest);
+        let attachments =
+            Attachments { seq: Seq(9), at: Timestamp(5), parts: vec![("a".into(), vec![1, 2]), ("".into(), vec![])] };
+        let other = attachments.to_bytes();
+        assert_eq!(Attachments::from_bytes(&other).unwrap(), attachments);
+        check_every_damage(&bytes, |bytes| Manifest::from_bytes(bytes).is_err());
+        check_every_damage(&other, |bytes| Attachments::from_bytes(bytes).is_err());
+    }
+
+    fn check_every_damage(whole: &[u8], refused: impl Fn(&[u8]) -> bool) {
+        for at in 0..whole.len() {
+            let mut damaged = whole.to_vec();
+            damaged[at] ^= 1;
+            assert!(refused(&damaged), "byte {at}");
+            assert!(refused(&whole[..at]), "cut at {at}");
+        }
+    }
+}

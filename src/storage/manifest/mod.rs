@@ -1,0 +1,8 @@
+//! The manifest: which files make up the store, replaced in one step; and the attachments of the
+//! last checkpoint.
+
+mod file;
+mod format;
+
+pub(super) use file::{Files, Loaded};
+pub(super) use format::{Attachments, BlockName, Manifest};

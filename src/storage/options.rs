@@ -1,0 +1,48 @@
+//! What a store is opened with.
+
+use crate::model::Millis;
+
+/// When a transaction counts as taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// When the disk has it: it survives a power cut.
+    #[default]
+    Synced,
+    /// When the operating system has it: it survives the end of the process. A power cut loses up
+    /// to this much; the owner calls [`Store::sync`](super::Store::sync) that often.
+    Interval(Millis),
+    /// When the operating system has it; it is synced when the system pleases.
+    Buffered,
+}
+
+/// What a store is opened with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// When a transaction counts as taken.
+    pub durability: Durability,
+    /// How long samples are kept.
+    pub retention: Millis,
+    /// The size at which a log segment is closed and the next one begun.
+    pub segment_bytes_max: u64,
+    /// Log bytes after which a checkpoint is due.
+    pub flush_bytes: u64,
+    /// How much older than its series' newest a sample may be.
+    pub out_of_order: Millis,
+    /// Bytes that a commit leaves free on the disk, so that a checkpoint can still be written and
+    /// make room.
+    pub reserve_bytes: u64,
+}
+
+impl Default for StoreOptions {
+    /// Synced, 30 days, segments of 32 MiB, a checkpoint every 64 MiB of log, nothing out of order.
+    fn default() -> StoreOptions {
+        StoreOptions {
+            durability: Durability::Synced,
+            retention: Millis::days(30),
+            segment_bytes_max: 32 << 20,
+            flush_bytes: 64 << 20,
+            out_of_order: Millis::ZERO,
+            reserve_bytes: 32 << 20,
+        }
+    }
+}

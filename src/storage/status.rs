@@ -1,0 +1,74 @@
+//! What the store says of itself: counters and its health.
+
+use crate::model::{Rejected, Rejection, Seq, Timestamp};
+
+/// Whether the store takes writes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Health {
+    /// It does.
+    #[default]
+    Healthy,
+    /// The last one was refused; the next one tries again.
+    ReadOnly {
+        /// Why.
+        reason: String,
+    },
+    /// None until it is opened again.
+    Poisoned {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Counters and sizes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StoreStatus {
+    /// Whether it takes writes.
+    pub health: Health,
+    /// Series with samples inside the retention.
+    pub series: u64,
+    /// Samples stored since it was opened.
+    pub samples_appended: u64,
+    /// Samples refused since it was opened, by reason.
+    pub rejected: Vec<(Rejection, u64)>,
+    /// Bytes in log segments.
+    pub wal_bytes: u64,
+    /// Log segments.
+    pub wal_segments: u64,
+    /// Blocks.
+    pub blocks: u64,
+    /// Bytes in blocks.
+    pub block_bytes: u64,
+    /// Samples in blocks.
+    pub block_samples: u64,
+    /// The last entry of the log.
+    pub last_seq: Seq,
+    /// The log's time at that entry.
+    pub last_at: Timestamp,
+    /// The earliest sample, if there is any.
+    pub first_sample: Option<Timestamp>,
+    /// The latest sample, if there is any.
+    pub last_sample: Option<Timestamp>,
+    /// How often the log was synced.
+    pub fsyncs: u64,
+    /// Checkpoints finished.
+    pub checkpoints: u64,
+    /// Blocks merged into larger ones.
+    pub blocks_merged: u64,
+}
+
+impl StoreStatus {
+    pub(super) fn count_rejected(&mut self, rejected: &Rejected) {
+        for (reason, n) in &rejected.counts {
+            match self.rejected.iter_mut().find(|(r, _)| r == reason) {
+                Some((_, total)) => *total += n,
+                None => self.rejected.push((*reason, *n)),
+            }
+        }
+    }
+
+    pub(super) fn see_sample(&mut self, t: Timestamp) {
+        self.first_sample = Some(self.first_sample.map_or(t, |first| first.min(t)));
+        self.last_sample = Some(self.last_sample.map_or(t, |last| last.max(t)));
+    }
+}

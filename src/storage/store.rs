@@ -1,0 +1,163 @@
+//! The store: what it consists of, and its entries.
+//!
+//! Locks, in the order in which they may be taken: maintenance, writer, pending, index, shown, status.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::model::{Batch, Committed, Labels, Millis, Seq, SeriesRef, Timestamp};
+
+use super::checkpoint::Checkpoint;
+use super::commit::Writer;
+use super::manifest::{Files, Manifest};
+use super::options::{Durability, StoreOptions};
+use super::snapshot::{SharedIndex, Snapshot, View};
+use super::status::StoreStatus;
+
+/// Something to be put into the log.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Entry {
+    /// Samples that are taken together.
+    Transaction(Batch),
+    /// Time moved and nothing arrived.
+    Tick,
+    /// Bytes of an upper layer, which the store does not read.
+    Note(Vec<u8>),
+}
+
+/// An entry that is in the log and in the head.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Applied {
+    /// Samples.
+    Transaction(Committed),
+    /// Time moved and nothing arrived.
+    Tick {
+        /// Its place in the log.
+        seq: Seq,
+        /// The log's time.
+        at: Timestamp,
+    },
+    /// Bytes of an upper layer.
+    Note {
+        /// Its place in the log.
+        seq: Seq,
+        /// The log's time.
+        at: Timestamp,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+}
+
+impl Applied {
+    /// Its place in the log.
+    pub fn seq(&self) -> Seq {
+        match self {
+            Applied::Transaction(committed) => committed.seq,
+            Applied::Tick { seq, .. } | Applied::Note { seq, .. } => *seq,
+        }
+    }
+
+    /// The log's time.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Applied::Transaction(committed) => committed.at,
+            Applied::Tick { at, .. } | Applied::Note { at, .. } => *at,
+        }
+    }
+}
+
+/// Stored samples: one log, one writer at a time, any number of readers.
+pub struct Store {
+    pub(super) inner: Arc<Inner>,
+}
+
+/// What [`Store`] and [`Replay`](super::Replay) share.
+pub(super) struct Inner {
+    pub(super) options: StoreOptions,
+    pub(super) files: Files,
+    /// Held by whoever changes the set of files in the background.
+    pub(super) maintenance: Mutex<Manifest>,
+    pub(super) writer: Mutex<Writer>,
+    /// A checkpoint that has begun and is not yet in a block.
+    pub(super) pending: Mutex<Option<Arc<Checkpoint>>>,
+    pub(super) index: Arc<SharedIndex>,
+    pub(super) shown: RwLock<Shown>,
+    pub(super) status: Mutex<StoreStatus>,
+    /// Segments with damage: kept aside instead of removed.
+    pub(super) damaged_segments: Mutex<BTreeSet<u64>>,
+    /// Given back last.
+    pub(super) _directory_lock: Box<dyn Send + Sync>,
+}
+
+/// What the next snapshot shows.
+pub(super) struct Shown {
+    pub(super) view: Arc<View>,
+    pub(super) seq: Seq,
+    pub(super) at: Timestamp,
+}
+
+impl Store {
+    /// A view of everything committed so far; cheap.
+    pub fn snapshot(&self) -> Snapshot {
+        self.inner.snapshot()
+    }
+
+    /// The series that some [`Committed::new_series`](crate::model::Committed) has named since the
+    /// store was opened, for those who come later.
+    pub fn known_series(&self) -> Vec<(SeriesRef, Labels)> {
+        let writer = self.inner.writer.lock();
+        self.inner
+            .index
+            .lock
+            .read()
+            .all()
+            .filter(|(series, _)| writer.states.get(*series).is_some_and(|s| s.met))
+            .collect()
+    }
+
+    /// How often [`Store::sync`] is to be called, if the options ask for it.
+    pub fn sync_interval(&self) -> Option<Millis> {
+        match self.inner.options.durability {
+            Durability::Interval(every) => Some(every),
+            Durability::Synced | Durability::Buffered => None,
+        }
+    }
+
+    /// Counters and sizes.
+    pub fn status(&self) -> StoreStatus {
+        let mut status = self.inner.status.lock().clone();
+        let (view, seq, at) = {
+            let shown = self.inner.shown.read();
+            (Arc::clone(&shown.view), shown.seq, shown.at)
+        };
+        status.series = self.inner.index.lock.read().len() as u64;
+        (status.last_seq, status.last_at) = (seq, at);
+        status.blocks = view.blocks.len() as u64;
+        status.block_bytes = view.blocks.iter().map(|block| block.bytes()).sum();
+        status.block_samples = view.blocks.iter().map(|block| block.samples()).sum();
+        status
+    }
+}
+
+impl Inner {
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let shown = self.shown.read();
+        Snapshot {
+            view: Arc::clone(&shown.view),
+            index: Arc::clone(&self.index),
+            seq: shown.seq,
+            at: shown.at,
+            oldest: shown.at - self.options.retention,
+        }
+    }
+
+    /// Replaces the view that the next snapshots show.
+    pub(super) fn show(&self, change: impl FnOnce(&mut View)) {
+        let mut shown = self.shown.write();
+        let mut view = View::clone(&shown.view);
+        change(&mut view);
+        shown.view = Arc::new(view);
+    }
+}

@@ -1,0 +1,472 @@
+//! Runs scripts in Prometheus' test language for PromQL: `load`, `eval`, `expect`, `clear`.
+//!
+//! Invariants:
+//! - What is out of scope is skipped and counted, never silently passed: native histograms, start
+//!   timestamps, and the experimental syntax named in [`OUT_OF_SCOPE`].
+//! - An instant evaluation is asked again in other ways that must agree: with every selector
+//!   pinned by `@` at other evaluation times, and as the middle step of a range query.
+
+mod read;
+
+use std::collections::BTreeMap;
+
+use self::read::{native_twin, read_eval, series, values};
+use regex::Regex;
+
+use crate::model::{Labels, Matcher, Millis, STALE_NAN, Sample, TimeRange, Timestamp};
+use crate::promql::{
+    Answer, At, EvalOptions, Expr, ExprKind, Function, NameDropping, Query, SeriesSamples, SeriesSource, SourceError,
+    Value, parse, parse_selector,
+};
+
+/// Series in memory.
+#[derive(Debug, Clone, Default)]
+pub struct MemorySeries(BTreeMap<Labels, BTreeMap<Timestamp, f64>>);
+
+impl MemorySeries {
+    /// Adds samples; a sample at an instant that has one replaces it.
+    pub fn insert(&mut self, labels: Labels, samples: impl IntoIterator<Item = Sample>) {
+        self.0.entry(labels).or_default().extend(samples.into_iter().map(|sample| (sample.t, sample.v)));
+    }
+}
+
+impl SeriesSource for MemorySeries {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        samples_max: usize,
+    ) -> Result<Vec<SeriesSamples>, SourceError> {
+        let mut left = samples_max;
+        let mut selected = Vec::new();
+        for (labels, samples) in &self.0 {
+            if !matchers.iter().all(|matcher| matcher.matches(labels.get(matcher.name()))) {
+                continue;
+            }
+            let inside = samples.iter().filter(|(t, _)| range.contains(**t));
+            let samples: Vec<Sample> = inside.map(|(t, v)| Sample { t: *t, v: *v }).collect();
+            left = left.checked_sub(samples.len()).ok_or(SourceError::TooManySamples { limit: samples_max })?;
+            if !samples.is_empty() {
+                selected.push(SeriesSamples { labels: labels.clone(), samples });
+            }
+        }
+        Ok(selected)
+    }
+}
+
+/// What became of a script.
+#[derive(Debug, Clone, Default)]
+pub struct ScriptReport {
+    /// How many evaluations gave what was expected.
+    pub passed: usize,
+    /// Those that did not.
+    pub failed: Vec<Failure>,
+    /// How many evaluations are out of scope.
+    pub skipped: usize,
+}
+
+/// An evaluation that did not give what was expected, or a line that is not of the language.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The line in the script, counted from 1.
+    pub line: usize,
+    /// The command.
+    pub command: String,
+    /// Expected and found.
+    pub reason: String,
+}
+
+/// Words of queries that the language leaves out, as text, with the reason.
+const OUT_OF_SCOPE: &[(&str, &str)] = &[
+    (r"\b(mad_over_time|ts_of_\w+|double_exponential_smoothing|sort_by_label|sort_by_label_desc)\s*\(", "experimental"),
+    (r"\b(info|histogram_quantiles|max_of|min_of|start_timestamp)\s*\(", "experimental"),
+    (r"(?i)\b(limitk|limit_ratio)\b", "experimental"),
+    (r"\bhistogram_(avg|count|sum|stddev|stdvar)\s*\(", "native histograms"),
+    (r"\b(anchored|smoothed)\b", "experimental"),
+    (r"\bfill(_left|_right)?\s*\(", "experimental"),
+    (r"</|>/", "native histograms"),
+    (r"(?i)\b(step|range)\(\)", "experimental"),
+    (r"(^|[^@\s])\s*\b(start|end)\(\)", "experimental"),
+];
+
+/// Runs a script from an empty store on.
+pub fn run_script(text: &str) -> ScriptReport {
+    let mut runner = Runner::new();
+    let lines: Vec<&str> =
+        text.lines().map(|line| if line.trim().starts_with('#') { "" } else { line.trim() }).collect();
+    let mut at = 0;
+    while at < lines.len() {
+        if lines[at].is_empty() {
+            at += 1;
+            continue;
+        }
+        // `clear` has no lines of its own, so that the next command may follow at once.
+        let length = match lines[at] {
+            "clear" => 1,
+            _ => lines[at..].iter().position(|line| line.is_empty()).unwrap_or(lines.len() - at),
+        };
+        runner.block(at + 1, lines[at], &lines[at + 1..at + length]);
+        at += length;
+    }
+    runner.report
+}
+
+struct Runner {
+    store: MemorySeries,
+    /// Series that hold what is out of scope; an evaluation that would touch one is skipped.
+    unloaded: Vec<Labels>,
+    out_of_scope: Vec<Regex>,
+    options: EvalOptions,
+    report: ScriptReport,
+}
+
+/// An `eval` with its expectations.
+struct Eval {
+    query: String,
+    times: Times,
+    ordered: bool,
+    fail: Option<Option<Expected>>,
+    warnings: Notes,
+    infos: Notes,
+    values: Values,
+}
+
+#[derive(Clone, Copy)]
+enum Times {
+    Instant(Timestamp),
+    Range(Timestamp, Timestamp, Millis),
+}
+
+enum Expected {
+    Text(String),
+    Pattern(Regex),
+}
+
+impl Expected {
+    fn matches(&self, text: &str) -> bool {
+        match self {
+            Expected::Text(expected) => expected == text,
+            Expected::Pattern(pattern) => pattern.is_match(text),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Notes {
+    none: bool,
+    expected: Vec<Option<Expected>>,
+}
+
+impl Notes {
+    fn check(&self, kind: &str, found: &[String]) -> Result<(), String> {
+        if self.none && !found.is_empty() {
+            return Err(format!("no {kind} expected, found {found:?}"));
+        }
+        for expected in &self.expected {
+            if !found.iter().any(|text| expected.as_ref().is_none_or(|expected| expected.matches(text))) {
+                return Err(format!("a {kind} expected, found {found:?}"));
+            }
+        }
+        let known = |text: &String| self.expected.iter().any(|e| e.as_ref().is_none_or(|e| e.matches(text)));
+        match found.iter().find(|text| !self.expected.is_empty() && !known(text)) {
+            Some(text) => Err(format!("unexpected {kind}: {text}")),
+            None => Ok(()),
+        }
+    }
+}
+
+enum Values {
+    Scalar(f64),
+    Text(String),
+    /// Series with the values of each step; absent at a gap.
+    Series(Vec<(Labels, Vec<Option<f64>>)>),
+    /// The same for a range vector, with the first instant and the step.
+    Matrix(Vec<(Labels, Vec<Option<f64>>)>, Timestamp, Millis),
+}
+
+impl Runner {
+    fn new() -> Runner {
+        Runner {
+            store: MemorySeries::default(),
+            unloaded: Vec::new(),
+            out_of_scope: OUT_OF_SCOPE.iter().filter_map(|(pattern, _)| Regex::new(pattern).ok()).collect(),
+            options: EvalOptions {
+                name_dropping: NameDropping::Delayed,
+                samples_max: 100_000,
+                ..EvalOptions::default()
+            },
+            report: ScriptReport::default(),
+        }
+    }
+
+    fn block(&mut self, line: usize, head: &str, body: &[&str]) {
+        let word = head.split_whitespace().next().unwrap_or_default();
+        let done = match word.to_ascii_lowercase().as_str() {
+            "clear" => {
+                self.store = MemorySeries::default();
+                self.unloaded.clear();
+                Ok(())
+            }
+            "load" => self.load(head, body, false),
+            "load_with_nhcb" => self.load(head, body, true),
+            word if word.starts_with("eval") => self.eval(head, body),
+            _ => Err(format!("invalid command {word:?}")),
+        };
+        if let Err(reason) = done {
+            self.report.failed.push(Failure { line, command: head.to_owned(), reason });
+        }
+    }
+
+    fn load(&mut self, head: &str, body: &[&str], converts: bool) -> Result<(), String> {
+        let step = head.split_whitespace().nth(1).ok_or("a step is missing")?;
+        let step = Millis::parse(step).map_err(|error| error.to_string())?;
+        for line in body {
+            let (labels, rest, start_times) = series(line)?;
+            if start_times || rest.contains("{{") {
+                self.unloaded.push(labels);
+                continue;
+            }
+            if converts {
+                self.unloaded.push(native_twin(&labels)?);
+            }
+            let values = values(rest)?;
+            let samples =
+                values.iter().enumerate().filter_map(|(i, v)| v.map(|v| Sample { t: Timestamp(step.0 * i as i64), v }));
+            self.store.insert(labels, samples);
+        }
+        Ok(())
+    }
+
+    fn eval(&mut self, head: &str, body: &[&str]) -> Result<(), String> {
+        let native = body.iter().any(|line| line.contains("{{"));
+        if native || self.out_of_scope.iter().any(|pattern| pattern.is_match(head)) {
+            self.report.skipped += 1;
+            return Ok(());
+        }
+        let eval = read_eval(head, body)?;
+        if parse(&eval.query).is_ok_and(|expr| self.touches_unloaded(&expr)) {
+            self.report.skipped += 1;
+            return Ok(());
+        }
+        self.check(&eval)?;
+        self.report.passed += 1;
+        Ok(())
+    }
+
+    fn touches_unloaded(&self, expr: &Expr) -> bool {
+        let mut touches = false;
+        let mut copy = expr.clone();
+        walk(&mut copy, &mut |expr| {
+            if let ExprKind::Selector(selector) | ExprKind::Range { selector, .. } = &expr.kind {
+                let hit = |labels: &Labels| selector.matchers.iter().all(|m| m.matches(labels.get(m.name())));
+                touches |= self.unloaded.iter().any(hit);
+            }
+            true
+        });
+        touches
+    }
+
+    fn check(&self, eval: &Eval) -> Result<(), String> {
+        let answer = Query::new(&eval.query).map_err(|error| error.to_string()).and_then(|query| {
+            match eval.times {
+                Times::Instant(at) => query.instant(&self.store, at, &self.options),
+                Times::Range(start, end, step) => query.range(&self.store, start, end, step, &self.options),
+            }
+            .map_err(|error| error.to_string())
+        });
+        match (&eval.fail, answer) {
+            (None, Err(error)) => Err(error),
+            (Some(_), Ok(answer)) => Err(format!("an error expected, found {:?}", answer.value)),
+            (Some(Some(expected)), Err(error)) if !expected.matches(&error) => {
+                Err(format!("another error expected: {error}"))
+            }
+            (Some(_), Err(_)) => Ok(()),
+            (None, Ok(answer)) => {
+                compare(eval, &answer)?;
+                eval.warnings.check("warning", &answer.warnings)?;
+                eval.infos.check("info", &answer.infos)?;
+                match eval.times {
+                    Times::Instant(at) => self.ask_otherwise(eval, at),
+                    Times::Range(..) => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Asks for the same values in other ways.
+    fn ask_otherwise(&self, eval: &Eval, at: Timestamp) -> Result<(), String> {
+        let expr = parse(&eval.query).map_err(|error| error.to_string())?;
+        if let Some(pinned) = pinned(&expr, at) {
+            let query = Query::from_expr(pinned);
+            for t in [at.0.saturating_mul(-10), 0, at.0 / 5, at.0, at.0.saturating_mul(10)] {
+                let answer =
+                    query.instant(&self.store, Timestamp(t), &self.options).map_err(|error| error.to_string())?;
+                compare(eval, &answer).map_err(|error| format!("with @ at {t} ms: {error}"))?;
+            }
+        }
+        let (Values::Series(_) | Values::Scalar(_)) = &eval.values else { return Ok(()) };
+        if eval.ordered {
+            return Ok(());
+        }
+        let minute = Millis::minutes(1);
+        let answer = Query::from_expr(expr)
+            .range(&self.store, at - minute, at + minute, minute, &self.options)
+            .map_err(|error| error.to_string())?;
+        compare(eval, &middle(&eval.values, answer, at)).map_err(|error| format!("as a range query: {error}"))
+    }
+}
+
+/// The answer at one step of a range query, in the form of an instant query's.
+fn middle(expected: &Values, answer: Answer, at: Timestamp) -> Answer {
+    let Value::Matrix(matrix) = answer.value else { return answer };
+    let mut samples = matrix.into_iter().filter_map(|series| {
+        let sample = series.samples.into_iter().find(|sample| sample.t == at)?;
+        Some(crate::promql::VectorSample { labels: series.labels, sample })
+    });
+    let value = match expected {
+        Values::Scalar(_) => match samples.next() {
+            Some(one) => Value::Scalar(one.sample),
+            None => Value::Vector(Vec::new()),
+        },
+        _ => Value::Vector(samples.collect()),
+    };
+    Answer { value, warnings: Vec::new(), infos: Vec::new() }
+}
+
+/// Visits every node that `visit` lets it reach.
+fn walk(expr: &mut Expr, visit: &mut impl FnMut(&mut Expr) -> bool) {
+    if !visit(expr) {
+        return;
+    }
+    match &mut expr.kind {
+        ExprKind::Paren(inner) | ExprKind::Unary { expr: inner, .. } | ExprKind::Subquery { expr: inner, .. } => {
+            walk(inner, visit);
+        }
+        ExprKind::Binary(binary) => {
+            walk(&mut binary.lhs, visit);
+            walk(&mut binary.rhs, visit);
+        }
+        ExprKind::Aggregate(aggregate) => {
+            aggregate.param.iter_mut().for_each(|param| walk(param, visit));
+            walk(&mut aggregate.expr, visit);
+        }
+        ExprKind::Call { args, .. } => args.iter_mut().for_each(|arg| walk(arg, visit)),
+        _ => {}
+    }
+}
+
+/// The expression with every selector and subquery fixed at `at`; nothing if a function in it
+/// looks at the evaluation time.
+fn pinned(expr: &Expr, at: Timestamp) -> Option<Expr> {
+    use Function as F;
+    let mut expr = expr.clone();
+    let mut safe = true;
+    walk(&mut expr, &mut |node| {
+        match &mut node.kind {
+            ExprKind::Selector(selector) | ExprKind::Range { selector, .. } => {
+                selector.shift.at.get_or_insert(At::Time(at));
+            }
+            ExprKind::Subquery { shift, .. } => {
+                shift.at.get_or_insert(At::Time(at));
+                return false;
+            }
+            ExprKind::Call { function, .. } => {
+                safe &= !matches!(
+                    function,
+                    F::DaysInMonth
+                        | F::DayOfMonth
+                        | F::DayOfWeek
+                        | F::DayOfYear
+                        | F::Hour
+                        | F::Minute
+                        | F::Month
+                        | F::Year
+                        | F::PredictLinear
+                        | F::Time
+                        | F::Timestamp
+                );
+            }
+            _ => {}
+        }
+        true
+    });
+    safe.then_some(expr)
+}
+
+fn compare(eval: &Eval, answer: &Answer) -> Result<(), String> {
+    match (&eval.values, &answer.value) {
+        (Values::Scalar(expected), Value::Scalar(found)) if almost_equal(*expected, found.v) => Ok(()),
+        (Values::Text(expected), Value::String(_, found)) if expected == found => Ok(()),
+        (Values::Series(expected), Value::Vector(found)) => {
+            let found = found.iter().map(|one| (&one.labels, vec![Some(one.sample.v)]));
+            compare_series(expected, found.collect(), eval.ordered)
+        }
+        (Values::Series(expected), Value::Matrix(found)) => {
+            let Times::Range(start, end, step) = eval.times else {
+                return Err("an instant vector expected".to_owned());
+            };
+            let count = usize::try_from((end.0 - start.0) / step.0 + 1).unwrap_or(0);
+            let on_steps = |series: &crate::promql::MatrixSeries| aligned(&series.samples, start, step, count);
+            compare_series(expected, found.iter().map(|series| (&series.labels, on_steps(series))).collect(), false)
+        }
+        (Values::Matrix(expected, start, step), Value::Matrix(found)) => {
+            let count = expected.iter().map(|(_, values)| values.len()).max().unwrap_or(0);
+            let on_steps = |series: &crate::promql::MatrixSeries| aligned(&series.samples, *start, *step, count);
+            compare_series(expected, found.iter().map(|series| (&series.labels, on_steps(series))).collect(), false)
+        }
+        (_, found) => Err(format!("found {found:?}")),
+    }
+}
+
+fn aligned(samples: &[Sample], start: Timestamp, step: Millis, count: usize) -> Vec<Option<f64>> {
+    let at = |i: usize| samples.iter().find(|sample| sample.t.0 == start.0 + step.0 * i as i64).map(|sample| sample.v);
+    (0..count).map(at).collect()
+}
+
+fn compare_series(
+    expected: &[(Labels, Vec<Option<f64>>)],
+    found: Vec<(&Labels, Vec<Option<f64>>)>,
+    ordered: bool,
+) -> Result<(), String> {
+    let wrong = |what: String| Err(format!("{what}; found {found:?}"));
+    for (place, (labels, values)) in expected.iter().enumerate() {
+        let Some(at) = found.iter().position(|(l, _)| *l == labels) else {
+            // A line of gaps alone says that the series is not there.
+            if values.iter().all(Option::is_none) {
+                continue;
+            }
+            return wrong(format!("{labels} is missing"));
+        };
+        if ordered && at != place {
+            return wrong(format!("{labels} stands at place {at} instead of {place}"));
+        }
+        let length = values.len().max(found[at].1.len());
+        for step in 0..length {
+            let pair = (values.get(step).copied().flatten(), found[at].1.get(step).copied().flatten());
+            match pair {
+                (None, None) => {}
+                (Some(a), Some(b)) if almost_equal(a, b) => {}
+                (a, b) => return wrong(format!("{labels} at step {step}: {a:?} expected, {b:?} found")),
+            }
+        }
+    }
+    match found.iter().find(|(labels, _)| !expected.iter().any(|(l, _)| l == *labels)) {
+        Some((labels, _)) => wrong(format!("{labels} is not expected")),
+        None => Ok(()),
+    }
+}
+
+/// Equality within a millionth, as Prometheus' own runner has it.
+fn almost_equal(a: f64, b: f64) -> bool {
+    if a.is_nan() || b.is_nan() {
+        return a.is_nan() && b.is_nan();
+    }
+    if a == b {
+        return true;
+    }
+    let (difference, sum) = ((a - b).abs(), a.abs() + b.abs());
+    if a == 0.0 || b == 0.0 || sum < f64::MIN_POSITIVE {
+        return difference < 1e-6 * f64::MIN_POSITIVE;
+    }
+    difference / sum.min(f64::MAX) < 1e-6
+}

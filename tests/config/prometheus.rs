@@ -1,0 +1,221 @@
+//! The main file.
+
+use evenkeel::config::{Authorization, Durability};
+use evenkeel::model::Millis;
+
+use super::*;
+
+const WHOLE: &str = r#"
+global:
+  scrape_interval: 15s
+  evaluation_interval: 30s
+  external_labels: {cluster: eu, replica: "1"}
+  query_log_file: /tmp/queries
+scrape_configs:
+  - job_name: node
+    static_configs:
+      - targets: ["localhost:9100", "10.0.0.1:9100"]
+        labels: {zone: a}
+  - job_name: app
+    scrape_interval: 5s
+    metrics_path: metrics
+    scheme: https
+    honor_labels: true
+    honor_timestamps: false
+    sample_limit: 5000
+    body_size_limit: 1MB
+    params: {module: [a, b]}
+    basic_auth: {username: me, password: "${TOKEN}"}
+    fallback_scrape_protocol: PrometheusText0.0.4
+    static_configs: [{targets: ["app:80"]}]
+    relabel_configs:
+      - source_labels: [__address__]
+        regex: (.*):.*
+        target_label: instance
+        replacement: ${1}
+      - {action: labeldrop, regex: tmp_.*}
+rule_files: ["rules/*.yml"]
+slo_files: [slo.yml]
+alerting:
+  alertmanagers:
+    - static_configs: [{targets: ["am1:9093", "am2:9093"]}]
+      path_prefix: /alerts
+      timeout: 5s
+      bearer_token_file: token
+alertmanager_file: alertmanager.yml
+storage: {retention: 30d, durability: 100ms, out_of_order: 10m}
+"#;
+
+fn whole() -> Files {
+    Files::new(&[
+        ("prometheus.yml", WHOLE),
+        ("rules/b.yml", "groups: [{name: b, rules: [{record: b, expr: up}]}]"),
+        ("rules/a.yml", "groups: [{name: a, interval: 5s, rules: [{alert: A, expr: up == 0, for: 1m}]}]"),
+        ("rules/other.txt", "not a rule file"),
+        ("slo.yml", "objectives: [{service: s, objective: 99.9, gauge: up == 1}]"),
+        (
+            "alertmanager.yml",
+            "route: {receiver: r}\nreceivers: [{name: r, webhook_configs: [{url: 'http://h/${TOKEN}'}]}]",
+        ),
+        ("token", "open sesame\n"),
+    ])
+}
+
+#[test]
+fn a_whole_configuration_is_read() {
+    let files = whole();
+    let config = files.load().unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((config.scrape_interval, config.scrape_timeout), (Millis::seconds(15), Millis::seconds(10)));
+    assert_eq!(config.external_labels.to_string(), "{cluster=\"eu\", replica=\"1\"}");
+    let [node, app] = config.scrape.as_slice() else { panic!("two jobs") };
+    assert_eq!((node.interval, node.timeout), (Millis::seconds(15), Millis::seconds(10)));
+    assert_eq!(node.targets[0].addresses, ["localhost:9100", "10.0.0.1:9100"]);
+    assert_eq!(node.targets[0].labels.get("zone"), "a");
+    assert_eq!((app.interval, app.timeout), (Millis::seconds(5), Millis::seconds(5)));
+    assert_eq!((app.metrics_path.as_str(), app.scheme.as_str()), ("/metrics", "https"));
+    assert!(app.honor_labels && !app.honor_timestamps);
+    assert_eq!((app.sample_limit, app.body_bytes_max), (5000, 1 << 20));
+    assert_eq!(app.params, [("module".to_owned(), "a".to_owned()), ("module".to_owned(), "b".to_owned())]);
+    let Authorization::Basic { username, password } = &app.authorization else { panic!("basic") };
+    assert_eq!((username.as_str(), password.reveal()), ("me", "open sesame"));
+    assert_eq!(app.relabel[0].replacement, "${1}");
+    assert_eq!((app.relabel[1].action.as_str(), app.relabel[1].regex.as_str()), ("labeldrop", "tmp_.*"));
+    let groups: Vec<_> = config.rule_groups.iter().map(|g| (g.name.as_str(), g.interval)).collect();
+    assert_eq!(groups, [("a", Millis::seconds(5)), ("b", Millis::seconds(30))]);
+    assert_eq!(config.objectives[0].name, "availability");
+    let urls: Vec<_> = config.alertmanagers.iter().map(|am| am.url.as_str()).collect();
+    assert_eq!(urls, ["http://am1:9093/alerts", "http://am2:9093/alerts"]);
+    assert_eq!(config.alertmanagers[0].authorization.header().as_deref(), Some("Bearer open sesame"));
+    assert_eq!(config.routing.as_ref().unwrap().receivers[0].webhooks[0].url.reveal(), "http://h/open sesame");
+    assert_eq!(config.storage.retention, Millis::days(30));
+    assert_eq!(config.storage.durability, Durability::Interval(Millis(100)));
+    assert_eq!(config.storage.out_of_order, Millis::minutes(10));
+    let notes: Vec<_> = config.notes.iter().map(|note| files.relative(&note.to_string())).collect();
+    assert_eq!(
+        notes,
+        [
+            "prometheus.yml:6: \"query_log_file\" changes nothing: text and OpenMetrics formats are read as they come, and no extra logs are written"
+        ]
+    );
+    let read: Vec<_> = config.files.iter().map(|path| files.relative(&path.display().to_string())).collect();
+    assert_eq!(read, ["prometheus.yml", "rules/a.yml", "rules/b.yml", "slo.yml", "token", "alertmanager.yml"]);
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let config = whole().load().unwrap();
+    for text in [format!("{config:?}"), config.summary()] {
+        assert!(!text.contains("sesame"), "{text}");
+    }
+}
+
+#[test]
+fn nothing_at_all_gives_the_defaults() {
+    let config = load("");
+    assert_eq!(Config { files: Vec::new(), ..config.clone() }, Config::default());
+    assert_eq!(
+        config.summary(),
+        "global\n  scrape every 1m, for at most 10s\n  evaluate rules as samples arrive, others every 1m\n  external labels {}\n\
+         storage\n  keep samples for 90d\n  durability synced: on disk before they are acknowledged\n  \
+         take samples up to 0s older than the newest\nscrape configs: 0\nrule groups: 0\nobjectives: 0\n\
+         alertmanagers: 0\nreceivers: 0\n"
+    );
+}
+
+#[test]
+fn broken_files_say_what_and_where() {
+    check_errors(&[
+        (
+            "global:\n  scrape_intervall: 15s\n",
+            "prometheus.yml:2:3: unknown key \"scrape_intervall\" in global; did you mean \"scrape_interval\"?\n    scrape_intervall: 15s\n    ^^^^^^^^^^^^^^^^",
+        ),
+        (
+            "storage:\n  foo: 1\n",
+            "prometheus.yml:2:3: unknown key \"foo\" in storage; known keys are durability, exemplars, out_of_order, retention, retention_size, tsdb\n    foo: 1\n    ^^^",
+        ),
+        (
+            "global:\n  scrape_interval: 15 s\n",
+            "prometheus.yml:2:20: \"15 s\" is not a duration: units are y, w, d, h, m, s, ms, each once, from large to small; write it like 1h30m, 15s or 100ms\n    scrape_interval: 15 s\n                     ^^^^",
+        ),
+        (
+            "global: {scrape_interval: 5s, scrape_timeout: 10s}",
+            "prometheus.yml:1:47: scrape_timeout 10s is longer than scrape_interval 5s; shorten it\n  global: {scrape_interval: 5s, scrape_timeout: 10s}\n                                                ^^^",
+        ),
+        (
+            "remote_write:\n  - url: http://x\n",
+            "prometheus.yml:1:1: \"remote_write\" is not supported yet: remove it; samples are not passed on\n  remote_write:\n  ^^^^^^^^^^^^",
+        ),
+        (
+            "scrape_configs:\n- job_name: a\n  file_sd_configs: [{files: [x]}]\n",
+            "prometheus.yml:3:3: \"file_sd_configs\" is not supported yet: list the targets under static_configs\n    file_sd_configs: [{files: [x]}]\n    ^^^^^^^^^^^^^^^",
+        ),
+        (
+            "scrape_configs:\n- job_name: a\n- job_name: a\n",
+            "prometheus.yml:3:13: two scrape configs have the job_name \"a\"; rename one\n  - job_name: a\n              ^",
+        ),
+        (
+            "scrape_configs:\n- static_configs: []\n",
+            "prometheus.yml:2:3: a scrape config needs the key \"job_name\"; add it\n  - static_configs: []\n    ^^^^^^^^^^^^^^",
+        ),
+        (
+            "scrape_configs: [{job_name: a, static_configs: [{targets: ['http://x:1/m']}]}]",
+            "prometheus.yml:1:59: \"http://x:1/m\" is not an address; write host:port, and the rest as scheme and metrics_path\n  scrape_configs: [{job_name: a, static_configs: [{targets: ['http://x:1/m']}]}]\n                                                            ^^^^^^^^^^^^^^",
+        ),
+        (
+            "scrape_configs: [{job_name: a, scheme: ftp}]",
+            "prometheus.yml:1:40: the scheme \"ftp\" is neither http nor https; write one of them\n  scrape_configs: [{job_name: a, scheme: ftp}]\n                                         ^^^",
+        ),
+        (
+            "scrape_configs: [{job_name: a, honor_labels: maybe}]",
+            "prometheus.yml:1:46: \"maybe\" is neither true nor false; write one of them\n  scrape_configs: [{job_name: a, honor_labels: maybe}]\n                                               ^^^^^",
+        ),
+        (
+            "scrape_configs: [{job_name: a, relabel_configs: [{action: kep, regex: x}]}]",
+            "prometheus.yml:1:59: the action \"kep\" is not known; did you mean \"keep\"?\n  scrape_configs: [{job_name: a, relabel_configs: [{action: kep, regex: x}]}]\n                                                            ^^^",
+        ),
+        (
+            "scrape_configs: [{job_name: a, basic_auth: {password: \"${NO}\"}}]",
+            "prometheus.yml:1:55: the environment variable NO is not set; set it or write ${NO:-default}\n  scrape_configs: [{job_name: a, basic_auth: {password: \"${NO}\"}}]\n                                                        ^^^^^^^",
+        ),
+        (
+            "scrape_configs: [{job_name: a, basic_auth: {password: x}, bearer_token: y}]",
+            "prometheus.yml:1:59: more than one of basic_auth, authorization and bearer_token is given; keep one\n  scrape_configs: [{job_name: a, basic_auth: {password: x}, bearer_token: y}]\n                                                            ^^^^^^^^^^^^",
+        ),
+        (
+            "storage: {durability: sync}",
+            "prometheus.yml:1:23: the durability \"sync\" is not known; write synced, buffered or the time between two syncs, like 100ms\n  storage: {durability: sync}\n                        ^^^^",
+        ),
+        (
+            "rule_files: [missing.yml]",
+            "prometheus.yml:1:14: missing.yml: there is no such file; create it or correct the path\n  rule_files: [missing.yml]\n               ^^^^^^^^^^^",
+        ),
+        (
+            "rule_files: x.yml",
+            "prometheus.yml:1:13: \"rule_files\" must be a list\n  rule_files: x.yml\n              ^^^^^",
+        ),
+        ("- a", "prometheus.yml:1:1: the configuration must be a map of keys and values\n  - a\n  ^"),
+        ("a: [", "prometheus.yml:1:4: not valid YAML: unclosed bracket '['\n  a: [\n     ^"),
+        (
+            "global: {external_labels: {__name__: x}}",
+            "prometheus.yml:1:28: the label \"__name__\" cannot be set; it is the metric's name\n  global: {external_labels: {__name__: x}}\n                             ^^^^^^^^",
+        ),
+    ]);
+}
+
+#[test]
+fn a_pattern_without_files_is_noted() {
+    let config = load("rule_files: ['rules/*.yml']\n");
+    assert_eq!(config.notes.len(), 1);
+    assert!(config.notes[0].to_string().ends_with("\"rule_files\" changes nothing: no file fits the pattern"));
+}
+
+#[test]
+fn a_secret_file_that_is_missing_is_named() {
+    let text = "scrape_configs: [{job_name: a, basic_auth: {password_file: secret}}]";
+    assert_eq!(
+        error_with(text, &[]),
+        "prometheus.yml:1:60: secret: there is no such file; create it or correct the path\n  \
+         scrape_configs: [{job_name: a, basic_auth: {password_file: secret}}]\n  \
+         \u{20}                                                          ^^^^^^"
+    );
+}

@@ -1,0 +1,1 @@
+//! The disk fails or the power goes at every operation.

@@ -1,0 +1,191 @@
+//! Every byte of a small store damaged, one at a time: noticed, told, and nothing else lost.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use evenkeel::env::disk::{Disk, MemoryDisk, Survival};
+use evenkeel::model::{Labels, MatchOp, Matcher, Sample, TimeRange};
+use evenkeel::storage::{OpenError, ReadError, RecoveryReport, Store};
+
+use super::{at, batch, commit, content, dir, labels, open, options};
+
+type Content = Vec<(String, Vec<(i64, u64)>)>;
+
+fn file_of(disk: &MemoryDisk, sub: &str, suffix: &str) -> PathBuf {
+    let entries = disk.list(&dir().join(sub)).unwrap();
+    entries.into_iter().find(|entry| entry.name.ends_with(suffix)).unwrap().path
+}
+
+/// Two series, one block with attachments, then three transactions in the log.
+fn store() -> (MemoryDisk, Content) {
+    let disk = MemoryDisk::new();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let (store, ..) = open(&shared, options());
+    let (a, b) = (labels("a", 1), labels("b", 2));
+    for i in 0..4 {
+        commit(&store, i * 1000, batch(&[(&a, i * 1000, i as f64), (&b, i * 1000, 0.1 * i as f64)]));
+    }
+    store.begin_checkpoint(vec![("rules".into(), b"state".to_vec())]).unwrap();
+    store.finish_checkpoint().unwrap();
+    for i in 4..7 {
+        commit(&store, i * 1000, batch(&[(&a, i * 1000, i as f64), (&b, i * 1000, 0.1 * i as f64)]));
+    }
+    let all = content(&store.snapshot());
+    (disk, all)
+}
+
+/// Damages each byte of a file in turn and opens the store.
+fn damage_each(path: impl Fn(&MemoryDisk) -> PathBuf, check: impl Fn(usize, &Store, &RecoveryReport, &MemoryDisk)) {
+    let (original, _) = store();
+    let path = path(&original);
+    for byte in 0..original.read(&path).unwrap().len() {
+        for mask in [0x01, 0x80] {
+            let disk = original.power_cut(Survival::Most);
+            disk.tamper(&path, |bytes| bytes[byte] ^= mask).unwrap();
+            let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+            let (store, _, report) = open(&shared, options());
+            check(byte, &store, &report, &disk);
+            drop(store);
+            // The next start is not stuck.
+            let (store, ..) = open(&shared, options());
+            commit(&store, 60_000, batch(&[(&labels("a", 1), 60_000, 1.0)]));
+        }
+    }
+}
+
+/// Whether everything found is of the original, and how many samples are missing.
+fn missing(found: &Content, all: &Content) -> usize {
+    let count = |content: &Content| content.iter().map(|(_, samples)| samples.len()).sum::<usize>();
+    for (labels, samples) in found {
+        let original = &all.iter().find(|(l, _)| l == labels).unwrap().1;
+        assert!(samples.iter().all(|sample| original.contains(sample)), "{labels} has a sample that nobody wrote");
+    }
+    count(all) - count(found)
+}
+
+#[test]
+fn a_damaged_byte_of_the_log_costs_at_most_one_entry_and_what_it_explains() {
+    let (_, all) = store();
+    damage_each(
+        |disk| file_of(disk, "wal", ".log"),
+        |byte, store, report, _| {
+            let lost = missing(&content(&store.snapshot()), &all);
+            // The first record explains the series: without it, the segment's six samples are gone.
+            assert!(lost <= 6, "byte {byte} costs {lost} samples");
+            assert!(!report.damage.is_empty() || report.torn_bytes > 0, "byte {byte} is noticed");
+            assert!(lost > 0 || byte < 24, "byte {byte} belongs to a record");
+        },
+    );
+}
+
+#[test]
+fn a_damaged_log_segment_is_kept_aside() {
+    let (disk, all) = store();
+    let path = file_of(&disk, "wal", ".log");
+    let length = disk.read(&path).unwrap().len();
+    // Inside the second of three records.
+    disk.tamper(&path, |bytes| bytes[length - 60] ^= 1).unwrap();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let (store, applied, report) = open(&shared, options());
+    assert_eq!((applied.len(), missing(&content(&store.snapshot()), &all)), (2, 2), "{report}");
+    assert!(report.to_string().contains("entries 6 to 6 are lost"), "{report}");
+    store.begin_checkpoint(Vec::new()).unwrap();
+    store.finish_checkpoint().unwrap();
+    assert!(disk.list(&dir().join("wal")).unwrap().is_empty());
+    assert_eq!(disk.list(&dir().join("quarantine")).unwrap().len(), 1);
+}
+
+#[test]
+fn a_damaged_byte_of_a_block_is_told_by_the_start_or_by_the_read() {
+    let (_, all) = store();
+    damage_each(
+        |disk| file_of(disk, "blocks", ".block"),
+        |byte, store, report, disk| {
+            let read = store.snapshot().select(&[], TimeRange::ALL, usize::MAX);
+            assert!(!report.damage.is_empty() || read.is_err(), "byte {byte} is noticed");
+            if let Err(error) = read {
+                assert!(matches!(error, ReadError::Damaged { .. }), "{error}");
+                let done = store.maintain(at(7000)).unwrap();
+                assert_eq!((done.quarantined.len(), done.quarantined[0].1), (1, 8), "byte {byte}");
+            }
+            assert_eq!(missing(&content(&store.snapshot()), &all), 8, "byte {byte} costs the block's one page");
+            assert_eq!(disk.list(&dir().join("quarantine")).unwrap().len(), 1);
+        },
+    );
+}
+
+#[test]
+fn a_damaged_manifest_is_rebuilt() {
+    let (_, all) = store();
+    damage_each(
+        |_| dir().join("MANIFEST"),
+        |byte, store, report, _| {
+            assert_eq!(content(&store.snapshot()), all, "byte {byte} costs nothing");
+            assert_eq!(report.damage.len(), 1, "byte {byte} is told: {report}");
+        },
+    );
+    let (disk, all) = store();
+    disk.remove(&dir().join("MANIFEST")).unwrap();
+    let shared: Arc<dyn Disk> = Arc::new(disk);
+    let (store, mut replay) = Store::open(shared, dir(), options()).unwrap();
+    assert_eq!(replay.attachment("rules"), Some(b"state".as_slice()));
+    while replay.next().unwrap().is_some() {}
+    assert_eq!((replay.report().entries, content(&store.snapshot())), (3, all));
+}
+
+#[test]
+fn damaged_attachments_are_told_and_not_given() {
+    damage_each(
+        |disk| file_of(disk, "blocks", ".attachments"),
+        |byte, _, report, _| assert_eq!(report.damage.len(), 1, "byte {byte} is told: {report}"),
+    );
+}
+
+#[test]
+fn files_of_another_version_stop_the_start() {
+    let rewrite = |bytes: &mut Vec<u8>, version_at: usize, end: usize| {
+        bytes[version_at] = 99;
+        let crc = evenkeel::codec::checksum(&[&bytes[..end]]);
+        bytes[end..end + 4].copy_from_slice(&crc.to_le_bytes());
+    };
+    let check = |path: &Path, change: &dyn Fn(&mut Vec<u8>)| {
+        let (disk, _) = store();
+        disk.tamper(path, change).unwrap();
+        let found = Store::open(Arc::new(disk), dir(), options()).err().unwrap();
+        assert!(matches!(found, OpenError::Version { version: 99, .. }), "{found}");
+    };
+    check(&dir().join("MANIFEST"), &|bytes| rewrite(bytes, 8, bytes.len() - 4));
+    let (disk, _) = store();
+    check(&file_of(&disk, "wal", ".log"), &|bytes| rewrite(bytes, 8, 20));
+}
+
+#[test]
+fn a_damaged_page_hides_nothing_else() {
+    let disk = MemoryDisk::new();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let (store, ..) = open(&shared, options());
+    let mut rng = evenkeel::env::Rng::new(1);
+    let series: Vec<Labels> = (0..3).map(|n| labels("noise", n)).collect();
+    for i in 0..6000 {
+        let mut batch = evenkeel::model::Batch::new();
+        for labels in &series {
+            batch.push(labels.clone(), Sample { t: at(i * 1000), v: f64::from_bits(rng.bits()) });
+        }
+        commit(&store, i * 1000, batch);
+    }
+    let all = content(&store.snapshot());
+    store.begin_checkpoint(Vec::new()).unwrap();
+    store.finish_checkpoint().unwrap();
+    drop(store);
+    disk.tamper(&file_of(&disk, "blocks", ".block"), |bytes| bytes[100] ^= 1).unwrap();
+    let (store, _, report) = open(&shared, options());
+    assert!(report.damage.is_empty(), "pages are checked when they are read");
+    let last = Matcher::new("n", MatchOp::Equal, "2").unwrap();
+    assert_eq!(store.snapshot().select(&[last], TimeRange::ALL, usize::MAX).unwrap()[0].1.len(), 6000);
+    let error = store.snapshot().select(&[], TimeRange::ALL, usize::MAX).unwrap_err();
+    assert!(error.to_string().contains("00000001.block"), "{error}");
+    let done = store.maintain(at(6_000_000)).unwrap();
+    let lost = done.quarantined[0].1 as usize;
+    assert!((1000..=6000).contains(&lost));
+    assert_eq!(missing(&content(&store.snapshot()), &all), lost);
+}
