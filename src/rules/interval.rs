@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Batch, Labels, Matcher, Millis, STALE_NAN, Sample, TimeRange, Timestamp};
+use crate::model::{Batch, Labels, Matcher, STALE_NAN, Sample, TimeRange, Timestamp};
 use crate::promql::{EvalOptions, Expr, Query, SeriesSamples, SeriesSource, SourceError, Value};
 
 use super::identity::stable_hash;
@@ -102,7 +102,9 @@ pub(super) fn query_of(expr: &Expr) -> Query {
 /// The last instant of a group's grid that is not after `now`.
 pub(super) fn slot_at(group: &RuleGroup, now: Timestamp) -> Timestamp {
     let phase = phase(group);
-    Timestamp((now.0 - phase).div_euclid(group.interval.0) * group.interval.0 + phase)
+    // An evaluator that has seen nothing yet is at the beginning of time.
+    let since = now.0.max(0) - phase;
+    Timestamp(since.div_euclid(group.interval.0) * group.interval.0 + phase)
 }
 
 /// The first instant of a group's grid after `now`.
@@ -112,7 +114,7 @@ pub(super) fn slot_after(group: &RuleGroup, now: Timestamp) -> Timestamp {
 
 fn phase(group: &RuleGroup) -> i64 {
     let hash = stable_hash([group.file.as_bytes(), group.name.as_bytes()]);
-    let interval = u64::try_from(Millis(group.interval.0.max(1)).0).unwrap_or(1);
+    let interval = u64::try_from(group.interval.0).unwrap_or(1).max(1);
     i64::try_from(hash % interval).unwrap_or(0)
 }
 
@@ -165,6 +167,7 @@ impl SeriesSource for Overlay<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Millis;
 
     #[test]
     fn a_grid_depends_on_the_group_alone() {
@@ -182,5 +185,6 @@ mod tests {
         assert_eq!(slot_at(&group, slot), slot);
         assert_eq!(slot_at(&group, Timestamp(slot.0 - 1)), slot - Millis::minutes(1));
         assert_eq!(slot_after(&group, slot), slot + Millis::minutes(1));
+        assert!(slot_after(&group, Timestamp::MIN) > Timestamp(0));
     }
 }

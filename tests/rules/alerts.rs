@@ -194,7 +194,7 @@ fn what_cannot_be_followed_is_queried_at_the_interval() {
     let outcome = rules.tick(stream.tick(), slot, &stream);
     assert_eq!(kinds(&outcome), [(TransitionKind::Firing, slot.0)]);
     let made = labels(&[("__name__", "job:up:sum"), ("job", "a")]);
-    assert_eq!(outcome.derived.series(), [made.clone()]);
+    assert_eq!(outcome.derived.series(), std::slice::from_ref(&made));
     assert_eq!(outcome.derived.samples()[0].sample.t, slot);
     let stale = f64::from_bits(STALE_NAN);
     rules.observe(&stream.commit(slot.0 + 1, &[(up("a"), slot.0 + 1, stale)]), &stream);
@@ -206,6 +206,20 @@ fn what_cannot_be_followed_is_queried_at_the_interval() {
     assert_eq!(outcome.derived.samples()[0].sample.v.to_bits(), STALE_NAN);
     let outcome = rules.tick(stream.tick(), next + Millis::seconds(30), &stream);
     assert!(outcome.derived.is_empty());
+}
+
+#[test]
+fn rules_may_live_on_the_writer_thread() {
+    fn needs_send(_: &impl Send) {}
+    needs_send(&evaluator(Vec::new()));
+}
+
+#[test]
+fn a_reload_before_the_first_entry_is_fine() {
+    let stream = Stream::default();
+    let mut rules = evaluator(vec![record("a:b", "up")]);
+    rules.reload(vec![group(vec![record("a:b", "up")])], RuleContext::default(), &stream).unwrap();
+    assert!(rules.next_deadline().is_some());
 }
 
 #[test]
