@@ -8,8 +8,7 @@ use super::*;
 
 fn routing(text: &str) -> Result<Routing, String> {
     let files = Files::new(&[("am.yml", text)]);
-    evenkeel::config::load_routing(&RealDisk, &files.path("am.yml"))
-        .map_err(|error| files.relative(&error.to_string()))
+    evenkeel::config::load_routing(&RealDisk, &files.path("am.yml")).map_err(|error| files.relative(&error.to_string()))
 }
 
 #[test]
@@ -49,7 +48,10 @@ inhibit_rules: []
     )
     .unwrap();
     let root = &routing.route;
-    assert_eq!((root.group_wait, root.group_interval, root.repeat_interval), (Millis::ZERO, Millis::minutes(1), Millis::hours(4)));
+    assert_eq!(
+        (root.group_wait, root.group_interval, root.repeat_interval),
+        (Millis::ZERO, Millis::minutes(1), Millis::hours(4))
+    );
     let [page, x] = root.routes.as_slice() else { panic!("two routes") };
     let matchers: Vec<_> = page.matchers.iter().map(ToString::to_string).collect();
     assert_eq!(matchers, ["severity=\"page\"", "team=~\"a|b\""]);
@@ -67,9 +69,18 @@ inhibit_rules: []
 
 #[test]
 fn broken_files_say_what_and_where() {
-    let check = |text: &str, expected: &str| assert_eq!(routing(text).unwrap_err(), expected, "{text}");
+    let mut wrong = Vec::new();
+    let mut check = |text: &str, expected: &str| {
+        let error = routing(text).unwrap_err();
+        if error != expected {
+            wrong.push(format!("{error}\n  instead of\n{expected}\n"));
+        }
+    };
     let with_route = |route: &str| format!("receivers: [{{name: a}}]\nroute: {route}\n");
-    check("receivers: []\n", "am.yml:1:1: the Alertmanager configuration needs the key \"route\"; add it\n  receivers: []\n  ^^^^^^^^^");
+    check(
+        "receivers: []\n",
+        "am.yml:1:1: the Alertmanager configuration needs the key \"route\"; add it\n  receivers: []\n  ^^^^^^^^^",
+    );
     check(
         &with_route("{receiver: b}"),
         "am.yml:2:19: a route names the receiver \"b\", which is not among the receivers; add it or correct the name\n  route: {receiver: b}\n                    ^",
@@ -106,4 +117,5 @@ fn broken_files_say_what_and_where() {
         "inhibit_rules: [{equal: [a]}]\nreceivers: [{name: a}]\nroute: {receiver: a}\n",
         "am.yml:1:1: \"inhibit_rules\" is not supported yet: remove them; alerts are told without inhibition\n  inhibit_rules: [{equal: [a]}]\n  ^^^^^^^^^^^^^",
     );
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -61,18 +61,20 @@ fn error_with(text: &str, others: &[(&str, &str)]) -> String {
 
 /// Each text has exactly this error.
 fn check_errors(cases: &[(&str, &str)]) {
+    let mut wrong = String::new();
     for (text, expected) in cases {
-        assert_eq!(error_with(text, &[]), *expected, "{text}");
+        let error = error_with(text, &[]);
+        if error != *expected {
+            wrong += &format!("{error}\n  instead of\n{expected}\n");
+        }
     }
+    assert!(wrong.is_empty(), "{wrong}");
 }
 
 #[test]
 fn a_missing_file_is_named() {
     let error = Config::load(&RealDisk, Path::new("/nowhere/prometheus.yml")).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "/nowhere/prometheus.yml: there is no such file; create it or correct the path"
-    );
+    assert_eq!(error.to_string(), "/nowhere/prometheus.yml: there is no such file; create it or correct the path");
 }
 
 #[test]
@@ -81,7 +83,14 @@ fn the_built_in_configuration_parses() {
     let services: Vec<_> = config.objectives.iter().map(|o| format!("{}/{}", o.service, o.name)).collect();
     assert_eq!(
         services,
-        ["host/collected", "host/disk-space", "host/memory", "host/cpu-saturation", "evenkeel/writes", "evenkeel/storage"]
+        [
+            "host/collected",
+            "host/disk-space",
+            "host/memory",
+            "host/cpu-saturation",
+            "evenkeel/writes",
+            "evenkeel/storage"
+        ]
     );
     assert_eq!(config.rule_groups.len(), 3);
     assert_eq!(config.notes, []);

@@ -53,7 +53,10 @@ fn whole() -> Files {
         ("rules/a.yml", "groups: [{name: a, interval: 5s, rules: [{alert: A, expr: up == 0, for: 1m}]}]"),
         ("rules/other.txt", "not a rule file"),
         ("slo.yml", "objectives: [{service: s, objective: 99.9, gauge: up == 1}]"),
-        ("alertmanager.yml", "route: {receiver: r}\nreceivers: [{name: r, webhook_configs: [{url: 'http://h/${TOKEN}'}]}]"),
+        (
+            "alertmanager.yml",
+            "route: {receiver: r}\nreceivers: [{name: r, webhook_configs: [{url: 'http://h/${TOKEN}'}]}]",
+        ),
         ("token", "open sesame\n"),
     ])
 }
@@ -90,7 +93,9 @@ fn a_whole_configuration_is_read() {
     let notes: Vec<_> = config.notes.iter().map(|note| files.relative(&note.to_string())).collect();
     assert_eq!(
         notes,
-        ["prometheus.yml:6: \"query_log_file\" changes nothing: text and OpenMetrics formats are read as they come, and no extra logs are written"]
+        [
+            "prometheus.yml:6: \"query_log_file\" changes nothing: text and OpenMetrics formats are read as they come, and no extra logs are written"
+        ]
     );
     let read: Vec<_> = config.files.iter().map(|path| files.relative(&path.display().to_string())).collect();
     assert_eq!(read, ["prometheus.yml", "rules/a.yml", "rules/b.yml", "slo.yml", "token", "alertmanager.yml"]);
@@ -154,7 +159,7 @@ fn broken_files_say_what_and_where() {
         ),
         (
             "scrape_configs: [{job_name: a, static_configs: [{targets: ['http://x:1/m']}]}]",
-            "prometheus.yml:1:59: \"http://x:1/m\" is not an address; write host:port, and the rest as scheme and metrics_path\n  scrape_configs: [{job_name: a, static_configs: [{targets: ['http://x:1/m']}]}]\n                                                            ^^^^^^^^^^^^^^",
+            "prometheus.yml:1:60: \"http://x:1/m\" is not an address; write host:port, and the rest as scheme and metrics_path\n  scrape_configs: [{job_name: a, static_configs: [{targets: ['http://x:1/m']}]}]\n                                                             ^^^^^^^^^^^^^^",
         ),
         (
             "scrape_configs: [{job_name: a, scheme: ftp}]",
@@ -184,7 +189,10 @@ fn broken_files_say_what_and_where() {
             "rule_files: [missing.yml]",
             "prometheus.yml:1:14: missing.yml: there is no such file; create it or correct the path\n  rule_files: [missing.yml]\n               ^^^^^^^^^^^",
         ),
-        ("rule_files: x.yml", "prometheus.yml:1:13: \"rule_files\" must be a list\n  rule_files: x.yml\n              ^^^^^"),
+        (
+            "rule_files: x.yml",
+            "prometheus.yml:1:13: \"rule_files\" must be a list\n  rule_files: x.yml\n              ^^^^^",
+        ),
         ("- a", "prometheus.yml:1:1: the configuration must be a map of keys and values\n  - a\n  ^"),
         ("a: [", "prometheus.yml:1:4: not valid YAML: unclosed bracket '['\n  a: [\n     ^"),
         (
