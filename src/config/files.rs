@@ -10,9 +10,9 @@ use crate::slo::Objective;
 use super::error::ConfigError;
 use super::loader::Loader;
 use super::rule_file::{self, RuleDefaults};
-use super::rule_group::RuleGroup;
 use super::source::{Source, Variables};
 use super::{alertmanager, objective_file};
+use crate::rules::RuleGroup;
 
 /// Defaults of Prometheus' `global` section.
 const DEFAULTS: RuleDefaults = RuleDefaults { interval: Millis::minutes(1), query_offset: Millis::ZERO };

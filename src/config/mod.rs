@@ -1,6 +1,6 @@
 //! Files to options: a `prometheus.yml` with keys of our own, and the files that it names.
 //!
-//! Layer 6. Imports: `env`, `model`, `notify`, `promql`, `slo`, `template`.
+//! Layer 6. Imports: `env`, `model`, `notify`, `promql`, `rules`, `slo`, `template`.
 //! Does not know: HTTP, the database, who uses the options.
 //! When you change this, also touch: `host/*.yml`, if a form of file changes.
 
@@ -19,7 +19,6 @@ mod options;
 mod prometheus;
 mod relabel;
 mod rule_file;
-mod rule_group;
 mod scrape;
 mod section;
 mod source;
@@ -33,5 +32,4 @@ pub use host::host;
 pub use note::Note;
 pub use options::{Config, Durability, StorageSettings};
 pub use relabel::Relabel;
-pub use rule_group::{AlertingRule, RecordingRule, Rule, RuleGroup};
 pub use scrape::{ScrapeJob, TargetGroup};

@@ -11,8 +11,8 @@ use super::error::ConfigError;
 use super::loader::Loader;
 use super::note::Note;
 use super::prometheus;
-use super::rule_group::RuleGroup;
 use super::scrape::ScrapeJob;
+use crate::rules::RuleGroup;
 
 /// A whole configuration. Printing it shows no secret.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,10 +6,10 @@ use crate::template;
 
 use super::error::ConfigError;
 use super::note::Note;
-use super::rule_group::{AlertingRule, RecordingRule, Rule, RuleGroup};
 use super::section::{Field, Section, check_label_name};
 use super::source::Source;
 use super::yaml;
+use crate::rules::{AlertingRule, RecordingRule, Rule, RuleGroup};
 
 /// What groups inherit from `global`.
 #[derive(Debug, Clone, Copy)]

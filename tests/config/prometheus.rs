@@ -159,7 +159,7 @@ fn broken_files_say_what_and_where() {
         ),
         (
             "scrape_configs: [{job_name: a, static_configs: [{targets: ['http://x:1/m']}]}]",
-            "prometheus.yml:1:59: \"http://x:1/m\" is not an address; write host:port, and the rest as scheme and metrics_path\n  scrape_configs: [{job_name: a, static_configs: [{targets: ['http://x:1/m']}]}]\n                                                            ^^^^^^^^^^^^^^",
+            "prometheus.yml:1:60: \"http://x:1/m\" is not an address; write host:port, and the rest as scheme and metrics_path\n  scrape_configs: [{job_name: a, static_configs: [{targets: ['http://x:1/m']}]}]\n                                                             ^^^^^^^^^^^^^^",
         ),
         (
             "scrape_configs: [{job_name: a, scheme: ftp}]",

@@ -12,9 +12,11 @@ use evenkeel::env::{Request, Response, Transport, TransportError};
 use evenkeel::model::{Alert, AlertState, Labels, Millis, Seq, Timestamp, Transition, TransitionId, TransitionKind};
 use evenkeel::notify::{Notifier, NotifyOptions, Receiver, Route, Routing, Webhook};
 
+type Answer = Box<dyn FnMut(&Request) -> Result<Response, TransportError> + Send>;
+
 /// A transport that keeps what it was given and answers as told.
 struct Recorder {
-    state: Mutex<(Vec<Request>, Box<dyn FnMut(&Request) -> Result<Response, TransportError> + Send>)>,
+    state: Mutex<(Vec<Request>, Answer)>,
 }
 
 impl Recorder {
@@ -160,8 +162,12 @@ struct Bench {
 
 impl Bench {
     fn new(options: NotifyOptions) -> Bench {
+        Bench::on(Arc::new(RealDisk), options)
+    }
+
+    fn on(disk: Arc<dyn Disk>, options: NotifyOptions) -> Bench {
         let dir = tempfile::tempdir().unwrap();
-        let notifier = Some(open(Arc::new(RealDisk), dir.path(), options));
+        let notifier = Some(open(disk, dir.path(), options));
         Bench { dir, notifier, recorder: Recorder::new() }
     }
 
