@@ -16,6 +16,9 @@ mod wire;
 #[cfg(feature = "server")]
 mod cli;
 #[cfg(feature = "server")]
+#[path = "../tools/harness/mod.rs"]
+mod harness;
+#[cfg(feature = "server")]
 mod http;
 #[cfg(feature = "server")]
 mod scrape;

@@ -1,4 +1,94 @@
 //! The program's commands.
 //!
-//! Layer 8. Imports: nothing.
+//! Layer 8. Imports: `config`, `confidence`, `db`, `env`, `model`, `notify`, `report`, `scrape`, `server`, `storage`, `testkit`, `wire`.
 //! Does not know: storage internals.
+
+mod ask;
+mod check;
+mod collect;
+mod demo;
+mod serve;
+mod verdict;
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// What was typed.
+#[derive(Parser)]
+#[command(
+    name = "evenkeel",
+    version,
+    about = "Metrics, alerts and objectives in one binary, decided as each sample arrives",
+    after_help = "Exit codes: 0 fine; 1 failed, or AT_RISK; 2 wrong usage, or HURTING; 3 BLIND (see `evenkeel verdict --help`)."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(serve::ServeArgs),
+    Demo(demo::DemoArgs),
+    Verdict(verdict::VerdictArgs),
+    Query(ask::QueryArgs),
+    Deploy(ask::DeployArgs),
+    Check(check::CheckArgs),
+}
+
+/// Where a running server is.
+#[derive(Args)]
+struct Server {
+    /// Address of the server to ask
+    #[arg(long, default_value = "http://127.0.0.1:9090", env = "EVENKEEL_URL")]
+    url: String,
+}
+
+/// Where to listen.
+#[derive(Args)]
+struct Listen {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1:9090")]
+    listen: SocketAddr,
+    /// Allow other than loopback addresses: whoever reaches the port can read and write everything
+    #[arg(long)]
+    insecure_listen: bool,
+}
+
+/// Runs the command that was typed.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr();
+    let result = match cli.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Verdict(args) => verdict::run(args),
+        Command::Query(args) => ask::query(args),
+        Command::Deploy(args) => ask::deploy(args),
+        Command::Check(args) => check::run(args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(1)
+    })
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("EVENKEEL_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let colour = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(colour)
+        .init();
+}
+
+/// The runtime for the asynchronous edge. Two threads: the work is in the database's own.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{Alert, AlertState, Millis, Timestamp};
-use crate::slo::{BurnStatus, ObjectiveStatus, Severity};
+use crate::slo::{BlindCause, BurnStatus, ObjectiveStatus, Severity};
 
 use super::evidence::{Evidence, GroupHealth, JobHealth, ReceiverHealth, StorageHealth};
 use super::judgement::{Fact, Judgement, Reason, ServiceJudgement};
@@ -107,7 +107,10 @@ fn objective_reasons(evidence: &Evidence<'_>, objective: &ObjectiveStatus, out: 
     if let Some(blind) = &objective.blind {
         let text = format!("{}: {}", objective.name, blind.reason);
         let facts = input_facts(evidence, objective);
-        out.push(reason(Verdict::Blind, text, blind.since, objective.query.clone(), facts));
+        // What was never proven is unknown for as long as anybody has been looking.
+        let since =
+            if blind.cause == BlindCause::InputStopped { blind.since } else { blind.since.max(evidence.started_at) };
+        out.push(reason(Verdict::Blind, text, since, objective.query.clone(), facts));
     } else if fastest.is_none() && objective.budget.left < BUDGET_LEFT_LOW {
         let text = format!(
             "{}: {} of the {} error budget is left ({} of {} bad events spent)",

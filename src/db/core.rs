@@ -5,7 +5,7 @@
 //!   replay ends in the same state.
 //! - A transition reaches the outbox before the sender of its sample is answered.
 
-use crate::model::{Alert, Batch, Committed, Timestamp, Transition, TransitionKind};
+use crate::model::{Alert, Batch, Committed, Millis, Timestamp, Transition, TransitionKind, limits};
 use crate::rules::{Evaluator, Outcome};
 use crate::slo::Objectives;
 use crate::storage::{Applied, Entry, Store};
@@ -27,9 +27,10 @@ pub(super) mod attachment {
 /// their interval, so that one round is the rule; the bound is for what may come.
 const DERIVED_ROUNDS_MAX: usize = 4;
 
-/// Deadlines passed one by one before the rest is passed in one step. A day's outage of a database
-/// with one timer a second stays below it.
-const TICKS_MAX: usize = 100_000;
+/// How far behind the log's last entry deadlines are passed one by one; what lies further is passed
+/// in one step. After an outage, an instant selector sees nothing fresh once the lookback is over, so
+/// twice that tells every `for` that was running how it would have ended.
+const STEPPED: Millis = Millis(2 * limits::LOOKBACK.0);
 
 /// The state that follows the log.
 pub(super) struct Core {
@@ -41,11 +42,13 @@ pub(super) struct Core {
     pub(super) rules_text: String,
     /// The deadline that the timer waits for.
     armed: Option<Timestamp>,
+    /// The log's time of the last entry seen.
+    pub(super) at: Timestamp,
 }
 
 impl Core {
     pub(super) fn new(evaluator: Evaluator, objectives: Objectives, deploys: Deploys, rules_text: String) -> Core {
-        Core { evaluator, objectives, deploys, rules_text, armed: None }
+        Core { evaluator, objectives, deploys, rules_text, armed: None, at: Timestamp::MIN }
     }
 
     /// Commits a group from the queue and answers its senders. Time up to now passes first, so that
@@ -73,9 +76,9 @@ impl Core {
     /// Lets time pass up to `now`: each deadline is logged as a tick of its own instant, however
     /// late it is noticed, so that decisions do not depend on how busy the machine was.
     pub(super) fn pass_time(&mut self, inner: &Inner, now: Timestamp) {
-        for round in 0..=TICKS_MAX {
-            let Some(due) = self.next_deadline().filter(|due| *due <= now) else { return };
-            let at = if round < TICKS_MAX { due } else { now };
+        let last = self.at.min(now);
+        while let Some(due) = self.next_deadline().filter(|due| *due <= now) {
+            let at = if due <= last + STEPPED { due.max(last) } else { now };
             match inner.store.commit(at, vec![Entry::Tick]) {
                 Ok(applied) => {
                     let derived = self.see_all(inner, &applied);
@@ -99,6 +102,7 @@ impl Core {
 
     /// Shows one log entry to everything that follows the log: the live path and the replay.
     pub(super) fn see(&mut self, store: &Store, applied: &Applied) -> Outcome {
+        self.at = self.at.max(applied.at());
         match applied {
             Applied::Transaction(committed) => self.see_transaction(store, committed),
             Applied::Tick { seq, at } => {

@@ -28,6 +28,12 @@ pub enum OpenError {
     /// The rules cannot be replaced.
     #[error(transparent)]
     Reload(#[from] ReloadError),
+    /// What the rules and objectives know cannot be saved.
+    #[error("the state of the rules cannot be saved: {0}")]
+    Checkpoint(String),
+    /// The log cannot be begun.
+    #[error("the log cannot be begun: {0}")]
+    Begin(#[from] AppendError),
     /// A thread cannot be started.
     #[error("a thread cannot be started: {0}; the system's limit on threads may be reached")]
     Threads(std::io::Error),

@@ -12,10 +12,11 @@ use std::sync::Arc;
 
 use parking_lot::MutexGuard;
 
+use crate::model::{Seq, Timestamp};
 use crate::notify::Notifier;
 use crate::rules::{Evaluator, RuleContext};
 use crate::slo::Objectives;
-use crate::storage::{Replay, Store};
+use crate::storage::{Entry, Replay, Store};
 
 use super::Db;
 use super::core::{Core, attachment, hand_over};
@@ -55,6 +56,10 @@ impl Db {
             }
         }
         if !same {
+            if store.snapshot().seq() == Seq(0) {
+                // A new log has no time yet; its first entry says when it begins.
+                store.commit(Timestamp(options.clock.now_ms()), vec![Entry::Tick]).map_err(AppendError::from)?;
+            }
             warm_start(&mut core, &store, &replay)?;
             core.evaluator.adopt(store.known_series());
             core.objectives.adopt(store.known_series());
@@ -66,7 +71,7 @@ impl Db {
             let mut core = inner.core.lock();
             hand_over(&inner, &transitions);
             if !same {
-                core.begin_checkpoint(&inner);
+                core.checkpoint_now(&inner)?;
             }
         }
         let threads = match options.threads {
@@ -95,7 +100,7 @@ impl Db {
         core.rules_text = identity(&watch);
         inner.notifier.reload(watch.notify)?;
         core.pass_time(inner, now);
-        core.begin_checkpoint(inner);
+        core.checkpoint_now(inner)?;
         core.after(inner);
         MutexGuard::unlock_fair(core);
         inner.timer.ring();
@@ -141,11 +146,21 @@ fn identity(watch: &Watch) -> String {
     format!("{:016x}", hash.finish())
 }
 
+impl Core {
+    /// A checkpoint before anything else is taken: saved state and the rules that it belongs to must
+    /// not part.
+    fn checkpoint_now(&mut self, inner: &Inner) -> Result<(), OpenError> {
+        self.begin_checkpoint(inner);
+        inner.store.finish_checkpoint().map_err(|error| OpenError::Checkpoint(error.to_string()))
+    }
+}
+
 /// Brings rules and objectives to where the checkpoint left them: state, and windows of the store.
 /// A state that is damaged or of another version is left out, loudly.
 fn warm_start(core: &mut Core, store: &Store, replay: &Replay) -> Result<(), OpenError> {
     let saved = |name| replay.attachment(name).filter(|bytes| !bytes.is_empty());
     let (at, source) = (store.snapshot().at(), LiveSource(store));
+    core.at = at;
     core.evaluator.seed(at, &source).map_err(|error| OpenError::Read(error.to_string()))?;
     if let Some(Err(error)) = saved(attachment::RULES).map(|bytes| core.evaluator.restore(bytes)) {
         tracing::error!("the state of the rules is lost, pending alerts start anew: {error}");

@@ -49,6 +49,8 @@ pub const LOG_RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const NOTIFY_BACKOFF_MAX: Millis = Millis::minutes(1);
 /// The longest `Retry-After` of a receiver that is obeyed.
 pub const NOTIFY_RETRY_AFTER_MAX: Millis = Millis::minutes(15);
+/// Bytes of a receiver's answer that are read: enough for its reason.
+pub const RECEIVER_ANSWER_BYTES_MAX: usize = 4096;
 /// Bytes of one record of the outbox.
 pub const OUTBOX_RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes after which the outbox is rewritten without what is settled.

@@ -1,6 +1,6 @@
 //! The HTTP API and the web pages.
 //!
-//! Layer 7. Imports: `confidence`, `db`, `env`, `model`, `notify`, `promql`, `rules`, `slo`, `storage`, `wire`.
+//! Layer 7. Imports: `confidence`, `db`, `env`, `model`, `notify`, `promql`, `report`, `rules`, `slo`, `storage`, `wire`.
 //! Does not know: files on disk.
 
 mod accept;
@@ -24,9 +24,11 @@ mod serve;
 mod site;
 mod state;
 mod targets;
+mod transport;
 
 pub use accept::ListenOptions;
 pub use body::BodyLimits;
 pub use serve::{BindError, bind, serve};
 pub use state::{Changes, Doors, Hosts, Reload, ServerOptions, ServerState};
 pub use targets::{NoTargets, TargetHealth, TargetStatus, Targets};
+pub use transport::HttpTransport;

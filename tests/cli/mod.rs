@@ -1,1 +1,119 @@
-//! Tests of `cli`.
+//! The program as a process: what it prints, its exit codes, and that a kill loses nothing.
+
+#[path = "../../tools/kill_rounds/campaign.rs"]
+mod campaign;
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use evenkeel::model::{Batch, Labels, Sample, Timestamp};
+use evenkeel::wire::encode_remote_write;
+
+use crate::harness::{Http, Server, free_address, now_ms};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_evenkeel");
+
+fn run(args: &[&str]) -> Output {
+    Command::new(PROGRAM).args(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_kill_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = campaign::run(Path::new(PROGRAM), dir.path(), 4, 7).unwrap();
+    assert!(report.failures.is_empty(), "{report}");
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    for command in [&["serve"][..], &["demo"], &["verdict"], &["query"], &["deploy", "mark"], &["check", "config"]] {
+        let output = run(&[command, &["--help"]].concat());
+        assert!(output.status.success());
+        assert!(text(&output.stdout).contains("Example: evenkeel "), "{command:?}: {}", text(&output.stdout));
+    }
+}
+
+#[test]
+fn a_bad_config_is_named_with_its_place_and_nothing_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("prometheus.yml");
+    std::fs::write(&config, "global:\n  scrape_intervall: 15s\n").unwrap();
+    let output =
+        run(&["serve", "--config", config.to_str().unwrap(), "--data", dir.path().join("d").to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    assert!(error.contains("prometheus.yml:2:3") && error.contains("scrape_interval"), "{error}");
+    assert!(!dir.path().join("d").exists());
+}
+
+#[test]
+fn a_wide_address_needs_a_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = run(&["serve", "--listen", "0.0.0.0:0", "--data", dir.path().join("d").to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("--insecure-listen"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn nobody_answering_is_said_plainly() {
+    let url = format!("http://{}", free_address().unwrap());
+    let output = run(&["verdict", "--url", &url]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stderr).contains("is `evenkeel serve` running"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_verdict_follows_the_input_from_blind_to_ok_and_back() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(
+        dir.path().join("slo.yml"),
+        "objectives:\n- {service: shop, name: availability, objective: 99, window: 30d, errors: 'http_requests_total{code=\"500\"}', total: http_requests_total}\n",
+    )
+    .unwrap();
+    let config = dir.path().join("prometheus.yml");
+    std::fs::write(&config, "slo_files: [slo.yml]\n").unwrap();
+    let server = Server::start(Path::new(PROGRAM), &dir.path().join("data"), Some(&config)).unwrap();
+    let url = format!("http://{}", server.address);
+    let verdict = || {
+        let output = run(&["verdict", "--url", &url]);
+        (output.status.code().unwrap(), text(&output.stdout))
+    };
+    let (code, word) = verdict();
+    assert!(code == 3 && word.starts_with("BLIND"), "{code} {word}");
+    let mut http = Http::connect(server.address).unwrap();
+    let mut write = |value: f64| {
+        let mut batch = Batch::new();
+        for (code, v) in [("200", value), ("500", 0.0)] {
+            let labels = Labels::new([("__name__", "http_requests_total"), ("code", code)]).unwrap();
+            batch.push(labels, Sample { t: Timestamp(now_ms()), v });
+        }
+        assert_eq!(http.remote_write(&encode_remote_write(&batch)).unwrap().status, 204);
+    };
+    let begun = Instant::now();
+    let mut value = 0.0;
+    loop {
+        value += 50.0;
+        write(value);
+        let (code, word) = verdict();
+        if code == 0 {
+            assert!(word.starts_with("OK"), "{word}");
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{word}");
+    }
+    // The input has stopped; nothing else happens.
+    let begun = Instant::now();
+    loop {
+        let (code, word) = verdict();
+        if code == 3 {
+            assert!(word.starts_with("BLIND"), "{word}");
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{word}");
+    }
+}

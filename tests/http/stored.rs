@@ -210,7 +210,7 @@ async fn rules_alerts_and_the_verdict_follow_the_samples() {
     assert_eq!(only["data"]["groups"][0]["rules"].as_array().unwrap().len(), 1);
     let verdict = get(address, "/api/v1/verdict").await.json();
     assert_eq!(verdict["data"]["verdict"], "HURTING", "{verdict}");
-    assert_eq!(verdict["data"]["exitCode"], 2);
+    assert_eq!(verdict["data"]["exit_code"], 2);
     let objectives = get(address, "/api/v1/objectives").await.json();
     assert_eq!(objectives["data"][0]["service"], "checkout");
     assert!(objectives["data"][0]["burns"][0]["short"]["burn"].as_f64().unwrap() > 50.0);

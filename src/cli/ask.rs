@@ -1,0 +1,127 @@
+//! `evenkeel query` and `evenkeel deploy`: questions to a running server, answered as text.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use super::Server;
+
+/// Ask a running server for the value of a PromQL expression
+#[derive(Args)]
+#[command(after_help = "Example: evenkeel query 'sum by (job) (up)'")]
+pub(super) struct QueryArgs {
+    /// The expression
+    expr: String,
+    /// Instant, as seconds since the epoch or RFC 3339; now by default
+    #[arg(long)]
+    at: Option<String>,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// Mark deploys, so that charts and reasons can name them
+#[derive(Args)]
+pub(super) struct DeployArgs {
+    #[command(subcommand)]
+    action: DeployAction,
+}
+
+#[derive(Subcommand)]
+enum DeployAction {
+    /// Note that a version of a service went live now
+    #[command(after_help = "Example: evenkeel deploy mark checkout v2")]
+    Mark {
+        /// The service, as objectives name it
+        service: String,
+        /// The version, free text
+        version: String,
+        #[command(flatten)]
+        server: Server,
+    },
+}
+
+pub(super) fn query(args: QueryArgs) -> anyhow::Result<ExitCode> {
+    let mut form = vec![("query", args.expr.as_str())];
+    if let Some(at) = &args.at {
+        form.push(("time", at));
+    }
+    let data = super::runtime()?.block_on(post(&args.server.url, "/api/v1/query", &form))?;
+    print_result(&data);
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn deploy(args: DeployArgs) -> anyhow::Result<ExitCode> {
+    let DeployAction::Mark { service, version, server } = args.action;
+    let form = [("service", service.as_str()), ("version", version.as_str())];
+    super::runtime()?.block_on(post(&server.url, "/api/v1/deploys", &form))?;
+    println!("{service} {version} is marked");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sends a form and gives the `data` of a successful answer.
+async fn post(url: &str, path: &str, form: &[(&str, &str)]) -> anyhow::Result<Value> {
+    let body: String =
+        form.iter().map(|(name, value)| format!("{name}={}", percent(value))).collect::<Vec<_>>().join("&");
+    let request = client()?
+        .post(format!("{}{path}", url.trim_end_matches('/')))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(body);
+    let answer = request.send().await.with_context(|| no_answer(url))?;
+    let status = answer.status();
+    let bytes = answer.bytes().await?;
+    if status == reqwest::StatusCode::NO_CONTENT {
+        return Ok(Value::Null);
+    }
+    let mut json: Value = serde_json::from_slice(&bytes).with_context(|| {
+        format!("{url} answered {status} with something that is not JSON; is it an Evenkeel server?")
+    })?;
+    if !status.is_success() {
+        bail!("{}", json["error"].as_str().unwrap_or("the server gave no reason"));
+    }
+    Ok(json["data"].take())
+}
+
+/// The client for questions; TLS works with the ring provider.
+pub(super) fn client() -> anyhow::Result<reqwest::Client> {
+    // A second call finds the provider installed; that is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Ok(reqwest::Client::builder().timeout(std::time::Duration::from_secs(30)).build()?)
+}
+
+/// What to do when nobody answers.
+pub(super) fn no_answer(url: &str) -> String {
+    format!("no answer from {url}; is `evenkeel serve` running, or does --url name another address?")
+}
+
+fn percent(text: &str) -> String {
+    text.bytes()
+        .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect()
+}
+
+fn print_result(data: &Value) {
+    match data["resultType"].as_str() {
+        Some("vector") => {
+            for series in data["result"].as_array().into_iter().flatten() {
+                println!("{}  {}", series_text(&series["metric"]), series["value"][1].as_str().unwrap_or_default());
+            }
+        }
+        Some("matrix") => {
+            for series in data["result"].as_array().into_iter().flatten() {
+                println!("{}", series_text(&series["metric"]));
+                for pair in series["values"].as_array().into_iter().flatten() {
+                    println!("  {}  {}", pair[0], pair[1].as_str().unwrap_or_default());
+                }
+            }
+        }
+        _ => println!("{}", data["result"][1].as_str().unwrap_or_default()),
+    }
+}
+
+fn series_text(metric: &Value) -> String {
+    let pairs = metric.as_object().into_iter().flatten();
+    let pairs = pairs.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
+    crate::model::Labels::new(pairs).map_or_else(|_| metric.to_string(), |labels| labels.to_string())
+}

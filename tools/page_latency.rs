@@ -1,0 +1,77 @@
+//! Measures the time from sending one decisive sample to the arrival of its page.
+//!
+//! Starts the release build of the program with a rule and a webhook receiver on loopback, writes
+//! a healthy sample for each probe's series, and then, probe by probe, the sample that makes the
+//! rule true. The clock runs from before the remote-write request is sent until the whole webhook
+//! request has been read. Every sample is synced to disk before the page leaves.
+//!
+//! ```sh
+//! cargo build --release && cargo run --release --example page_latency -- --probes 200
+//! ```
+
+mod harness;
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use evenkeel::model::{Batch, Labels, Sample, Timestamp};
+use evenkeel::wire::encode_remote_write;
+use harness::{Http, Server, now_ms, program, quantile, webhook_receiver};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let probes: usize = std::env::args().skip_while(|a| a != "--probes").nth(1).map_or(Ok(200), |n| n.parse())?;
+    let dir = tempfile::tempdir()?;
+    let (receiver, pages) = webhook_receiver()?;
+    std::fs::write(
+        dir.path().join("rules.yml"),
+        "groups:\n- name: probes\n  rules:\n  - alert: ProbeHigh\n    expr: probe_level > 0\n    labels: {severity: page}\n",
+    )?;
+    std::fs::write(
+        dir.path().join("alertmanager.yml"),
+        format!(
+            "route: {{receiver: pager, group_by: ['...'], group_wait: 0s, group_interval: 1m, repeat_interval: 1h}}\n\
+             receivers: [{{name: pager, webhook_configs: [{{url: 'http://{receiver}/'}}]}}]\n"
+        ),
+    )?;
+    let config = dir.path().join("prometheus.yml");
+    std::fs::write(&config, "rule_files: [rules.yml]\nalertmanager_file: alertmanager.yml\n")?;
+    let server = Server::start(&program()?, &dir.path().join("data"), Some(&config))?;
+    let mut http = Http::connect(server.address)?;
+    for probe in 0..probes {
+        write(&mut http, probe, 0.0)?;
+    }
+    let (mut to_page, mut to_answer) = (Vec::new(), Vec::new());
+    for probe in 0..probes {
+        // A little apart, so that one probe's page does not ride along with another's.
+        std::thread::sleep(Duration::from_millis(20));
+        let sent = Instant::now();
+        write(&mut http, probe, 1.0)?;
+        to_answer.push(sent.elapsed().as_secs_f64() * 1e3);
+        let page = pages.recv_timeout(Duration::from_secs(10)).map_err(|_| format!("no page for probe {probe}"))?;
+        if !page.body.contains(&format!("\"probe\":\"{probe}\"")) {
+            return Err(format!("probe {probe} got the page {}", page.body).into());
+        }
+        to_page.push((page.arrived - sent).as_secs_f64() * 1e3);
+    }
+    println!("{probes} probes, every sample synced before its page left (ms)");
+    println!("{:<42}{:>8}{:>8}{:>8}{:>8}", "", "median", "p90", "p99", "max");
+    for (name, mut times) in
+        [("decisive sample sent -> page arrived", to_page), ("decisive sample sent -> acknowledged", to_answer)]
+    {
+        times.sort_by(f64::total_cmp);
+        let at = |q| quantile(&times, q);
+        println!("{name:<42}{:>8.2}{:>8.2}{:>8.2}{:>8.2}", at(0.5), at(0.9), at(0.99), at(1.0));
+    }
+    Ok(())
+}
+
+fn write(http: &mut Http, probe: usize, level: f64) -> Result<(), Box<dyn Error>> {
+    let mut batch = Batch::new();
+    let labels = Labels::new([("__name__", "probe_level"), ("probe", probe.to_string().as_str())])?;
+    batch.push(labels, Sample { t: Timestamp(now_ms()), v: level });
+    let answer = http.remote_write(&encode_remote_write(&batch))?;
+    if answer.status != 204 {
+        return Err(format!("the write was answered with {}: {}", answer.status, answer.text()).into());
+    }
+    Ok(())
+}
