@@ -61,7 +61,8 @@ struct Listen {
 /// Runs the command that was typed.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    log_to_stderr();
+    // The demo tells its own story.
+    log_to_stderr(if matches!(cli.command, Command::Demo(_)) { "warn" } else { "info" });
     let result = match cli.command {
         Command::Serve(args) => serve::run(args),
         Command::Demo(args) => demo::run(args),
@@ -76,9 +77,9 @@ pub fn run() -> ExitCode {
     })
 }
 
-fn log_to_stderr() {
+fn log_to_stderr(level: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("EVENKEEL_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     let colour = std::io::stderr().is_terminal();
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -21,6 +21,14 @@ impl HttpTransport {
         HttpTransport { runtime, client: OnceLock::new() }
     }
 
+    /// Builds the client now, so that the first page does not wait for it. Blocks for some
+    /// milliseconds.
+    pub fn warm_up(&self) {
+        if let Err(error) = self.client() {
+            tracing::error!("no notification can be sent over HTTP: {error}");
+        }
+    }
+
     fn client(&self) -> Result<&reqwest::Client, reqwest::Error> {
         if let Some(client) = self.client.get() {
             return Ok(client);

@@ -18,9 +18,9 @@ const STEP: Millis = Millis::seconds(5);
 /// How long all is well before the deploy.
 const CALM: Millis = Millis::minutes(4);
 /// How long the bad version stays after the page.
-const REACTION: Millis = Millis::minutes(3);
+const REACTION: Millis = Millis::minutes(2);
 /// The share of requests that the bad version fails.
-const BAD_ERROR_RATIO: f64 = 0.22;
+const BAD_ERROR_RATIO: f64 = 0.18;
 /// The share that the good versions fail.
 const GOOD_ERROR_RATIO: f64 = 0.0002;
 /// How long the story may take until it is given up: something is wrong then.
@@ -71,23 +71,19 @@ impl Story {
         let end = at + STORY_MAX;
         let mut chapter = Chapter::Blind;
         let mut verdict = None;
+        self.tell_verdict(at, &mut verdict)?;
         // When the last samples were sent, to find the one that decided a page.
         let mut sent: VecDeque<Sent> = VecDeque::new();
         loop {
             at = at + STEP;
             self.step(at, &mut sent).await?;
-            let now = self.db.judgement();
-            if verdict != Some(now.overall) {
-                verdict = Some(now.overall);
-                self.tell(at, format_args!("{}", now.overall.as_str()))?;
-                self.tell_why(&now)?;
-            }
+            let word = self.tell_verdict(at, &mut verdict)?;
             let mut paged = false;
             while let Ok(page) = self.pager.pages.try_recv() {
                 paged |= page.firing && page.severity == "page";
                 self.tell_page(at, &page, &sent)?;
             }
-            chapter = self.turn(chapter, at, now.overall, paged)?;
+            chapter = self.turn(chapter, at, word, paged)?;
             if chapter == Chapter::Over && exit {
                 return Ok(());
             }
@@ -148,6 +144,17 @@ impl Story {
             }
             other => other,
         })
+    }
+
+    /// Tells the verdict if it is another one than before, with its reason.
+    fn tell_verdict(&self, at: Timestamp, before: &mut Option<Verdict>) -> anyhow::Result<Verdict> {
+        let judgement = self.db.judgement();
+        if *before != Some(judgement.overall) {
+            *before = Some(judgement.overall);
+            self.tell(at, format_args!("{}", judgement.overall))?;
+            self.tell_why(&judgement)?;
+        }
+        Ok(judgement.overall)
     }
 
     /// The first reason, or, if all is well, what is known for certain.
