@@ -1,5 +1,132 @@
-//! Benchmarks of `storage`.
+//! Benchmarks of `storage` and of the columns that its chunks are made of.
 
-fn run(_criterion: &mut criterion::Criterion) {}
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
 
-criterion::criterion_group!(benches, run);
+use criterion::{BatchSize, Criterion, Throughput};
+use evenkeel::codec::{Cursor, put_timestamps, put_values, take_timestamps, take_values};
+use evenkeel::env::Rng;
+use evenkeel::env::disk::{Disk, MemoryDisk, RealDisk};
+use evenkeel::model::{Batch, Labels, Matcher, Sample, TimeRange, Timestamp};
+use evenkeel::storage::{Entry, Store, StoreOptions};
+
+/// Series of one scrape.
+const SERIES: u64 = 1000;
+/// Scrapes in a store that is read.
+const SCRAPES: i64 = 200;
+const START: i64 = 1_700_000_000_000;
+
+fn series() -> Vec<Labels> {
+    let label = |n: u64| {
+        let (instance, code) = (format!("10.0.0.{}:9100", n % 10), format!("{}", 200 + n / 10));
+        Labels::new([("__name__", "http_requests_total"), ("instance", &*instance), ("code", &*code), ("job", "api")])
+    };
+    (0..SERIES).filter_map(|n| label(n).ok()).collect()
+}
+
+/// Counters of different speed with some noise.
+fn scrape(series: &[Labels], i: i64) -> Batch {
+    let mut batch = Batch::new();
+    for (n, labels) in (0u32..).zip(series) {
+        let noise = Rng::new(i as u64 ^ u64::from(n) << 32).below(20);
+        let v = f64::from(n) * 1000.0 + (i * i64::from(n % 50) * 30) as f64 + noise as f64;
+        batch.push(labels.clone(), Sample { t: Timestamp(START + i * 15_000), v });
+    }
+    batch
+}
+
+fn open(disk: &Arc<dyn Disk>, dir: &Path) -> Store {
+    let options = StoreOptions { reserve_bytes: 0, ..StoreOptions::default() };
+    let (store, mut replay) = Store::open(Arc::clone(disk), dir, options).expect("the store opens");
+    while replay.next().expect("the log is read").is_some() {}
+    store
+}
+
+fn filled(disk: &Arc<dyn Disk>) -> Store {
+    let (store, series) = (open(disk, Path::new("/bench")), series());
+    for i in 0..SCRAPES {
+        let entry = Entry::Transaction(scrape(&series, i));
+        store.commit(Timestamp(START + i * 15_000), vec![entry]).expect("the scrape is stored");
+    }
+    store
+}
+
+fn append(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("storage/append");
+    group.throughput(Throughput::Elements(SERIES));
+    let temp = tempfile::tempdir().expect("a directory");
+    let disks: [(&str, Arc<dyn Disk>, &Path); 2] =
+        [("memory", Arc::new(MemoryDisk::new()), Path::new("/bench")), ("synced", Arc::new(RealDisk), temp.path())];
+    for (name, disk, dir) in disks {
+        let (store, series) = (open(&disk, dir), series());
+        let mut i = 0;
+        group.bench_function(name, |bencher| {
+            bencher.iter_batched(
+                || {
+                    i += 1;
+                    (Timestamp(START + i * 15_000), vec![Entry::Transaction(scrape(&series, i))])
+                },
+                |(at, group)| store.commit(at, group).expect("the scrape is stored"),
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    group.finish();
+}
+
+fn read(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("storage/read");
+    group.throughput(Throughput::Elements(SERIES * SCRAPES as u64));
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let store = filled(&disk);
+    let matchers = [Matcher::equal("job", "api")];
+    let all = |store: &Store| store.snapshot().select(&matchers, TimeRange::ALL, usize::MAX).expect("it is read");
+    group.bench_function("head", |bencher| bencher.iter(|| black_box(all(&store))));
+    drop(store);
+    group.bench_function("reopen", |bencher| bencher.iter(|| black_box(open(&disk, Path::new("/bench")))));
+    let store = open(&disk, Path::new("/bench"));
+    store.begin_checkpoint(Vec::new()).expect("a checkpoint begins");
+    store.finish_checkpoint().expect("a block is written");
+    group.bench_function("block", |bencher| bencher.iter(|| black_box(all(&store))));
+    group.finish();
+    let status = store.status();
+    eprintln!(
+        "storage/read: {:.2} bytes a sample in the block",
+        status.block_bytes as f64 / status.block_samples as f64
+    );
+}
+
+fn columns(criterion: &mut Criterion) {
+    let mut rng = Rng::new(1);
+    let times: Vec<i64> = (0..1000).map(|i| START + i * 15_000 + rng.below(3) as i64).collect();
+    let mut total = 0.0;
+    let counter = (0..1000).map(|_| {
+        total += rng.below(50) as f64;
+        total
+    });
+    let columns = [("counter", counter.collect::<Vec<f64>>()), ("noise", (0..1000).map(|_| rng.normal()).collect())];
+    let mut group = criterion.benchmark_group("codec");
+    group.throughput(Throughput::Elements(1000));
+    for (name, values) in columns {
+        let mut bytes = Vec::new();
+        put_timestamps(&mut bytes, &times);
+        put_values(&mut bytes, &values);
+        group.bench_function(format!("{name}/encode"), |bencher| {
+            bencher.iter(|| {
+                bytes.clear();
+                put_timestamps(&mut bytes, &times);
+                put_values(&mut bytes, &values);
+            });
+        });
+        group.bench_function(format!("{name}/decode"), |bencher| {
+            bencher.iter(|| {
+                let mut from = Cursor::new(&bytes);
+                black_box((take_timestamps(&mut from, 1000), take_values(&mut from, 1000)))
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion::criterion_group!(benches, append, read, columns);

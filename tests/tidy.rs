@@ -20,7 +20,7 @@ const WORDS: &[(&str, &[&str], &str)] = &[
     ("anyhow", &["cli/"], "typed errors below the program"),
     ("unsafe {", &["env/disk/mmap.rs"], "unsafe code is listed here"),
     ("cfg(feature", &["lib.rs", "main.rs"], "one switch, in one place"),
-    ("Arc<Mutex", &[], "name the shared type"),
+    ("Arc<Mutex", &["env/disk/memory.rs"], "name the shared type"),
     ("Arc<RwLock", &[], "name the shared type"),
     ("HashMap<String, String>", &[], "labels are `Labels`"),
     ("println!", &["cli/"], "a library does not print"),

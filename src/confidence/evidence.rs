@@ -18,6 +18,8 @@ pub struct Evidence<'a> {
     pub groups: &'a [GroupHealth],
     /// All receivers, Alertmanagers among them.
     pub receivers: &'a [ReceiverHealth],
+    /// All scrape jobs of which something is known.
+    pub jobs: &'a [JobHealth],
     /// Whether samples are being stored.
     pub storage: &'a StorageHealth,
     /// Deployments, in any order.
@@ -51,6 +53,17 @@ pub struct RuleHealth {
     /// A selector that has matched nothing so far. Rules for what has never happened yet are like this, so
     /// it is shown and does not decide.
     pub unmatched: Option<String>,
+}
+
+/// How many targets of a scrape job answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct JobHealth {
+    /// The job.
+    pub job: String,
+    /// Its targets.
+    pub targets: usize,
+    /// Those of them that do not answer: name, and since when as far as is known.
+    pub down: Vec<(String, Timestamp)>,
 }
 
 /// How delivery to a receiver is doing.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use crate::model::{Alert, AlertState, Millis, Timestamp};
 use crate::slo::{BurnStatus, ObjectiveStatus, Severity};
 
-use super::evidence::{Evidence, GroupHealth, ReceiverHealth, StorageHealth};
+use super::evidence::{Evidence, GroupHealth, JobHealth, ReceiverHealth, StorageHealth};
 use super::judgement::{Fact, Judgement, Reason, ServiceJudgement};
 use super::verdict::Verdict;
 use super::words;
@@ -32,6 +32,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     reasons.extend(evidence.alerts.iter().filter_map(alert_reason));
     reasons.extend(evidence.groups.iter().flat_map(|group| group_reasons(evidence, group)));
     reasons.extend(evidence.receivers.iter().filter_map(|receiver| receiver_reason(evidence, receiver)));
+    reasons.extend(evidence.jobs.iter().filter_map(job_reason));
     reasons.extend(storage_reason(evidence));
     if evidence.objectives.is_empty() {
         reasons.push(Reason {
@@ -224,6 +225,25 @@ fn receiver_reason(evidence: &Evidence<'_>, receiver: &ReceiverHealth) -> Option
     Some(Reason { verdict, service: None, text, since, query: None, evidence: facts })
 }
 
+/// Most targets of a job gone is blindness; fewer is a risk, or one machine of many that is being
+/// replaced would make the word useless.
+fn job_reason(job: &JobHealth) -> Option<Reason> {
+    let (first, since) = job.down.iter().min_by_key(|(_, since)| *since)?;
+    let verdict = if job.down.len() * 2 > job.targets { Verdict::Blind } else { Verdict::AtRisk };
+    let others = match job.down.len() - 1 {
+        0 => String::new(),
+        n => format!(" and {}", words::plural(n, "other")),
+    };
+    let text = format!(
+        "{} of {} of job {} cannot be scraped: {first}{others}",
+        job.down.len(),
+        words::plural(job.targets, "target"),
+        job.job
+    );
+    let query = Some(format!("up{{job={:?}}} == 0", job.job));
+    Some(Reason { verdict, service: None, text, since: *since, query, evidence: Vec::new() })
+}
+
 fn storage_reason(evidence: &Evidence<'_>) -> Option<Reason> {
     let (text, since) = match evidence.storage {
         StorageHealth::Healthy => return None,
@@ -293,6 +313,10 @@ fn machinery(evidence: &Evidence<'_>, facts: &mut Vec<Fact>) {
     let failing = all().filter(|rule| rule.error.is_some()).count();
     let unmatched = all().filter(|rule| rule.unmatched.is_some()).count();
     let quiet = if unmatched > 0 { format!(", {unmatched} without any series so far") } else { String::new() };
+    let (targets, down) = evidence.jobs.iter().fold((0, 0), |(n, d), job| (n + job.targets, d + job.down.len()));
+    if targets > 0 {
+        facts.push(Fact::new("targets", format!("{} of {targets} answer", targets - down)));
+    }
     facts.push(Fact::new("rules", format!("{} watched, {failing} failing{quiet}", words::plural(rules, "rule"))));
     let delivered = evidence.receivers.iter().filter_map(|receiver| Some((receiver, receiver.last_success?)));
     let delivery = match delivered.max_by_key(|(_, at)| *at) {

@@ -12,7 +12,7 @@ mod judgement;
 mod verdict;
 mod words;
 
-pub use evidence::{Deploy, Evidence, GroupHealth, ReceiverHealth, RuleHealth, StorageHealth};
+pub use evidence::{Deploy, Evidence, GroupHealth, JobHealth, ReceiverHealth, RuleHealth, StorageHealth};
 pub use judge::judge;
 pub use judgement::{Fact, Judgement, Reason, ServiceJudgement};
 pub use verdict::Verdict;

@@ -1,7 +1,11 @@
 //! Everything that is known now, as one word with its reasons.
 
-use crate::confidence::{self, Evidence, GroupHealth, Judgement, ReceiverHealth, RuleHealth, StorageHealth, judge};
-use crate::model::{TimeRange, Timestamp};
+use std::collections::BTreeMap;
+
+use crate::confidence::{
+    self, Evidence, GroupHealth, JobHealth, Judgement, ReceiverHealth, RuleHealth, StorageHealth, judge,
+};
+use crate::model::{Labels, Matcher, TimeRange, Timestamp, is_stale, limits};
 use crate::notify::ReceiverStatus;
 use crate::rules::{self, GroupStatus, RuleStatus};
 use crate::slo::BurnHistory;
@@ -40,9 +44,29 @@ impl Db {
             alerts: &alerts,
             groups: &groups,
             receivers: &receivers,
+            jobs: &self.jobs(now),
             storage: &storage_health(&inner.store.status().health),
             deploys: &deploys,
         })
+    }
+
+    /// How many targets of each scrape job answer, by the series `up`.
+    fn jobs(&self, now: Timestamp) -> Vec<JobHealth> {
+        let matchers = [Matcher::equal(Labels::METRIC_NAME, "up")];
+        let range = TimeRange { after: now - limits::LOOKBACK, until: now };
+        let series = self.inner.store.snapshot().select(&matchers, range, limits::QUERY_SAMPLES_MAX);
+        let mut jobs: BTreeMap<String, JobHealth> = BTreeMap::new();
+        for (labels, samples) in series.unwrap_or_default() {
+            let Some(last) = samples.last().filter(|last| !is_stale(last.v)) else { continue };
+            let name = labels.get("job").to_owned();
+            let job = jobs.entry(name.clone()).or_insert_with(|| JobHealth { job: name, ..JobHealth::default() });
+            job.targets += 1;
+            if last.v == 0.0 {
+                let since = samples.iter().rev().take_while(|sample| sample.v == 0.0).last();
+                job.down.push((labels.get("instance").to_owned(), since.map_or(now, |sample| sample.t)));
+            }
+        }
+        jobs.into_values().collect()
     }
 
     /// The course of an objective's burn rate and budget; absent if there is no such objective.

@@ -60,6 +60,40 @@ pub const CONFIG_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Depth of nesting in a configuration file.
 pub const CONFIG_DEPTH_MAX: usize = 64;
 
+/// Connections that the server keeps open; Prometheus keeps 512.
+pub const CONNECTIONS_MAX: usize = 1024;
+/// Header fields of one request. Browsers and proxies send 10 to 40.
+pub const HEADERS_MAX: usize = 100;
+/// Bytes of a request's head; a query in the URL may be long.
+pub const HEADER_BYTES_MAX: usize = 64 * 1024;
+/// Requests at once on one HTTP/2 connection.
+pub const HTTP2_STREAMS_MAX: u32 = 128;
+/// Bytes of all header fields of one HTTP/2 request.
+pub const HTTP2_HEADER_BYTES_MAX: u32 = 16 * 1024;
+/// Time for a request's head to arrive.
+pub const HEADER_TIMEOUT: Millis = Millis::seconds(10);
+/// Time that a connection may rest; longer than the usual scrape and write intervals.
+pub const IDLE_TIMEOUT: Millis = Millis::seconds(75);
+/// Time for a peer to take the next part of an answer.
+pub const WRITE_TIMEOUT: Millis = Millis::seconds(30);
+/// Time for requests in flight to finish at shutdown.
+pub const DRAIN_TIMEOUT: Millis = Millis::seconds(10);
+/// Time between two parts of a body.
+pub const BODY_PAUSE: Millis = Millis::seconds(10);
+/// Time for a whole body.
+pub const BODY_TIMEOUT: Millis = Millis::seconds(60);
+/// Bytes of all bodies that are in memory at once.
+pub const BODY_MEMORY_MAX: usize = 256 * 1024 * 1024;
+/// Writes that are with the database at once; more wait in their senders.
+pub const WRITES_AT_ONCE_MAX: usize = 64;
+/// Queries that are with the database at once, as in Prometheus.
+pub const QUERIES_AT_ONCE_MAX: usize = 20;
+/// Time that one query may take, as in Prometheus.
+pub const QUERY_TIMEOUT: Millis = Millis::minutes(2);
+/// Bytes of a parameter form; a query, matchers and times fit many times.
+pub const FORM_BYTES_MAX: usize = 1024 * 1024;
+
+const _: () = assert!(FORM_BYTES_MAX <= BODY_BYTES_MAX && BODY_BYTES_MAX <= BODY_MEMORY_MAX);
 const _: () = assert!(BODY_BYTES_MAX <= BODY_DECODED_BYTES_MAX);
 const _: () = assert!(BODY_DECODED_BYTES_MAX <= LOG_RECORD_BYTES_MAX / 2);
 const _: () = assert!(GROUP_COMMIT_MAX <= WRITE_QUEUE_MAX);

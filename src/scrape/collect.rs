@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::db::Db;
 use crate::model::{Batch, Labels, Millis, Rejected, Sample, Timestamp};
 
 /// Takes what was collected: one batch is one scrape and one transaction.
@@ -19,11 +20,27 @@ pub trait Sink: Send + Sync {
 #[error("not stored: {0}")]
 pub struct SinkError(pub String);
 
+impl Sink for Db {
+    fn write(&self, batch: Batch) -> Result<Rejected, SinkError> {
+        match self.append(batch) {
+            Ok(receipt) => Ok(receipt.rejected),
+            Err(error) => Err(SinkError(error.to_string())),
+        }
+    }
+}
+
 /// A source of samples in this process.
 pub trait Collect: Send + Sync {
     /// The samples of this instant, named but without `job` and `instance`. Called on a thread
     /// that may block.
     fn collect(&self, at: Timestamp) -> Vec<(Labels, f64)>;
+}
+
+/// The database's own metrics.
+impl Collect for Db {
+    fn collect(&self, _at: Timestamp) -> Vec<(Labels, f64)> {
+        self.metrics()
+    }
 }
 
 /// A source in this process that is collected like a target.

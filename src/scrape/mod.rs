@@ -1,11 +1,12 @@
 //! Collects samples: targets over HTTP, this host, and the program itself.
 //!
-//! Layer 7. Imports: `env`, `model`, `notify`, `wire`.
-//! Does not know: the store, the rules, the HTTP server; a sink takes what is collected.
+//! Layer 7. Imports: `config`, `db`, `env`, `model`, `notify`, `wire`.
+//! Does not know: rules, receivers, the HTTP server. A sink takes what is collected.
 //! When you change this, also touch: `config`, which fills in a job's options.
 
 mod client;
 mod collect;
+mod configured;
 mod cycle;
 pub mod host;
 mod job;

@@ -34,6 +34,26 @@ pub enum RelabelAction {
     Uppercase,
 }
 
+impl RelabelAction {
+    /// The action of this name in a configuration.
+    pub fn parse(word: &str) -> Option<RelabelAction> {
+        Some(match word {
+            "replace" => RelabelAction::Replace,
+            "keep" => RelabelAction::Keep,
+            "drop" => RelabelAction::Drop,
+            "keepequal" => RelabelAction::KeepEqual,
+            "dropequal" => RelabelAction::DropEqual,
+            "hashmod" => RelabelAction::HashMod,
+            "labelmap" => RelabelAction::LabelMap,
+            "labeldrop" => RelabelAction::LabelDrop,
+            "labelkeep" => RelabelAction::LabelKeep,
+            "lowercase" => RelabelAction::Lowercase,
+            "uppercase" => RelabelAction::Uppercase,
+            _ => return None,
+        })
+    }
+}
+
 /// A rule as it is written; the default is Prometheus'.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelabelOptions {
@@ -90,6 +110,12 @@ pub enum RelabelError {
         pattern: String,
         /// What is wrong.
         reason: String,
+    },
+    /// There is no such action.
+    #[error("the action \"{action}\" is not known")]
+    Action {
+        /// The word.
+        action: String,
     },
     /// The action needs a label to set or to compare.
     #[error("the action needs target_label")]

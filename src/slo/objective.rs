@@ -231,6 +231,14 @@ pub enum ObjectiveError {
         /// The long window.
         long: Millis,
     },
+    /// Two pairs of one severity whose alerts could not be told apart.
+    #[error("{place}: two burn pairs of the same severity have the long window {long}; change one")]
+    PairTwice {
+        /// Service and name.
+        place: String,
+        /// The long window.
+        long: Millis,
+    },
     /// The same service and name twice.
     #[error("{place}: the objective stands twice; rename one")]
     Duplicate {

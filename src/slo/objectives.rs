@@ -10,6 +10,7 @@ use crate::model::{
 use super::alert;
 use super::objective::{Indicator, Objective, ObjectiveError};
 use super::pair::{BurnPair, pairs_of};
+use super::series::Origin;
 use super::status::{BurnHistory, ObjectiveStatus};
 use super::watch::{Bindings, Decision, Watch};
 
@@ -88,17 +89,17 @@ impl Objectives {
     /// a store: each series then comes as a new one with its first transaction.
     pub fn adopt(&mut self, series: impl IntoIterator<Item = (SeriesRef, Labels)>) {
         for (number, labels) in series {
-            self.bind(number, &labels);
+            self.bind(number, &labels, Origin::Store);
         }
     }
 
-    fn bind(&mut self, number: SeriesRef, labels: &Labels) {
+    fn bind(&mut self, number: SeriesRef, labels: &Labels, origin: Origin) {
         for (n, watch) in self.watches.iter_mut().enumerate() {
             let places = self.bindings.get(&number);
             if places.is_some_and(|places| places.iter().any(|(watch, _)| *watch == n)) {
                 continue;
             }
-            if let Some(place) = watch.series.bind(&watch.objective.indicator, labels) {
+            if let Some(place) = watch.series.bind(&watch.objective.indicator, labels, origin) {
                 self.bindings.entry(number).or_default().push((n, place));
             }
         }
@@ -107,7 +108,7 @@ impl Objectives {
     /// Sees a transaction and says which alerts changed.
     pub fn observe(&mut self, committed: &Committed) -> Vec<Transition> {
         for (number, labels) in &committed.new_series {
-            self.bind(*number, labels);
+            self.bind(*number, labels, Origin::Log);
         }
         let mut touched: HashMap<usize, Vec<(usize, Sample)>> = HashMap::new();
         for (number, sample) in &committed.samples {

@@ -50,7 +50,8 @@ impl BurnPair {
     ///
     /// For 30 days: 14.4 over 1h and 5m (page), 6 over 6h and 30m (page), 3 over 1d and 2h (ticket),
     /// 1 over 3d and 6h (ticket). For another window all windows are scaled in proportion, so that
-    /// each pair still stands for the same share of the budget: 2, 5, 10 and 10 %.
+    /// each pair still stands for the same share of the budget: 2, 5, 10 and 10 %. Windows below 5 seconds (short) and
+    /// a minute (long) are not scaled further; of two pairs that then look at the same windows the slower burn stays.
     pub fn standard(window: Millis) -> Vec<BurnPair> {
         let scale = |span: Millis, least: Millis| {
             let ms = i128::from(span.0) * i128::from(window.0) / i128::from(STANDARD_WINDOW.0);
@@ -63,12 +64,21 @@ impl BurnPair {
             long: scale(long, Millis(SHORT_MIN.0 * 12)),
             short: scale(short, SHORT_MIN),
         };
-        vec![
+        let mut pairs = vec![
             pair(Severity::Page, 14.4, Millis::hours(1), Millis::minutes(5)),
             pair(Severity::Page, 6.0, Millis::hours(6), Millis::minutes(30)),
             pair(Severity::Ticket, 3.0, Millis::days(1), Millis::hours(2)),
             pair(Severity::Ticket, 1.0, Millis::days(3), Millis::hours(6)),
-        ]
+        ];
+        let all = pairs.clone();
+        let implied = |a: &BurnPair, b: &BurnPair| a.same_alert(b) && b.threshold < a.threshold;
+        pairs.retain(|pair| !all.iter().any(|other| implied(pair, other)));
+        pairs
+    }
+
+    /// Whether the alerts of both pairs would have the same labels.
+    fn same_alert(&self, other: &BurnPair) -> bool {
+        (self.severity, self.long) == (other.severity, other.long)
     }
 }
 
@@ -85,7 +95,10 @@ pub(super) fn pairs_of(objective: &Objective, place: &str) -> Result<Vec<BurnPai
         objective: objective.objective,
     };
     if let Some(pairs) = &objective.pairs {
-        for pair in pairs {
+        for (n, pair) in pairs.iter().enumerate() {
+            if pairs[..n].iter().any(|other| other.same_alert(pair)) {
+                return Err(ObjectiveError::PairTwice { place: place.to_owned(), long: pair.long });
+            }
             // Not `<=`: a lower bound reaches a threshold of exactly the outage's burn never.
             if pair.threshold.is_nan() || pair.threshold <= 0.0 || pair.threshold >= most {
                 return Err(unreachable(pair.threshold));
@@ -128,6 +141,8 @@ mod tests {
         assert_eq!(week[0].threshold, 14.4);
         let hour = BurnPair::standard(Millis::hours(1));
         assert!(hour.iter().all(|p| p.short >= SHORT_MIN && p.long <= Millis::hours(1)), "{hour:?}");
+        // Its two pages would both look at the last minute.
+        assert_eq!(hour.iter().map(|p| p.threshold).collect::<Vec<_>>(), [6.0, 3.0, 1.0]);
     }
 
     #[test]
@@ -136,6 +151,9 @@ mod tests {
         // 90 %: a full outage burns 10 times the budget, so 14.4 is left out.
         assert_eq!(pairs_of(&objective(0.9), "s/o").unwrap()[0].threshold, 6.0);
         assert!(matches!(pairs_of(&objective(0.8), "s/o"), Err(ObjectiveError::Unreachable { .. })));
+        let mut twice = objective(0.999);
+        twice.pairs = Some([BurnPair::standard(twice.window), BurnPair::standard(twice.window)].concat());
+        assert!(matches!(pairs_of(&twice, "s/o"), Err(ObjectiveError::PairTwice { .. })));
         let mut own = objective(0.9);
         own.pairs = Some(BurnPair::standard(own.window));
         let error = pairs_of(&own, "s/o").unwrap_err();

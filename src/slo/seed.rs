@@ -8,7 +8,7 @@ use crate::promql::{SeriesSamples, SeriesSource, SourceError};
 
 use super::objective::Indicator;
 use super::objectives::Objectives;
-use super::series::Increases;
+use super::series::{Increases, Origin};
 use super::watch::Watch;
 
 /// What is read at once, unless it is too much; then half of it, and so on.
@@ -87,8 +87,10 @@ impl Watch {
         }
         let mut increases = Increases::new();
         for SeriesSamples { labels, samples } in found {
-            let Some(place) =
-                places.get(&labels).copied().or_else(|| self.series.bind(&self.objective.indicator, &labels))
+            let Some(place) = places
+                .get(&labels)
+                .copied()
+                .or_else(|| self.series.bind(&self.objective.indicator, &labels, Origin::Log))
             else {
                 continue;
             };

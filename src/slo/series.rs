@@ -41,6 +41,16 @@ pub(super) struct Series {
     pub(super) labels: Labels,
     pub(super) roles: Roles,
     pub(super) cursor: Option<Cursor>,
+    pub(super) origin: Origin,
+}
+
+/// How a series came to be bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It is new in the log: with its target under watch, it has begun from nothing.
+    Log,
+    /// The store knew it before the objective did: it may have counted for long.
+    Store,
 }
 
 /// Increases at one instant: of the numerator and of all events.
@@ -67,14 +77,14 @@ pub(super) struct SeriesSet {
 
 impl SeriesSet {
     /// Binds a series if the indicator selects it and gives its position.
-    pub(super) fn bind(&mut self, indicator: &Indicator, labels: &Labels) -> Option<usize> {
+    pub(super) fn bind(&mut self, indicator: &Indicator, labels: &Labels, origin: Origin) -> Option<usize> {
         let roles = roles(indicator, labels)?;
         if self.bound.len() >= limits::OBJECTIVE_SERIES_MAX {
             self.refused += 1;
             return None;
         }
         let cursor = self.dormant.remove(labels);
-        self.bound.push(Series { labels: labels.clone(), roles, cursor });
+        self.bound.push(Series { labels: labels.clone(), roles, cursor, origin });
         Some(self.bound.len() - 1)
     }
 
@@ -106,8 +116,8 @@ impl SeriesSet {
         indicator: &Indicator,
         out: &mut Increases,
     ) -> Option<Option<Cursor>> {
-        let Series { labels, roles, cursor } = self.bound.get(series)?;
-        let (roles, before) = (*roles, *cursor);
+        let Series { labels, roles, cursor, origin } = self.bound.get(series)?;
+        let (roles, before, origin) = (*roles, *cursor, *origin);
         if !sample.v.is_finite() || before.is_some_and(|cursor| cursor.t >= sample.t) {
             return None;
         }
@@ -124,7 +134,9 @@ impl SeriesSet {
                 }
                 // Born: its target was watched before, so the counter stood at nothing until now.
                 // Otherwise we are new to the target, and the value is where we begin.
-                None if self.targets.get(&target(labels)).is_some_and(|since| *since < sample.t) => {
+                None if origin == Origin::Log
+                    && self.targets.get(&target(labels)).is_some_and(|since| *since < sample.t) =>
+                {
                     add(out, sample.t, sample.v.max(0.0), roles);
                 }
                 None => {
@@ -215,7 +227,7 @@ mod tests {
     #[test]
     fn increases_are_anchored_and_survive_resets() {
         let (mut set, indicator) = set();
-        let series = set.bind(&indicator, &labels("total", "a")).unwrap();
+        let series = set.bind(&indicator, &labels("total", "a"), Origin::Log).unwrap();
         set.watch_target(&labels("total", "a"), Timestamp(1000));
         for (t, v, expected) in [
             (1000, 1_000_000.0, 0.0),
@@ -233,22 +245,27 @@ mod tests {
     #[test]
     fn a_series_born_under_watch_counts_from_nothing() {
         let (mut set, indicator) = set();
-        let all = set.bind(&indicator, &labels("total", "a")).unwrap();
+        let all = set.bind(&indicator, &labels("total", "a"), Origin::Log).unwrap();
         set.watch_target(&labels("total", "a"), Timestamp(1000));
         assert_eq!(total(&mut set, &indicator, all, 1000, 50.0), 0.0);
-        let errors = set.bind(&indicator, &labels("errors", "a")).unwrap();
+        let errors = set.bind(&indicator, &labels("errors", "a"), Origin::Log).unwrap();
         assert_eq!(total(&mut set, &indicator, errors, 2000, 3.0), 3.0);
         // A target that is met for the first time may have counted for years.
-        let other = set.bind(&indicator, &labels("errors", "b")).unwrap();
+        let other = set.bind(&indicator, &labels("errors", "b"), Origin::Log).unwrap();
         set.watch_target(&labels("errors", "b"), Timestamp(2000));
         assert_eq!(total(&mut set, &indicator, other, 2000, 700.0), 0.0);
-        assert_eq!(set.bind(&indicator, &labels("other", "b")), None);
+        assert_eq!(set.bind(&indicator, &labels("other", "b"), Origin::Log), None);
+        // Nor does one that the store knew before count from nothing.
+        let old = Labels::new([("__name__", "errors"), ("instance", "a"), ("code", "500")]).unwrap();
+        let old = set.bind(&indicator, &old, Origin::Store).unwrap();
+        assert_eq!(total(&mut set, &indicator, old, 3000, 700.0), 0.0);
+        assert_eq!(total(&mut set, &indicator, old, 4000, 701.0), 1.0);
     }
 
     #[test]
     fn a_long_gap_is_spread_and_adds_up() {
         let (mut set, indicator) = set();
-        let series = set.bind(&indicator, &labels("total", "a")).unwrap();
+        let series = set.bind(&indicator, &labels("total", "a"), Origin::Log).unwrap();
         let mut out = Increases::new();
         for (t, v) in [(0, 0.0), (7_200_000, 601.0)] {
             set.take(series, Sample { t: Timestamp(t), v }, Timestamp(t), &indicator, &mut out);

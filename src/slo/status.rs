@@ -5,7 +5,7 @@ use crate::stats::binomial_lower;
 
 use super::history::Counts;
 use super::pair::BurnPair;
-use super::watch::{CONFIDENCE, Watch};
+use super::watch::{CONFIDENCE, PairState, Watch};
 
 /// How an objective stands at an instant.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,7 +66,8 @@ pub struct Budget {
     pub spent: f64,
     /// The share that is left: 1 untouched, 0 used up, negative overspent.
     pub left: f64,
-    /// How long what is left lasts at the burn rate of the first pair's long window; absent if nothing burns.
+    /// How long what is left lasts at the lower burn rate of the first pair's two windows: the long one alone would
+    /// go on for an hour after all is well, the short one alone would jump. Absent if nothing burns.
     pub exhausted_in: Option<Millis>,
 }
 
@@ -195,7 +196,10 @@ impl Watch {
         let expected = all.total * (self.objective.window.0 as f64 / covered.0 as f64);
         let total = expected * self.objective.budget();
         let left = if total > 0.0 { 1.0 - all.bad / total } else { 1.0 };
-        let burn = self.pairs.first().and_then(|state| self.window_burn(at, state.pair.long).burn);
+        let burn = self.pairs.first().and_then(|PairState { pair, .. }| {
+            let [long, short] = [pair.long, pair.short].map(|length| self.history.window(at, length).ratio());
+            Some(long?.min(short?) / self.objective.budget())
+        });
         let exhausted_in = burn
             .filter(|burn| *burn > 0.0)
             .map(|burn| Millis((left.max(0.0) * self.objective.window.0 as f64 / burn).min(1e15) as i64));

@@ -52,10 +52,11 @@ pub fn binomial_lower(k: f64, n: f64, confidence: f64) -> f64 {
     }
     let k = k.min(n);
     let p = k / n;
+    let near = wilson_z(k, n, normal_quantile(confidence)).low;
     if n * p * (1.0 - p) > NORMAL_FROM {
-        return wilson_z(k, n, normal_quantile(confidence)).low;
+        return near;
     }
-    beta_quantile(1.0 - confidence, k, n - k + 1.0)
+    beta_quantile(1.0 - confidence, k, n - k + 1.0, near)
 }
 
 /// The exact one-sided upper bound: the largest share under which `k` or fewer events of `n` would

@@ -132,8 +132,8 @@ impl Inner {
             }
             writer.finish()?;
             disk.sync_dir(&self.files.blocks)?;
-            let index = self.index.lock.read();
-            let number_of = |labels: &Labels, _| index.find(labels).unwrap_or(NOBODY);
+            // Locked for each series anew: a new series of the writer must not wait for all of them.
+            let number_of = |labels: &Labels, _| self.index.lock.read().find(labels).unwrap_or(NOBODY);
             let block = Block::open(disk, &path, (number, level), number_of).map_err(|error| match error {
                 BlockError::Io(error) => MaintainError::Io(error),
                 BlockError::Damaged(reason) => {
@@ -180,9 +180,11 @@ impl Inner {
     }
 
     fn sorted_series(&self, generation: &Generation) -> Vec<(Labels, SeriesRef)> {
+        let series = generation.series();
         let index = self.index.lock.read();
         let named = |series: SeriesRef| index.labels(series).map(|labels| (labels.clone(), series));
-        let mut all: Vec<_> = generation.series().into_iter().filter_map(named).collect();
+        let mut all: Vec<_> = series.into_iter().filter_map(named).collect();
+        drop(index);
         all.sort_unstable();
         all
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use crate::env::disk::{DirEntry, Disk};
-use crate::model::{Labels, Sample};
+use crate::model::{Labels, Sample, Seq, SeriesRef};
 
 use super::block::{Block, BlockError};
 use super::commit::Writer;
@@ -158,7 +158,7 @@ fn open_blocks(
     files: &Files,
     manifest: &mut Manifest,
     report: &mut RecoveryReport,
-    mut intern: impl FnMut(&Labels, Sample) -> crate::model::SeriesRef,
+    mut intern: impl FnMut(&Labels, Sample) -> SeriesRef,
 ) -> Result<Vec<Arc<Block>>, OpenError> {
     let mut blocks = Vec::new();
     let mut lost = BTreeSet::new();
@@ -243,7 +243,7 @@ impl FoundLog {
         self.next_segment = manifest.first_segment;
         let mut scans = Vec::new();
         // Records count on from the checkpoint; those of a rebuilt manifest may begin before it.
-        let mut last = crate::model::Seq(0);
+        let mut last = Seq(0);
         for (number, entry) in list(files, &files.wal, ".log")? {
             let bytes = files.disk.read(&entry.path)?;
             let found = scan(&bytes, number, last)

@@ -12,7 +12,7 @@ use parking_lot::RwLock;
 
 use crate::model::{Labels, Matcher, Sample, Seq, SeriesRef, TimeRange, Timestamp};
 
-use super::block::{Block, PageCache};
+use super::block::{Block, DamagedBlock, PageCache};
 use super::head::Generation;
 use super::index::Index;
 
@@ -63,6 +63,13 @@ pub enum ReadError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl From<DamagedBlock> for ReadError {
+    fn from(damaged: DamagedBlock) -> ReadError {
+        let DamagedBlock { file, first, last, reason } = damaged;
+        ReadError::Damaged { file, first, last, reason: reason.to_string() }
+    }
 }
 
 impl Snapshot {
@@ -161,7 +168,7 @@ impl Snapshot {
     ) -> Result<Vec<Sample>, ReadError> {
         let mut samples = Vec::new();
         for block in self.view.blocks.iter() {
-            block.read(series, range, cache, &mut samples).map_err(|damaged| damaged.into_read_error())?;
+            block.read(series, range, cache, &mut samples)?;
         }
         if let Some(frozen) = &self.view.frozen {
             frozen.read(series, range, self.seq, &mut samples);

@@ -5,6 +5,7 @@ use evenkeel::promql::{
     Deadline, EvalError, EvalOptions, NameDropping, Query, SeriesSamples, SeriesSource, SourceError, Value,
 };
 use evenkeel::testkit::MemorySeries;
+use proptest::prelude::*;
 
 fn series(name: &str, values: &[f64]) -> MemorySeries {
     let mut store = MemorySeries::default();
@@ -147,5 +148,156 @@ fn steps_do_not_depend_on_each_other() {
                 matrix.iter().filter_map(|series| Some((series.labels.clone(), at(&series.samples)?))).collect();
             assert_eq!(together, alone, "{text} at {t}");
         }
+    }
+}
+
+#[test]
+fn the_deepest_query_that_reads_can_be_evaluated() {
+    let store = series("a", &[1.0]);
+    let wrap = |n: usize, open: &str, close: &str| format!("{}a{}", open.repeat(n), close.repeat(n));
+    for text in [
+        wrap(125, "abs(", ")"),
+        wrap(125, "-(", ")"),
+        wrap(125, "sum(", ")"),
+        wrap(125, "1 + ", ""),
+        wrap(120, "", " + 1"),
+    ] {
+        let Ok(query) = Query::new(&text) else { continue };
+        assert!(query.instant(&store, Timestamp(0), &EvalOptions::default()).is_ok(), "{text}");
+        assert!(!query.expr().to_string().is_empty());
+    }
+}
+
+/// Series of two metrics with gaps, markers, resets and NaN.
+fn uneven() -> MemorySeries {
+    let mut store = MemorySeries::default();
+    let values = [1.0, 4.0, f64::NAN, 2.0, 2.0, 7.5, -3.0, 0.0, 9.0, f64::INFINITY, 5.0, 6.0];
+    for (n, (name, k, le)) in [
+        ("m", "a", ""),
+        ("m", "b", ""),
+        ("m", "c", "1"),
+        ("n_bucket", "a", "1"),
+        ("n_bucket", "a", "+Inf"),
+        ("n_bucket", "b", "x"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let labels = Labels::new([("__name__", name), ("k", k), ("le", le)]).unwrap();
+        let sample = |i: usize| {
+            let stale = (i + n) % 9 == 5;
+            let v = if stale { f64::from_bits(evenkeel::model::STALE_NAN) } else { values[(i * (n + 1) + n) % 12] };
+            Sample { t: Timestamp(i as i64 * (20_000 + n as i64 * 7_000)), v }
+        };
+        store.insert(labels, (n..25).filter(|i| (i + n) % 4 != 0).map(sample));
+    }
+    store
+}
+
+fn random_query() -> impl Strategy<Value = String> {
+    let leaf = prop::sample::select(vec![
+        "1",
+        "NaN",
+        "time()",
+        "m",
+        "m{k=\"a\"}",
+        "n_bucket",
+        "{k=~\".+\"}",
+        "m offset 1m",
+        "n_bucket @ 100 offset -20s",
+        "none",
+        "vector(2)",
+    ])
+    .prop_map(str::to_owned);
+    leaf.prop_recursive(4, 20, 3, |inner| {
+        let op = prop::sample::select(vec![
+            "+",
+            "%",
+            "^",
+            "== bool",
+            ">",
+            "!=",
+            "and",
+            "or",
+            "unless",
+            "* on (k) group_left (le)",
+            "- ignoring (le) group_right",
+            "< on (k)",
+        ]);
+        let wrap = prop::sample::select(vec![
+            "(X)",
+            "-X",
+            "sum(X)",
+            "avg by (k) (X)",
+            "max without (le) (X)",
+            "stddev(X)",
+            "topk(2, X)",
+            "bottomk by (k) (1, X)",
+            "quantile(0.3, X)",
+            "count_values(\"v\", X)",
+            "abs(X)",
+            "clamp(X, 0, 3)",
+            "round(X, 2)",
+            "vector(scalar(X))",
+            "rate(X[2m:20s])",
+            "max_over_time(X[1m:25s] offset 30s)",
+            "last_over_time(X[3m:])",
+            "absent(X)",
+            "absent_over_time(X[1m:30s])",
+            "label_replace(X, \"k\", \"$1$1\", \"k\", \"(.*)\")",
+            "label_join(X, \"le\", \"\", \"k\")",
+            "timestamp(X)",
+            "sgn(X)",
+            "histogram_quantile(0.7, X)",
+            "histogram_fraction(0, 2, X)",
+            "sort_desc(X)",
+            "hour(X)",
+            "sum_over_time(X[2m:20s])",
+            "avg_over_time(X[2m:20s])",
+            "quantile_over_time(0.5, X[2m:30s])",
+        ]);
+        prop_oneof![
+            (inner.clone(), op, inner.clone()).prop_map(|(lhs, op, rhs)| format!("({lhs}) {op} ({rhs})")),
+            // The X is where the operand goes.
+            (wrap, inner).prop_map(|(wrap, inner)| wrap.replace('X', &format!("({inner})"))),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_queries_answer_alike_in_every_form(text in random_query(), delayed in any::<bool>()) {
+        let Ok(query) = Query::new(&text) else { return Ok(()) };
+        let store = uneven();
+        let name_dropping = if delayed { NameDropping::Delayed } else { NameDropping::Eager };
+        let options = EvalOptions { name_dropping, ..EvalOptions::default() };
+        let step = Millis(35_000);
+        let together = query.range(&store, Timestamp(0), Timestamp(350_000), step, &options);
+        let mut failed = false;
+        for i in 0..=10 {
+            let t = Timestamp(i * step.0);
+            let alone = match query.instant(&store, t, &options) {
+                Ok(answer) => answer.value,
+                Err(_) => {
+                    failed = true;
+                    continue;
+                }
+            };
+            let mut alone: Vec<(Labels, u64)> = match alone {
+                Value::Scalar(sample) => vec![(Labels::empty(), sample.v.to_bits())],
+                Value::Vector(vector) => vector.into_iter().map(|one| (one.labels, one.sample.v.to_bits())).collect(),
+                other => return Err(TestCaseError::fail(format!("{other:?}"))),
+            };
+            alone.sort();
+            if let Ok(answer) = &together {
+                let Value::Matrix(matrix) = &answer.value else { return Err(TestCaseError::fail("a matrix expected")) };
+                let at = |samples: &[Sample]| samples.iter().find(|sample| sample.t == t).map(|sample| sample.v.to_bits());
+                let found: Vec<_> = matrix.iter().filter_map(|one| Some((one.labels.clone(), at(&one.samples)?))).collect();
+                prop_assert_eq!(found, alone, "{} at {}", &text, t);
+            }
+        }
+        prop_assert_eq!(together.is_err(), failed, "{}: {:?}", &text, together);
     }
 }

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use evenkeel::env::Rng;
-use evenkeel::model::{Labels, STALE_NAN, Timestamp};
+use evenkeel::model::{Labels, Millis, STALE_NAN, Timestamp};
 use evenkeel::promql::{EvalOptions, Query, Value};
-use evenkeel::rules::{Evaluator, Health, Mode, Rule, RuleContext};
+use evenkeel::rules::{AlertingRule, Evaluator, Health, Mode, Rule, RuleContext};
 
 use super::stream::{Stream, alert, group, labels};
 
@@ -239,7 +239,10 @@ impl Run {
     }
 
     fn evaluator(&self) -> Evaluator {
-        let rules = self.texts.iter().zip(&self.queries).map(|(text, (name, _))| Rule::Alerting(alert(name, text)));
+        let holds = [0, 0, 20_300, 60_000];
+        let rules = self.texts.iter().zip(&self.queries).enumerate().map(|(n, (text, (name, _)))| {
+            Rule::Alerting(AlertingRule { hold: Millis(holds[n % holds.len()]), ..alert(name, text) })
+        });
         let evaluator = Evaluator::new(vec![group(rules.collect())], RuleContext::default()).unwrap();
         assert!(evaluator.groups()[0].rules.iter().all(|rule| rule.mode == Mode::Incremental));
         evaluator

@@ -1,6 +1,8 @@
 //! Tests of `scrape` over loopback: a small server says what a test wants, the clock moves only
 //! when the test moves it.
 
+mod configured;
+mod database;
 mod host;
 
 use std::sync::{Arc, Mutex};

@@ -3,7 +3,7 @@
 use evenkeel::model::{Millis, TimeRange, TransitionKind};
 use evenkeel::slo::Severity;
 
-use super::story::{Story, errors, metric, ratio, shop};
+use super::story::{Story, apart, errors, metric, ratio, shop};
 
 use TransitionKind::{Firing, Resolved};
 
@@ -181,19 +181,26 @@ fn a_reset_counter_goes_on_counting() {
 
 #[test]
 fn halves_that_come_apart_are_no_failures() {
-    let mut story = Story::new(vec![shop(0.999, ratio())]);
-    story.traffic(60, 5, 20.0, 0.0);
+    let mut story = Story::new(vec![shop(0.999, apart())]);
+    let (all, good) = (metric("requests_total", &[]), metric("ok_total", &[]));
     for n in 0..200 {
-        // A sender that ships the failed requests' series first, and the good ones a second later. All
-        // requests are the sum of both.
+        // A sender that ships all requests at once, and which of them were good a second later.
         story.pass(Millis::seconds(4));
         let t = story.now;
-        story.send(&[(metric("requests_total", &[("code", "500")]), 0.0)], t);
-        story.send(&[(metric("requests_total", &[("code", "301")]), 100.0 * f64::from(n))], t);
+        story.send(&[(all.clone(), 100.0 * f64::from(n))], t);
         story.pass(Millis::seconds(1));
-        story.send(&[(metric("requests_total", &[("code", "200")]), 1200.0 + 100.0 * f64::from(n))], t);
+        story.send(&[(good.clone(), 100.0 * f64::from(n))], t);
     }
-    assert_eq!(story.status().burns[0].long.n, 1100.0 + 199.0 * 200.0);
+    assert!(story.transitions.is_empty(), "{:#?}", story.transitions);
+    assert_eq!((story.status().total, story.status().good), (19_900.0, 19_900.0));
+    // The good half stays away: patience ends after two intervals, and it is an outage.
+    let from = story.now;
+    for n in 200..210 {
+        story.pass(Millis::seconds(5));
+        story.send(&[(all.clone(), 100.0 * f64::from(n))], story.now);
+    }
+    let fired = story.after(from, Firing, "1h").unwrap();
+    assert!((15.0..=40.0).contains(&fired), "{fired}");
 }
 
 #[test]
@@ -211,6 +218,9 @@ fn young_history_is_used_as_far_as_it_reaches() {
     let budget = story.status().budget;
     assert!((0.99..1.0).contains(&budget.left), "{budget:?}");
     assert!(budget.exhausted_in.unwrap() < Millis::hours(6), "{budget:?}");
+    // When the failures have left the short window nothing burns, whatever the long one remembers.
+    story.traffic(300, 1, 20.0, 0.0);
+    assert_eq!(story.status().budget.exhausted_in, None);
     assert_eq!(story.status().worst_burn().unwrap().pair.severity, Severity::Page);
 }
 

@@ -2,6 +2,7 @@
 
 mod burn;
 mod input;
+mod random;
 mod restart;
 mod shown;
 mod story;

@@ -21,23 +21,19 @@ fn incident() -> Story {
 }
 
 /// Feeds a log as a store that was opened anew gives it: other numbers, every series new once.
-fn replay(objectives: &mut Objectives, log: &[Entry]) -> Vec<Transition> {
-    let mut names: Vec<(SeriesRef, Labels)> = Vec::new();
+pub(super) fn replay(objectives: &mut Objectives, known: &[Labels], log: &[Entry]) -> Vec<Transition> {
     let mut met: Vec<SeriesRef> = Vec::new();
     let mut out = Vec::new();
     for entry in log {
         match entry {
             Entry::Tick(seq, at) => out.extend(objectives.tick(*seq, *at)),
             Entry::Transaction(committed) => {
-                names.extend(committed.new_series.iter().cloned());
                 let mut again = Committed { new_series: Vec::new(), ..committed.clone() };
                 for (number, _) in &mut again.samples {
-                    let name = names.iter().find(|(n, _)| n == number);
                     let other = SeriesRef(number.0 + 1000);
                     if !met.contains(&other) {
                         met.push(other);
-                        let labels = name.map_or_else(|| known(*number), |(_, labels)| labels.clone());
-                        again.new_series.push((other, labels));
+                        again.new_series.push((other, known[number.0 as usize].clone()));
                     }
                     *number = other;
                 }
@@ -59,13 +55,13 @@ fn a_restart_at_any_place_changes_nothing() {
     let last = story.now;
     for cut in (0..=story.log.len()).step_by(7) {
         let mut first = Objectives::new(vec![shop(0.999, ratio())]).unwrap();
-        let mut transitions = replay(&mut first, &story.log[..cut]);
+        let mut transitions = replay(&mut first, &story.known, &story.log[..cut]);
         let bytes = first.save();
         let mut second = Objectives::new(vec![shop(0.999, ratio())]).unwrap();
         second.restore(&bytes).unwrap();
         assert_eq!(second.save(), bytes, "saved after {cut} entries");
         assert_eq!(second.next_deadline(), first.next_deadline(), "after {cut} entries");
-        transitions.extend(replay(&mut second, &story.log[cut..]));
+        transitions.extend(replay(&mut second, &story.known, &story.log[cut..]));
         assert_eq!(transitions, story.transitions, "cut after {cut} entries");
         assert_eq!(second.statuses(last), story.objectives.statuses(last), "cut after {cut} entries");
         assert_eq!(second.save(), story.objectives.save(), "cut after {cut} entries");
@@ -146,7 +142,7 @@ fn stored_history_gives_what_watching_gave() {
     let mut on = incident();
     on.traffic(15, 15, 20.0, 0.0);
     let entry = on.log.last().cloned().unwrap();
-    replay(&mut seeded, &[entry]);
+    replay(&mut seeded, &story.known, &[entry]);
     assert_eq!(seeded.statuses(next)[0].total, on.status().total);
 }
 

@@ -2,7 +2,9 @@
 
 use evenkeel::confidence::{Deploy, Evidence, StorageHealth, judge};
 use evenkeel::model::{Millis, TimeRange, Timestamp};
-use evenkeel::report::{BurnChart, Colour, ObjectiveReport, VerdictReport, budget_bar, burn_chart, verdict_text};
+use evenkeel::report::{
+    BurnChart, Colour, ObjectiveReport, VerdictReport, budget_bar, burn_chart, sparkline, verdict_text,
+};
 
 use super::story::{START, Story, ratio, shop};
 
@@ -24,6 +26,7 @@ fn report(story: &Story, deployed: Timestamp) -> VerdictReport {
         alerts: &[],
         groups: &[],
         receivers: &[],
+        jobs: &[],
         storage: &StorageHealth::Healthy,
         deploys: &[Deploy { service: "shop".to_owned(), version: "v2".to_owned(), at: deployed }],
     }))
@@ -56,8 +59,11 @@ fn the_burn_chart_shows_course_thresholds_and_deployments() {
     }
     assert!(!chart.contains("NaN") && !chart.contains("style="), "{chart}");
     assert_eq!(chart.matches("<g").count(), chart.matches("</g>").count());
+    // For a look at the pictures themselves: EVENKEEL_CHARTS=folder cargo test shown.
     if let Ok(folder) = std::env::var("EVENKEEL_CHARTS") {
         std::fs::write(format!("{folder}/burn.svg"), &chart).unwrap();
+        let line: Vec<_> = history.points.iter().map(|point| point.short).collect();
+        std::fs::write(format!("{folder}/spark.svg"), sparkline("s", "burn", &line)).unwrap();
         std::fs::write(format!("{folder}/bar.svg"), budget_bar("b", "shop", 0.62)).unwrap();
         let text = verdict_text(&report(&story, deployed), Colour::Never);
         std::fs::write(format!("{folder}/verdict.txt"), text).unwrap();

@@ -19,7 +19,7 @@ pub(super) struct Story {
     pub(super) now: Timestamp,
     pub(super) log: Vec<Entry>,
     pub(super) transitions: Vec<Transition>,
-    known: Vec<Labels>,
+    pub(super) known: Vec<Labels>,
     values: Vec<f64>,
     seq: u64,
 }
@@ -36,6 +36,14 @@ pub(super) fn ratio() -> Indicator {
 pub(super) fn errors() -> Indicator {
     Indicator::ErrorRatio {
         errors: vec![Matcher::equal("__name__", "errors_total")],
+        total: vec![Matcher::equal("__name__", "requests_total")],
+    }
+}
+
+/// Good and all requests under names of their own.
+pub(super) fn apart() -> Indicator {
+    Indicator::Ratio {
+        good: vec![Matcher::equal("__name__", "ok_total")],
         total: vec![Matcher::equal("__name__", "requests_total")],
     }
 }

@@ -1,7 +1,7 @@
 //! The verdict: what decides, what wins, and what is shown.
 
 use evenkeel::confidence::{
-    Deploy, Evidence, GroupHealth, Judgement, ReceiverHealth, RuleHealth, StorageHealth, Verdict, judge,
+    Deploy, Evidence, GroupHealth, JobHealth, Judgement, ReceiverHealth, RuleHealth, StorageHealth, Verdict, judge,
 };
 use evenkeel::model::{Alert, AlertState, Labels, Millis, Timestamp};
 use evenkeel::slo::{BurnPair, ObjectiveStatus};
@@ -15,6 +15,7 @@ struct Known {
     alerts: Vec<Alert>,
     groups: Vec<GroupHealth>,
     receivers: Vec<ReceiverHealth>,
+    jobs: Vec<JobHealth>,
     storage: StorageHealth,
     deploys: Vec<Deploy>,
 }
@@ -32,6 +33,7 @@ impl Known {
             alerts: Vec::new(),
             groups: Vec::new(),
             receivers: vec![receiver],
+            jobs: Vec::new(),
             storage: StorageHealth::Healthy,
             deploys: Vec::new(),
         }
@@ -45,6 +47,7 @@ impl Known {
             alerts: &self.alerts,
             groups: &self.groups,
             receivers: &self.receivers,
+            jobs: &self.jobs,
             storage: &self.storage,
             deploys: &self.deploys,
         })
@@ -218,4 +221,20 @@ fn services_are_judged_apart() {
     assert_eq!(words, [("host", Verdict::Hurting), ("shop", Verdict::Ok)]);
     assert_eq!(judgement.reasons[0].text, "alert DiskFull is firing: the disk is full");
     assert_eq!(judgement.reasons[0].since, Timestamp(START + 60_000));
+}
+
+#[test]
+fn targets_that_do_not_answer_are_a_risk_and_most_of_a_job_is_blindness() {
+    let mut known = Known::of(&fine());
+    let down = |n: usize| (0..n).map(|i| (format!("10.0.0.{i}:9100"), Timestamp(START))).collect();
+    for (targets, missing, expected) in
+        [(3, 0, Verdict::Ok), (3, 1, Verdict::AtRisk), (3, 2, Verdict::Blind), (1, 1, Verdict::Blind)]
+    {
+        known.jobs = vec![JobHealth { job: "node".to_owned(), targets, down: down(missing) }];
+        let judgement = known.judge();
+        assert_eq!(judgement.overall, expected, "{missing} of {targets}");
+        if missing > 0 {
+            assert!(judgement.reasons[0].text.contains("of job node cannot be scraped: 10.0.0.0:9100"));
+        }
+    }
 }

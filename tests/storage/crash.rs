@@ -91,16 +91,21 @@ fn add(content: &mut Content, samples: &[(u64, i64, f64)]) {
 }
 
 fn try_open(disk: &FaultyDisk) -> Option<Store> {
-    let (store, mut replay) = Store::open(Arc::new(disk.clone()), dir(), small()).ok()?;
+    try_open_with(disk, Durability::Synced)
+}
+
+fn try_open_with(disk: &FaultyDisk, durability: Durability) -> Option<Store> {
+    let options = StoreOptions { durability, ..small() };
+    let (store, mut replay) = Store::open(Arc::new(disk.clone()), dir(), options).ok()?;
     while replay.next().unwrap().is_some() {}
     assert!(replay.report().damage.is_empty(), "a crash is not damage: {} ({:?})", replay.report(), disk.met());
     Some(store)
 }
 
 /// Runs until something fails; what was acknowledged and what was in flight then.
-fn run_until_failure(disk: &FaultyDisk) -> Expected {
+fn run_until_failure(disk: &FaultyDisk, durability: Durability) -> Expected {
     let mut expected = Expected::default();
-    let Some(mut store) = try_open(disk) else { return expected };
+    let Some(mut store) = try_open_with(disk, durability) else { return expected };
     for step in workload() {
         let done = match step {
             Step::Commit(ms, group) => match store.commit(at(ms), entries(&group)) {
@@ -118,7 +123,7 @@ fn run_until_failure(disk: &FaultyDisk) -> Expected {
             Step::Maintain(ms) => store.maintain(at(ms)).is_ok(),
             Step::Reopen => {
                 drop(store);
-                let Some(again) = try_open(disk) else { return expected };
+                let Some(again) = try_open_with(disk, durability) else { return expected };
                 store = again;
                 true
             }
@@ -132,7 +137,7 @@ fn run_until_failure(disk: &FaultyDisk) -> Expected {
 
 fn operations() -> u64 {
     let disk = FaultyDisk::new(Arc::new(MemoryDisk::new()));
-    let expected = run_until_failure(&disk);
+    let expected = run_until_failure(&disk, Durability::Synced);
     assert!(expected.in_flight.is_empty() && expected.acknowledged.len() == 5);
     disk.operations()
 }
@@ -145,7 +150,7 @@ fn a_power_cut_after_any_operation_loses_nothing_acknowledged() {
         let memory = MemoryDisk::new();
         let disk = FaultyDisk::new(Arc::new(memory.clone()));
         disk.fail_at(stop, Fault::Stop);
-        let mut expected = run_until_failure(&disk);
+        let mut expected = run_until_failure(&disk, Durability::Synced);
         let survivals = [Survival::Least, Survival::Most, Survival::Seeded(stop), Survival::Seeded(stop + 1000)];
         for survival in survivals {
             let what = format!("stopped at operation {stop} ({:?}), {survival:?}", disk.met());
@@ -164,6 +169,27 @@ fn a_power_cut_after_any_operation_loses_nothing_acknowledged() {
         // The process dies and the machine stays up.
         disk.heal();
         expected.settle(&try_open(&disk).unwrap(), &format!("killed at operation {stop}"));
+    }
+}
+
+#[test]
+fn without_a_sync_a_power_cut_leaves_a_whole_prefix() {
+    let mut history = Expected::default();
+    for step in workload() {
+        if let Step::Commit(_, group) = step {
+            history.in_flight.extend(group);
+        }
+    }
+    for stop in 0..=operations() {
+        let memory = MemoryDisk::new();
+        let disk = FaultyDisk::new(Arc::new(memory.clone()));
+        disk.fail_at(stop, Fault::Stop);
+        run_until_failure(&disk, Durability::Buffered);
+        for survival in [Survival::Least, Survival::Seeded(stop)] {
+            let after = FaultyDisk::new(Arc::new(memory.power_cut(survival)));
+            let mut expected = Expected { in_flight: history.in_flight.clone(), ..Expected::default() };
+            expected.settle(&try_open(&after).unwrap(), &format!("stopped at operation {stop}, {survival:?}"));
+        }
     }
 }
 
@@ -215,11 +241,7 @@ fn run_through_failure(disk: &FaultyDisk, what: &str) -> Expected {
 #[test]
 fn any_operation_may_fail_once() {
     let count = operations();
-    for fault in [
-        Fault::Error(io::ErrorKind::Other),
-        Fault::Short(io::ErrorKind::Other),
-        Fault::Short(io::ErrorKind::StorageFull),
-    ] {
+    for fault in [Fault::Error(io::ErrorKind::Other), Fault::Short(io::ErrorKind::StorageFull)] {
         for failing in 0..count {
             let memory = MemoryDisk::new();
             let disk = FaultyDisk::new(Arc::new(memory.clone()));
@@ -272,6 +294,11 @@ fn a_full_disk_refuses_and_heals() {
         }
         ms += 1000;
     }
+    // It can be opened while full, too; reads go on there as well.
+    drop(store);
+    let (store, ..) = open(&disk, options());
+    assert_eq!(content(&store.snapshot())[0].1.len(), acknowledged);
+    assert!(matches!(store.commit(at(ms), vec![Entry::Tick]), Err(CommitError::DiskFull { .. })));
     memory.set_capacity(None);
     super::commit(&store, ms, batch(&[(&series, ms, 1.0)]));
     assert_eq!(store.status().health, evenkeel::storage::Health::Healthy);

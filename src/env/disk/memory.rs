@@ -18,7 +18,12 @@ use crate::env::Rng;
 /// A disk in memory.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryDisk {
-    state: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
 }
 
 /// What a power cut leaves of that which was not synced.
@@ -73,17 +78,17 @@ impl MemoryDisk {
 
     /// Sets how many bytes all files together may have; `None`: any number.
     pub fn set_capacity(&self, bytes: Option<u64>) {
-        self.state.lock().capacity = bytes;
+        self.shared.state.lock().capacity = bytes;
     }
 
     /// The bytes of all files together.
     pub fn used_bytes(&self) -> u64 {
-        self.state.lock().used()
+        self.shared.state.lock().used()
     }
 
     /// What the disk holds after the power was cut now. This disk goes on as if nothing had happened.
     pub fn power_cut(&self, survival: Survival) -> MemoryDisk {
-        let state = self.state.lock();
+        let state = self.shared.state.lock();
         let mut rng = match survival {
             Survival::Seeded(seed) => Some(Rng::new(seed)),
             Survival::Least | Survival::Most => None,
@@ -110,7 +115,7 @@ impl MemoryDisk {
         };
         let files = state.files.iter().map(survive).collect();
         let after = State { durable_names: names.clone(), names, files, capacity: state.capacity, ..State::default() };
-        MemoryDisk { state: Arc::new(Mutex::new(after)) }
+        MemoryDisk { shared: Arc::new(Shared { state: Mutex::new(after) }) }
     }
 
     /// Changes the bytes of a file behind the store's back.
@@ -118,7 +123,7 @@ impl MemoryDisk {
     /// # Errors
     /// There is no such file.
     pub fn tamper(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
-        let mut state = self.state.lock();
+        let mut state = self.shared.state.lock();
         let file = state.file(path)?;
         let content = &mut state.files[file];
         change(&mut content.bytes);
@@ -192,7 +197,7 @@ fn failed(kind: io::ErrorKind, path: &Path) -> io::Error {
 
 impl Disk for MemoryDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
+        let mut state = self.shared.state.lock();
         let mut missing: Vec<&Path> = path.ancestors().take_while(|dir| dir.parent().is_some()).collect();
         missing.retain(|dir| !state.names.contains_key(*dir));
         for dir in missing.into_iter().rev() {
@@ -202,7 +207,7 @@ impl Disk for MemoryDisk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let mut state = self.state.lock();
+        let mut state = self.shared.state.lock();
         state.check_parent(path)?;
         let file = state.files.len();
         state.files.push(Content::default());
@@ -211,12 +216,12 @@ impl Disk for MemoryDisk {
     }
 
     fn append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let file = self.state.lock().file(path)?;
+        let file = self.shared.state.lock().file(path)?;
         Ok(Box::new(MemoryFile { disk: self.clone(), file }))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let state = self.state.lock();
+        let state = self.shared.state.lock();
         let file = state.file(path)?;
         Ok(state.files[file].bytes.clone())
     }
@@ -226,7 +231,7 @@ impl Disk for MemoryDisk {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        let state = self.state.lock();
+        let state = self.shared.state.lock();
         if state.names.get(path) != Some(&Node::Dir) {
             return Err(failed(io::ErrorKind::NotFound, path));
         }
@@ -244,7 +249,7 @@ impl Disk for MemoryDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
+        let mut state = self.shared.state.lock();
         state.file(from)?;
         state.check_parent(to)?;
         state.change(Change::Rename(from.to_owned(), to.to_owned()));
@@ -252,7 +257,7 @@ impl Disk for MemoryDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
+        let mut state = self.shared.state.lock();
         if !state.names.contains_key(path) {
             return Err(failed(io::ErrorKind::NotFound, path));
         }
@@ -261,7 +266,7 @@ impl Disk for MemoryDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
+        let mut state = self.shared.state.lock();
         let journal = std::mem::take(&mut state.journal);
         let (done, open): (Vec<Change>, Vec<Change>) = journal.into_iter().partition(|change| change.concerns(path));
         for change in done {
@@ -272,7 +277,7 @@ impl Disk for MemoryDisk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
-        let mut state = self.state.lock();
+        let mut state = self.shared.state.lock();
         if !state.locks.insert(path.to_owned()) {
             return Err(failed(io::ErrorKind::WouldBlock, path));
         }
@@ -280,7 +285,7 @@ impl Disk for MemoryDisk {
     }
 
     fn available_bytes(&self, _path: &Path) -> io::Result<u64> {
-        let state = self.state.lock();
+        let state = self.shared.state.lock();
         Ok(state.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(state.used())))
     }
 }
@@ -292,7 +297,7 @@ struct Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        self.disk.state.lock().locks.remove(&self.path);
+        self.disk.shared.state.lock().locks.remove(&self.path);
     }
 }
 
@@ -303,7 +308,7 @@ struct MemoryFile {
 
 impl DiskFile for MemoryFile {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut state = self.disk.state.lock();
+        let mut state = self.disk.shared.state.lock();
         let room = state.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(state.used()));
         let fitting = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
         state.files[self.file].bytes.extend(&bytes[..fitting]);
@@ -314,14 +319,14 @@ impl DiskFile for MemoryFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        let mut state = self.disk.state.lock();
+        let mut state = self.disk.shared.state.lock();
         let content = &mut state.files[self.file];
         content.durable = content.bytes.clone();
         Ok(())
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
-        let mut state = self.disk.state.lock();
+        let mut state = self.disk.shared.state.lock();
         state.files[self.file].bytes.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
         Ok(())
     }

@@ -108,25 +108,24 @@ pub(super) fn is_metadata(name: &str) -> bool {
 }
 
 /// Joins rows of the same labels, which must not have values at the same step; rows without
-/// values are left out.
+/// values are left out. Rows that will lose their name stay apart from those that keep it.
 pub(super) fn unique(rows: Vec<Row>) -> Result<Vec<Row>, EvalError> {
-    let mut places: HashMap<Labels, usize> = HashMap::with_capacity(rows.len());
+    let mut places: HashMap<Labels, [Option<usize>; 2]> = HashMap::with_capacity(rows.len());
     let mut kept: Vec<Row> = Vec::with_capacity(rows.len());
     for row in rows {
         if !row.is_present() {
             continue;
         }
-        let place = *places.entry(row.labels.clone()).or_insert(kept.len());
-        let Some(first) = kept.get_mut(place) else {
-            kept.push(row);
-            continue;
-        };
-        first.drop_name |= row.drop_name;
-        for (step, v) in row.iter() {
-            if first.get(step).is_some() {
-                return Err(EvalError::SameLabelset);
+        let places = places.entry(row.labels.clone()).or_default();
+        if places.iter().flatten().any(|place| row.iter().any(|(step, _)| kept[*place].get(step).is_some())) {
+            return Err(EvalError::SameLabelset);
+        }
+        match &mut places[usize::from(row.drop_name)] {
+            Some(place) => row.iter().for_each(|(step, v)| kept[*place].set(step, v)),
+            place => {
+                *place = Some(kept.len());
+                kept.push(row);
             }
-            first.set(step, v);
         }
     }
     Ok(kept)

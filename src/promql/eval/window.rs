@@ -7,7 +7,7 @@ use super::row::{Operand, Row};
 use crate::model::{Labels, Millis, Sample, TimeRange, Timestamp, is_stale};
 use crate::promql::ast::{Expr, ExprKind, Shift};
 use crate::promql::functions::Function;
-use crate::promql::kernel;
+use crate::promql::kernel::{self, ExactSum};
 use crate::promql::plan::{Frame, Steps};
 use crate::promql::query::EvalError;
 
@@ -60,6 +60,30 @@ impl Cursor {
             self.from += 1;
         }
         (self.from, self.to.max(self.from))
+    }
+}
+
+/// The sum of a window that slides: exact, so that it is the same as if summed anew, bit for bit.
+struct RunningSum {
+    sum: ExactSum,
+    from: usize,
+    to: usize,
+}
+
+impl RunningSum {
+    fn new() -> RunningSum {
+        RunningSum { sum: ExactSum::new(), from: 0, to: 0 }
+    }
+
+    /// The sum of `samples[from..to]`; neither end may lie before an earlier one.
+    fn slide(&mut self, samples: &[Sample], from: usize, to: usize) -> &ExactSum {
+        if from >= self.to {
+            *self = RunningSum { sum: ExactSum::new(), from, to: from };
+        }
+        samples[self.from..from].iter().for_each(|sample| self.sum.remove(sample.v));
+        samples[self.to..to].iter().for_each(|sample| self.sum.add(sample.v));
+        (self.from, self.to) = (from, to);
+        &self.sum
     }
 }
 
@@ -133,6 +157,9 @@ impl Evaluator<'_> {
         row.drop_name = series.drop_name;
         let mut cursor = Cursor::default();
         let mut args = Vec::with_capacity(2);
+        // Under `@` every step sees the same window.
+        let mut before: Option<(TimeRange, Option<f64>)> = None;
+        let mut running = RunningSum::new();
         for (step, t) in steps.times().enumerate() {
             let range = windows.range_at(t, &self.frame);
             let (from, to) = cursor.slide(&series.samples, range);
@@ -142,9 +169,16 @@ impl Evaluator<'_> {
             args.clear();
             args.extend(params.iter().map(|values| values[step]));
             if function == Function::PredictLinear {
-                args.push((t.as_seconds()) - range.until.as_seconds());
+                args.push(t.as_seconds() - range.until.as_seconds());
             }
-            if let Some(v) = kernel::over_range(function, &args, &series.samples[from..to], range) {
+            let value = match (before, function) {
+                (Some((same, value)), _) if same == range && args.is_empty() => value,
+                (_, Function::SumOverTime) => Some(running.slide(&series.samples, from, to).value()),
+                (_, Function::AvgOverTime) => Some(running.slide(&series.samples, from, to).mean((to - from) as f64)),
+                _ => kernel::over_range(function, &args, &series.samples[from..to], range),
+            };
+            before = Some((range, value));
+            if let Some(v) = value {
                 row.set(step, v);
             }
         }

@@ -228,3 +228,54 @@ impl Footer {
         Ok((footer, index))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_and_a_footer_come_back() {
+        let labels = Labels::new([("__name__", "up"), ("job", "a")]).unwrap();
+        let chunk = |first, last, count| ChunkPlace {
+            first: Timestamp(first),
+            last: Timestamp(last),
+            count,
+            page: 1 << 40,
+            start: 7,
+            length: u32::MAX,
+        };
+        let chunks = vec![chunk(i64::MIN, -1, 1000), chunk(0, 0, 1), chunk(5, i64::MAX, 2)];
+        let entry = SeriesEntry { labels, last_value: u64::MAX, chunks };
+        let mut bytes = Vec::new();
+        entry.put(&mut bytes);
+        let mut from = Cursor::new(&bytes);
+        assert_eq!(SeriesEntry::take(&mut from), Ok(entry));
+        from.end().unwrap();
+        let footer = Footer { index: 3, series: 2, samples: 9, first: Timestamp(-5), last: Timestamp(5) };
+        let mut file = b"abcdef".to_vec();
+        file.extend(footer.to_bytes());
+        assert_eq!(Footer::take(&file), Ok((footer, b"def".as_slice())));
+    }
+
+    #[test]
+    fn pages_are_packed_if_that_is_shorter() {
+        for (raw, packs) in [(vec![7; 5000], true), ((0..=255).collect::<Vec<u8>>(), false), (Vec::new(), false)] {
+            let mut page = Vec::new();
+            put_page(&mut page, &raw);
+            assert_eq!(page[12] == STORED_ZSTD, packs);
+            let length = page.len();
+            page.extend(b"next");
+            assert_eq!(take_page(&page), Ok((raw, length)));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn garbage_never_panics(bytes in proptest::collection::vec(proptest::arbitrary::any::<u8>(), 0..300), count in 0usize..1000) {
+            let _ = SeriesEntry::take(&mut Cursor::new(&bytes));
+            let _ = take_page(&bytes);
+            let _ = Footer::take(&bytes);
+            let _ = take_chunk(&bytes, count).map(Iterator::count);
+        }
+    }
+}

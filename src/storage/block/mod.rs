@@ -8,5 +8,5 @@ mod format;
 mod reader;
 mod writer;
 
-pub(super) use reader::{Block, BlockError, PageCache};
+pub(super) use reader::{Block, BlockError, DamagedBlock, PageCache};
 pub(super) use writer::BlockWriter;

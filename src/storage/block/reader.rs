@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::codec::{Cursor, Damaged};
 use crate::env::disk::{Disk, Mapped};
 use crate::model::{Labels, Sample, SeriesRef, TimeRange, Timestamp};
-use crate::storage::snapshot::ReadError;
 
 use super::format::{self, ChunkPlace, Footer, SeriesEntry};
 
@@ -54,18 +53,14 @@ impl From<Damaged> for BlockError {
 /// A page of a block that fails its check, met while reading.
 #[derive(Debug)]
 pub(in crate::storage) struct DamagedBlock {
-    file: String,
-    first: Timestamp,
-    last: Timestamp,
-    reason: Damaged,
-}
-
-impl DamagedBlock {
-    /// What a reader is told.
-    pub(in crate::storage) fn into_read_error(self) -> ReadError {
-        let reason = self.reason.to_string();
-        ReadError::Damaged { file: self.file, first: self.first, last: self.last, reason }
-    }
+    /// Its file.
+    pub(in crate::storage) file: String,
+    /// The first sample time of the file.
+    pub(in crate::storage) first: Timestamp,
+    /// The last sample time of the file.
+    pub(in crate::storage) last: Timestamp,
+    /// What is wrong with the page.
+    pub(in crate::storage) reason: Damaged,
 }
 
 /// The page of each block that was unpacked last: neighbours in order lie on the same page.

@@ -101,6 +101,7 @@ impl Files {
     pub(in crate::storage) fn quarantine(&self, path: &Path) -> io::Result<()> {
         let dir = self.dir.join("quarantine");
         self.disk.create_dir(&dir)?;
+        self.disk.sync_dir(&self.dir)?;
         let Some(name) = path.file_name() else { return Ok(()) };
         self.disk.rename(path, &dir.join(name))?;
         self.disk.sync_dir(&dir)

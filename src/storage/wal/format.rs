@@ -297,4 +297,12 @@ mod tests {
         }
         assert_eq!(check_segment_header(&first, 8), Err(HeaderError::Damaged));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn garbage_never_panics(bytes in proptest::collection::vec(proptest::arbitrary::any::<u8>(), 0..200)) {
+            let _ = Transaction::decode(&bytes, Timestamp(i64::MAX));
+            let _ = take_record(&bytes);
+        }
+    }
 }

@@ -68,7 +68,7 @@ pub(in crate::storage) fn scan(bytes: &[u8], number: u64, last: Seq) -> Result<S
 mod tests {
     use super::*;
     use crate::model::Timestamp;
-    use crate::storage::wal::EntryKind;
+    use crate::storage::wal::format::EntryKind;
 
     fn segment(notes: &[&[u8]]) -> Vec<u8> {
         let mut bytes = format::segment_header(1).to_vec();

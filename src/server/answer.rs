@@ -1,0 +1,266 @@
+//! Writes a query's answer as JSON, part by part while the peer takes it.
+//!
+//! Invariants:
+//! - At most one part of about [`PART_BYTES`] is in memory beside the answer itself.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Frame};
+
+use crate::model::{Labels, Sample};
+use crate::promql::{Answer, Value};
+
+use super::number::{push_instant, push_string, push_value};
+
+/// How much is written before the peer gets it: large enough that framing does not show, small
+/// enough that writing one part does not hold up other requests.
+const PART_BYTES: usize = 64 * 1024;
+
+/// The answer as a response that is written while it is sent.
+pub(super) fn respond(answer: Answer) -> Response {
+    let body = Body::new(AnswerBody { writer: AnswerWriter::new(answer) });
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+struct AnswerBody {
+    writer: AnswerWriter,
+}
+
+impl HttpBody for AnswerBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.writer.next_part().map(|part| Ok(Frame::data(Bytes::from(part)))))
+    }
+}
+
+/// Where the writing stands.
+enum Place {
+    Head,
+    /// At this series, and this sample of it.
+    Series(usize, usize),
+    Tail,
+    End,
+}
+
+/// Writes an answer in parts.
+pub(super) struct AnswerWriter {
+    answer: Answer,
+    place: Place,
+}
+
+impl AnswerWriter {
+    pub(super) fn new(answer: Answer) -> AnswerWriter {
+        AnswerWriter { answer, place: Place::Head }
+    }
+
+    /// The next part, or `None` after the last.
+    pub(super) fn next_part(&mut self) -> Option<String> {
+        let mut out = String::new();
+        while out.len() < PART_BYTES {
+            self.place = match self.place {
+                Place::Head => {
+                    out.push_str("{\"status\":\"success\",\"data\":{\"resultType\":\"");
+                    out.push_str(type_name(&self.answer.value));
+                    out.push_str("\",\"result\":[");
+                    Place::Series(0, 0)
+                }
+                Place::Series(series, sample) => self.push_result(&mut out, series, sample),
+                Place::Tail => {
+                    out.push_str("]}");
+                    push_notes(&mut out, "warnings", &self.answer.warnings);
+                    push_notes(&mut out, "infos", &self.answer.infos);
+                    out.push('}');
+                    Place::End
+                }
+                Place::End => break,
+            };
+        }
+        (!out.is_empty()).then_some(out)
+    }
+
+    fn push_result(&self, out: &mut String, series: usize, sample: usize) -> Place {
+        match &self.answer.value {
+            Value::Scalar(one) => {
+                push_instant(out, one.t);
+                out.push_str(",\"");
+                push_value(out, one.v);
+                out.push('"');
+                Place::Tail
+            }
+            Value::String(t, text) => {
+                push_instant(out, *t);
+                out.push(',');
+                push_string(out, text);
+                Place::Tail
+            }
+            Value::Vector(samples) => {
+                let Some(element) = samples.get(series) else { return Place::Tail };
+                push_metric(out, series, &element.labels);
+                out.push_str(",\"value\":");
+                push_sample(out, element.sample);
+                out.push('}');
+                Place::Series(series + 1, 0)
+            }
+            Value::Matrix(all) => {
+                let Some(row) = all.get(series) else { return Place::Tail };
+                if sample == 0 {
+                    push_metric(out, series, &row.labels);
+                    out.push_str(",\"values\":[");
+                }
+                for (at, one) in row.samples.iter().enumerate().skip(sample) {
+                    if at > sample && out.len() >= PART_BYTES {
+                        return Place::Series(series, at);
+                    }
+                    if at > 0 {
+                        out.push(',');
+                    }
+                    push_sample(out, *one);
+                }
+                out.push_str("]}");
+                Place::Series(series + 1, 0)
+            }
+        }
+    }
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Scalar(_) => "scalar",
+        Value::String(..) => "string",
+        Value::Vector(_) => "vector",
+        Value::Matrix(_) => "matrix",
+    }
+}
+
+fn push_metric(out: &mut String, series: usize, labels: &Labels) {
+    if series > 0 {
+        out.push(',');
+    }
+    out.push_str("{\"metric\":");
+    push_labels(out, labels);
+}
+
+/// Labels as a JSON object.
+pub(super) fn push_labels(out: &mut String, labels: &Labels) {
+    out.push('{');
+    for (at, label) in labels.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        push_string(out, label.name);
+        out.push(':');
+        push_string(out, label.value);
+    }
+    out.push('}');
+}
+
+fn push_sample(out: &mut String, sample: Sample) {
+    out.push('[');
+    push_instant(out, sample.t);
+    out.push_str(",\"");
+    push_value(out, sample.v);
+    out.push_str("\"]");
+}
+
+fn push_notes(out: &mut String, name: &str, notes: &[String]) {
+    if notes.is_empty() {
+        return;
+    }
+    out.push_str(",\"");
+    out.push_str(name);
+    out.push_str("\":[");
+    for (at, note) in notes.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        push_string(out, note);
+    }
+    out.push(']');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+    use crate::promql::{MatrixSeries, VectorSample};
+
+    fn written(value: Value) -> String {
+        let mut writer = AnswerWriter::new(Answer { value, warnings: Vec::new(), infos: Vec::new() });
+        let mut whole = String::new();
+        while let Some(part) = writer.next_part() {
+            whole.push_str(&part);
+        }
+        whole
+    }
+
+    fn labels() -> Labels {
+        Labels::new([("__name__", "up"), ("job", "a\"b")]).unwrap()
+    }
+
+    #[test]
+    fn each_type_has_its_shape() {
+        let sample = Sample { t: Timestamp(1_435_781_451_781), v: 1.0 };
+        assert_eq!(
+            written(Value::Scalar(sample)),
+            r#"{"status":"success","data":{"resultType":"scalar","result":[1435781451.781,"1"]}}"#
+        );
+        assert_eq!(
+            written(Value::String(Timestamp(1000), "x".to_owned())),
+            r#"{"status":"success","data":{"resultType":"string","result":[1,"x"]}}"#
+        );
+        assert_eq!(
+            written(Value::Vector(vec![VectorSample { labels: labels(), sample }])),
+            r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"up","job":"a\"b"},"value":[1435781451.781,"1"]}]}}"#
+        );
+        assert_eq!(
+            written(Value::Matrix(vec![])),
+            r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#
+        );
+    }
+
+    #[test]
+    fn notes_follow_the_data() {
+        let mut writer = AnswerWriter::new(Answer {
+            value: Value::Vector(vec![]),
+            warnings: vec!["w".to_owned()],
+            infos: vec!["i".to_owned()],
+        });
+        assert_eq!(
+            writer.next_part().unwrap(),
+            r#"{"status":"success","data":{"resultType":"vector","result":[]},"warnings":["w"],"infos":["i"]}"#
+        );
+        assert_eq!(writer.next_part(), None);
+    }
+
+    #[test]
+    fn a_long_answer_comes_in_parts_and_stays_json() {
+        let row = |n: i64| MatrixSeries {
+            labels: labels(),
+            samples: (0..n).map(|t| Sample { t: Timestamp(t * 1000), v: t as f64 / 3.0 }).collect(),
+        };
+        let answer =
+            Answer { value: Value::Matrix(vec![row(5000), row(0), row(4000)]), warnings: vec![], infos: vec![] };
+        let mut writer = AnswerWriter::new(answer);
+        let (mut whole, mut parts) = (String::new(), 0);
+        while let Some(part) = writer.next_part() {
+            assert!(part.len() < PART_BYTES + 200);
+            whole.push_str(&part);
+            parts += 1;
+        }
+        assert!(parts > 3);
+        let json: serde_json::Value = serde_json::from_str(&whole).unwrap();
+        assert_eq!(json["data"]["result"][0]["values"].as_array().unwrap().len(), 5000);
+        assert_eq!(json["data"]["result"][2]["values"].as_array().unwrap().len(), 4000);
+    }
+}

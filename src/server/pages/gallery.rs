@@ -1,0 +1,235 @@
+//! Made-up views, for tests and for looking at the pages.
+
+use crate::model::{Millis, Timestamp};
+
+use super::view::{
+    AlertRow, Deploy, Line, Objective, Outcome, Overview, Part, Place, Query, Reason, Service, ServiceRow, Shell,
+    State, TargetRow, Tile,
+};
+use super::{alerts, overview, query, service, targets};
+
+const NOW: Timestamp = Timestamp(1_795_446_202_000);
+
+fn shell(place: Place, state: State) -> Shell {
+    Shell {
+        title: format!("{} · Evenkeel", state.word()),
+        place,
+        state: Some(state),
+        now: NOW,
+        refresh_seconds: Some(5),
+    }
+}
+
+fn tile(label: &str, value: &str, note: &str) -> Tile {
+    Tile { label: label.to_owned(), value: value.to_owned(), note: note.to_owned() }
+}
+
+fn wave(name: &str, base: f64, spike: f64) -> Line {
+    let points = (0..288)
+        .map(|i| {
+            let t = NOW - Millis::minutes(5 * (287 - i));
+            let rise = if i > 262 { spike * (1.0 - (-((i - 262) as f64) / 8.0).exp()) } else { 0.0 };
+            (t, base * (1.0 + 0.4 * (i as f64 / 23.0).sin() + 0.2 * (i as f64 * 1.7).sin()) + rise)
+        })
+        .collect();
+    Line { name: name.to_owned(), points }
+}
+
+fn deploy(service: &str, version: &str, minutes: i64) -> Deploy {
+    Deploy { service: service.to_owned(), version: version.to_owned(), at: NOW - Millis::minutes(minutes) }
+}
+
+fn burning() -> AlertRow {
+    AlertRow {
+        name: "checkout-availability".to_owned(),
+        state: "firing",
+        severity: "page".to_owned(),
+        summary: "2 % of the 30-day error budget goes in one hour at this pace; 4.8 % of requests fail.".to_owned(),
+        labels: vec![("service".to_owned(), "checkout".to_owned()), ("window".to_owned(), "1h/5m".to_owned())],
+        since: NOW - Millis::minutes(11),
+        value: 31.2,
+        query: "sum(rate(checkout_requests_total{code=~\"5..\"}[5m]))".to_owned(),
+    }
+}
+
+fn row(name: &str, state: State, left: Option<f64>, burn: Option<f64>, line: Line, note: &str) -> ServiceRow {
+    ServiceRow {
+        name: name.to_owned(),
+        state,
+        note: note.to_owned(),
+        objective: "99.9 % over 30d".to_owned(),
+        budget_left: left,
+        burn,
+        burn_line: line,
+    }
+}
+
+fn hurting() -> Overview {
+    Overview {
+        state: State::Hurting,
+        sentence: "Customers of checkout are hurting now: 4.8 % of requests fail since 13:51.".to_owned(),
+        reasons: vec![
+            Reason {
+                state: State::Hurting,
+                text: "burns its budget 31.2× too fast over 5m and 15.8× over 1h (page at 14.4×)".to_owned(),
+                service: Some("checkout".to_owned()),
+                query: Some("up".to_owned()),
+            },
+            Reason {
+                state: State::Blind,
+                text: "no sample of its total for 4 min; one came every 15 s before".to_owned(),
+                service: Some("refunds".to_owned()),
+                query: Some("refunds_total".to_owned()),
+            },
+        ],
+        tiles: vec![
+            tile("Services measured", "3 of 4", "refunds is not"),
+            tile("Oldest input", "12 s", "search_requests_total"),
+            tile("Worst burn", "31.2×", "checkout availability, 5m"),
+            tile("Last delivery", "ops-webhook took a message 11 min ago", ""),
+        ],
+        services: vec![
+            row("checkout", State::Hurting, Some(-0.12), Some(31.2), wave("b", 0.6, 30.0), "31.2× too fast over 5m"),
+            row("refunds", State::Blind, None, None, Line::default(), "no sample for 4 min"),
+            row(
+                "payments",
+                State::AtRisk,
+                Some(0.21),
+                Some(1.8),
+                wave("b", 1.1, 0.8),
+                "budget gone in 5 days at this pace",
+            ),
+            row("search", State::Ok, Some(0.874), Some(0.31), wave("b", 0.3, 0.0), "n = 1 204 331 in 30d"),
+        ],
+        alerts: vec![burning()],
+        deploys: vec![deploy("checkout", "v2.14.0", 14), deploy("search", "2026.11.22-3", 1300)],
+        parts: vec![
+            Part {
+                name: "Receivers".to_owned(),
+                state: State::Ok,
+                text: "ops-webhook: delivered 11 min ago".to_owned(),
+            },
+            Part {
+                name: "Storage".to_owned(),
+                state: State::Ok,
+                text: "48 210 series, 1.2 GB, last sync 0.4 ms".to_owned(),
+            },
+            Part {
+                name: "Inputs".to_owned(),
+                state: State::Blind,
+                text: "1 of 6 targets down: refunds:9100".to_owned(),
+            },
+            Part {
+                name: "Rules".to_owned(),
+                state: State::Ok,
+                text: "42 rules, all evaluated with their last sample".to_owned(),
+            },
+        ],
+    }
+}
+
+fn fine() -> Overview {
+    let mut view = hurting();
+    view.state = State::Ok;
+    view.sentence = "Four services are measured and none hurts its customers.".to_owned();
+    view.reasons.clear();
+    view.alerts.clear();
+    view.services =
+        vec![row("search", State::Ok, Some(0.874), Some(0.31), wave("b", 0.3, 0.0), "n = 1 204 331 in 30d")];
+    view
+}
+
+fn checkout() -> Service {
+    Service {
+        name: "checkout".to_owned(),
+        state: State::Hurting,
+        reasons: hurting().reasons.into_iter().take(1).collect(),
+        objectives: vec![Objective {
+            name: "availability".to_owned(),
+            state: State::Hurting,
+            note: "99.9 % of requests over 30 days".to_owned(),
+            budget_left: Some(0.12),
+            tiles: vec![
+                tile("Objective", "99.9 %", "over 30d"),
+                tile("Measured", "99.912 %", "99.905 to 99.918 %, n = 812 004"),
+                tile("Burn now", "31.2×", "5m window"),
+                tile("Budget gone in", "54 min", "at this pace"),
+            ],
+            burn: wave("burn", 0.6, 30.0),
+            thresholds: vec![(14.4, "page 14.4×".to_owned()), (1.0, "sustainable 1×".to_owned())],
+            evidence: vec![("bad requests a second".to_owned(), burning().query)],
+        }],
+        alerts: vec![burning()],
+        deploys: vec![deploy("checkout", "v2.14.0", 130)],
+    }
+}
+
+fn found() -> Query {
+    let lines: Vec<Line> = (0..3).map(|i| wave(&format!("{{pod=\"{i}\"}}"), f64::from(i) + 1.0, 2.0)).collect();
+    Query {
+        text: "sum by (pod) (rate(http_requests_total[5m]))".to_owned(),
+        span: Millis::days(1),
+        outcome: Some(Outcome::Found {
+            rows: (0..3).map(|i| (format!("{{pod=\"{i}\"}}"), "1.25".to_owned())).collect(),
+            total: 3,
+            lines,
+            notes: vec![],
+            start: NOW - Millis::days(1),
+            end: NOW,
+        }),
+    }
+}
+
+#[test]
+fn every_page_is_whole_and_safe() {
+    let failed = Query {
+        text: "<script>alert(1)</script>".to_owned(),
+        span: Millis::hours(1),
+        outcome: Some(Outcome::Failed("1:1: parse error\n<script>\n^".to_owned())),
+    };
+    let target = TargetRow {
+        pool: "node".to_owned(),
+        url: "http://10.0.0.1:9100/metrics".to_owned(),
+        labels: "instance=\"a\"".to_owned(),
+        state: State::Blind,
+        last: Some(NOW - Millis::seconds(40)),
+        duration: "3 ms".to_owned(),
+        error: "connection refused".to_owned(),
+    };
+    let rule = super::view::RuleRow {
+        group: "shop.yaml · checkout".to_owned(),
+        name: "CheckoutErrors".to_owned(),
+        state: "firing".to_owned(),
+        health: State::Ok,
+        note: "at each sample".to_owned(),
+        query: "sum(rate(checkout_requests_total{code=~\"5..\"}[5m])) / sum(rate(checkout_requests_total[5m])) > 0.02"
+            .to_owned(),
+    };
+    let lists = super::view::Alerts { alerts: vec![burning()], rules: vec![rule] };
+    let pages = [
+        ("overview-hurting", overview(&shell(Place::Overview, State::Hurting), &hurting())),
+        ("overview-ok", overview(&shell(Place::Overview, State::Ok), &fine())),
+        ("service", service(&shell(Place::None, State::Hurting), &checkout())),
+        ("query", query(&shell(Place::Query, State::Ok), &found())),
+        ("query-failed", query(&shell(Place::Query, State::Ok), &failed)),
+        ("alerts", alerts(&shell(Place::Alerts, State::Hurting), &lists)),
+        ("targets", targets(&shell(Place::Targets, State::Blind), &[target])),
+    ];
+    for (name, page) in pages {
+        let text = page.into_string();
+        assert!(text.contains("<main id=\"main\""), "{name}");
+        assert!(!text.contains("<script>") && !text.contains("style=") && !text.contains("onclick"), "{name}");
+        assert!(!text.contains("NaN"), "{name}");
+    }
+}
+
+#[test]
+fn a_state_is_a_word_and_a_shape() {
+    for state in [State::Ok, State::AtRisk, State::Hurting, State::Blind] {
+        let mut view = fine();
+        view.state = state;
+        let text = overview(&shell(Place::Overview, state), &view).into_string();
+        assert!(text.contains(&format!("data-verdict=\"{}\"", state.word())));
+        assert!(text.contains(&format!("shape {}", state.class())));
+    }
+}

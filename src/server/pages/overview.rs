@@ -1,0 +1,102 @@
+//! `/`: are customers fine, and can I trust this?
+
+use maud::{Markup, html};
+
+use super::chart::{budget_bar, sparkline};
+use super::layout::{alerts, deploys, encode, page, reasons, state_cell, tiles};
+use super::shapes::{badge, shape};
+use super::view::{Overview, Part, ServiceRow, Shell};
+use super::words;
+
+/// The page.
+pub(crate) fn overview(shell: &Shell, view: &Overview) -> Markup {
+    page(shell, &body(shell, view))
+}
+
+fn body(shell: &Shell, view: &Overview) -> Markup {
+    html! {
+        section class={ "hero " (view.state.class()) } aria-labelledby="verdict" {
+            (shape(view.state))
+            div {
+                h1 id="verdict" data-verdict=(view.state.word()) { (view.state.word()) }
+                p class="sentence" { (view.sentence) }
+            }
+        }
+        (reasons(&view.reasons))
+        (tiles(&view.tiles))
+        section aria-labelledby="services" {
+            h2 id="services" { "Services" }
+            @if view.services.is_empty() {
+                p class="empty" {
+                    "No service has an objective yet. Name a file with "
+                    code { "slo_files: [\"slos/*.yaml\"]" } " in the configuration, with a line such as"
+                    br;
+                    code { "- {service: checkout, objective: 99.9%, good: 'http_requests_total{code!~\"5..\"}', total: http_requests_total}" }
+                }
+            } @else { (services(&view.services)) }
+        }
+        section aria-labelledby="alerts" {
+            h2 id="alerts" { "Alerts" }
+            @if view.alerts.is_empty() { p class="empty" { "Nothing fires." } }
+            @else { (alerts(&view.alerts, shell.now)) }
+        }
+        div class="columns" {
+            section aria-labelledby="pipeline" {
+                h2 id="pipeline" { "Pipeline" }
+                (parts(&view.parts))
+            }
+            section aria-labelledby="deploys" {
+                h2 id="deploys" { "Deploys" }
+                @if view.deploys.is_empty() {
+                    p class="empty" { "None marked. " code { "evenkeel deploy mark SERVICE VERSION" } " marks one." }
+                } @else { (deploys(&view.deploys, shell.now)) }
+            }
+        }
+    }
+}
+
+fn services(rows: &[ServiceRow]) -> Markup {
+    html! {
+        table class="services" {
+            thead {
+                tr {
+                    th scope="col" { "Service" }
+                    th scope="col" { "State" }
+                    th scope="col" { "Error budget left" }
+                    th scope="col" { "Burn, last day" }
+                    th scope="col" { "Why" }
+                }
+            }
+            tbody {
+                @for row in rows {
+                    tr {
+                        th scope="row" {
+                            a href={ "/services/" (encode(&row.name)) } { (row.name) }
+                            small { (row.objective) }
+                        }
+                        (state_cell(row.state))
+                        td data-label="Budget left" { (budget_bar(row.budget_left)) }
+                        td data-label="Burn" class="burn" {
+                            (sparkline(&row.burn_line, &format!("burn rate of {} over the last day", row.name)))
+                            span class="figure" { (row.burn.map_or_else(|| "–".to_owned(), words::burn)) }
+                        }
+                        td data-label="Why" class="why" { (row.note) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn parts(parts: &[Part]) -> Markup {
+    html! {
+        ul class="parts" {
+            @for part in parts {
+                li {
+                    (badge(part.state))
+                    div { strong { (part.name) } span class="muted" { (part.text) } }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What each page shows, as plain data: no database, no clock, no markup.
+
+use crate::model::{Millis, Timestamp};
+
+/// A state as pages show it: a word, a shape and a colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Ok,
+    AtRisk,
+    Hurting,
+    Blind,
+}
+
+impl State {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            State::Ok => "OK",
+            State::AtRisk => "AT RISK",
+            State::Hurting => "HURTING",
+            State::Blind => "BLIND",
+        }
+    }
+
+    /// The name of its style.
+    pub(crate) fn class(self) -> &'static str {
+        match self {
+            State::Ok => "ok",
+            State::AtRisk => "risk",
+            State::Hurting => "hurting",
+            State::Blind => "blind",
+        }
+    }
+}
+
+/// The pages of the navigation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Overview,
+    Alerts,
+    Query,
+    Targets,
+    None,
+}
+
+/// What stands around every page.
+#[derive(Debug, Clone)]
+pub(crate) struct Shell {
+    pub(crate) title: String,
+    pub(crate) place: Place,
+    /// The overall verdict, shown in the tab's icon.
+    pub(crate) state: Option<State>,
+    pub(crate) now: Timestamp,
+    /// Seconds after which the page renews itself; pages with a form do not.
+    pub(crate) refresh_seconds: Option<u32>,
+}
+
+/// Why a verdict is what it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Reason {
+    pub(crate) state: State,
+    pub(crate) text: String,
+    pub(crate) service: Option<String>,
+    /// The query that shows it.
+    pub(crate) query: Option<String>,
+}
+
+/// One thing that was measured, as a tile.
+#[derive(Debug, Clone)]
+pub(crate) struct Tile {
+    pub(crate) label: String,
+    pub(crate) value: String,
+    pub(crate) note: String,
+}
+
+/// Values over time for one line of a chart.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Line {
+    pub(crate) name: String,
+    pub(crate) points: Vec<(Timestamp, f64)>,
+}
+
+/// A deploy.
+#[derive(Debug, Clone)]
+pub(crate) struct Deploy {
+    pub(crate) service: String,
+    pub(crate) version: String,
+    pub(crate) at: Timestamp,
+}
+
+/// A service in the overview's table.
+#[derive(Debug, Clone)]
+pub(crate) struct ServiceRow {
+    pub(crate) name: String,
+    pub(crate) state: State,
+    /// The first reason, or what was measured.
+    pub(crate) note: String,
+    /// `99.9 % over 30d`
+    pub(crate) objective: String,
+    /// The share of the error budget that is left; below zero if overspent.
+    pub(crate) budget_left: Option<f64>,
+    pub(crate) burn: Option<f64>,
+    pub(crate) burn_line: Line,
+}
+
+/// An alert.
+#[derive(Debug, Clone)]
+pub(crate) struct AlertRow {
+    pub(crate) name: String,
+    /// `firing`, `pending` or `resolved`.
+    pub(crate) state: &'static str,
+    pub(crate) severity: String,
+    pub(crate) summary: String,
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) since: Timestamp,
+    pub(crate) value: f64,
+    pub(crate) query: String,
+}
+
+/// A part of the machinery between a sample and a person.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    pub(crate) name: String,
+    pub(crate) state: State,
+    pub(crate) text: String,
+}
+
+/// `/`: are customers fine, and can I trust this?
+#[derive(Debug, Clone)]
+pub(crate) struct Overview {
+    pub(crate) state: State,
+    pub(crate) sentence: String,
+    pub(crate) reasons: Vec<Reason>,
+    pub(crate) tiles: Vec<Tile>,
+    pub(crate) services: Vec<ServiceRow>,
+    pub(crate) alerts: Vec<AlertRow>,
+    pub(crate) deploys: Vec<Deploy>,
+    pub(crate) parts: Vec<Part>,
+}
+
+/// An objective on its service's page.
+#[derive(Debug, Clone)]
+pub(crate) struct Objective {
+    pub(crate) name: String,
+    pub(crate) state: State,
+    pub(crate) note: String,
+    pub(crate) budget_left: Option<f64>,
+    pub(crate) tiles: Vec<Tile>,
+    pub(crate) burn: Line,
+    /// Burn rates at which people are told, with what happens there.
+    pub(crate) thresholds: Vec<(f64, String)>,
+    /// What is measured, with the query that shows it.
+    pub(crate) evidence: Vec<(String, String)>,
+}
+
+/// `/services/{name}`: how is this service doing against what was promised?
+#[derive(Debug, Clone)]
+pub(crate) struct Service {
+    pub(crate) name: String,
+    pub(crate) state: State,
+    pub(crate) reasons: Vec<Reason>,
+    pub(crate) objectives: Vec<Objective>,
+    pub(crate) alerts: Vec<AlertRow>,
+    pub(crate) deploys: Vec<Deploy>,
+}
+
+/// A rule with its health, under `/alerts`.
+#[derive(Debug, Clone)]
+pub(crate) struct RuleRow {
+    pub(crate) group: String,
+    pub(crate) name: String,
+    pub(crate) state: String,
+    pub(crate) health: State,
+    pub(crate) note: String,
+    pub(crate) query: String,
+}
+
+/// `/alerts`: what fires, what waits, and which rules watch.
+#[derive(Debug, Clone)]
+pub(crate) struct Alerts {
+    pub(crate) alerts: Vec<AlertRow>,
+    pub(crate) rules: Vec<RuleRow>,
+}
+
+/// `/query`: what does this expression give?
+#[derive(Debug, Clone)]
+pub(crate) struct Query {
+    pub(crate) text: String,
+    pub(crate) span: Millis,
+    pub(crate) outcome: Option<Outcome>,
+}
+
+/// What a query gave.
+#[derive(Debug, Clone)]
+pub(crate) enum Outcome {
+    /// An error, with a caret under its place where there is one.
+    Failed(String),
+    Found {
+        /// Series and value at the end of the span.
+        rows: Vec<(String, String)>,
+        /// How many rows there are in all.
+        total: usize,
+        lines: Vec<Line>,
+        notes: Vec<String>,
+        start: Timestamp,
+        end: Timestamp,
+    },
+}
+
+/// A target in `/targets`.
+#[derive(Debug, Clone)]
+pub(crate) struct TargetRow {
+    pub(crate) pool: String,
+    pub(crate) url: String,
+    pub(crate) labels: String,
+    pub(crate) state: State,
+    pub(crate) last: Option<Timestamp>,
+    pub(crate) duration: String,
+    pub(crate) error: String,
+}

@@ -1,0 +1,125 @@
+//! Numbers and times as people read them.
+
+use crate::model::{Millis, Timestamp};
+
+/// A share as a percentage: more decimals near whole, where objectives live.
+pub(crate) fn percent(share: f64) -> String {
+    let value = share * 100.0;
+    if !value.is_finite() {
+        return "–".to_owned();
+    }
+    let decimals = if value.abs() >= 10_000.0 || value.fract() == 0.0 {
+        0
+    } else if value.abs() > 99.0 && value.abs() < 100.0 {
+        3
+    } else {
+        1
+    };
+    format!("{} %", trim(&format!("{value:.decimals$}")).replace('-', "−"))
+}
+
+/// A burn rate, `14.4×`.
+pub(crate) fn burn(rate: f64) -> String {
+    if !rate.is_finite() {
+        return "–".to_owned();
+    }
+    let decimals = if rate.abs() >= 100.0 {
+        0
+    } else if rate.abs() >= 10.0 {
+        1
+    } else {
+        2
+    };
+    format!("{}×", trim(&format!("{rate:.decimals$}")))
+}
+
+/// A value in at most six digits.
+pub(crate) fn number(v: f64) -> String {
+    if v.is_nan() {
+        return "NaN".to_owned();
+    }
+    if v.is_infinite() {
+        return if v > 0.0 { "+Inf" } else { "−Inf" }.to_owned();
+    }
+    let size = v.abs();
+    if v == 0.0 {
+        return "0".to_owned();
+    }
+    for (unit, from) in [("T", 1e12), ("G", 1e9), ("M", 1e6)] {
+        if size >= from && size < 1e15 {
+            return format!("{} {unit}", trim(&format!("{:.2}", v / from)));
+        }
+    }
+    if !(1e-4..1e15).contains(&size) {
+        return format!("{v:.3e}");
+    }
+    let whole = size.log10().floor() as i32 + 1;
+    let decimals = usize::try_from((6 - whole).clamp(0, 6)).unwrap_or(0);
+    trim(&format!("{v:.decimals$}")).to_owned()
+}
+
+fn trim(text: &str) -> &str {
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
+}
+
+/// How long ago, in one unit: `12 s ago`.
+pub(crate) fn ago(now: Timestamp, then: Timestamp) -> String {
+    let span = now - then;
+    if span.0 < 0 { format!("in {}", rough(-span)) } else { format!("{} ago", rough(span)) }
+}
+
+/// A span in its largest unit.
+pub(crate) fn rough(span: Millis) -> String {
+    let seconds = span.0 / 1000;
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// `14:03:22`, in UTC.
+pub(super) fn clock(t: Timestamp) -> String {
+    t.to_string().get(11..19).unwrap_or("").to_owned()
+}
+
+/// `14:03`, in UTC.
+pub(super) fn minute(t: Timestamp) -> String {
+    t.to_string().get(11..16).unwrap_or("").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_read_as_percentages() {
+        let check = |share: f64, expected: &str| assert_eq!(percent(share), expected);
+        check(0.999, "99.9 %");
+        check(0.99995, "99.995 %");
+        check(1.0, "100 %");
+        check(0.612, "61.2 %");
+        check(-0.5, "−50 %");
+        check(f64::NAN, "–");
+    }
+
+    #[test]
+    fn values_are_short() {
+        let check = |v: f64, expected: &str| assert_eq!(number(v), expected);
+        check(0.0, "0");
+        check(1.0, "1");
+        check(0.123_456_789, "0.123457");
+        check(1234.5678, "1234.57");
+        check(16_700_000_000.0, "16.7 G");
+        check(1e-9, "1.000e-9");
+        check(f64::NEG_INFINITY, "−Inf");
+    }
+
+    #[test]
+    fn spans_are_in_one_unit() {
+        assert_eq!(ago(Timestamp(60_000), Timestamp(48_000)), "12 s ago");
+        assert_eq!(ago(Timestamp(0), Timestamp(300_000)), "in 5 min");
+        assert_eq!(rough(Millis::days(3)), "3 days");
+    }
+}

@@ -1,0 +1,31 @@
+//! Which path leads where, and what every request passes on its way.
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use tower_http::compression::CompressionLayer;
+
+use super::state::ServerState;
+use super::{admin, api, assets, gate, metrics, panics, site};
+
+/// The whole server.
+pub(super) fn router(state: ServerState) -> Router {
+    let operator = Router::new()
+        .route("/-/reload", post(admin::reload).put(admin::reload))
+        .route_layer(from_fn_with_state(state.clone(), gate::check_peer))
+        .route_layer(from_fn(gate::check_origin));
+    Router::new()
+        .route("/-/healthy", get(admin::healthy))
+        .route("/-/ready", get(admin::ready))
+        .merge(operator)
+        .route("/metrics", get(metrics::metrics))
+        .nest("/api/v1", api::routes(&state))
+        .route("/assets/{name}", get(assets::asset))
+        .merge(site::routes())
+        .fallback(site::missing)
+        .layer(CompressionLayer::new().gzip(true))
+        .layer(from_fn(panics::catch))
+        .layer(from_fn_with_state(state.clone(), gate::check_host))
+        .layer(from_fn(gate::protect))
+        .with_state(state)
+}

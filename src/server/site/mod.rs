@@ -1,0 +1,105 @@
+//! The routes of the pages: asks the database, fills a view, hands it to the page.
+
+mod alerts;
+mod overview;
+mod pipeline;
+mod query;
+mod service;
+mod targets;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::get;
+use maud::Markup;
+
+use crate::confidence::{self, Verdict};
+use crate::db::Deploy;
+use crate::model::Alert;
+
+use super::envelope::{ApiError, ErrorType};
+use super::pages;
+use super::pages::view;
+use super::pages::view::{Place, Shell};
+use super::state::ServerState;
+
+/// Seconds after which a page without a form renews itself.
+const REFRESH_SECONDS: u32 = 5;
+
+/// The pages.
+pub(super) fn routes() -> Router<ServerState> {
+    Router::new()
+        .route("/", get(overview::overview))
+        .route("/services/{name}", get(service::service))
+        .route("/alerts", get(alerts::alerts))
+        .route("/query", get(query::query))
+        .route("/targets", get(targets::targets))
+        .route("/graph", get(query::graph))
+        .route("/rules", get(|| async { Redirect::permanent("/alerts") }))
+}
+
+/// Any other path.
+pub(super) async fn missing(State(state): State<ServerState>, uri: Uri) -> Response {
+    if uri.path().starts_with("/api/") {
+        let text = format!("there is no endpoint {:?}", uri.path());
+        return ApiError::new(ErrorType::NotFound, text).into_response();
+    }
+    let shell = shell(&state, Place::None, "Not found");
+    (StatusCode::NOT_FOUND, show(&pages::message(&shell, "Not found", "There is no such page."))).into_response()
+}
+
+fn shell(state: &ServerState, place: Place, title: &str) -> Shell {
+    Shell { title: format!("{title} · Evenkeel"), place, state: None, now: state.now(), refresh_seconds: None }
+}
+
+fn show(page: &Markup) -> Html<String> {
+    Html(page.0.clone())
+}
+
+/// A page that says why another cannot be shown; it tries again by itself.
+fn refusal(state: &ServerState, place: Place, error: &ApiError) -> Response {
+    let mut shell = shell(state, place, "BLIND");
+    shell.state = Some(view::State::Blind);
+    shell.refresh_seconds = Some(REFRESH_SECONDS);
+    let status = error.clone().into_response().status();
+    (status, show(&pages::message(&shell, "BLIND", &error.text))).into_response()
+}
+
+fn state_of(verdict: Verdict) -> view::State {
+    match verdict {
+        Verdict::Ok => view::State::Ok,
+        Verdict::AtRisk => view::State::AtRisk,
+        Verdict::Hurting => view::State::Hurting,
+        Verdict::Blind => view::State::Blind,
+    }
+}
+
+fn reason_of(reason: &confidence::Reason) -> view::Reason {
+    view::Reason {
+        state: state_of(reason.verdict),
+        text: reason.text.clone(),
+        service: reason.service.clone(),
+        query: reason.query.clone(),
+    }
+}
+
+fn alert_of(alert: &Alert) -> view::AlertRow {
+    let text = |name: &str| alert.annotations.get(name);
+    let summary = [text("summary"), text("description"), text("message")].into_iter().find(|text| !text.is_empty());
+    let labels = alert.labels.iter().filter(|label| !matches!(label.name, "alertname" | "severity"));
+    view::AlertRow {
+        name: alert.labels.get("alertname").to_owned(),
+        state: alert.state.as_str(),
+        severity: alert.labels.get("severity").to_owned(),
+        summary: summary.unwrap_or_default().to_owned(),
+        labels: labels.map(|label| (label.name.to_owned(), label.value.to_owned())).collect(),
+        since: alert.fired_at.unwrap_or(alert.active_at),
+        value: alert.value,
+        query: alert.expr.clone(),
+    }
+}
+
+fn deploy_of(mark: &Deploy) -> view::Deploy {
+    view::Deploy { service: mark.service.clone(), version: mark.version.clone(), at: mark.at }
+}

@@ -1,0 +1,115 @@
+//! Fills `/query`.
+
+use axum::extract::{Query as UrlQuery, State};
+use axum::http::Uri;
+use axum::response::{IntoResponse, Redirect, Response};
+
+use crate::db::{Db, QueryError};
+use crate::model::{Labels, Millis, Timestamp, limits};
+use crate::promql::{EvalOptions, MatrixSeries, Value};
+
+use super::{shell, show};
+use crate::server::api;
+use crate::server::ask;
+use crate::server::pages;
+use crate::server::pages::view::{Line, Outcome, Place, Query};
+use crate::server::params::parse_span;
+use crate::server::state::ServerState;
+
+/// Series that are drawn, and rows that are listed.
+const LINES_MAX: usize = 40;
+const ROWS_MAX: usize = 400;
+/// Points of each line; the chart is about a thousand wide.
+const POINTS: i64 = 240;
+
+type Pairs = Vec<(String, String)>;
+
+/// `GET /query?query=…&range=1h`
+pub(super) async fn query(State(state): State<ServerState>, uri: Uri) -> Response {
+    let pairs: Pairs = UrlQuery::try_from_uri(&uri).map(|UrlQuery(pairs)| pairs).unwrap_or_default();
+    let param = |name: &str| pairs.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+    let text = param("query").unwrap_or_default().trim().to_owned();
+    let span = param("range").and_then(parse_span).filter(|span| span.0 > 0).unwrap_or(Millis::hours(1));
+    let shell = shell(&state, Place::Query, "Query");
+    let outcome = if text.is_empty() {
+        None
+    } else {
+        let (now, asked) = (shell.now, text.clone());
+        let (options, _abandon) = ask::within(&state, limits::QUERY_TIMEOUT);
+        Some(match state.ask(move |db| run(db, &asked, now, span, &options)).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(QueryError::Parse(error))) => Outcome::Failed(format!("{error}\n\n{}", error.caret())),
+            Ok(Err(error)) => Outcome::Failed(api::refuse(error).text),
+            Err(error) => Outcome::Failed(error.text),
+        })
+    };
+    show(&pages::query(&shell, &Query { text, span, outcome })).into_response()
+}
+
+/// `GET /graph`: where links made for Prometheus lead; `g0.expr` is its first query.
+pub(super) async fn graph(uri: Uri) -> Redirect {
+    let pairs: Pairs = UrlQuery::try_from_uri(&uri).map(|UrlQuery(pairs)| pairs).unwrap_or_default();
+    match pairs.iter().find(|(name, _)| name == "g0.expr") {
+        Some((_, expr)) => Redirect::to(&format!("/query?query={}", pages::encode(expr))),
+        None => Redirect::to("/query"),
+    }
+}
+
+fn run(db: &Db, text: &str, now: Timestamp, span: Millis, options: &EvalOptions) -> Result<Outcome, QueryError> {
+    let answer = db.query(text, now, options)?;
+    let start = now - span;
+    let mut notes = answer.warnings;
+    notes.extend(answer.infos);
+    let mut lines = Vec::new();
+    let rows = match answer.value {
+        Value::Scalar(sample) => vec![("scalar".to_owned(), pages::number(sample.v))],
+        Value::String(_, text) => vec![("string".to_owned(), text)],
+        Value::Vector(samples) => {
+            samples.iter().map(|one| (name_of(&one.labels), pages::number(one.sample.v))).collect()
+        }
+        Value::Matrix(series) => {
+            lines = series
+                .iter()
+                .take(LINES_MAX)
+                .map(|one| Line {
+                    name: name_of(&one.labels),
+                    points: one.samples.iter().map(|sample| (sample.t, sample.v)).collect(),
+                })
+                .collect();
+            series.iter().map(|one| (name_of(&one.labels), format!("{} samples", one.samples.len()))).collect()
+        }
+    };
+    if lines.is_empty() {
+        let step = Millis((span.0 / POINTS).max(1000));
+        if let Ok(ranged) = db.query_range(text, (start, now), step, options)
+            && let Value::Matrix(series) = ranged.value
+        {
+            lines = in_order_of(&rows, &series)
+                .into_iter()
+                .map(|one| Line {
+                    name: name_of(&one.labels),
+                    points: one.samples.iter().map(|sample| (sample.t, sample.v)).collect(),
+                })
+                .collect();
+        }
+    }
+    let total = rows.len();
+    let rows = rows.into_iter().take(ROWS_MAX).collect();
+    Ok(Outcome::Found { rows, total, lines, notes, start, end: now })
+}
+
+/// The series of the chart in the order of the table, so that their colours agree; those that are
+/// not there now come last.
+fn in_order_of<'a>(rows: &[(String, String)], series: &'a [MatrixSeries]) -> Vec<&'a MatrixSeries> {
+    let place = |labels: &Labels| {
+        let name = name_of(labels);
+        rows.iter().position(|(row, _)| *row == name).unwrap_or(usize::MAX)
+    };
+    let mut ordered: Vec<_> = series.iter().take(LINES_MAX).collect();
+    ordered.sort_by_cached_key(|one| place(&one.labels));
+    ordered
+}
+
+fn name_of(labels: &Labels) -> String {
+    if labels.is_empty() { "{}".to_owned() } else { labels.to_string() }
+}

@@ -1,0 +1,54 @@
+//! The pages over stored samples: whole without a script, and nobody's text becomes markup.
+
+use super::client::get;
+use super::running::NOW_MS;
+use super::shop::{Shop, batch};
+
+#[tokio::test]
+async fn every_page_answers_before_and_after_the_first_samples() {
+    let shop = Shop::watched().await;
+    for round in 0..2 {
+        for path in ["/", "/services/checkout", "/alerts", "/query", "/query?query=up&range=1h", "/targets"] {
+            let page = get(shop.server.address, path).await;
+            assert_eq!(page.status, 200, "{round} {path}: {}", page.text());
+            assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+            assert!(page.text().ends_with("</html>"), "{path}");
+        }
+        if round == 0 {
+            shop.trade().await;
+        }
+    }
+    assert_eq!(get(shop.server.address, "/services/nobody").await.status, 404);
+    assert_eq!(get(shop.server.address, "/graph?g0.expr=up").await.header("location"), Some("/query?query=up"));
+}
+
+#[tokio::test]
+async fn the_overview_says_the_word_and_why() {
+    let shop = Shop::watched().await;
+    assert!(get(shop.server.address, "/").await.text().contains("data-verdict=\"BLIND\""));
+    shop.trade().await;
+    let page = get(shop.server.address, "/").await;
+    assert!(page.text().contains("data-verdict=\"HURTING\""));
+    assert!(page.text().contains("href=\"/services/checkout\""));
+    let service = get(shop.server.address, "/services/checkout").await;
+    assert!(service.text().contains("class=\"chart\"") && service.text().contains("99.9 %"));
+}
+
+#[tokio::test]
+async fn a_wrong_query_shows_its_place() {
+    let shop = Shop::open().await;
+    let page = get(shop.server.address, "/query?query=sum(").await;
+    assert_eq!(page.status, 200);
+    assert!(page.text().contains("1:5: parse error") && page.text().contains("\n    ^"), "{}", page.text());
+}
+
+#[tokio::test]
+async fn labels_and_queries_never_become_markup() {
+    let shop = Shop::open().await;
+    let evil = "<img src=x onerror=alert(1)>\"'";
+    assert_eq!(shop.write(&batch(&[(&[("__name__", "up"), ("job", evil)], NOW_MS, 1.0)])).await.status, 204);
+    for path in ["/query?query=up", "/query?query=%3Cimg%20src%3Dx%3E", "/services/%3Cimg%20src%3Dx%3E"] {
+        let page = get(shop.server.address, path).await;
+        assert!(!page.text().contains("<img"), "{path}");
+    }
+}
