@@ -54,6 +54,10 @@ pub(super) fn parse(source: &Source<'_>) -> Result<Node, ConfigError> {
         // The place is told apart; the library's own words end with it.
         let fact = message.rsplit_once(" at line ").map_or(message.as_str(), |(fact, _)| fact);
         let fact = fact.split_once(", set DuplicateKeyPolicy").map_or(fact, |(fact, _)| fact);
+        let fact = match fact.split_once(';') {
+            Some((fact, _)) if fact.starts_with("multiple YAML documents") => "more than one document; keep one",
+            _ => fact,
+        };
         source.error(place, format!("not valid YAML: {fact}"))
     })?;
     Ok(settle(raw, &source.text))
@@ -214,10 +218,7 @@ mod tests {
         };
         check("a: 1\na: 2\n", "f.yml:2:1: not valid YAML: duplicate mapping key: a\n  a: 2\n  ^");
         check("a: \"x\n", "f.yml:1:4: not valid YAML: unclosed quote\n  a: \"x\n     ^");
-        check(
-            "a: 1\n---\nb: 2\n",
-            "f.yml:3:1: not valid YAML: multiple YAML documents detected; use from_str_multiple or from_str_multiple_with_options\n  b: 2\n  ^",
-        );
+        check("a: 1\n---\nb: 2\n", "f.yml:3:1: not valid YAML: more than one document; keep one\n  b: 2\n  ^");
     }
 
     #[test]

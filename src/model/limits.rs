@@ -59,8 +59,6 @@ pub const OUTBOX_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub const ALERTMANAGER_BATCH_MAX: usize = 256;
 /// Bytes of a configuration file.
 pub const CONFIG_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Depth of nesting in a configuration file.
-pub const CONFIG_DEPTH_MAX: usize = 64;
 
 /// Connections that the server keeps open; Prometheus keeps 512.
 pub const CONNECTIONS_MAX: usize = 1024;

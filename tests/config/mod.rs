@@ -1,6 +1,7 @@
 //! Tests of `config`: what files mean, and what broken ones say.
 
 mod alertmanager;
+mod hostile;
 mod objectives;
 mod prometheus;
 mod rules;
@@ -93,6 +94,8 @@ fn the_built_in_configuration_parses() {
         ]
     );
     assert_eq!(config.rule_groups.len(), 3);
+    evenkeel::rules::Evaluator::new(config.rule_groups.clone(), evenkeel::rules::RuleContext::default()).unwrap();
+    evenkeel::slo::Objectives::new(config.objectives.clone()).unwrap();
     assert_eq!(config.notes, []);
     let listing = config.summary();
     assert!(listing.contains("  host-alerts in built-in/host/rules.yml: 6 alerting, 0 recording\n"), "{listing}");
