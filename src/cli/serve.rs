@@ -121,8 +121,16 @@ fn db_options(data: &Path, config: &Config, url: &str, clock: Arc<dyn Clock>) ->
         ..StoreOptions::default()
     };
     options.clock = clock;
-    options.transport = Arc::new(HttpTransport::new(Handle::current()));
+    options.transport = transport();
     options
+}
+
+/// How notifications leave. It is made ready beside the start, not before it.
+pub(super) fn transport() -> Arc<HttpTransport> {
+    let transport = Arc::new(HttpTransport::new(Handle::current()));
+    let warming = Arc::clone(&transport);
+    tokio::task::spawn_blocking(move || warming.warm_up());
+    transport
 }
 
 fn watch(config: &Config, url: &str) -> Watch {

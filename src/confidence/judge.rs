@@ -112,7 +112,11 @@ fn objective_reasons(evidence: &Evidence<'_>, objective: &ObjectiveStatus, out: 
             if blind.cause == BlindCause::InputStopped { blind.since } else { blind.since.max(evidence.started_at) };
         out.push(reason(Verdict::Blind, text, since, objective.query.clone(), facts));
     } else if objective.last_input.is_none_or(|last| last < evidence.started_at) {
-        let text = format!("{}: no input yet since the start {}", objective.name, words::ago(evidence.now, evidence.started_at));
+        let text = format!(
+            "{}: no input yet since the start {}",
+            objective.name,
+            words::ago(evidence.now, evidence.started_at)
+        );
         let facts = input_facts(evidence, objective);
         out.push(reason(Verdict::Blind, text, evidence.started_at, objective.query.clone(), facts));
     } else if fastest.is_none() && objective.budget.left < BUDGET_LEFT_LOW {

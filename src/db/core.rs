@@ -213,7 +213,7 @@ pub(super) fn hand_over(inner: &Inner, transitions: &[Transition]) {
             tracing::info!(alert = %transition.alert.labels, at = %transition.at, "{:?}", transition.kind);
         }
     }
-    inner.delivery.ring();
+    inner.wake_delivery();
 }
 
 fn receipt(applied: Applied) -> Receipt {

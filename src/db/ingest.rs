@@ -47,8 +47,9 @@ pub(super) struct Inner {
     pub(super) counters: Counters,
     /// Rung when an earlier deadline may have come up.
     pub(super) timer: Bell,
-    /// Rung when there is something to deliver.
-    pub(super) delivery: Bell,
+    /// Rung when there is something to deliver, one for each deliverer: while one waits for a slow
+    /// receiver, another speaks with the rest.
+    pub(super) delivery: [Bell; 2],
     /// Rung when the log has grown enough for a checkpoint.
     pub(super) upkeep: Bell,
     /// Only closed: paces the syncs of `Durability::Interval`.
@@ -97,7 +98,7 @@ impl Inner {
             core: Mutex::new(parts.core),
             counters: Counters::default(),
             timer: Bell::default(),
-            delivery: Bell::default(),
+            delivery: Default::default(),
             upkeep: Bell::default(),
             sync: Bell::default(),
             started_at,
@@ -107,6 +108,10 @@ impl Inner {
 
     pub(super) fn now(&self) -> Timestamp {
         Timestamp(self.clock.now_ms())
+    }
+
+    pub(super) fn wake_delivery(&self) {
+        self.delivery.iter().for_each(Bell::ring);
     }
 
     pub(super) fn append(&self, batch: Batch) -> Result<Receipt, AppendError> {

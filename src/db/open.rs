@@ -104,7 +104,7 @@ impl Db {
         core.after(inner);
         MutexGuard::unlock_fair(core);
         inner.timer.ring();
-        inner.delivery.ring();
+        inner.wake_delivery();
         Ok(())
     }
 
@@ -112,7 +112,7 @@ impl Db {
     /// delivery.
     pub fn time_moved(&self) {
         self.inner.tick_if_due();
-        self.inner.delivery.ring();
+        self.inner.wake_delivery();
     }
 
     /// Makes everything durable and ends the threads once the last handle is gone.

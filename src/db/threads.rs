@@ -1,4 +1,4 @@
-//! The threads of an open database: timer, delivery, upkeep. Each only calls steps of others.
+//! The threads of an open database: timer, two deliverers, upkeep. Each only calls steps of others.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -28,9 +28,11 @@ impl Running {
     pub(super) fn start(inner: Arc<Inner>) -> std::io::Result<Running> {
         let mut running = Running { inner, handles: Vec::new() };
         running.spawn("evenkeel-timer", |inner| keep(inner, &inner.timer, Inner::tick_if_due))?;
-        running.spawn("evenkeel-notify", |inner| {
-            keep(inner, &inner.delivery, |inner| inner.notifier.step(inner.now(), &*inner.transport));
-        })?;
+        for n in 0..running.inner.delivery.len() {
+            running.spawn("evenkeel-notify", move |inner| {
+                keep(inner, &inner.delivery[n], |inner| inner.notifier.step(inner.now(), &*inner.transport));
+            })?;
+        }
         running.spawn("evenkeel-upkeep", |inner| {
             while inner.upkeep.wait(Some(UPKEEP_EVERY)) == Woken::GoOn {
                 inner.upkeep_step();
@@ -68,7 +70,8 @@ fn keep(inner: &Inner, bell: &Bell, step: impl Fn(&Inner) -> Option<Timestamp>) 
 
 impl Drop for Running {
     fn drop(&mut self) {
-        for bell in [&self.inner.timer, &self.inner.delivery, &self.inner.upkeep, &self.inner.sync] {
+        let inner = &self.inner;
+        for bell in [&inner.timer, &inner.upkeep, &inner.sync].into_iter().chain(&inner.delivery) {
             bell.close();
         }
         for handle in self.handles.drain(..) {

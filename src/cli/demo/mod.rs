@@ -23,7 +23,6 @@ use crate::env::disk::{Disk, RealDisk};
 use crate::env::{ManualClock, SystemClock};
 use crate::model::{Millis, Timestamp};
 use crate::notify::{GroupBy, Receiver, Route, Routing, Webhook};
-use crate::server::HttpTransport;
 use crate::storage::{Durability, StoreOptions};
 use crate::testkit::Shop;
 
@@ -86,7 +85,7 @@ async fn tell(args: &DemoArgs, dir: &Path) -> anyhow::Result<()> {
     let mut options = DbOptions::new(dir);
     options.watch = watch;
     options.clock = Arc::clone(&clock) as _;
-    options.transport = Arc::new(HttpTransport::new(tokio::runtime::Handle::current()));
+    options.transport = super::serve::transport();
     let db = tokio::task::spawn_blocking(move || Db::open(options)).await??;
     let page = super::serve::start_server(db.clone(), args.listen, Arc::clone(&clock) as _).await?;
     let story = Story { db, clock, real, shop, pager, speed: args.speed, page };
