@@ -134,7 +134,7 @@ fn for_is_exact_whatever_the_restarts_and_pages_come_once() {
     drop(db);
     let db = world.open();
     db.step();
-    assert_eq!(db.alerts(), [alert.clone()]);
+    assert_eq!(db.alerts(), std::slice::from_ref(&alert));
     assert_eq!(world.pages(), 1, "a restart repeated the page");
     db.append(one("level", &[], BEGIN + 20_000, 1.0)).unwrap();
     assert_eq!(db.alerts(), [alert], "a sample from the future counted before its time");
