@@ -111,7 +111,7 @@ fn objective_reasons(evidence: &Evidence<'_>, objective: &ObjectiveStatus, out: 
         let since =
             if blind.cause == BlindCause::InputStopped { blind.since } else { blind.since.max(evidence.started_at) };
         out.push(reason(Verdict::Blind, text, since, objective.query.clone(), facts));
-    } else if objective.last_input.is_none_or(|last| last < evidence.started_at) {
+    } else if objective.last_input.is_none_or(|last| last <= evidence.started_at) {
         let text = format!(
             "{}: no input yet since the start {}",
             objective.name,

@@ -117,3 +117,50 @@ fn the_verdict_follows_the_input_from_blind_to_ok_and_back() {
         assert!(begun.elapsed() < Duration::from_secs(20), "{word}");
     }
 }
+
+#[test]
+fn the_demo_tells_its_whole_story_and_leaves_nothing_behind() {
+    let temporary = tempfile::tempdir().unwrap();
+    let output = Command::new(PROGRAM)
+        .args(["demo", "--speed", "1000", "--seed", "3", "--exit"])
+        .env("TMPDIR", temporary.path())
+        .output()
+        .unwrap();
+    let told = text(&output.stdout);
+    assert!(output.status.success(), "{told}\n{}", text(&output.stderr));
+    let order = ["BLIND", "OK", "checkout v2 is deployed", "HURTING", "PAGE: checkout", "after its decisive sample"];
+    let order = order.into_iter().chain(["rolled back", "OK", "RESOLVED"]);
+    let mut rest = told.as_str();
+    for chapter in order {
+        let at = rest.find(chapter).unwrap_or_else(|| panic!("no {chapter:?} in its place:\n{told}"));
+        rest = &rest[at + chapter.len()..];
+    }
+    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0, "something stayed behind");
+}
+
+#[test]
+fn a_target_that_is_down_is_blindness() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("prometheus.yml");
+    let nobody = free_address().unwrap();
+    std::fs::write(
+        &config,
+        format!(
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
+             scrape_configs: [{{job_name: gone, static_configs: [{{targets: ['{nobody}']}}]}}]\n"
+        ),
+    )
+    .unwrap();
+    let server = Server::start(Path::new(PROGRAM), &dir.path().join("data"), Some(&config)).unwrap();
+    let url = format!("http://{}", server.address);
+    let begun = Instant::now();
+    loop {
+        let output = run(&["verdict", "--url", &url]);
+        let told = text(&output.stdout);
+        if told.contains("1 of 1 target of job gone cannot be scraped") {
+            assert_eq!(output.status.code(), Some(3));
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{told}");
+    }
+}

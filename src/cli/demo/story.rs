@@ -177,10 +177,12 @@ impl Story {
     }
 
     fn tell_page(&self, at: Timestamp, page: &Page, sent: &VecDeque<Sent>) -> anyhow::Result<()> {
-        let word = if page.firing { page.severity.to_uppercase() } else { "RESOLVED".to_owned() };
-        self.tell(at, format_args!("{word}: {} ({})", page.summary, page.service))?;
+        if !page.firing {
+            return self.tell(at, format_args!("RESOLVED: the pager is told that {} is fine again", page.service));
+        }
+        self.tell(at, format_args!("{}: {}", page.severity.to_uppercase(), page.summary))?;
         let decided = |sent: &&Sent| sent.service == page.service && sent.at.to_string() == page.starts_at;
-        if let Some(sent) = sent.iter().find(decided).filter(|_| page.firing) {
+        if let Some(sent) = sent.iter().find(decided) {
             let ms = page.arrived.saturating_sub(sent.begun).as_secs_f64() * 1e3;
             say(format_args!(
                 "                      arrived {ms:.1} ms after its decisive sample was sent, synced to disk in between"
