@@ -13,8 +13,97 @@ use crate::wire::{Description, EXPOSITION_CONTENT_TYPE, MetricKind, to_expositio
 
 use super::state::ServerState;
 
-/// What the server's own families are.
+/// What the families are.
 const DESCRIPTIONS: &[Description] = &[
+    Description { name: "evenkeel_alerts", kind: MetricKind::Gauge, help: "Alerts of rules and objectives by state." },
+    Description {
+        name: "evenkeel_append_duration_seconds",
+        kind: MetricKind::Histogram,
+        help: "From a batch's arrival at the database until it is durable and decided on.",
+    },
+    Description {
+        name: "evenkeel_append_requests_total",
+        kind: MetricKind::Counter,
+        help: "Batches by what became of them.",
+    },
+    Description {
+        name: "evenkeel_decision_seconds_total",
+        kind: MetricKind::Counter,
+        help: "Time that rules and objectives took to look at the log.",
+    },
+    Description {
+        name: "evenkeel_decisions_total",
+        kind: MetricKind::Counter,
+        help: "Looks of rules and objectives at the log.",
+    },
+    Description {
+        name: "evenkeel_notify_dropped_total",
+        kind: MetricKind::Counter,
+        help: "Alerts given up because the outbox was full.",
+    },
+    Description {
+        name: "evenkeel_notify_failed_total",
+        kind: MetricKind::Counter,
+        help: "Attempts to deliver that failed and are repeated.",
+    },
+    Description {
+        name: "evenkeel_notify_failing",
+        kind: MetricKind::Gauge,
+        help: "1 while every attempt to reach the receiver fails.",
+    },
+    Description {
+        name: "evenkeel_notify_outbox_alerts",
+        kind: MetricKind::Gauge,
+        help: "Alerts that are firing or have something still to be told.",
+    },
+    Description {
+        name: "evenkeel_notify_outbox_healthy",
+        kind: MetricKind::Gauge,
+        help: "1 while the outbox can be written.",
+    },
+    Description {
+        name: "evenkeel_notify_pending",
+        kind: MetricKind::Gauge,
+        help: "Alerts of which the receiver has still to be told something.",
+    },
+    Description {
+        name: "evenkeel_notify_refused_total",
+        kind: MetricKind::Counter,
+        help: "Messages that the receiver refused for good.",
+    },
+    Description {
+        name: "evenkeel_notify_sent_total",
+        kind: MetricKind::Counter,
+        help: "Messages that the receiver took.",
+    },
+    Description { name: "evenkeel_queries_total", kind: MetricKind::Counter, help: "Queries." },
+    Description {
+        name: "evenkeel_samples_rejected_total",
+        kind: MetricKind::Counter,
+        help: "Samples that were refused, by reason.",
+    },
+    Description { name: "evenkeel_samples_stored_total", kind: MetricKind::Counter, help: "Samples that were stored." },
+    Description {
+        name: "evenkeel_start_time_seconds",
+        kind: MetricKind::Gauge,
+        help: "When the database was opened, in seconds since 1970.",
+    },
+    Description { name: "evenkeel_storage_block_bytes", kind: MetricKind::Gauge, help: "Bytes in blocks." },
+    Description { name: "evenkeel_storage_blocks", kind: MetricKind::Gauge, help: "Blocks." },
+    Description { name: "evenkeel_storage_healthy", kind: MetricKind::Gauge, help: "1 while samples can be stored." },
+    Description {
+        name: "evenkeel_storage_last_sequence",
+        kind: MetricKind::Gauge,
+        help: "The number of the log's last entry.",
+    },
+    Description { name: "evenkeel_storage_log_bytes", kind: MetricKind::Gauge, help: "Bytes in log segments." },
+    Description { name: "evenkeel_storage_log_segments", kind: MetricKind::Gauge, help: "Log segments." },
+    Description {
+        name: "evenkeel_storage_series",
+        kind: MetricKind::Gauge,
+        help: "Series with samples inside the retention.",
+    },
+    Description { name: "evenkeel_storage_syncs_total", kind: MetricKind::Counter, help: "Syncs of the log." },
     Description { name: "evenkeel_http_connections_open", kind: MetricKind::Gauge, help: "Connections that are open." },
     Description {
         name: "evenkeel_http_connections_total",
