@@ -73,6 +73,7 @@ impl From<CommitError> for AppendError {
     fn from(error: CommitError) -> AppendError {
         match error {
             CommitError::Poisoned { .. } => AppendError::Poisoned { reason: error.to_string() },
+            CommitError::TooLarge { .. } => AppendError::Invalid(error.to_string()),
             other => AppendError::ReadOnly { reason: other.to_string() },
         }
     }

@@ -87,6 +87,24 @@ pub(super) struct Parts {
     pub(super) core: Core,
 }
 
+/// Refuses a batch that no log record can hold, before it fails the group that it would share.
+fn check_size(batch: &Batch) -> Result<(), AppendError> {
+    /// At most two lengths of ten bytes beside each label set.
+    const SERIES_BYTES: usize = 20;
+    /// At most ten bytes each for the series and the time, and eight for the value.
+    const SAMPLE_BYTES: usize = 28;
+    let labels: usize = batch.series().iter().map(|labels| labels.as_text().len() + SERIES_BYTES).sum();
+    let bytes = labels + batch.samples().len() * SAMPLE_BYTES;
+    if bytes <= limits::LOG_RECORD_BYTES_MAX {
+        return Ok(());
+    }
+    Err(AppendError::Invalid(format!(
+        "a transaction of {} samples takes up to {bytes} bytes in the log; at most {} are taken, so send it in parts",
+        batch.samples().len(),
+        limits::LOG_RECORD_BYTES_MAX
+    )))
+}
+
 impl Inner {
     pub(super) fn new(parts: Parts) -> Inner {
         let started_at = Timestamp(parts.clock.now_ms());
@@ -116,7 +134,7 @@ impl Inner {
 
     pub(super) fn append(&self, batch: Batch) -> Result<Receipt, AppendError> {
         let begun = self.clock.elapsed();
-        let result = self.submit(Entry::Transaction(batch));
+        let result = check_size(&batch).and_then(|()| self.submit(Entry::Transaction(batch)));
         self.counters.appended(&result, self.clock.elapsed().saturating_sub(begun));
         result
     }

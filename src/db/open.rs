@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use parking_lot::MutexGuard;
 
-use crate::model::{Seq, Timestamp};
+use crate::model::{Seq, Timestamp, limits};
 use crate::notify::Notifier;
 use crate::rules::{Evaluator, RuleContext};
 use crate::slo::Objectives;
@@ -54,6 +54,10 @@ impl Db {
             } else {
                 core.see_note(&applied);
             }
+        }
+        let ahead = store.snapshot().at() - Timestamp(options.clock.now_ms());
+        if ahead > limits::CLOCK_BEHIND_MAX {
+            tracing::warn!("the clock is {ahead} behind the log; time stands still for the rules until it catches up");
         }
         if !same {
             if store.snapshot().seq() == Seq(0) {

@@ -12,6 +12,8 @@ pub const LABEL_NAME_BYTES_MAX: usize = 1024;
 pub const LABEL_VALUE_BYTES_MAX: usize = 16 * 1024;
 /// How far a sample may lie ahead of the clock; Prometheus believes ten minutes too.
 pub const FUTURE_MAX: Millis = Millis::minutes(10);
+/// How far the clock may lie behind the log's last entry without a word. More is no drift.
+pub const CLOCK_BEHIND_MAX: Millis = Millis::seconds(5);
 /// Bytes of a compressed request body.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of a body after decompression; Prometheus refuses more than 32 MB too.

@@ -240,3 +240,15 @@ fn a_second_process_is_refused() {
     let Err(error) = Db::open(options) else { panic!("opened twice") };
     assert!(error.to_string().contains("another"), "{error}");
 }
+
+#[test]
+fn a_transaction_that_no_record_can_hold_is_refused_by_itself() {
+    let world = World::new("", "");
+    let db = world.open();
+    let mut batch = Batch::new();
+    let labels = Labels::new([("__name__", "much")]).unwrap();
+    batch.push_series(labels, (0..2_500_000).map(|i| Sample { t: Timestamp(BEGIN - i), v: 0.0 }));
+    let error = db.append(batch).unwrap_err().to_string();
+    assert!(error.starts_with("a transaction of 2500000 samples") && error.ends_with("send it in parts"), "{error}");
+    assert_eq!(db.append(one("little", &[], BEGIN, 1.0)).unwrap().stored, 1);
+}
