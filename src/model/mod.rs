@@ -6,6 +6,7 @@
 
 mod alert;
 mod batch;
+mod date;
 mod label;
 pub mod limits;
 mod matcher;
@@ -15,6 +16,7 @@ mod time;
 
 pub use alert::{Alert, AlertState, Transition, TransitionId, TransitionKind};
 pub use batch::{Batch, BatchSample, Committed, Rejected, Rejection};
+pub use date::Date;
 pub use label::{Label, Labels, LabelsBuilder, LabelsError};
 pub(crate) use matcher::compile as compile_pattern;
 pub use matcher::{MatchOp, Matcher, MatcherError};

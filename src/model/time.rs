@@ -7,6 +7,8 @@
 use std::fmt;
 use std::ops::{Add, Neg, Sub};
 
+use super::date::{self, Date};
+
 /// An instant: milliseconds since the Unix epoch, UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(pub i64);
@@ -24,6 +26,12 @@ impl Timestamp {
     /// The instant `seconds` after the epoch, rounded to the nearest millisecond.
     pub fn from_seconds(seconds: f64) -> Timestamp {
         Timestamp((seconds * 1000.0).round() as i64)
+    }
+
+    /// Reads RFC 3339, with any offset: `2026-11-23T13:49:07.123Z`. What is below a millisecond is
+    /// cut off.
+    pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
+        date::parse_rfc3339(text)
     }
 
     /// Seconds since the epoch.
@@ -151,7 +159,7 @@ impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC with milliseconds, `2026-11-23T13:49:07.000Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (day, ms) = (self.0.div_euclid(86_400_000), self.0.rem_euclid(86_400_000));
-        let (year, month, date) = civil_from_days(day);
+        let Date { year, month, day: date } = Date::of_day(day);
         write!(
             f,
             "{year:04}-{month:02}-{date:02}T{:02}:{:02}:{:02}.{:03}Z",
@@ -161,20 +169,6 @@ impl fmt::Display for Timestamp {
             ms % 1000
         )
     }
-}
-
-/// Year, month and day of a day number since the epoch (Howard Hinnant, "chrono-compatible
-/// low-level date algorithms", `civil_from_days`).
-fn civil_from_days(day: i64) -> (i64, i64, i64) {
-    let z = day + 719_468;
-    let era = z.div_euclid(146_097);
-    let doe = z.rem_euclid(146_097);
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    let year = yoe + era * 400 + i64::from(month <= 2);
-    (year, month, doy - (153 * mp + 2) / 5 + 1)
 }
 
 impl Add<Millis> for Timestamp {

@@ -132,7 +132,7 @@ pub(super) fn parse_instant(text: &str) -> Option<Timestamp> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds.is_finite() => Some(Timestamp::from_seconds(seconds)),
         Ok(_) => None,
-        Err(_) => parse_rfc3339(text),
+        Err(_) => Timestamp::parse_rfc3339(text),
     }
 }
 
@@ -144,60 +144,6 @@ pub(super) fn parse_span(text: &str) -> Option<Millis> {
         Ok(_) => None,
         Err(_) => Millis::parse(text).ok(),
     }
-}
-
-/// `2026-11-23T13:49:07.123Z`, or with an offset `+01:00`.
-fn parse_rfc3339(text: &str) -> Option<Timestamp> {
-    let bytes = text.as_bytes();
-    let digits = |from: usize, to: usize| -> Option<i64> {
-        let part = text.get(from..to)?;
-        part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok())?
-    };
-    let at = |i: usize, expected: &[u8]| bytes.get(i).is_some_and(|b| expected.contains(b));
-    if !(at(4, b"-") && at(7, b"-") && at(10, b"Tt") && at(13, b":") && at(16, b":")) {
-        return None;
-    }
-    let (year, month, day) = (digits(0, 4)?, digits(5, 7)?, digits(8, 10)?);
-    let (hour, minute, second) = (digits(11, 13)?, digits(14, 16)?, digits(17, 19)?);
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let month_days = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let days = *month_days.get(usize::try_from(month).ok()?.checked_sub(1)?)?;
-    if !(1..=days).contains(&day) || hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    let mut rest = text.get(19..)?;
-    let mut ms = 0;
-    if let Some(fraction) = rest.strip_prefix('.') {
-        let length = fraction.bytes().take_while(u8::is_ascii_digit).count();
-        if length == 0 {
-            return None;
-        }
-        let nanos: f64 = format!("0.{}", &fraction[..length]).parse().ok()?;
-        ms = (nanos * 1000.0).floor() as i64;
-        rest = &fraction[length..];
-    }
-    let offset_minutes = match rest.as_bytes() {
-        b"Z" | b"z" => 0,
-        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] if [h1, h2, m1, m2].iter().all(|b| b.is_ascii_digit()) => {
-            let two = |a: u8, b: u8| i64::from(a - b'0') * 10 + i64::from(b - b'0');
-            let minutes = two(*h1, *h2) * 60 + two(*m1, *m2);
-            if *sign == b'-' { -minutes } else { minutes }
-        }
-        _ => return None,
-    };
-    let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset_minutes * 60;
-    Some(Timestamp(seconds * 1000 + ms))
-}
-
-/// Days since the epoch (Howard Hinnant, "chrono-compatible low-level date algorithms",
-/// `days_from_civil`).
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let y = if month <= 2 { year - 1 } else { year };
-    let era = y.div_euclid(400);
-    let yoe = y.rem_euclid(400);
-    let doy = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
-    let doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
-    era * 146_097 + doe - 719_468
 }
 
 #[cfg(test)]

@@ -199,7 +199,9 @@ impl Campaign {
             let (Some(alarm), Some(since)) = (alert["labels"]["alarm"].as_str(), alert["activeAt"].as_str()) else {
                 continue;
             };
-            let since = millis(since).ok_or_else(|| format!("activeAt {since:?} is no instant"))?;
+            let since = Timestamp::parse_rfc3339(since)
+                .map(|t| t.0)
+                .ok_or_else(|| format!("activeAt {since:?} is no instant"))?;
             match self.active_at.get(alarm) {
                 None => {
                     self.active_at.insert(alarm.to_owned(), since);
@@ -232,7 +234,7 @@ impl Campaign {
                 let (Some(alarm), Some(at)) = (alert["labels"]["alarm"].as_str(), alert["startsAt"].as_str()) else {
                     continue;
                 };
-                let at = millis(at).unwrap_or(-1);
+                let at = Timestamp::parse_rfc3339(at).map_or(-1, |t| t.0);
                 match self.fired_at.insert(alarm.to_owned(), at) {
                     None => {}
                     Some(before) if before == at => self.report.pages_repeated += 1,
@@ -315,21 +317,6 @@ fn raise(server: &Server, alarm: &str) -> Result<(), Box<dyn Error>> {
     batch.push(labels, Sample { t: Timestamp(now_ms()), v: 1.0 });
     let answer = Http::connect(server.address)?.remote_write(&encode_remote_write(&batch))?;
     if answer.status == 204 { Ok(()) } else { Err(answer.text().into()) }
-}
-
-/// Milliseconds of an RFC 3339 instant in UTC.
-fn millis(text: &str) -> Option<i64> {
-    let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
-    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-    let seconds = number(11..13)? * 3600 + number(14..16)? * 60 + number(17..19)?;
-    let fraction: String = text.get(19..)?.trim_start_matches('.').chars().take_while(char::is_ascii_digit).collect();
-    let ms: i64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
-    // Days since the epoch (Howard Hinnant, `days_from_civil`).
-    let y = if month <= 2 { year - 1 } else { year };
-    let (era, yoe) = (y.div_euclid(400), y.rem_euclid(400));
-    let doy = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = era * 146_097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719_468;
-    Some((days * 86_400 + seconds) * 1000 + ms)
 }
 
 fn percent(text: &str) -> String {

@@ -1,5 +1,6 @@
 //! Functions of the calendar: the value is an instant in seconds, seen in UTC.
 
+use crate::model::Date;
 use crate::promql::functions::Function;
 
 /// The part of the date or the time of day that `function` asks for.
@@ -10,44 +11,19 @@ pub(super) fn part(function: Function, seconds: f64) -> f64 {
     }
     let seconds = seconds as i64;
     let (day, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, date) = civil(day);
+    let date = Date::of_day(day);
     let value = match function {
         Function::Minute => second / 60 % 60,
         Function::Hour => second / 3600,
         // 1970-01-01 was a Thursday; weeks begin with Sunday, 0.
         Function::DayOfWeek => (day + 4).rem_euclid(7),
-        Function::DayOfMonth => date,
-        Function::DayOfYear => day - first_day(year, 1) + 1,
-        Function::DaysInMonth => match month {
-            12 => 31,
-            _ => first_day(year, month + 1) - first_day(year, month),
-        },
-        Function::Month => month,
-        _ => year,
+        Function::DayOfMonth => date.day,
+        Function::DayOfYear => day - Date { month: 1, day: 1, ..date }.day_number() + 1,
+        Function::DaysInMonth => date.days_in_month(),
+        Function::Month => date.month,
+        _ => date.year,
     };
     value as f64
-}
-
-/// Year, month and day of a day number since 1970-01-01 (Howard Hinnant, "chrono-compatible
-/// low-level date algorithms", `civil_from_days`).
-fn civil(day: i64) -> (i64, i64, i64) {
-    let z = day + 719_468;
-    let era = z.div_euclid(146_097);
-    let doe = z.rem_euclid(146_097);
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    (yoe + era * 400 + i64::from(month <= 2), month, doy - (153 * mp + 2) / 5 + 1)
-}
-
-/// The day number of the first of a month (the same source, `days_from_civil`).
-fn first_day(year: i64, month: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let yoe = year.rem_euclid(400);
-    let doy = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5;
-    era * 146_097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719_468
 }
 
 #[cfg(test)]
