@@ -2,7 +2,8 @@
 //!
 //! Source: "relabel_config", prometheus.io.
 
-use super::md5::md5;
+use md5::{Digest, Md5};
+
 use crate::model::{Labels, LabelsBuilder, LabelsError, Pattern, PatternError};
 
 /// What a rule does.
@@ -186,7 +187,7 @@ impl Relabel {
 
 /// The second half of the MD5 sum, as Prometheus takes it: a target must land where it puts it.
 fn hash(value: &str) -> u64 {
-    md5(value.as_bytes())[8..].iter().fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+    Md5::digest(value)[8..].iter().fold(0, |hash, byte| hash << 8 | u64::from(*byte))
 }
 
 /// Applies rules in order. `None`: one of them drops what the labels name.
