@@ -53,13 +53,13 @@ pub enum AppendError {
         waiting: usize,
     },
     /// The disk has no room, or cannot be written for now. Reads go on; writes resume by themselves.
-    #[error("{reason}; reads go on, writes resume by themselves when the disk takes them again")]
+    #[error("{reason}; reads go on")]
     ReadOnly {
         /// What the disk said.
         reason: String,
     },
     /// A sync failed, so it is not known what is on disk.
-    #[error("the log could not be synced: {reason}; restart the server, which reads back what is on disk")]
+    #[error("{reason}; reads go on")]
     Poisoned {
         /// What the disk said.
         reason: String,
@@ -73,6 +73,7 @@ impl From<CommitError> for AppendError {
     fn from(error: CommitError) -> AppendError {
         match error {
             CommitError::Poisoned { .. } => AppendError::Poisoned { reason: error.to_string() },
+            CommitError::TooLarge { .. } => AppendError::Invalid(error.to_string()),
             other => AppendError::ReadOnly { reason: other.to_string() },
         }
     }
