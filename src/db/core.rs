@@ -44,11 +44,13 @@ pub(super) struct Core {
     armed: Option<Timestamp>,
     /// The log's time of the last entry seen.
     pub(super) at: Timestamp,
+    /// Whether the log refuses to note that time passes; said once, not at every attempt.
+    stands: bool,
 }
 
 impl Core {
     pub(super) fn new(evaluator: Evaluator, objectives: Objectives, deploys: Deploys, rules_text: String) -> Core {
-        Core { evaluator, objectives, deploys, rules_text, armed: None, at: Timestamp::MIN }
+        Core { evaluator, objectives, deploys, rules_text, armed: None, at: Timestamp::MIN, stands: false }
     }
 
     /// Commits a group from the queue and answers its senders. Time up to now passes first, so that
@@ -81,11 +83,16 @@ impl Core {
             let at = if due <= last + STEPPED { due.max(last) } else { now };
             match inner.store.commit(at, vec![Entry::Tick]) {
                 Ok(applied) => {
+                    if std::mem::take(&mut self.stands) {
+                        tracing::info!("time goes on for the rules");
+                    }
                     let derived = self.see_all(inner, &applied);
                     self.commit_derived(inner, derived);
                 }
                 Err(error) => {
-                    tracing::warn!("time stands still for the rules, it cannot be logged: {error}");
+                    if !std::mem::replace(&mut self.stands, true) {
+                        tracing::warn!("time stands still for the rules, it cannot be logged: {error}");
+                    }
                     return;
                 }
             }

@@ -53,13 +53,13 @@ pub enum AppendError {
         waiting: usize,
     },
     /// The disk has no room, or cannot be written for now. Reads go on; writes resume by themselves.
-    #[error("{reason}; reads go on, writes resume by themselves when the disk takes them again")]
+    #[error("{reason}; reads go on")]
     ReadOnly {
         /// What the disk said.
         reason: String,
     },
     /// A sync failed, so it is not known what is on disk.
-    #[error("the log could not be synced: {reason}; restart the server, which reads back what is on disk")]
+    #[error("{reason}; reads go on")]
     Poisoned {
         /// What the disk said.
         reason: String,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::env::{Clock, Transport};
-use crate::model::{Batch, Rejected, Seq, Timestamp, limits};
+use crate::model::{Batch, Millis, Rejected, Seq, Timestamp, limits};
 use crate::notify::Notifier;
 use crate::storage::{Entry, Store};
 
@@ -23,6 +23,9 @@ use super::core::Core;
 use super::error::AppendError;
 use super::status::Counters;
 use super::wake::Bell;
+
+/// How long the timer waits before it logs again what the disk refused.
+const TICK_RETRY: Millis = Millis::seconds(1);
 
 /// What became of a batch that was taken.
 #[derive(Debug, Clone, PartialEq)]
@@ -176,11 +179,64 @@ impl Inner {
     /// Lets time pass up to now; gives the next deadline.
     pub(super) fn tick_if_due(&self) -> Option<Timestamp> {
         let mut core = self.core.lock();
-        let next = core.next_deadline();
-        if next.is_some_and(|due| due <= self.now()) {
-            core.pass_time(self, self.now());
+        let now = self.now();
+        if core.next_deadline().is_some_and(|due| due <= now) {
+            core.pass_time(self, now);
             core.after(self);
         }
-        core.next_deadline()
+        // What is still due could not be logged: the disk gets a moment, not an endless loop.
+        core.next_deadline().map(|due| if due <= now { now + TICK_RETRY } else { due })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::{Db, DbOptions, Threads, Watch};
+    use crate::env::ManualClock;
+    use crate::env::disk::MemoryDisk;
+    use crate::model::{Labels, Sample};
+    use crate::rules::{AlertingRule, Rule, RuleGroup};
+
+    #[test]
+    fn a_deadline_that_cannot_be_logged_is_tried_again_later() {
+        let (disk, clock) = (MemoryDisk::new(), Arc::new(ManualClock::new(1_000_000)));
+        let mut options = DbOptions::new("/db");
+        (options.disk, options.clock) = (Arc::new(disk.clone()), Arc::clone(&clock) as _);
+        (options.threads, options.watch) = (Threads::None, Watch { groups: vec![group()], ..Watch::default() });
+        let db = Db::open(options).unwrap();
+        let mut batch = Batch::new();
+        batch.push(Labels::new([("__name__", "up")]).unwrap(), Sample { t: Timestamp(1_000_000), v: 0.0 });
+        db.append(batch).unwrap();
+        let due = db.inner.tick_if_due().unwrap();
+        assert_eq!(due, Timestamp(1_060_000), "`for` is over");
+        clock.set(due.0);
+        disk.set_capacity(Some(disk.used_bytes()));
+        for _ in 0..3 {
+            assert_eq!(db.inner.tick_if_due(), Some(due + TICK_RETRY));
+        }
+        disk.set_capacity(None);
+        assert!(db.inner.tick_if_due().unwrap() > due);
+        assert!(db.alerts()[0].fired_at == Some(due), "the deadline is passed at its own instant");
+    }
+
+    fn group() -> RuleGroup {
+        let rule = AlertingRule {
+            alert: "Down".to_owned(),
+            expr: crate::promql::parse("up == 0").unwrap(),
+            hold: Millis::minutes(1),
+            keep_firing: Millis::ZERO,
+            labels: Vec::new(),
+            annotations: Vec::new(),
+        };
+        RuleGroup {
+            name: "g".to_owned(),
+            file: "g.yml".to_owned(),
+            interval: Millis::minutes(1),
+            limit: 0,
+            query_offset: Millis::ZERO,
+            labels: Labels::empty(),
+            rules: vec![Rule::Alerting(rule)],
+        }
     }
 }

@@ -46,7 +46,7 @@ impl Labels {
         let mut pairs: Vec<_> = pairs.into_iter().collect();
         pairs.sort_unstable();
         if let Some(two) = pairs.windows(2).find(|two| two[0].0 == two[1].0) {
-            return Err(LabelsError::Duplicate { name: two[0].0.to_owned() });
+            return Err(LabelsError::Duplicate { name: head_of(two[0].0) });
         }
         pairs.retain(|(_, value)| !value.is_empty());
         if pairs.len() > limits::LABELS_PER_SERIES_MAX {
@@ -185,7 +185,7 @@ pub enum LabelsError {
     /// The same name twice.
     #[error("label \"{name}\" stands twice; keep one")]
     Duplicate {
-        /// The name.
+        /// The name, or its beginning.
         name: String,
     },
     /// More labels than a series may have.
@@ -195,7 +195,7 @@ pub enum LabelsError {
         count: usize,
     },
     /// A name over the limit.
-    #[error("label name \"{name}…\" is {bytes} bytes long; at most {} are taken", limits::LABEL_NAME_BYTES_MAX)]
+    #[error("label name \"{name}\" is {bytes} bytes long; at most {} are taken", limits::LABEL_NAME_BYTES_MAX)]
     NameTooLong {
         /// The beginning of the name.
         name: String,
@@ -215,8 +215,12 @@ pub enum LabelsError {
     Malformed,
 }
 
+/// The beginning of a text that may be too long to be shown.
 fn head_of(text: &str) -> String {
-    text.chars().take(32).collect()
+    match text.char_indices().nth(64) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 fn push_part(text: &mut String, part: &str) {

@@ -10,7 +10,6 @@ mod configured;
 mod cycle;
 pub mod host;
 mod job;
-mod md5;
 mod relabel;
 mod schedule;
 mod scraper;

@@ -2,10 +2,9 @@
 //!
 //! Source: "relabel_config", prometheus.io.
 
-use regex::Regex;
+use md5::{Digest, Md5};
 
-use super::md5::md5;
-use crate::model::{Labels, LabelsBuilder, LabelsError};
+use crate::model::{Labels, LabelsBuilder, LabelsError, Pattern, PatternError};
 
 /// What a rule does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +90,7 @@ impl Default for RelabelOptions {
 #[derive(Debug, Clone)]
 pub struct Relabel {
     options: RelabelOptions,
-    pattern: Regex,
+    pattern: Pattern,
 }
 
 impl PartialEq for Relabel {
@@ -104,13 +103,8 @@ impl PartialEq for Relabel {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RelabelError {
     /// The pattern is none.
-    #[error("\"{pattern}\" is not a regular expression: {reason}")]
-    Pattern {
-        /// The pattern as written.
-        pattern: String,
-        /// What is wrong.
-        reason: String,
-    },
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
     /// There is no such action.
     #[error("the action \"{action}\" is not known")]
     Action {
@@ -139,10 +133,7 @@ impl Relabel {
         if options.action == HashMod && options.modulus == 0 {
             return Err(RelabelError::NoModulus);
         }
-        let pattern = Regex::new(&format!("^(?s:{})$", options.regex)).map_err(|error| RelabelError::Pattern {
-            pattern: options.regex.clone(),
-            reason: error.to_string().lines().last().unwrap_or_default().trim().to_owned(),
-        })?;
+        let pattern = Pattern::new(&options.regex)?;
         Ok(Relabel { options, pattern })
     }
 
@@ -158,18 +149,15 @@ impl Relabel {
             RelabelAction::KeepEqual => return Ok(labels.get(target) == value),
             RelabelAction::DropEqual => return Ok(labels.get(target) != value),
             RelabelAction::Replace => {
-                if let Some(groups) = self.pattern.captures(&value) {
-                    let (mut name, mut new) = (String::new(), String::new());
-                    groups.expand(target, &mut name);
-                    groups.expand(&options.replacement, &mut new);
+                if let Some(groups) = self.pattern.groups(&value) {
+                    let (name, new) = (groups.expand(target), groups.expand(&options.replacement));
                     if !name.is_empty() {
                         labels.set(&name, &new);
                     }
                 }
             }
             RelabelAction::HashMod => {
-                let low = md5(value.as_bytes())[8..].iter().fold(0u64, |hash, byte| hash << 8 | u64::from(*byte));
-                labels.set(target, &(low % options.modulus).to_string());
+                labels.set(target, &(hash(&value) % options.modulus).to_string());
             }
             RelabelAction::Lowercase => {
                 labels.set(target, &value.to_lowercase());
@@ -179,8 +167,8 @@ impl Relabel {
             }
             RelabelAction::LabelMap => {
                 for label in labels.build()?.iter() {
-                    if self.pattern.is_match(label.name) {
-                        labels.set(&self.pattern.replace(label.name, &options.replacement), label.value);
+                    if let Some(groups) = self.pattern.groups(label.name) {
+                        labels.set(&groups.expand(&options.replacement), label.value);
                     }
                 }
             }
@@ -195,6 +183,11 @@ impl Relabel {
         }
         Ok(true)
     }
+}
+
+/// The second half of the MD5 sum, as Prometheus takes it: a target must land where it puts it.
+fn hash(value: &str) -> u64 {
+    Md5::digest(value)[8..].iter().fold(0, |hash, byte| hash << 8 | u64::from(*byte))
 }
 
 /// Applies rules in order. `None`: one of them drops what the labels name.
@@ -259,6 +252,9 @@ mod tests {
         check(rule(A::LabelMap, &[], "a_(.*)", "", "got_$1"), Some(r#"m{a="foo", a_c="foo", b="BAR", got_c="foo"}"#));
         check(rule(A::LabelDrop, &[], "a.*", "", ""), Some(r#"m{b="BAR"}"#));
         check(rule(A::LabelKeep, &[], "__name__|b", "", ""), Some(r#"m{b="BAR"}"#));
+        // Patterns are Go's: `\Q…\E` quotes, and a word is ASCII.
+        check(rule(A::Keep, &["a"], r"\Qfoo\E", "", ""), Some(same));
+        check(rule(A::Drop, &["a"], r"[[f]\w+", "", ""), None);
         // Of MD5 "acbd18db4cc2f85c edef654fccc4a4d8" the second half, modulo 1000.
         let low = (0xedef_654f_ccc4_a4d8_u64 % 1000).to_string();
         check(rule(A::HashMod, &["a"], "", "d", ""), Some(&format!(r#"m{{a="foo", a_c="foo", b="BAR", d="{low}"}}"#)));

@@ -45,6 +45,10 @@ pub(super) struct BodyReader {
     memory: Arc<Semaphore>,
 }
 
+/// A share of the memory; given back when dropped.
+#[derive(Debug)]
+pub(super) struct MemoryShare(OwnedSemaphorePermit);
+
 /// A whole body, and its share of the memory.
 #[derive(Debug)]
 pub(super) struct WholeBody {
@@ -74,6 +78,12 @@ impl BodyReader {
         tokio::time::timeout(self.limits.total, self.collect(body)).await.unwrap_or(Err(BodyError::TooSlow))
     }
 
+    /// Sets memory apart for what a body becomes, from the same budget.
+    pub(super) fn reserve(&self, bytes: usize) -> Result<MemoryShare, BodyError> {
+        let share = u32::try_from(bytes).map_err(|_| BodyError::TooLarge { limit: limits::BODY_MEMORY_MAX })?;
+        Arc::clone(&self.memory).try_acquire_many_owned(share).map(MemoryShare).map_err(|_| BodyError::Busy)
+    }
+
     async fn collect(&self, mut body: Body) -> Result<WholeBody, BodyError> {
         let limit = self.limits.bytes_max;
         let announced = hyper::body::Body::size_hint(&body).lower();
@@ -90,8 +100,7 @@ impl BodyReader {
             if bytes.len() + data.len() > limit {
                 return Err(BodyError::TooLarge { limit });
             }
-            let share = u32::try_from(data.len()).map_err(|_| BodyError::TooLarge { limit })?;
-            let permit = Arc::clone(&self.memory).try_acquire_many_owned(share).map_err(|_| BodyError::Busy)?;
+            let MemoryShare(permit) = self.reserve(data.len())?;
             match &mut memory {
                 Some(held) => held.merge(permit),
                 None => memory = Some(permit),
@@ -99,5 +108,22 @@ impl BodyReader {
             bytes.extend_from_slice(&data);
         }
         Ok(WholeBody { bytes: bytes.freeze(), _memory: memory })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn bodies_and_what_they_become_share_one_budget() {
+        let reader = BodyReader::new(BodyLimits::default());
+        let body = reader.read(Body::from(vec![0; 1000])).await.unwrap();
+        let rest = reader.reserve(limits::BODY_MEMORY_MAX - 1000).unwrap();
+        assert!(matches!(reader.reserve(1), Err(BodyError::Busy)));
+        assert!(matches!(reader.read(Body::from("a")).await, Err(BodyError::Busy)));
+        drop(rest);
+        drop(body);
+        assert!(reader.reserve(limits::BODY_MEMORY_MAX).is_ok());
     }
 }

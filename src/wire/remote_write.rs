@@ -2,7 +2,9 @@
 //!
 //! Invariants:
 //! - The announced length is checked before a byte is allocated for it.
-//! - A request is taken whole or not at all: any fault refuses it and names its place.
+//! - A message that cannot be read is refused whole, and the fault names its place.
+//! - A series that cannot be named is left out, counted and named; the others are taken. One bad
+//!   series of a sender must not cost what its other series had to say.
 //!
 //! Source: "Prometheus Remote-Write 1.0 specification", prometheus.io.
 
@@ -10,13 +12,21 @@ use std::fmt;
 
 use super::error::WireError;
 use super::protobuf::{Fault, Field, Fields};
-use crate::model::{Batch, Labels, Sample, Timestamp, limits};
+use crate::model::{Batch, Labels, LabelsError, Sample, Timestamp, limits};
+
+/// Labels of one series that are looked at. Empty ones do not count as labels, so that this is more
+/// than a series may have.
+const LABELS_READ_MAX: usize = 2 * limits::LABELS_PER_SERIES_MAX;
 
 /// A decoded request.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct WriteRequest {
     /// Its float samples.
     pub batch: Batch,
+    /// Series that were left out because their labels cannot name one.
+    pub refused: u64,
+    /// The fault of the first of them.
+    pub first_fault: Option<WireError>,
     /// Exemplars that were left out: they are not stored.
     pub exemplars: u64,
     /// Native histograms that were left out: they are not supported.
@@ -30,23 +40,28 @@ pub struct WriteRequest {
 /// # Errors
 /// The body is too large, not a snappy block, not a `WriteRequest`, or names a series wrongly.
 pub fn remote_write(body: &[u8]) -> Result<Batch, WireError> {
-    write_request(body).map(|request| request.batch)
+    let request = write_request(body)?;
+    request.first_fault.map_or(Ok(request.batch), Err)
 }
 
 /// A remote-write 1.0 body with the counts of what was left out of it.
 ///
 /// # Errors
-/// As [`remote_write`].
+/// The body is too large, not a snappy block, or not a `WriteRequest`.
 pub fn write_request(body: &[u8]) -> Result<WriteRequest, WireError> {
     walk(&decompress(body)?)
 }
 
-fn decompress(body: &[u8]) -> Result<Vec<u8>, WireError> {
+/// The bytes that a remote-write body takes once decompressed, so that room can be found for them.
+///
+/// # Errors
+/// More than is taken, or more than the body can hold.
+pub fn decompressed_bytes(body: &[u8]) -> Result<usize, WireError> {
     let snappy = |reason: String| WireError::Snappy { reason };
     if body.is_empty() {
         return Err(snappy("it is empty".to_owned()));
     }
-    let announced = snap::raw::decompress_len(body).map_err(|error| snappy(error.to_string()))?;
+    let announced = snap::raw::decompress_len(body).map_err(not_snappy)?;
     let max = limits::BODY_DECODED_BYTES_MAX;
     if announced > max {
         return Err(WireError::TooLarge { bytes: announced, max });
@@ -56,7 +71,16 @@ fn decompress(body: &[u8]) -> Result<Vec<u8>, WireError> {
     if announced / 22 > body.len() {
         return Err(snappy(format!("{} bytes cannot hold the {announced} that it announces", body.len())));
     }
-    snap::raw::Decoder::new().decompress_vec(body).map_err(|error| snappy(error.to_string()))
+    Ok(announced)
+}
+
+fn not_snappy(error: snap::Error) -> WireError {
+    WireError::Snappy { reason: error.to_string().trim_start_matches("snappy: ").to_owned() }
+}
+
+fn decompress(body: &[u8]) -> Result<Vec<u8>, WireError> {
+    decompressed_bytes(body)?;
+    snap::raw::Decoder::new().decompress_vec(body).map_err(not_snappy)
 }
 
 fn walk(message: &[u8]) -> Result<WriteRequest, WireError> {
@@ -116,6 +140,9 @@ impl fmt::Display for Place {
 #[derive(Default)]
 struct SeriesScratch<'a> {
     labels: Vec<(&'a str, &'a str)>,
+    labels_met: usize,
+    /// Why its labels cannot name a series, if a single label shows it.
+    fault: Option<WireError>,
     samples: Vec<Sample>,
     exemplars: u64,
     histograms: u64,
@@ -125,13 +152,19 @@ impl<'a> SeriesScratch<'a> {
     fn read(&mut self, mut message: Fields<'a>, series: usize) -> Result<(), WireError> {
         self.labels.clear();
         self.samples.clear();
+        (self.labels_met, self.fault) = (0, None);
         (self.exemplars, self.histograms) = (0, 0);
         let at = |part| Place { series, part };
         while let Some(field) = message.next().map_err(|fault| fault.at(at(Part::Series)))? {
             match field.number {
                 1 => {
-                    let place = at(Part::Label(self.labels.len()));
-                    self.labels.push(label(field).map_err(|fault| fault.at(place))?);
+                    let place = at(Part::Label(self.labels_met));
+                    self.labels_met += 1;
+                    match label(field).map_err(|fault| fault.at(place))?.texts() {
+                        Ok(pair) if self.labels.len() < LABELS_READ_MAX => self.labels.push(pair),
+                        Ok(_) => {}
+                        Err(fault) => self.fault = self.fault.take().or_else(|| Some(fault.at(place))),
+                    }
                 }
                 2 => {
                     let place = at(Part::Sample(self.samples.len()));
@@ -154,40 +187,74 @@ impl<'a> SeriesScratch<'a> {
         Ok(())
     }
 
-    fn push_to(&self, request: &mut WriteRequest, offset: usize, series: usize) -> Result<(), WireError> {
+    fn push_to(&mut self, request: &mut WriteRequest, offset: usize, series: usize) -> Result<(), WireError> {
+        if request.batch.samples().len() + self.samples.len() > limits::SAMPLES_PER_BATCH_MAX {
+            return Err(WireError::TooManySamples);
+        }
+        match self.name(offset, series) {
+            Ok(labels) => {
+                request.exemplars += self.exemplars;
+                request.histograms += self.histograms;
+                if !self.samples.is_empty() {
+                    request.batch.push_series(labels, self.samples.iter().copied());
+                }
+            }
+            Err(fault) => {
+                request.refused += 1;
+                request.first_fault.get_or_insert(fault);
+            }
+        }
+        Ok(())
+    }
+
+    /// The labels, if they can name a series.
+    fn name(&mut self, offset: usize, series: usize) -> Result<Labels, WireError> {
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
         let place = Place { series, part: Part::Series };
         let refuse = |fault: String| WireError::Protobuf { place: place.to_string(), offset, fault };
+        if self.labels_met > LABELS_READ_MAX {
+            return Err(refuse(LabelsError::TooMany { count: self.labels_met }.to_string()));
+        }
         let labels = Labels::new(self.labels.iter().copied()).map_err(|error| refuse(error.to_string()))?;
         if labels.metric_name().is_empty() {
             return Err(refuse("it has no metric name; set the label \"__name__\"".to_owned()));
         }
-        request.exemplars += self.exemplars;
-        request.histograms += self.histograms;
-        if self.samples.is_empty() {
-            return Ok(());
-        }
-        if request.batch.samples().len() + self.samples.len() > limits::SAMPLES_PER_BATCH_MAX {
-            return Err(WireError::TooManySamples);
-        }
-        request.batch.push_series(labels, self.samples.iter().copied());
-        Ok(())
+        Ok(labels)
     }
 }
 
-fn label<'a>(field: Field<'a>) -> Result<(&'a str, &'a str), Fault> {
+/// A label whose texts are not looked at yet.
+struct RawLabel<'a> {
+    offset: usize,
+    name: Option<Field<'a>>,
+    value: Option<Field<'a>>,
+}
+
+impl<'a> RawLabel<'a> {
+    fn texts(self) -> Result<(&'a str, &'a str), Fault> {
+        let text = |field: Option<Field<'a>>| field.map_or(Ok(""), Field::text);
+        let (name, value) = (text(self.name)?, text(self.value)?);
+        if name.is_empty() {
+            return Err(Fault { offset: self.offset, reason: "the label name is empty; give every label a name" });
+        }
+        Ok((name, value))
+    }
+}
+
+fn label<'a>(field: Field<'a>) -> Result<RawLabel<'a>, Fault> {
     let mut message = field.bytes()?;
-    let (mut name, mut value) = ("", "");
+    let mut label = RawLabel { offset: field.offset, name: None, value: None };
     while let Some(field) = message.next()? {
         match field.number {
-            1 => name = field.text()?,
-            2 => value = field.text()?,
-            _ => {}
+            1 => label.name = Some(field),
+            2 => label.value = Some(field),
+            _ => continue,
         }
+        field.bytes()?;
     }
-    if name.is_empty() {
-        return Err(Fault { offset: field.offset, reason: "the label name is empty; give every label a name" });
-    }
-    Ok((name, value))
+    Ok(label)
 }
 
 fn sample(field: Field<'_>) -> Result<Sample, Fault> {
@@ -237,8 +304,9 @@ mod tests {
         message(|w| w.bytes_field(1, &series))
     }
 
+    /// Why the request is refused, or its first series.
     fn fault_of(message: &[u8]) -> String {
-        walk(message).unwrap_err().to_string()
+        walk(message).map_or_else(|error| error, |request| request.first_fault.unwrap()).to_string()
     }
 
     #[test]
@@ -287,7 +355,7 @@ mod tests {
             w.bytes_field(3, b"");
         });
         let got = walk(&bytes).unwrap();
-        assert_eq!(got, WriteRequest { batch: Batch::new(), exemplars: 1, histograms: 2, metadata: 1 });
+        assert_eq!(got, WriteRequest { exemplars: 1, histograms: 2, metadata: 1, ..WriteRequest::default() });
     }
 
     #[test]
@@ -343,6 +411,41 @@ mod tests {
             "the request, byte 0 of the decompressed body: a field is longer than the message around it",
         );
         check(vec![0x0b], "the request, byte 0 of the decompressed body: groups are not part of this message");
+    }
+
+    #[test]
+    fn a_series_without_a_name_costs_only_itself() {
+        let series = |name: &[u8], t| {
+            message(|w| {
+                w.bytes_field(1, &label_bytes(b"__name__", name));
+                w.bytes_field(2, &sample_bytes(t, 1.0));
+            })
+        };
+        let bytes = message(|w| {
+            w.bytes_field(1, &series(b"a", 1));
+            w.bytes_field(1, &series(b"\xff", 2));
+            w.bytes_field(1, &series(b"", 3));
+            w.bytes_field(1, &series(b"b", 4));
+        });
+        let request = walk(&bytes).unwrap();
+        let stored: Vec<String> = request.batch.series().iter().map(Labels::to_string).collect();
+        assert_eq!((stored, request.refused), (vec!["a".to_owned(), "b".to_owned()], 2));
+        let fault = request.first_fault.unwrap().to_string();
+        assert_eq!(fault, "series 1, label 0, byte 46 of the decompressed body: a text is not valid UTF-8");
+        let compressed = snap::raw::Encoder::new().compress_vec(&bytes).unwrap();
+        assert!(remote_write(&compressed).is_err());
+    }
+
+    #[test]
+    fn labels_without_end_take_no_memory() {
+        let bytes = request(|w| {
+            w.bytes_field(1, &label_bytes(b"__name__", b"x"));
+            for i in 0..100_000 {
+                w.bytes_field(1, &label_bytes(format!("l{i}").as_bytes(), b"v"));
+            }
+        });
+        let expected = "series 0, byte 4 of the decompressed body: 100001 labels on one series; at most 128 are taken";
+        assert_eq!(fault_of(&bytes), expected);
     }
 
     #[test]

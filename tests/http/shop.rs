@@ -9,15 +9,20 @@ use evenkeel::model::{Batch, Labels, Matcher, Millis, Sample, Timestamp};
 use evenkeel::rules::{AlertingRule, RecordingRule, Rule, RuleGroup};
 use evenkeel::server::ServerOptions;
 use evenkeel::slo::{Indicator, Objective};
+use evenkeel::storage::StoreOptions;
+use evenkeel::testkit::FaultyDisk;
 use evenkeel::wire::encode_remote_write;
 
 use super::client::{Answer, send};
 use super::running::{NOW_MS, Running};
 
-/// A server and its clock.
+/// A server, its clock, its disk and its database.
 pub(crate) struct Shop {
     pub(crate) server: Running,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) disk: MemoryDisk,
+    /// What stands before the disk and can make it fail.
+    pub(crate) faults: FaultyDisk,
 }
 
 pub(crate) fn labels(pairs: &[(&str, &str)]) -> Labels {
@@ -38,30 +43,44 @@ pub(crate) fn batch(samples: &[Row<'_>]) -> Batch {
 impl Shop {
     /// Empty; nothing is watched.
     pub(crate) async fn open() -> Shop {
-        Shop::with(Watch::default()).await
+        Shop::with(Watch::default(), StoreOptions::default()).await
     }
 
     /// Empty, with one alerting rule, one recording rule and one objective.
     pub(crate) async fn watched() -> Shop {
-        Shop::with(Watch { groups: vec![rules()], objectives: vec![objective()], ..Watch::default() }).await
+        Shop::stored(StoreOptions::default()).await
     }
 
-    async fn with(watch: Watch) -> Shop {
+    /// As [`Shop::watched`], on a disk that is used like this.
+    pub(crate) async fn stored(store: StoreOptions) -> Shop {
+        let watch = Watch { groups: vec![rules()], objectives: vec![objective()], ..Watch::default() };
+        Shop::with(watch, store).await
+    }
+
+    async fn with(watch: Watch, store: StoreOptions) -> Shop {
+        let disk = MemoryDisk::new();
         let clock = Arc::new(ManualClock::new(NOW_MS));
         let mut options = DbOptions::new("/db");
-        options.disk = Arc::new(MemoryDisk::new());
+        let faults = FaultyDisk::new(Arc::new(disk.clone()));
+        options.disk = Arc::new(faults.clone());
+        options.store = store;
         options.threads = Threads::None;
         options.clock = Arc::clone(&clock) as _;
         options.watch = watch;
         let server = Running::at(Arc::clone(&clock), ServerOptions::default()).await;
         server.state.ready(Db::open(options).unwrap());
-        Shop { server, clock }
+        Shop { server, clock, disk, faults }
     }
 
     /// Sends a batch by remote-write.
     pub(crate) async fn write(&self, batch: &Batch) -> Answer {
+        self.write_bytes(&encode_remote_write(batch)).await
+    }
+
+    /// Sends a body by remote-write.
+    pub(crate) async fn write_bytes(&self, body: &[u8]) -> Answer {
         let headers = [("Content-Type", "application/x-protobuf"), ("Content-Encoding", "snappy")];
-        send(self.server.address, "POST", "/api/v1/write", &headers, &encode_remote_write(batch)).await
+        send(self.server.address, "POST", "/api/v1/write", &headers, body).await
     }
 
     /// Two services for ten minutes at 15 s: checkout fails one in ten from the start.

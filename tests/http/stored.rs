@@ -149,7 +149,7 @@ async fn a_write_is_refused_with_its_reason() {
     check(&[proto, ("Content-Encoding", "gzip")], b"", 415, "gzip").await;
     check(&[proto], b"this is not snappy", 400, "snappy").await;
     // 4 GiB announced by five bytes.
-    check(&[proto], b"\xff\xff\xff\xff\x0f\x00", 400, "").await;
+    check(&[proto], b"\xff\xff\xff\xff\x0f\x00", 413, "4294967295 bytes").await;
     let mut encoder = Vec::new();
     encoder.extend_from_slice(&[3, 2 << 2, 0x0a, 0x7f, 0x00]);
     check(&[proto], &encoder, 400, "byte").await;

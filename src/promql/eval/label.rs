@@ -2,7 +2,7 @@
 
 use super::Evaluator;
 use super::row::{Operand, Row, unique};
-use crate::model::{Labels, compile_pattern};
+use crate::model::{Labels, Pattern};
 use crate::promql::ast::{Expr, ExprKind};
 use crate::promql::parse::quote;
 use crate::promql::plan::Steps;
@@ -13,16 +13,15 @@ impl Evaluator<'_> {
         let [vector, destination, replacement, source, pattern] = args else { return Ok(Operand::Vector(Vec::new())) };
         let (destination, source) = (text_of(destination), text_of(source));
         let pattern = text_of(pattern);
-        let regex = compile_pattern(pattern)
+        let regex = Pattern::new(pattern)
             .map_err(|_| EvalError::Parameter(format!("invalid regular expression in label_replace(): {pattern}")))?;
         if destination.is_empty() {
             return Err(EvalError::Parameter("invalid destination label name in label_replace(): ".to_owned()));
         }
         let mut rows = self.vector(vector, steps)?;
         for row in &mut rows {
-            let Some(captures) = regex.captures(row.labels.get(source)) else { continue };
-            let mut value = String::new();
-            captures.expand(text_of(replacement), &mut value);
+            let Some(groups) = regex.groups(row.labels.get(source)) else { continue };
+            let value = groups.expand(text_of(replacement));
             set_label(row, destination, &value)?;
         }
         Ok(Operand::Vector(unique(rows)?))

@@ -2,18 +2,18 @@
 //!
 //! Invariants:
 //! - 204 is sent after the samples are as durable as configured and the rules have seen them.
-//! - A request that cannot be read is refused whole; samples that cannot be stored are refused
-//!   one by one, counted in a 400, and the others are stored, as Prometheus does.
-
-use std::fmt::Write as _;
+//! - A request that cannot be read is refused whole; samples that cannot be stored and series that
+//!   cannot be named are refused one by one, counted in a 400, and the others are stored, as
+//!   Prometheus does. Nothing is left out silently that the sender would miss.
+//! - What a body decompresses to is within the budget of memory for bodies before it is unpacked.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::db::{AppendError, Receipt};
+use crate::db::AppendError;
 use crate::model::Rejected;
-use crate::wire::{WireError, write_request};
+use crate::wire::{WireError, decompressed_bytes, write_request};
 
 use crate::server::envelope::{ApiError, ErrorType};
 use crate::server::state::ServerState;
@@ -22,27 +22,64 @@ const SAMPLES_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remote
 const HISTOGRAMS_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remote-write-histograms-written");
 const EXEMPLARS_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remote-write-exemplars-written");
 
+/// Characters of a series in an error text: enough to know it, not enough to fill a log.
+const SHOWN_CHARS_MAX: usize = 512;
+
+/// What became of a request.
+#[derive(Debug, Default)]
+struct Outcome {
+    /// Samples stored.
+    stored: usize,
+    /// Samples that were not.
+    rejected: Rejected,
+    /// Series that cannot be named.
+    unnamed: u64,
+    /// The fault of the first of them.
+    first_fault: Option<WireError>,
+    /// Native histograms, which are not taken.
+    histograms: u64,
+}
+
 /// `POST /api/v1/write`
 pub(super) async fn write(State(state): State<ServerState>, request: Request) -> Response {
     match take(&state, request).await {
-        Ok(receipt) => answer(&receipt),
+        Ok(outcome) => answer(&outcome),
         Err(refused) => refused.into_plain(),
     }
 }
 
-async fn take(state: &ServerState, request: Request) -> Result<Receipt, ApiError> {
+async fn take(state: &ServerState, request: Request) -> Result<Outcome, ApiError> {
     check_protocol(request.headers())?;
     let db = state.db()?.clone();
     let body = state.bodies().read(request.into_body()).await?;
+    let unpacked = decompressed_bytes(&body.bytes).map_err(|error| body_error(&error))?;
+    let room = state.bodies().reserve(unpacked)?;
     let written = state.bridge().write(move || {
-        let batch = write_request(&body.bytes).map_err(|error| body_error(&error))?.batch;
-        db.append(batch).map_err(|error| append_error(&error))
+        // Held until the batch is stored, for it is about as large.
+        let _room = room;
+        let request = write_request(&body.bytes).map_err(|error| body_error(&error))?;
+        drop(body);
+        let mut outcome = Outcome {
+            unnamed: request.refused,
+            first_fault: request.first_fault,
+            histograms: request.histograms,
+            ..Outcome::default()
+        };
+        if !request.batch.is_empty() {
+            let receipt = db.append(request.batch).map_err(|error| append_error(&error))?;
+            (outcome.stored, outcome.rejected) = (receipt.stored, receipt.rejected);
+        }
+        Ok(outcome)
     });
     written.await?
 }
 
 fn body_error(error: &WireError) -> ApiError {
-    ApiError::new(ErrorType::BadData, error.to_string())
+    let kind = match error {
+        WireError::TooLarge { .. } | WireError::TooManySamples => ErrorType::TooLarge,
+        WireError::Snappy { .. } | WireError::Protobuf { .. } | WireError::Text { .. } => ErrorType::BadData,
+    };
+    ApiError::new(kind, error.to_string())
 }
 
 /// What a refused write answers: 429 if a moment helps, 503 if the disk must.
@@ -76,26 +113,55 @@ fn check_protocol(headers: &HeaderMap) -> Result<(), ApiError> {
     }
 }
 
-fn answer(receipt: &Receipt) -> Response {
-    let mut response = if receipt.rejected.total() == 0 {
+fn answer(outcome: &Outcome) -> Response {
+    let refused = refusals(outcome);
+    let mut response = if refused.is_empty() {
         StatusCode::NO_CONTENT.into_response()
     } else {
-        ApiError::new(ErrorType::BadData, rejection(receipt.stored, &receipt.rejected)).into_plain()
+        let text = format!("{} stored; {}", counted(outcome.stored as u64, "sample"), refused.join("; "));
+        ApiError::new(ErrorType::BadData, text).into_plain()
     };
     let headers = response.headers_mut();
-    headers.insert(SAMPLES_WRITTEN, HeaderValue::from(receipt.stored));
+    headers.insert(SAMPLES_WRITTEN, HeaderValue::from(outcome.stored));
     headers.insert(HISTOGRAMS_WRITTEN, HeaderValue::from(0));
     headers.insert(EXEMPLARS_WRITTEN, HeaderValue::from(0));
     response
 }
 
-/// Counts by reason and the first case, for the sender's log.
-fn rejection(stored: usize, rejected: &Rejected) -> String {
-    let counts: Vec<String> =
-        rejected.counts.iter().map(|(reason, count)| format!("{count} × {}", reason.as_str())).collect();
-    let mut text = format!("{} samples refused, {stored} stored: {}", rejected.total(), counts.join(", "));
+/// What was not stored: counts by reason and the first case of each kind, for the sender's log.
+fn refusals(outcome: &Outcome) -> Vec<String> {
+    let mut refused = Vec::new();
+    let rejected = &outcome.rejected;
     if let Some((labels, sample, reason)) = &rejected.first {
-        let _ = write!(text, "; the first: {} at {} in series {labels}", reason.as_str(), sample.t);
+        let counts: Vec<String> =
+            rejected.counts.iter().map(|(reason, count)| format!("{count} × {}", reason.as_str())).collect();
+        refused.push(format!(
+            "{} refused: {}; the first: {} at {} in series {}",
+            counted(rejected.total(), "sample"),
+            counts.join(", "),
+            reason.as_str(),
+            sample.t,
+            shown(&labels.to_string())
+        ));
     }
-    text
+    if let Some(fault) = &outcome.first_fault {
+        refused.push(format!("{} series refused for their labels; the first: {fault}", outcome.unnamed));
+    }
+    if outcome.histograms > 0 {
+        let count = counted(outcome.histograms, "native histogram");
+        refused.push(format!("{count} refused: they are not supported yet; send classic ones"));
+    }
+    refused
+}
+
+fn counted(n: u64, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+/// A text, cut if it is long.
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }

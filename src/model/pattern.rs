@@ -1,0 +1,195 @@
+//! Patterns on label values, in the syntax of Go.
+//!
+//! Invariants:
+//! - A pattern is anchored at both ends and `.` matches a newline, as in Prometheus 3.
+//! - A pattern is written in Go's syntax; what Go and Rust read differently is translated.
+
+use regex::{Captures, Regex};
+
+/// A regular expression as Prometheus reads it: in Go's syntax, matching a value as a whole.
+///
+/// The one way to patterns of users: selectors, `label_replace` and relabeling must agree on what a
+/// pattern means.
+#[derive(Debug, Clone)]
+pub struct Pattern(Regex);
+
+impl Pattern {
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// It is not a regular expression, or would take too much memory.
+    pub fn new(pattern: &str) -> Result<Pattern, PatternError> {
+        Regex::new(&format!("^(?s:{})$", to_rust(pattern))).map(Pattern).map_err(|error| {
+            let text = error.to_string();
+            let reason = text.lines().last().unwrap_or("it does not parse").trim_start_matches("error: ").to_owned();
+            PatternError { pattern: pattern.to_owned(), reason }
+        })
+    }
+
+    /// Whether it matches the whole value.
+    pub fn is_match(&self, value: &str) -> bool {
+        self.0.is_match(value)
+    }
+
+    /// What its groups caught, if it matches the whole value.
+    pub fn groups<'v>(&self, value: &'v str) -> Option<Groups<'v>> {
+        self.0.captures(value).map(Groups)
+    }
+}
+
+/// What the groups of a [`Pattern`] caught in a value.
+#[derive(Debug)]
+pub struct Groups<'v>(Captures<'v>);
+
+impl Groups<'_> {
+    /// The template with `$1`, `${1}` and `${name}` replaced; a group that there is not is empty.
+    pub fn expand(&self, template: &str) -> String {
+        let mut text = String::new();
+        self.0.expand(template, &mut text);
+        text
+    }
+}
+
+/// A pattern that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{pattern}\" is not a regular expression: {reason}")]
+pub struct PatternError {
+    pattern: String,
+    reason: String,
+}
+
+/// Rewrites the parts of Go's syntax that Rust's engine reads otherwise: Perl classes and word
+/// boundaries are ASCII, `[`, `&&`, `--` and `~~` inside a class are literal, `\Q…\E` quotes.
+fn to_rust(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len() + 8);
+    let mut chars = pattern.chars().peekable();
+    // Position inside a class: 0 outside, 1 at its first character, 2 further on.
+    let mut class = 0;
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some('Q') => quote_literal(&mut chars, &mut out),
+                Some('E') => {}
+                Some(e @ ('d' | 'D' | 'w' | 'W' | 's' | 'S' | 'b' | 'B')) => {
+                    // Rust's byte-free ASCII classes; a negated one must still match whole characters.
+                    out.push_str(match (e, class > 0) {
+                        ('d', false) => "[0-9]",
+                        ('d', true) => "0-9",
+                        ('D', _) => "[^0-9]",
+                        ('w', false) => "[0-9A-Za-z_]",
+                        ('w', true) => "0-9A-Za-z_",
+                        ('W', _) => "[^0-9A-Za-z_]",
+                        ('s', false) => r"[\t\n\f\r ]",
+                        ('s', true) => r"\t\n\f\r ",
+                        ('S', _) => r"[^\t\n\f\r ]",
+                        ('b', _) => r"(?-u:\b)",
+                        _ => r"(?-u:\B)",
+                    });
+                }
+                Some(e) => {
+                    out.push('\\');
+                    out.push(e);
+                }
+                None => out.push('\\'),
+            },
+            '[' if class == 0 => {
+                out.push('[');
+                class = 1;
+                if chars.peek() == Some(&'^') {
+                    out.push('^');
+                    chars.next();
+                }
+                if chars.peek() == Some(&']') {
+                    out.push_str(r"\]");
+                    chars.next();
+                }
+                continue;
+            }
+            '[' if chars.peek() == Some(&':') => out.push('['),
+            '[' => out.push_str(r"\["),
+            ':' if class > 0
+                && chars.peek() == Some(&']')
+                && out.ends_with(|c: char| c.is_ascii_alphabetic())
+                && inside_named_class(&out) =>
+            {
+                out.push_str(":]");
+                chars.next();
+            }
+            ']' if class > 0 => {
+                out.push(']');
+                class = 0;
+                continue;
+            }
+            '&' | '~' if class > 0 => {
+                out.push('\\');
+                out.push(c);
+            }
+            '-' if class > 0 && chars.peek() == Some(&'-') => out.push_str(r"\-"),
+            c => out.push(c),
+        }
+        if class == 1 {
+            class = 2;
+        }
+    }
+    out
+}
+
+fn quote_literal(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, out: &mut String) {
+    let mut literal = String::new();
+    while let Some(c) = chars.next() {
+        if c == '\\' && chars.peek() == Some(&'E') {
+            chars.next();
+            break;
+        }
+        literal.push(c);
+    }
+    out.push_str(&regex::escape(&literal));
+}
+
+fn inside_named_class(out: &str) -> bool {
+    out.rfind("[:").is_some_and(|at| out[at + 2..].chars().all(|c| c.is_ascii_alphabetic() || c == '^'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_anchored_and_read_as_go_does() {
+        let check = |pattern: &str, value: &str, expected: bool| {
+            let got = Pattern::new(pattern).unwrap().is_match(value);
+            assert_eq!(got, expected, "{pattern} on {value:?}");
+        };
+        check("a|b", "ab", false);
+        check("a.c", "a\nc", true);
+        check("", "", true);
+        check(".+", "", false);
+        check(r"\d+", "12", true);
+        check(r"\d+", "١٢", false);
+        check(r"[\w-]+", "a-b", true);
+        check(r"[[a]", "[", true);
+        check(r"[]a]+", "]a", true);
+        check(r"[[:digit:]]+", "12", true);
+        check(r"[&&a]", "&", true);
+        check(r"\Qa.b\E.", "a.bx", true);
+        check(r"\Qa.b\E", "axb", false);
+        check("(?i:ERROR)", "error", true);
+        check(r"\Wé", "éé", true);
+    }
+
+    #[test]
+    fn a_bad_pattern_says_why() {
+        let error = Pattern::new("(a").unwrap_err();
+        assert!(error.to_string().starts_with("\"(a\" is not a regular expression: "), "{error}");
+    }
+
+    #[test]
+    fn groups_fill_templates() {
+        let expand = |pattern: &str, value: &str, template: &str| {
+            Pattern::new(pattern).unwrap().groups(value).map(|groups| groups.expand(template))
+        };
+        assert_eq!(expand("(.+):(?P<port>[0-9]+)", "a:80", "${1}_$port$2x$9"), Some("a_80".to_owned()));
+        assert_eq!(expand("(a)", "ab", "$1"), None);
+        assert_eq!(expand(r"(\w+)\.(.*)", "ä.b", "$1"), None, "a word is ASCII");
+    }
+}
