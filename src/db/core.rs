@@ -113,7 +113,8 @@ impl Core {
         match applied {
             Applied::Transaction(committed) => self.see_transaction(store, committed),
             Applied::Tick { seq, at } => {
-                let mut outcome = self.evaluator.tick(*seq, *at, &LiveSource(store));
+                let source = LiveSource { store, seq: *seq, at: *at };
+                let mut outcome = self.evaluator.tick(*seq, *at, &source);
                 outcome.transitions.extend(self.objectives.tick(*seq, *at));
                 outcome
             }
@@ -139,7 +140,8 @@ impl Core {
     }
 
     fn see_transaction(&mut self, store: &Store, committed: &Committed) -> Outcome {
-        let mut outcome = self.evaluator.observe(committed, &LiveSource(store));
+        let source = LiveSource { store, seq: committed.seq, at: committed.at };
+        let mut outcome = self.evaluator.observe(committed, &source);
         outcome.transitions.extend(self.objectives.observe(committed));
         outcome
     }

@@ -96,7 +96,7 @@ impl Db {
         let mut core = inner.core.lock();
         let now = inner.now();
         core.pass_time(inner, now);
-        let source = LiveSource(&inner.store);
+        let source = LiveSource::now(&inner.store);
         core.evaluator.reload(watch.groups.clone(), context(&watch), &source)?;
         core.objectives.reload(watch.objectives.clone())?;
         core.objectives.adopt(inner.store.known_series());
@@ -163,7 +163,8 @@ impl Core {
 /// A state that is damaged or of another version is left out, loudly.
 fn warm_start(core: &mut Core, store: &Store, replay: &Replay) -> Result<(), OpenError> {
     let saved = |name| replay.attachment(name).filter(|bytes| !bytes.is_empty());
-    let (at, source) = (store.snapshot().at(), LiveSource(store));
+    let source = LiveSource::now(store);
+    let at = source.at;
     core.at = at;
     core.evaluator.seed(at, &source).map_err(|error| OpenError::Read(error.to_string()))?;
     if let Some(Err(error)) = saved(attachment::RULES).map(|bytes| core.evaluator.restore(bytes)) {

@@ -73,6 +73,15 @@ impl From<DamagedBlock> for ReadError {
 }
 
 impl Snapshot {
+    /// The view as it was after an entry of the group that was committed last: what comes behind it
+    /// in the group is hidden.
+    pub fn as_of(mut self, seq: Seq, at: Timestamp) -> Snapshot {
+        if seq < self.seq {
+            (self.seq, self.at) = (seq, at);
+        }
+        self
+    }
+
     /// The last entry that it shows.
     pub fn seq(&self) -> Seq {
         self.seq
