@@ -8,8 +8,8 @@ use criterion::{BatchSize, Criterion, Throughput};
 use evenkeel::codec::{Cursor, put_timestamps, put_values, take_timestamps, take_values};
 use evenkeel::env::Rng;
 use evenkeel::env::disk::{Disk, MemoryDisk, RealDisk};
-use evenkeel::model::{Batch, Labels, Matcher, Sample, TimeRange, Timestamp};
-use evenkeel::storage::{Entry, Store, StoreOptions};
+use evenkeel::model::{Batch, Labels, Matcher, Millis, Sample, TimeRange, Timestamp};
+use evenkeel::storage::{Durability, Entry, Store, StoreOptions};
 
 /// Series of one scrape.
 const SERIES: u64 = 1000;
@@ -17,12 +17,12 @@ const SERIES: u64 = 1000;
 const SCRAPES: i64 = 200;
 const START: i64 = 1_700_000_000_000;
 
-fn series() -> Vec<Labels> {
+fn series(count: u64) -> Vec<Labels> {
     let label = |n: u64| {
         let (instance, code) = (format!("10.0.0.{}:9100", n % 10), format!("{}", 200 + n / 10));
         Labels::new([("__name__", "http_requests_total"), ("instance", &*instance), ("code", &*code), ("job", "api")])
     };
-    (0..SERIES).filter_map(|n| label(n).ok()).collect()
+    (0..count).filter_map(|n| label(n).ok()).collect()
 }
 
 /// Counters of different speed with some noise.
@@ -36,15 +36,20 @@ fn scrape(series: &[Labels], i: i64) -> Batch {
     batch
 }
 
-fn open(disk: &Arc<dyn Disk>, dir: &Path) -> Store {
-    let options = StoreOptions { reserve_bytes: 0, ..StoreOptions::default() };
+fn open(disk: &Arc<dyn Disk>, dir: &Path, durability: Durability) -> Store {
+    let options = StoreOptions { durability, flush_bytes: 8 << 20, ..StoreOptions::default() };
     let (store, mut replay) = Store::open(Arc::clone(disk), dir, options).expect("the store opens");
     while replay.next().expect("the log is read").is_some() {}
     store
 }
 
+fn checkpoint(store: &Store) {
+    store.begin_checkpoint(Vec::new()).expect("a checkpoint begins");
+    store.finish_checkpoint().expect("a block is written");
+}
+
 fn filled(disk: &Arc<dyn Disk>) -> Store {
-    let (store, series) = (open(disk, Path::new("/bench")), series());
+    let (store, series) = (open(disk, Path::new("/bench"), Durability::Synced), series(SERIES));
     for i in 0..SCRAPES {
         let entry = Entry::Transaction(scrape(&series, i));
         store.commit(Timestamp(START + i * 15_000), vec![entry]).expect("the scrape is stored");
@@ -52,23 +57,27 @@ fn filled(disk: &Arc<dyn Disk>) -> Store {
     store
 }
 
+/// Commits on the machine's disk. Checkpoints are made between the measured calls.
 fn append(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("storage/append");
-    group.throughput(Throughput::Elements(SERIES));
-    let temp = tempfile::tempdir().expect("a directory");
-    let disks: [(&str, Arc<dyn Disk>, &Path); 2] =
-        [("memory", Arc::new(MemoryDisk::new()), Path::new("/bench")), ("synced", Arc::new(RealDisk), temp.path())];
-    for (name, disk, dir) in disks {
-        let (store, series) = (open(&disk, dir), series());
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let sizes = [1, 100, 1000, 10_000].map(|count| (Durability::Buffered, count));
+    for (durability, count) in sizes.into_iter().chain([(Durability::Synced, 1), (Durability::Synced, 1000)]) {
+        let temp = tempfile::tempdir().expect("a directory");
+        let (store, series) = (open(&disk, temp.path(), durability), series(count));
         let mut i = 0;
-        group.bench_function(name, |bencher| {
+        group.throughput(Throughput::Elements(count));
+        group.bench_function(format!("{durability:?}/{count}").to_lowercase(), |bencher| {
             bencher.iter_batched(
                 || {
+                    if store.checkpoint_due() {
+                        checkpoint(&store);
+                    }
                     i += 1;
                     (Timestamp(START + i * 15_000), vec![Entry::Transaction(scrape(&series, i))])
                 },
                 |(at, group)| store.commit(at, group).expect("the scrape is stored"),
-                BatchSize::SmallInput,
+                BatchSize::PerIteration,
             );
         });
     }
@@ -82,13 +91,22 @@ fn read(criterion: &mut Criterion) {
     let store = filled(&disk);
     let matchers = [Matcher::equal("job", "api")];
     let all = |store: &Store| store.snapshot().select(&matchers, TimeRange::ALL, usize::MAX).expect("it is read");
+    let reopen = || open(&disk, Path::new("/bench"), Durability::Synced);
     group.bench_function("head", |bencher| bencher.iter(|| black_box(all(&store))));
     drop(store);
-    group.bench_function("reopen", |bencher| bencher.iter(|| black_box(open(&disk, Path::new("/bench")))));
-    let store = open(&disk, Path::new("/bench"));
-    store.begin_checkpoint(Vec::new()).expect("a checkpoint begins");
-    store.finish_checkpoint().expect("a block is written");
+    group.bench_function("reopen", |bencher| bencher.iter(|| black_box(reopen())));
+    let store = reopen();
+    checkpoint(&store);
     group.bench_function("block", |bencher| bencher.iter(|| black_box(all(&store))));
+    // What a rule or a dashboard asks for: one series, the last five minutes.
+    let one = [Matcher::equal("__name__", "http_requests_total"), Matcher::equal("code", "217")];
+    let until = Timestamp(START + SCRAPES * 15_000);
+    let range = TimeRange { after: until - Millis::minutes(5), until };
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("snapshot", |bencher| bencher.iter(|| black_box(store.snapshot())));
+    group.bench_function("few", |bencher| {
+        bencher.iter(|| black_box(store.snapshot().select(&one, range, usize::MAX).expect("it is read")));
+    });
     group.finish();
     let status = store.status();
     eprintln!(

@@ -76,6 +76,14 @@ impl<'a> Cursor<'a> {
         self.array().map(i64::from_le_bytes)
     }
 
+    /// A floating-point number by its bits, lowest byte first.
+    ///
+    /// # Errors
+    /// Fewer than eight bytes are left.
+    pub fn f64(&mut self) -> Result<f64, Damaged> {
+        self.u64().map(f64::from_bits)
+    }
+
     /// That nothing is left.
     ///
     /// # Errors

@@ -11,5 +11,6 @@ mod format;
 pub use compress::{compress, decompress};
 pub use cursor::{Cursor, Damaged};
 pub use format::{
-    checksum, put_signed, put_timestamps, put_values, put_varint, signed, take_timestamps, take_values, unsigned,
+    SealError, break_seal, checksum, close_seal, open_seal, put_maybe, put_signed, put_text, put_timestamps,
+    put_values, put_varint, signed, take_timestamps, take_values, unsigned,
 };

@@ -7,6 +7,9 @@ use std::collections::VecDeque;
 
 use crate::model::{Timestamp, limits};
 
+use super::format;
+pub(super) use super::format::note;
+
 /// A version of a service that went live.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deploy {
@@ -24,26 +27,11 @@ pub(super) struct Deploys {
     list: VecDeque<Deploy>,
 }
 
-/// The first byte of a note that marks a deploy.
-const NOTE_DEPLOY: u8 = 1;
-
-/// The note that marks a deploy: kind, service, a zero byte, version.
-pub(super) fn note(service: &str, version: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(service.len() + version.len() + 2);
-    bytes.push(NOTE_DEPLOY);
-    bytes.extend_from_slice(service.as_bytes());
-    bytes.push(0);
-    bytes.extend_from_slice(version.as_bytes());
-    bytes
-}
-
 impl Deploys {
     /// Takes a note of the log; notes of other kinds are none of ours.
     pub(super) fn observe(&mut self, at: Timestamp, note: &[u8]) {
-        let Some((&NOTE_DEPLOY, text)) = note.split_first() else { return };
-        let Some(zero) = text.iter().position(|b| *b == 0) else { return };
-        let text_of = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        self.list.push_back(Deploy { at, service: text_of(&text[..zero]), version: text_of(&text[zero + 1..]) });
+        let Some((service, version)) = format::read_note(note) else { return };
+        self.list.push_back(Deploy { at, service: service.to_owned(), version: version.to_owned() });
         if self.list.len() > limits::DEPLOYS_MAX {
             self.list.pop_front();
         }
@@ -54,29 +42,22 @@ impl Deploys {
         self.list.iter().cloned().collect()
     }
 
-    /// The list as bytes: for each entry the time, the length of the note and the note.
+    /// The list as bytes.
     pub(super) fn save(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for deploy in &self.list {
-            let note = note(&deploy.service, &deploy.version);
-            bytes.extend_from_slice(&deploy.at.0.to_le_bytes());
-            bytes.extend_from_slice(&(note.len() as u32).to_le_bytes());
-            bytes.extend_from_slice(&note);
-        }
-        bytes
+        format::write(self.list.iter())
     }
 
-    /// Reads what [`Deploys::save`] wrote; stops at the first entry that is cut off.
-    pub(super) fn restore(mut bytes: &[u8]) -> Deploys {
-        let mut deploys = Deploys::default();
-        while let Some((at, rest)) = bytes.split_first_chunk::<8>() {
-            let Some((len, rest)) = rest.split_first_chunk::<4>() else { break };
-            let len = u32::from_le_bytes(*len) as usize;
-            let Some((note, rest)) = rest.split_at_checked(len) else { break };
-            deploys.observe(Timestamp(i64::from_le_bytes(*at)), note);
-            bytes = rest;
-        }
-        deploys
+    /// What [`Deploys::save`] wrote; a list that cannot be read is left out, loudly.
+    pub(super) fn restore(bytes: &[u8]) -> Deploys {
+        let list = match format::read(bytes) {
+            _ if bytes.is_empty() => Vec::new(),
+            Ok(list) => list,
+            Err(error) => {
+                tracing::error!("{error}");
+                Vec::new()
+            }
+        };
+        Deploys { list: list.into() }
     }
 }
 
@@ -96,5 +77,6 @@ mod tests {
         assert_eq!(list[0], Deploy { at: Timestamp(2), service: "checkout".into(), version: "v2".into() });
         assert_eq!(Deploys::restore(&deploys.save()).list(), list);
         assert_eq!(Deploys::restore(&deploys.save()[..20]).list().len(), 0);
+        assert_eq!(Deploys::restore(b"").list().len(), 0);
     }
 }

@@ -1,6 +1,6 @@
 //! The database: puts the parts together; the write path, the read path, the threads.
 //!
-//! Layer 5. Imports: `confidence`, `env`, `model`, `notify`, `promql`, `rules`, `slo`, `storage`.
+//! Layer 5. Imports: `codec`, `confidence`, `env`, `model`, `notify`, `promql`, `rules`, `slo`, `storage`.
 //! Does not know: HTTP, YAML, async.
 //! When you change this, also touch: `src/docs/architecture.md`.
 //!
@@ -11,6 +11,7 @@
 mod core;
 mod deploys;
 mod error;
+mod format;
 mod ingest;
 mod judge;
 mod open;

@@ -1,6 +1,6 @@
 //! Tells people: route, group, deliver, and remember what was sent.
 //!
-//! Layer 2. Imports: `env`, `model`.
+//! Layer 2. Imports: `codec`, `env`, `model`.
 //! Does not know: rules, the query language, threads, the time of day.
 //! When you change this, also touch: `storage-format.md`, if a record of the outbox changes.
 

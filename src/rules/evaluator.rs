@@ -12,11 +12,11 @@ use crate::model::{Alert, Batch, Committed, Labels, STALE_NAN, Sample, Seq, Seri
 use crate::promql::{Query, SeriesSource, SourceError};
 
 use super::alerting::{AlertRule, Moment};
+use super::format::{self, RestoreError, SavedRule};
 use super::graph::Graph;
 use super::interval::{Overlay, RecordRule, instant, query_of, slot_after, slot_at};
 use super::plan::plan;
 use super::rule::{Rule, RuleContext, RuleError, RuleGroup, check};
-use super::state::{self, RestoreError, SavedRule};
 use super::status::{GroupStatus, Health, Mode, RuleKind, RuleStatus};
 use super::timers::{Target, Timers, earliest};
 
@@ -146,7 +146,7 @@ impl Evaluator {
     /// The bytes are not a saved state, or damaged; nothing is taken over.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         let mut saved: HashMap<String, SavedRule> =
-            state::read(bytes)?.into_iter().map(|rule| (rule.key.clone(), rule)).collect();
+            format::read(bytes)?.into_iter().map(|rule| (rule.key.clone(), rule)).collect();
         for entry in &mut self.rules {
             match &mut entry.kind {
                 Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => {
@@ -177,7 +177,7 @@ impl Evaluator {
                 SavedRule { key: rule.key.clone(), instances: BTreeMap::new(), outputs: rule.outputs.clone() }
             }
         });
-        state::write(&rules.collect::<Vec<_>>())
+        format::write(&rules.collect::<Vec<_>>())
     }
 
     /// Replaces the groups. Rules that are still there, by file, group and name, keep their

@@ -1,6 +1,6 @@
 //! Watches samples as they arrive: alerting and recording rules.
 //!
-//! Layer 2. Imports: `model`, `promql`, `template`.
+//! Layer 2. Imports: `codec`, `model`, `promql`, `template`.
 //! Does not know: storage, disk, the clock, notification.
 //! When you change this, also touch: `promql::kernel`, if an operator gets a new value.
 //!
@@ -25,6 +25,7 @@
 mod aggregate;
 mod alerting;
 mod evaluator;
+mod format;
 mod graph;
 mod identity;
 mod interval;
@@ -34,12 +35,11 @@ mod node;
 mod plan;
 mod quantile;
 mod rule;
-mod state;
 mod status;
 mod timers;
 mod vector;
 
 pub use evaluator::{Evaluator, Outcome, ReloadError};
+pub use format::RestoreError;
 pub use rule::{AlertingRule, RecordingRule, Rule, RuleContext, RuleError, RuleGroup};
-pub use state::RestoreError;
 pub use status::{GroupStatus, Health, Mode, RuleKind, RuleStatus};

@@ -1,13 +1,15 @@
 //! Objectives: indicators, error budgets, burn rates.
 //!
-//! Layer 3. Imports: `model`, `promql`, `stats`.
+//! Layer 3. Imports: `codec`, `model`, `promql`, `stats`.
 //! Does not know: storage, notification.
 //!
 //! Counters are followed sample by sample: each increase goes, at its own instant, into cumulative
 //! counts whose differences are the burn rates of all windows. Alerts are decided at the instants of the
-//! log and nowhere else. When you change what is saved, also touch: `saved`, which numbers its format.
+//! log and nowhere else. When you change what is saved, also touch: `format`
+//! and `storage-format.md`.
 
 mod alert;
+mod format;
 mod history;
 mod input;
 mod objective;
@@ -19,9 +21,9 @@ mod series;
 mod status;
 mod watch;
 
+pub use format::RestoreError;
 pub use objective::{Comparison, Indicator, Objective, ObjectiveError};
 pub use objectives::Objectives;
 pub use pair::{BurnPair, Severity};
-pub use saved::RestoreError;
 pub use seed::SeedError;
 pub use status::{Blind, BlindCause, Budget, BurnHistory, BurnPoint, BurnStatus, ObjectiveStatus, WindowBurn};

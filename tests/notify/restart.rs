@@ -174,17 +174,41 @@ fn a_torn_end_is_cut_and_the_rest_is_kept() {
 }
 
 #[test]
-fn a_foreign_or_newer_file_is_not_touched() {
-    let check = |content: &[u8], expected: &str| {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("outbox-00000001.log");
-        std::fs::write(&file, content).unwrap();
-        let error = Notifier::open(Arc::new(RealDisk), dir.path(), plain()).unwrap_err();
-        assert!(matches!(error, OpenError::Outbox { .. }));
-        assert!(error.to_string().ends_with(expected), "{error}");
-        assert_eq!(std::fs::read(&file).unwrap(), content);
+fn a_newer_file_is_not_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("outbox-00000001.log");
+    let mut newer = b"evkoutbx\x09\0\0\0".to_vec();
+    let crc = evenkeel::codec::checksum(&[&newer]);
+    newer.extend(crc.to_le_bytes());
+    std::fs::write(&file, &newer).unwrap();
+    let error = Notifier::open(Arc::new(RealDisk), dir.path(), plain()).unwrap_err();
+    assert!(matches!(error, OpenError::Outbox { .. }));
+    let expected = "has version 9; this program reads versions 1 to 1; open it with a newer program";
+    assert!(error.to_string().ends_with(expected), "{error}");
+    assert_eq!(std::fs::read(&file).unwrap(), newer);
+}
+
+#[test]
+fn damage_costs_the_record_it_hits_and_the_file_is_kept_aside() {
+    let mut bench = Bench::new(plain());
+    bench.accept(&[firing(1, "A", 0)]);
+    bench.accept(&[firing(2, "B", 0)]);
+    bench.notifier = None;
+    let dir = bench.dir.path().join("outbox");
+    let logs = |suffix: &str| -> Vec<_> {
+        let paths = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
+        paths.filter(|path| path.extension().is_some_and(|e| e == suffix)).collect()
     };
-    check(b"hello", "is not an outbox; move it away and start again");
-    let newer = b"EVKOUTBX\x09\0\0\0\0\0\0\0";
-    check(newer, "has version 9; this program reads versions 1 to 1; open it with a newer program");
+    let file = logs("log").remove(0);
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[60] ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
+    bench.restart(plain());
+    assert!(bench.notifier().status().cut_bytes > 0);
+    assert_eq!(bench.sent(1), ["team firing [firing:B]"]);
+    assert_eq!(std::fs::read(&logs("damaged")[0]).unwrap(), bytes);
+    bench.notifier = None;
+    std::fs::write(&logs("log")[0], b"hello").unwrap();
+    bench.restart(plain());
+    assert_eq!((bench.notifier().status().cut_bytes, bench.notifier().status().outbox_len), (5, 0));
 }

@@ -5,6 +5,8 @@
 //! - After a failed write nothing more is appended to that file: [`Outbox::rewrite`] must bring the
 //!   whole state into a new one.
 //! - A new file gets its name when it is complete and synced; only the highest number counts.
+//! - What an earlier process wrote is written anew at a start: it may have ended without a sync.
+//! - No content of a file keeps the outbox shut, save a whole header of another version.
 
 pub(crate) mod format;
 
@@ -15,7 +17,7 @@ use std::sync::Arc;
 use crate::env::disk::{Disk, DiskFile};
 use crate::model::limits;
 
-use format::{HEADER_BYTES, Header, Record};
+use format::{Header, Record};
 pub use format::{OUTBOX_VERSION_READ_MIN, OUTBOX_VERSION_WRITTEN};
 
 /// The open outbox.
@@ -45,8 +47,6 @@ pub(super) enum OutboxError {
         "{path} has version {version}; this program reads versions {OUTBOX_VERSION_READ_MIN} to {OUTBOX_VERSION_WRITTEN}; open it with a newer program"
     )]
     Version { path: PathBuf, version: u32 },
-    #[error("{path} is not an outbox; move it away and start again")]
-    Foreign { path: PathBuf },
 }
 
 impl Outbox {
@@ -84,20 +84,42 @@ impl Outbox {
     fn recover(&mut self) -> Result<Recovered, OutboxError> {
         let path = path_of(&self.dir, self.number);
         let content = self.disk.read(&path)?;
-        match format::check_header(&content) {
-            Header::Readable => {}
-            Header::Version(version) => return Err(OutboxError::Version { path, version }),
-            Header::Foreign => return Err(OutboxError::Foreign { path }),
+        if let Header::Version(version) = format::check_header(&content) {
+            return Err(OutboxError::Version { path, version });
         }
-        let mut rest = &content[HEADER_BYTES..];
-        let records: Vec<Record> = std::iter::from_fn(|| format::read_record(&mut rest)).collect();
-        let cut_bytes = rest.len() as u64;
-        self.bytes = content.len() as u64 - cut_bytes;
-        if cut_bytes == 0 {
-            self.file = Some(self.disk.append(&path)?);
+        let found = format::scan(&content);
+        if found.damaged > 0 {
+            self.keep_aside(&path, &content, found.damaged);
         }
-        // After a torn end the state goes into a new file, so that the damaged one is never appended to.
-        Ok(Recovered { records, cut_bytes })
+        let cut_bytes = (found.damaged + content.len() - found.end) as u64;
+        match self.rewrite(&found.records) {
+            // The records are not folded yet: the next rewrite is not to wait for twice their size.
+            Ok(()) => self.bytes_rewritten = 0,
+            Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+                // A full disk must not keep the outbox shut; going on in the old file is the next best.
+                let mut file = self.disk.append(&path)?;
+                file.truncate(found.end as u64)?;
+                file.sync()?;
+                (self.bytes, self.file) = (found.end as u64, Some(file));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Recovered { records: found.records, cut_bytes })
+    }
+
+    /// Copies a damaged file for a person to look at: the file itself goes once a new one is there.
+    fn keep_aside(&self, path: &Path, content: &[u8], damaged: usize) {
+        let aside = path.with_extension("damaged");
+        let file = path.display();
+        tracing::error!(%file, "{damaged} bytes of the outbox are damaged: alerts may be told twice, or not at all");
+        let copy = || {
+            let mut copy = self.disk.create(&aside)?;
+            copy.write_all(content)?;
+            copy.sync()
+        };
+        if let Err(error) = copy() {
+            tracing::warn!("the damaged outbox cannot be kept aside: {error}");
+        }
     }
 
     /// Appends records and syncs them, all in one.
@@ -106,7 +128,7 @@ impl Outbox {
             return Err(io::Error::other("the outbox waits for a new file after a failed write"));
         };
         let mut bytes = Vec::new();
-        records.iter().for_each(|record| format::write_record(&mut bytes, record));
+        write_all(&mut bytes, records);
         // A file whose write or sync failed is dropped here and not used again.
         file.write_all(&bytes)?;
         file.sync()?;
@@ -129,7 +151,7 @@ impl Outbox {
     pub(super) fn rewrite(&mut self, records: &[Record]) -> io::Result<()> {
         let number = self.number + 1;
         let mut bytes = format::header().to_vec();
-        records.iter().for_each(|record| format::write_record(&mut bytes, record));
+        write_all(&mut bytes, records);
         let temporary = self.dir.join(format!("outbox-{number:08}.tmp"));
         let path = path_of(&self.dir, number);
         let mut file = self.disk.create(&temporary)?;
@@ -151,6 +173,21 @@ impl Outbox {
     /// The length of the file.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
+    }
+}
+
+/// Transitions of one record. Thousands of alerts at once must not make one that is too long to be read.
+const TRANSITIONS_MAX: usize = 64;
+
+fn write_all(out: &mut Vec<u8>, records: &[Record]) {
+    for record in records {
+        match record {
+            Record::Accepted(transitions) if transitions.len() > TRANSITIONS_MAX => {
+                let parts = transitions.chunks(TRANSITIONS_MAX).map(|part| Record::Accepted(part.to_vec()));
+                parts.for_each(|part| format::write_record(out, &part));
+            }
+            record => format::write_record(out, record),
+        }
     }
 }
 

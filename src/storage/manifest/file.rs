@@ -4,9 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::codec::SealError;
 use crate::env::disk::Disk;
 
-use super::format::{Attachments, Manifest, ManifestError};
+use super::format::{Attachments, Manifest};
 
 /// The files of one store.
 #[derive(Clone)]
@@ -68,8 +69,8 @@ impl Files {
         match self.disk.read(&self.dir.join("MANIFEST")) {
             Ok(bytes) => Ok(match Manifest::from_bytes(&bytes) {
                 Ok(manifest) => Loaded::Found(manifest),
-                Err(ManifestError::Damaged(damaged)) => Loaded::Damaged(damaged.0),
-                Err(ManifestError::Version(version)) => Loaded::Version(version),
+                Err(SealError::Damaged(damaged)) => Loaded::Damaged(damaged.0),
+                Err(SealError::Version(version)) => Loaded::Version(version),
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Loaded::Absent),
             Err(error) => Err(error),

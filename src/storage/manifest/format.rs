@@ -1,7 +1,7 @@
 //! Byte layouts of the manifest and of the attachments. `storage-format.md` describes them; change
 //! both together.
 
-use crate::codec::{Cursor, Damaged, checksum};
+use crate::codec::{Damaged, SealError, break_seal, close_seal, open_seal};
 use crate::model::{Seq, Timestamp};
 
 /// The version that is written.
@@ -35,26 +35,10 @@ pub(in crate::storage) struct BlockName {
     pub(in crate::storage) level: u8,
 }
 
-/// A manifest that cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ManifestError {
-    /// Its bytes fail their check.
-    Damaged(Damaged),
-    /// A whole manifest of another version.
-    Version(u32),
-}
-
-impl From<Damaged> for ManifestError {
-    fn from(damaged: Damaged) -> ManifestError {
-        ManifestError::Damaged(damaged)
-    }
-}
-
 impl Manifest {
     /// Magic, version, seq, at, first segment, next file, attachments, count of blocks, blocks, checksum.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut out = MANIFEST_MAGIC.to_vec();
-        out.extend(VERSION.to_le_bytes());
+        let mut out = open_seal(MANIFEST_MAGIC, VERSION);
         out.extend(self.seq.0.to_le_bytes());
         out.extend(self.at.0.to_le_bytes());
         out.extend(self.first_segment.to_le_bytes());
@@ -65,16 +49,12 @@ impl Manifest {
             out.extend(block.number.to_le_bytes());
             out.push(block.level);
         }
-        seal(out)
+        close_seal(out)
     }
 
     /// Reads what [`Manifest::to_bytes`] gave.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Manifest, ManifestError> {
-        let mut from = unseal(bytes, MANIFEST_MAGIC)?;
-        let version = from.u32()?;
-        if version != VERSION {
-            return Err(ManifestError::Version(version));
-        }
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Manifest, SealError> {
+        let mut from = break_seal(bytes, MANIFEST_MAGIC, VERSION)?;
         let mut manifest = Manifest {
             seq: Seq(from.u64()?),
             at: Timestamp(from.i64()?),
@@ -105,8 +85,7 @@ pub(in crate::storage) struct Attachments {
 impl Attachments {
     /// Magic, version, seq, at, count of parts, name and bytes of each after their lengths, checksum.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut out = ATTACHMENTS_MAGIC.to_vec();
-        out.extend(VERSION.to_le_bytes());
+        let mut out = open_seal(ATTACHMENTS_MAGIC, VERSION);
         out.extend(self.seq.0.to_le_bytes());
         out.extend(self.at.0.to_le_bytes());
         out.extend((self.parts.len() as u32).to_le_bytes());
@@ -116,15 +95,15 @@ impl Attachments {
             out.extend((bytes.len() as u64).to_le_bytes());
             out.extend(bytes);
         }
-        seal(out)
+        close_seal(out)
     }
 
     /// Reads what [`Attachments::to_bytes`] gave.
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Attachments, Damaged> {
-        let mut from = unseal(bytes, ATTACHMENTS_MAGIC)?;
-        if from.u32()? != VERSION {
-            return Err(Damaged("it was written by another version of evenkeel"));
-        }
+        let mut from = break_seal(bytes, ATTACHMENTS_MAGIC, VERSION).map_err(|error| match error {
+            SealError::Damaged(damaged) => damaged,
+            SealError::Version(_) => Damaged("it was written by another version of evenkeel"),
+        })?;
         let (seq, at) = (Seq(from.u64()?), Timestamp(from.i64()?));
         let mut parts = Vec::new();
         for _ in 0..from.u32()? {
@@ -136,24 +115,6 @@ impl Attachments {
         from.end()?;
         Ok(Attachments { seq, at, parts })
     }
-}
-
-fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
-    let crc = checksum(&[&bytes]);
-    bytes.extend(crc.to_le_bytes());
-    bytes
-}
-
-fn unseal(bytes: &[u8], magic: [u8; 8]) -> Result<Cursor<'_>, Damaged> {
-    let (body, crc) = bytes.split_last_chunk::<4>().ok_or(Damaged("the file is too short"))?;
-    if u32::from_le_bytes(*crc) != checksum(&[body]) {
-        return Err(Damaged("the file fails its checksum"));
-    }
-    let mut from = Cursor::new(body);
-    if from.array::<8>()? != magic {
-        return Err(Damaged("the file is of another kind"));
-    }
-    Ok(from)
 }
 
 #[cfg(test)]

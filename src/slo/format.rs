@@ -1,0 +1,328 @@
+//! Byte layout of the objectives' saved state. `storage-format.md` describes it; change both together.
+//!
+//! Invariants:
+//! - The same state gives the same bytes: whatever has no order of its own is sorted.
+//! - No content can panic: every read is checked, and no count is believed before its bytes are there.
+
+use crate::codec::{
+    Cursor as Bytes, Damaged, SealError, break_seal, close_seal, open_seal, put_maybe, put_signed, put_text, put_varint,
+};
+use crate::model::{Alert, AlertState, Labels, Millis, Timestamp};
+
+use super::history::{Counts, History, Point, Tier};
+use super::input::Input;
+use super::pair::{BurnPair, Severity};
+use super::series::{Cursor, Increase};
+use super::watch::{PairState, Waiting, Watch};
+
+const KIND: [u8; 8] = *b"evkobjct";
+/// The version that is written, and the only one that is read.
+const VERSION: u32 = 1;
+
+const PAGE: u8 = 0;
+const TICKET: u8 = 1;
+
+/// A sum is given by how much more than the one before it is.
+const SUM_MORE: u8 = 0;
+/// A sum is given by its bits.
+const SUM_BITS: u8 = 1;
+
+/// A saved state that cannot be continued from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// Another kind of data, changed or cut off.
+    #[error("the saved state of the objectives cannot be read: {0}; it is counted from history")]
+    Damaged(#[from] Damaged),
+    /// Written by a later release.
+    #[error(
+        "the saved state of the objectives has version {found}, this release reads {VERSION}; it is counted from history"
+    )]
+    Version {
+        /// Its version.
+        found: u32,
+    },
+}
+
+impl From<SealError> for RestoreError {
+    fn from(error: SealError) -> RestoreError {
+        match error {
+            SealError::Damaged(damaged) => RestoreError::Damaged(damaged),
+            SealError::Version(found) => RestoreError::Version { found },
+        }
+    }
+}
+
+/// What was saved.
+pub(super) struct Saved {
+    pub(super) objectives: Vec<SavedObjective>,
+    /// Firing alerts whose pair was watched no more.
+    pub(super) orphans: Vec<Alert>,
+}
+
+/// What was saved of one objective.
+pub(super) struct SavedObjective {
+    pub(super) service: String,
+    pub(super) name: String,
+    /// [`Indicator::identity`](super::objective::Indicator::identity).
+    pub(super) indicator: String,
+    pub(super) window: Millis,
+    pub(super) history: History,
+    pub(super) since: Option<Timestamp>,
+    pub(super) decided: Option<Timestamp>,
+    pub(super) input: Input,
+    pub(super) heard: [Option<Timestamp>; 2],
+    pub(super) waiting: Vec<(Timestamp, Waiting)>,
+    pub(super) pairs: Vec<PairState>,
+    pub(super) cursors: Vec<(Labels, Cursor)>,
+    pub(super) targets: Vec<(Labels, Timestamp)>,
+}
+
+/// The bytes of all objectives' states.
+pub(super) fn write(watches: &[Watch], orphans: &[Alert]) -> Vec<u8> {
+    let mut out = open_seal(KIND, VERSION);
+    put_varint(&mut out, watches.len() as u64);
+    watches.iter().for_each(|watch| put_watch(&mut out, watch));
+    put_varint(&mut out, orphans.len() as u64);
+    orphans.iter().for_each(|alert| put_alert(&mut out, alert));
+    close_seal(out)
+}
+
+/// All objectives' states from their bytes.
+pub(super) fn read(bytes: &[u8]) -> Result<Saved, RestoreError> {
+    let mut from = break_seal(bytes, KIND, VERSION)?;
+    let objectives = take_list(&mut from, take_objective)?;
+    let orphans = take_list(&mut from, take_alert)?;
+    from.end()?;
+    Ok(Saved { objectives, orphans })
+}
+
+fn put_float(out: &mut Vec<u8>, v: f64) {
+    out.extend(v.to_bits().to_le_bytes());
+}
+
+fn put_time(out: &mut Vec<u8>, t: Option<Timestamp>) {
+    put_maybe(out, t.map(|t| t.0));
+}
+
+fn put_watch(out: &mut Vec<u8>, watch: &Watch) {
+    put_text(out, &watch.objective.service);
+    put_text(out, &watch.objective.name);
+    put_text(out, &watch.objective.indicator.identity());
+    put_signed(out, watch.objective.window.0);
+    put_history(out, &watch.history);
+    put_time(out, watch.since);
+    put_time(out, watch.decided);
+    put_time(out, watch.input.last_at);
+    out.push(watch.input.seen);
+    put_varint(out, watch.input.gaps.len() as u64);
+    watch.input.gaps.iter().for_each(|gap| put_signed(out, gap.0));
+    watch.heard.iter().for_each(|heard| put_time(out, *heard));
+    put_varint(out, watch.waiting.len() as u64);
+    for (t, waiting) in &watch.waiting {
+        put_signed(out, t.0);
+        put_signed(out, waiting.arrived.0);
+        put_float(out, waiting.more.part);
+        put_float(out, waiting.more.total);
+    }
+    put_varint(out, watch.pairs.len() as u64);
+    watch.pairs.iter().for_each(|state| put_pair(out, state));
+    let cursors = watch.series.cursors();
+    put_varint(out, cursors.len() as u64);
+    for (labels, cursor) in cursors {
+        put_text(out, labels.as_text());
+        put_signed(out, cursor.t.0);
+        put_signed(out, cursor.seen_at.0);
+        put_float(out, cursor.v);
+    }
+    let mut targets: Vec<_> = watch.series.targets.iter().collect();
+    targets.sort_unstable_by(|a, b| a.0.as_text().cmp(b.0.as_text()));
+    put_varint(out, targets.len() as u64);
+    for (labels, since) in targets {
+        put_text(out, labels.as_text());
+        put_signed(out, since.0);
+    }
+}
+
+fn put_pair(out: &mut Vec<u8>, PairState { pair, firing }: &PairState) {
+    out.push(if pair.severity == Severity::Page { PAGE } else { TICKET });
+    put_float(out, pair.threshold);
+    put_signed(out, pair.long.0);
+    put_signed(out, pair.short.0);
+    out.push(u8::from(firing.is_some()));
+    if let Some(alert) = firing {
+        put_alert(out, alert);
+    }
+}
+
+fn put_alert(out: &mut Vec<u8>, alert: &Alert) {
+    put_signed(out, alert.active_at.0);
+    put_float(out, alert.value);
+    put_text(out, alert.labels.as_text());
+    put_text(out, alert.annotations.as_text());
+    put_text(out, &alert.expr);
+}
+
+fn put_history(out: &mut Vec<u8>, history: &History) {
+    put_time(out, history.first);
+    put_float(out, history.now.bad);
+    put_float(out, history.now.total);
+    put_varint(out, history.tiers.len() as u64);
+    for tier in &history.tiers {
+        put_signed(out, tier.step.0);
+        put_signed(out, tier.span.0);
+        let mut last = BEFORE_FIRST;
+        out.push(u8::from(tier.floor.is_some()));
+        if let Some(floor) = tier.floor {
+            put_point(out, last, floor);
+            last = floor;
+        }
+        put_varint(out, tier.points.len() as u64);
+        for point in &tier.points {
+            put_point(out, last, *point);
+            last = *point;
+        }
+    }
+}
+
+/// What the first point of a tier is counted from.
+const BEFORE_FIRST: Point = Point { t: Timestamp(0), sum: Counts { bad: 0.0, total: 0.0 } };
+
+fn put_point(out: &mut Vec<u8>, last: Point, next: Point) {
+    put_signed(out, next.t.0.wrapping_sub(last.t.0));
+    put_sum(out, last.sum.bad, next.sum.bad);
+    put_sum(out, last.sum.total, next.sum.total);
+}
+
+/// A sum after another: nearly always a small whole number more, which takes a byte or two.
+fn put_sum(out: &mut Vec<u8>, from: f64, to: f64) {
+    let more = to - from;
+    let whole = more as i64;
+    if more.abs() < 9e15 && (from + whole as f64).to_bits() == to.to_bits() {
+        out.push(SUM_MORE);
+        put_signed(out, whole);
+    } else {
+        out.push(SUM_BITS);
+        put_float(out, to);
+    }
+}
+
+fn take_list<T>(from: &mut Bytes<'_>, take: impl Fn(&mut Bytes<'_>) -> Result<T, Damaged>) -> Result<Vec<T>, Damaged> {
+    (0..from.length()?).map(|_| take(from)).collect()
+}
+
+fn take_labels(from: &mut Bytes<'_>) -> Result<Labels, Damaged> {
+    Labels::from_text(from.text()?).map_err(|_| Damaged("labels are not in their canonical form"))
+}
+
+fn take_time(from: &mut Bytes<'_>) -> Result<Timestamp, Damaged> {
+    from.signed().map(Timestamp)
+}
+
+fn take_maybe_time(from: &mut Bytes<'_>) -> Result<Option<Timestamp>, Damaged> {
+    Ok(from.maybe()?.map(Timestamp))
+}
+
+fn take_mark(from: &mut Bytes<'_>) -> Result<bool, Damaged> {
+    match from.u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Damaged("a mark is neither 0 nor 1")),
+    }
+}
+
+fn take_objective(from: &mut Bytes<'_>) -> Result<SavedObjective, Damaged> {
+    Ok(SavedObjective {
+        service: from.text()?.to_owned(),
+        name: from.text()?.to_owned(),
+        indicator: from.text()?.to_owned(),
+        window: Millis(from.signed()?),
+        history: take_history(from)?,
+        since: take_maybe_time(from)?,
+        decided: take_maybe_time(from)?,
+        input: Input {
+            last_at: take_maybe_time(from)?,
+            seen: from.u8()?,
+            gaps: take_list(from, |from| from.signed().map(Millis))?.into(),
+        },
+        heard: [take_maybe_time(from)?, take_maybe_time(from)?],
+        waiting: take_list(from, |from| {
+            let (t, arrived) = (take_time(from)?, take_time(from)?);
+            Ok((t, Waiting { arrived, more: Increase { part: from.f64()?, total: from.f64()? } }))
+        })?,
+        pairs: take_list(from, take_pair)?,
+        cursors: take_list(from, |from| {
+            let labels = take_labels(from)?;
+            Ok((labels, Cursor { t: take_time(from)?, seen_at: take_time(from)?, v: from.f64()? }))
+        })?,
+        targets: take_list(from, |from| Ok((take_labels(from)?, take_time(from)?)))?,
+    })
+}
+
+fn take_pair(from: &mut Bytes<'_>) -> Result<PairState, Damaged> {
+    let severity = match from.u8()? {
+        PAGE => Severity::Page,
+        TICKET => Severity::Ticket,
+        _ => return Err(Damaged("a burn pair has an unknown severity")),
+    };
+    let threshold = from.f64()?;
+    let (long, short) = (Millis(from.signed()?), Millis(from.signed()?));
+    let firing = if take_mark(from)? { Some(take_alert(from)?) } else { None };
+    Ok(PairState { pair: BurnPair { severity, threshold, long, short }, firing })
+}
+
+fn take_alert(from: &mut Bytes<'_>) -> Result<Alert, Damaged> {
+    let since = take_time(from)?;
+    Ok(Alert {
+        value: from.f64()?,
+        labels: take_labels(from)?,
+        annotations: take_labels(from)?,
+        expr: from.text()?.to_owned(),
+        state: AlertState::Firing,
+        active_at: since,
+        fired_at: Some(since),
+        resolved_at: None,
+        keep_firing_since: None,
+    })
+}
+
+fn take_history(from: &mut Bytes<'_>) -> Result<History, Damaged> {
+    let first = take_maybe_time(from)?;
+    let now = Counts { bad: from.f64()?, total: from.f64()? };
+    let tiers = take_list(from, take_tier)?;
+    if tiers.is_empty() { Err(Damaged("a history has no resolution")) } else { Ok(History { tiers, now, first }) }
+}
+
+fn take_tier(from: &mut Bytes<'_>) -> Result<Tier, Damaged> {
+    let (step, span) = (Millis(from.signed()?), Millis(from.signed()?));
+    if step <= Millis::ZERO || span <= Millis::ZERO {
+        return Err(Damaged("a resolution is not positive"));
+    }
+    let mut tier = Tier { step, span, floor: None, points: Default::default() };
+    let mut last = BEFORE_FIRST;
+    if take_mark(from)? {
+        last = take_point(from, last)?;
+        tier.floor = Some(last);
+    }
+    for _ in 0..from.length()? {
+        let next = take_point(from, last)?;
+        if !tier.points.is_empty() && next.t <= last.t {
+            return Err(Damaged("the points of a history are not in the order of time"));
+        }
+        last = next;
+        tier.points.push_back(last);
+    }
+    Ok(tier)
+}
+
+fn take_point(from: &mut Bytes<'_>, last: Point) -> Result<Point, Damaged> {
+    let t = Timestamp(last.t.0.wrapping_add(from.signed()?));
+    Ok(Point { t, sum: Counts { bad: take_sum(from, last.sum.bad)?, total: take_sum(from, last.sum.total)? } })
+}
+
+fn take_sum(from: &mut Bytes<'_>, before: f64) -> Result<f64, Damaged> {
+    match from.u8()? {
+        SUM_MORE => Ok(before + from.signed()? as f64),
+        SUM_BITS => from.f64(),
+        _ => Err(Damaged("a sum has an unknown form")),
+    }
+}
