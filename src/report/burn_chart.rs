@@ -1,24 +1,31 @@
-//! The course of a burn rate, with its thresholds and the deployments.
+//! The course of a burn rate, with its thresholds, the deployments and who was told when.
 
 use std::fmt::Write;
 
 use crate::confidence::Deploy;
-use crate::model::TimeRange;
+use crate::model::{TimeRange, Timestamp};
 use crate::slo::{BurnHistory, BurnPair, Severity};
 
+use super::frame::{ChartSize, Frame, time_axis};
 use super::scale::{BurnScale, TimeScale};
 use super::svg::{escape, open, path, px};
+use super::words::{burn_text, clock};
 
-const WIDTH: f64 = 760.0;
-const HEIGHT: f64 = 280.0;
-const LEFT: f64 = 56.0;
-const RIGHT: f64 = 92.0;
-const TOP: f64 = 44.0;
-const BOTTOM: f64 = 40.0;
 /// How wide a character is at most, roughly, at the charts' font size.
 const CHAR_WIDTH: f64 = 7.5;
+/// How far above the lines the deployments' row is: the row of those who were told lies between.
+const DEPLOYS_ABOVE: f64 = 20.0;
 /// Longer versions, such as whole commit hashes, are cut.
 const VERSION_CHARS_MAX: usize = 12;
+
+/// An alert that people were told of and that still fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// Whether it was a page or a ticket.
+    pub severity: Severity,
+    /// Since when it fires.
+    pub since: Timestamp,
+}
 
 /// What a burn chart shows.
 #[derive(Debug, Clone, Copy)]
@@ -29,10 +36,14 @@ pub struct BurnChart<'a> {
     pub title: &'a str,
     /// The course.
     pub history: &'a BurnHistory,
+    /// For which place.
+    pub size: ChartSize,
     /// The time axis, usually the range of the course.
     pub range: TimeRange,
     /// Deployments; those outside the range are left out.
     pub deploys: &'a [Deploy],
+    /// What fires now.
+    pub told: &'a [Told],
 }
 
 /// Draws the chart as an SVG element.
@@ -41,19 +52,25 @@ pub struct BurnChart<'a> {
 /// the heavy line, the short one the thin line; where there were no events there is a gap.
 pub fn burn_chart(chart: &BurnChart<'_>) -> String {
     let history = chart.history;
-    let burns = history.points.iter().flat_map(|point| [point.short, point.long]).flatten();
+    let frame = Frame::burn(chart.size);
+    let burns = || history.points.iter().flat_map(|point| [point.short, point.long]).flatten();
     let threshold = history.thresholds.iter().map(|pair| pair.threshold).fold(1.0, f64::max);
-    let most = burns.filter(|burn| burn.is_finite()).fold(threshold * 1.3, |most, burn| most.max(burn * 1.1));
-    let y = BurnScale { top: TOP, bottom: HEIGHT - BOTTOM, most };
-    let x = TimeScale { left: LEFT, right: WIDTH - RIGHT, range: chart.range };
+    let most = burns().filter(|burn| burn.is_finite()).fold(threshold * 1.3, |most, burn| most.max(burn * 1.1));
+    let y = BurnScale { top: frame.top, bottom: frame.bottom(), most };
+    let x = TimeScale { left: frame.left, right: frame.right(), range: chart.range };
+    let thresholds = distinct(&history.thresholds);
     let mut out = String::new();
     let title = format!("Burn rate of {}", chart.title);
-    open(&mut out, chart.id, "burn", (WIDTH, HEIGHT), &title, &description(chart));
-    axes(&mut out, x, y);
-    for pair in distinct(&history.thresholds) {
-        threshold_line(&mut out, pair, y);
+    open(&mut out, chart.id, "burn", (frame.width, frame.height), &title, &description(chart));
+    let shown = chart.told.iter().filter(|told| chart.range.contains(told.since));
+    for told in shown.clone() {
+        told_span(&mut out, *told, x, y);
     }
-    deploy_marks(&mut out, chart.deploys, x);
+    grid(&mut out, x, y, &thresholds);
+    time_axis(&mut out, x, &frame);
+    for pair in &thresholds {
+        threshold_line(&mut out, *pair, x, y);
+    }
     let line = |burn: &dyn Fn(usize) -> Option<f64>| {
         path((0..history.points.len()).map(|n| Some((x.x(history.points[n].t), y.y(burn(n)?)))))
     };
@@ -61,14 +78,58 @@ pub fn burn_chart(chart: &BurnChart<'_>) -> String {
     let long = line(&|n| history.points[n].long);
     let _ = write!(
         out,
-        "<path class=\"short\" d=\"{short}\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"1\" \
-         stroke-opacity=\"0.55\" stroke-linejoin=\"round\"/>\
+        "<path class=\"short\" d=\"{short}\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"1.2\" \
+         stroke-opacity=\"0.6\" stroke-linejoin=\"round\"/>\
          <path class=\"long\" d=\"{long}\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"2.5\" \
          stroke-linejoin=\"round\" stroke-linecap=\"round\"/>"
     );
+    deploy_marks(&mut out, chart.deploys, x, y, frame.width);
+    for told in shown {
+        told_mark(&mut out, *told, x, y, frame.width);
+    }
     legend(&mut out, &history.pair);
+    if burns().next().is_none() {
+        let (middle, height) = (px((x.left + x.right) / 2.0), px((y.top + y.bottom) / 2.0));
+        let _ = write!(
+            out,
+            "<text class=\"nothing\" x=\"{middle}\" y=\"{height}\" text-anchor=\"middle\">no events counted</text>"
+        );
+    }
     out.push_str("</svg>");
     out
+}
+
+/// The time during which an alert fires.
+fn told_span(out: &mut String, told: Told, x: TimeScale, y: BurnScale) {
+    let at = x.x(told.since);
+    let _ = write!(
+        out,
+        "<rect class=\"told {}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill-opacity=\"0.1\"/>",
+        told.severity.as_str(),
+        px(at),
+        px(y.top),
+        px(x.right - at),
+        px(y.bottom - y.top),
+    );
+}
+
+/// The instant at which people were told; its name has a row of its own right above the lines.
+fn told_mark(out: &mut String, told: Told, x: TimeScale, y: BurnScale, width: f64) {
+    let (word, at) = (told.severity.as_str(), x.x(told.since));
+    let label = format!("{word} {}", clock(told.since));
+    let (place, anchor) = if at + label.len() as f64 * CHAR_WIDTH < width { (at, "start") } else { (width, "end") };
+    let _ = write!(
+        out,
+        "<g class=\"told {word}\"><title>a {word} was due at {}</title><line x1=\"{}\" x2=\"{1}\" y1=\"{}\" \
+         y2=\"{}\" stroke=\"currentColor\" stroke-width=\"1.5\"/>\
+         <text x=\"{}\" y=\"{}\" text-anchor=\"{anchor}\">{label}</text></g>",
+        told.since,
+        px(at),
+        px(y.top - 2.0),
+        px(y.bottom),
+        px(place),
+        px(y.top - 7.0),
+    );
 }
 
 fn description(chart: &BurnChart<'_>) -> String {
@@ -94,43 +155,28 @@ fn description(chart: &BurnChart<'_>) -> String {
     }
 }
 
-fn axes(out: &mut String, x: TimeScale, y: BurnScale) {
+/// The scale's own lines; where a threshold lies there is already one.
+fn grid(out: &mut String, x: TimeScale, y: BurnScale, thresholds: &[BurnPair]) {
     out.push_str("<g class=\"axis\">");
     for tick in y.ticks() {
         let at = px(y.y(tick));
+        if tick > 0.0 && thresholds.iter().all(|pair| (y.y(pair.threshold) - y.y(tick)).abs() > 3.0) {
+            let _ = write!(
+                out,
+                "<line class=\"grid\" x1=\"{}\" x2=\"{}\" y1=\"{at}\" y2=\"{at}\" stroke=\"currentColor\" \
+                 stroke-opacity=\"0.12\"/>",
+                px(x.left),
+                px(x.right),
+            );
+        }
         let _ = write!(
             out,
-            "<line class=\"grid\" x1=\"{}\" x2=\"{}\" y1=\"{at}\" y2=\"{at}\" stroke=\"currentColor\" \
-             stroke-opacity=\"0.12\"/><text x=\"{}\" y=\"{at}\" dy=\"4\" text-anchor=\"end\">{}</text>",
-            px(x.left),
-            px(x.right),
+            "<text x=\"{}\" y=\"{at}\" dy=\"4\" text-anchor=\"end\">{}</text>",
             px(x.left - 8.0),
-            burn_text(tick),
+            burn_text(tick)
         );
     }
-    let base = px(y.bottom);
-    let _ = write!(
-        out,
-        "<line x1=\"{}\" x2=\"{}\" y1=\"{base}\" y2=\"{base}\" stroke=\"currentColor\" stroke-opacity=\"0.5\"/>",
-        px(x.left),
-        px(x.right)
-    );
-    for (t, text) in x.ticks() {
-        let at = px(x.x(t));
-        let _ = write!(
-            out,
-            "<line x1=\"{at}\" x2=\"{at}\" y1=\"{base}\" y2=\"{}\" stroke=\"currentColor\" stroke-opacity=\"0.5\"/>\
-             <text x=\"{at}\" y=\"{}\" text-anchor=\"middle\">{text}</text>",
-            px(y.bottom + 4.0),
-            px(y.bottom + 18.0),
-        );
-    }
-    let _ = write!(
-        out,
-        "<text x=\"{}\" y=\"{}\" text-anchor=\"start\" opacity=\"0.7\">UTC</text></g>",
-        px(x.right + 8.0),
-        px(y.bottom + 18.0)
-    );
+    out.push_str("</g>");
 }
 
 /// Pairs whose thresholds differ, so that no label is written twice.
@@ -144,7 +190,7 @@ fn distinct(pairs: &[BurnPair]) -> Vec<BurnPair> {
     out
 }
 
-fn threshold_line(out: &mut String, pair: BurnPair, y: BurnScale) {
+fn threshold_line(out: &mut String, pair: BurnPair, x: TimeScale, y: BurnScale) {
     // Told apart by dash and word, not by colour alone.
     let (dash, opacity) = match pair.severity {
         Severity::Page => ("8 4", "0.8"),
@@ -157,21 +203,21 @@ fn threshold_line(out: &mut String, pair: BurnPair, y: BurnScale) {
         "<g class=\"threshold {word}\"><line x1=\"{}\" x2=\"{}\" y1=\"{at}\" y2=\"{at}\" stroke=\"currentColor\" \
          stroke-dasharray=\"{dash}\" stroke-opacity=\"{opacity}\"/>\
          <text x=\"{}\" y=\"{at}\" dy=\"4\">{word} {}</text></g>",
-        px(LEFT),
-        px(WIDTH - RIGHT),
-        px(WIDTH - RIGHT + 8.0),
+        px(x.left),
+        px(x.right),
+        px(x.right + 8.0),
         burn_text(pair.threshold),
     );
 }
 
-fn deploy_marks(out: &mut String, deploys: &[Deploy], x: TimeScale) {
+fn deploy_marks(out: &mut String, deploys: &[Deploy], x: TimeScale, y: BurnScale, width: f64) {
     let mut shown: Vec<&Deploy> = deploys.iter().filter(|deploy| x.range.contains(deploy.at)).collect();
     shown.sort_by_key(|deploy| deploy.at);
     // Up to here labels are written.
-    let mut written = LEFT;
+    let mut written = 0.0_f64;
     for (n, deploy) in shown.iter().enumerate() {
         let at = x.x(deploy.at);
-        let (mark, top) = (px(at), px(TOP));
+        let (mark, top) = (px(at), px(y.top - DEPLOYS_ABOVE));
         let _ = write!(
             out,
             "<g class=\"deploy\"><title>{} {} at {}</title><line x1=\"{mark}\" x2=\"{mark}\" y1=\"{top}\" y2=\"{}\" \
@@ -179,18 +225,18 @@ fn deploy_marks(out: &mut String, deploys: &[Deploy], x: TimeScale) {
             escape(&deploy.service),
             escape(&deploy.version),
             deploy.at,
-            px(HEIGHT - BOTTOM),
+            px(y.bottom),
         );
         let mut version: String = deploy.version.chars().take(VERSION_CHARS_MAX).collect();
         if deploy.version.chars().count() > VERSION_CHARS_MAX {
             version.push('…');
         }
-        let width = version.chars().count() as f64 * CHAR_WIDTH + 8.0;
-        let next = shown.get(n + 1).map_or(WIDTH, |next| x.x(next.at) - 5.0);
+        let length = version.chars().count() as f64 * CHAR_WIDTH + 8.0;
+        let next = shown.get(n + 1).map_or(width, |next| x.x(next.at) - 5.0);
         // Right of its mark if the next one leaves room, else left of it, else its line alone.
-        let label = if at + width <= next && at >= written {
-            Some((at + 8.0, "start", at + width))
-        } else if at - width >= written {
+        let label = if at + length <= next && at >= written {
+            Some((at + 8.0, "start", at + length))
+        } else if at - length >= written {
             Some((at - 8.0, "end", at))
         } else {
             None
@@ -198,8 +244,9 @@ fn deploy_marks(out: &mut String, deploys: &[Deploy], x: TimeScale) {
         written = written.max(at + 5.0);
         if let Some((place, anchor, end)) = label {
             written = written.max(end);
-            let (place, y) = (px(place), px(TOP - 2.0));
-            let _ = write!(out, "<text x=\"{place}\" y=\"{y}\" text-anchor=\"{anchor}\">{}</text>", escape(&version));
+            let (place, height) = (px(place), px(y.top - DEPLOYS_ABOVE - 1.0));
+            let _ =
+                write!(out, "<text x=\"{place}\" y=\"{height}\" text-anchor=\"{anchor}\">{}</text>", escape(&version));
         }
         out.push_str("</g>");
     }
@@ -208,16 +255,11 @@ fn deploy_marks(out: &mut String, deploys: &[Deploy], x: TimeScale) {
 fn legend(out: &mut String, pair: &BurnPair) {
     let _ = write!(
         out,
-        "<g class=\"legend\"><text x=\"8\" y=\"16\" opacity=\"0.7\">burn rate, × budget</text>\
-         <line x1=\"150\" x2=\"174\" y1=\"12\" y2=\"12\" stroke=\"currentColor\" stroke-width=\"2.5\" class=\"long\"/>\
-         <text x=\"180\" y=\"16\">over {}</text>\
-         <line x1=\"250\" x2=\"274\" y1=\"12\" y2=\"12\" stroke=\"currentColor\" stroke-opacity=\"0.55\" class=\"short\"/>\
-         <text x=\"280\" y=\"16\">over {}</text></g>",
+        "<g class=\"legend\">\
+         <line x1=\"2\" x2=\"22\" y1=\"12\" y2=\"12\" stroke=\"currentColor\" stroke-width=\"2.5\" class=\"long\"/>\
+         <text x=\"30\" y=\"16\">over {}</text>\
+         <line x1=\"104\" x2=\"124\" y1=\"12\" y2=\"12\" stroke=\"currentColor\" stroke-width=\"1.2\" \
+         stroke-opacity=\"0.6\" class=\"short\"/><text x=\"132\" y=\"16\">over {}</text></g>",
         pair.long, pair.short
     );
-}
-
-fn burn_text(burn: f64) -> String {
-    let digits = usize::from(burn < 99.5 && burn.fract() != 0.0);
-    format!("{burn:.digits$}×")
 }

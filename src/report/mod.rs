@@ -4,20 +4,26 @@
 //! Does not know: HTTP, files, the clock.
 //!
 //! Pure functions from what is known to what is shown. The charts carry no style of their own beyond
-//! `currentColor` and class names, so that a page decides how dark and light look: `chart` (all), `axis`,
-//! `grid`, `long`, `short`, `threshold` with `page` or `ticket`, `deploy`, `bar-left`, `bar-spent`.
+//! `currentColor` and class names, so that a page decides how dark and light look: `chart` (all but the bar),
+//! `axis`, `base`, `grid`, `legend`, `long`, `short`, `line` with `c0` to `c7`, `threshold` and `told` with `page`
+//! or `ticket`, `deploy`, `now`, `nothing`, and `budget-bar` with `bar-left` and `bar-spent`.
 
 mod budget_bar;
 mod burn_chart;
+mod frame;
+mod line_chart;
 mod objective_json;
 mod scale;
 mod sparkline;
 mod svg;
 mod verdict_json;
 mod verdict_text;
+mod words;
 
-pub use budget_bar::budget_bar;
-pub use burn_chart::{BurnChart, burn_chart};
+pub use budget_bar::{budget_bar, budget_words};
+pub use burn_chart::{BurnChart, Told, burn_chart};
+pub use frame::ChartSize;
+pub use line_chart::{LineChart, line_chart};
 pub use objective_json::{BlindReport, BudgetReport, BurnReport, ObjectiveReport, WindowReport};
 pub use sparkline::sparkline;
 pub use verdict_json::{FactReport, ReasonReport, ServiceReport, VerdictReport};

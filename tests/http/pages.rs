@@ -30,8 +30,27 @@ async fn the_overview_says_the_word_and_why() {
     let page = get(shop.server.address, "/").await;
     assert!(page.text().contains("data-verdict=\"HURTING\""));
     assert!(page.text().contains("href=\"/services/checkout\""));
+    assert!(page.text().contains("class=\"chart spark\"") && page.text().contains("events bad"));
     let service = get(shop.server.address, "/services/checkout").await;
-    assert!(service.text().contains("class=\"chart\"") && service.text().contains("99.9 %"));
+    assert!(service.text().contains("class=\"chart burn\"") && service.text().contains("99.9 %"));
+}
+
+#[tokio::test]
+async fn the_charts_span_what_the_address_says() {
+    let shop = Shop::watched().await;
+    shop.trade().await;
+    let shown = async |path: &str| {
+        let page = get(shop.server.address, path).await;
+        let text = page.text();
+        ["1h", "6h", "1d"]
+            .into_iter()
+            .find(|span| text.contains(&format!("range={span}\" aria-current=\"true\"")))
+            .map(str::to_owned)
+    };
+    assert_eq!(shown("/services/checkout?range=6h").await.as_deref(), Some("6h"));
+    // Something fires, so without a wish the last hour is what matters.
+    assert_eq!(shown("/services/checkout").await.as_deref(), Some("1h"));
+    assert_eq!(shown("/services/checkout?range=nonsense").await.as_deref(), Some("1h"));
 }
 
 #[tokio::test]

@@ -3,8 +3,9 @@
 use evenkeel::confidence::{Deploy, Evidence, StorageHealth, judge};
 use evenkeel::model::{Millis, TimeRange, Timestamp};
 use evenkeel::report::{
-    BurnChart, Colour, ObjectiveReport, VerdictReport, budget_bar, burn_chart, sparkline, verdict_text,
+    BurnChart, ChartSize, Colour, ObjectiveReport, Told, VerdictReport, budget_bar, burn_chart, sparkline, verdict_text,
 };
+use evenkeel::slo::Severity;
 
 use super::story::{START, Story, ratio, shop};
 
@@ -43,8 +44,16 @@ fn the_burn_chart_shows_course_thresholds_and_deployments() {
         deploy("rollback-to-a1b2c3d4e5f6", deployed + Millis::minutes(15)),
         deploy("v0", deployed - Millis::days(1)),
     ];
-    let chart =
-        burn_chart(&BurnChart { id: "c", title: "shop availability", history: &history, range, deploys: &deploys });
+    let told = [Told { severity: Severity::Page, since: deployed + Millis::minutes(2) }];
+    let chart = burn_chart(&BurnChart {
+        id: "c",
+        title: "shop availability",
+        size: ChartSize::Wide,
+        history: &history,
+        range,
+        deploys: &deploys,
+        told: &told,
+    });
     for part in [
         "<title id=\"c-title\">Burn rate of shop availability</title>",
         ">page 14.4×</text>",
@@ -54,6 +63,7 @@ fn the_burn_chart_shows_course_thresholds_and_deployments() {
         "Deployments shown: 2.",
         ">over 1h</text>",
         "currentColor",
+        "class=\"told page\"",
     ] {
         assert!(chart.contains(part), "{part} is missing in {chart}");
     }
@@ -62,9 +72,8 @@ fn the_burn_chart_shows_course_thresholds_and_deployments() {
     // For a look at the pictures themselves: EVENKEEL_CHARTS=folder cargo test shown.
     if let Ok(folder) = std::env::var("EVENKEEL_CHARTS") {
         std::fs::write(format!("{folder}/burn.svg"), &chart).unwrap();
-        let line: Vec<_> = history.points.iter().map(|point| point.short).collect();
-        std::fs::write(format!("{folder}/spark.svg"), sparkline("s", "burn", &line)).unwrap();
-        std::fs::write(format!("{folder}/bar.svg"), budget_bar("b", "shop", 0.62)).unwrap();
+        std::fs::write(format!("{folder}/spark.svg"), sparkline("s", "burn", &history)).unwrap();
+        std::fs::write(format!("{folder}/bar.svg"), budget_bar(0.62)).unwrap();
         let text = verdict_text(&report(&story, deployed), Colour::Never);
         std::fs::write(format!("{folder}/verdict.txt"), text).unwrap();
     }
@@ -75,8 +84,21 @@ fn a_chart_of_nothing_is_still_a_chart() {
     let story = Story::new(vec![shop(0.999, ratio())]);
     let range = TimeRange { after: Timestamp(START), until: Timestamp(START) };
     let history = story.objectives.burn_history("shop", "availability", range, 0).unwrap();
-    let chart = burn_chart(&BurnChart { id: "c", title: "s", history: &history, range, deploys: &[] });
-    assert!(chart.contains("No events were counted.") && !chart.contains("NaN"), "{chart}");
+    let chart = burn_chart(&BurnChart {
+        id: "c",
+        title: "s",
+        size: ChartSize::Narrow,
+        history: &history,
+        range,
+        deploys: &[],
+        told: &[],
+    });
+    assert!(
+        chart.contains("No events were counted.")
+            && chart.contains(">no events counted</text>")
+            && !chart.contains("NaN"),
+        "{chart}"
+    );
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub(super) fn page(shell: &Shell, main: &Markup) -> Markup {
                                 a href=(href) aria-current=[(place == shell.place).then_some("page")] { (name) }
                             }
                         }
-                        p class="as-of" { "as of " (time(shell.now, &words::clock(shell.now))) " UTC" }
+                        p class="as-of" { "as of " (instant(shell.now)) " UTC" }
                     }
                 }
                 main id="main" tabindex="-1" { (main) }
@@ -66,6 +66,19 @@ const PAGES: [(Place, &str, &str); 4] = [
     (Place::Query, "Query", "/query"),
     (Place::Targets, "Targets", "/targets"),
 ];
+
+/// The page's own instant: the day too, where there is room.
+fn instant(t: Timestamp) -> Markup {
+    let full = t.to_string();
+    html! {
+        time datetime=(full) { span class="day" { (full.get(..10).unwrap_or("")) " " } (words::clock(t)) }
+    }
+}
+
+/// When something was: the instant, then how long ago.
+pub(super) fn when(now: Timestamp, t: Timestamp) -> Markup {
+    html! { span class="when" { (time(t, &words::stamp(now, t))) " " span class="muted" { (words::ago(now, t)) } } }
+}
 
 /// A time with its full form on hover.
 pub(super) fn time(t: Timestamp, text: &str) -> Markup {
@@ -95,24 +108,43 @@ pub(crate) fn encode(text: &str) -> String {
     out
 }
 
-/// The reasons of a verdict.
-pub(super) fn reasons(reasons: &[Reason]) -> Markup {
+/// So many reasons are shown with the numbers behind them; a longer list is only a list.
+const REASONS_WITH_FACTS: usize = 3;
+
+/// The reasons of a verdict; `page_of` is the service whose page this is.
+pub(super) fn reasons(reasons: &[Reason], now: Timestamp, page_of: Option<&str>) -> Markup {
     html! {
         @if !reasons.is_empty() {
-            ul class="reasons" {
+            ul class={ "reasons" @if reasons.len() > REASONS_WITH_FACTS { " many" } } {
                 @for reason in reasons {
                     li class=(reason.state.class()) {
                         (shape(reason.state))
                         div {
                             span class="sr" { (reason.state.word()) ": " }
-                            @if let Some(service) = &reason.service {
-                                a href={ "/services/" (encode(service)) } { (service) } " "
+                            p {
+                                @if let Some(service) = reason.service.as_deref().filter(|name| Some(*name) != page_of) {
+                                    a href={ "/services/" (encode(service)) } { (service) } ": "
+                                }
+                                (reason.text)
                             }
-                            span { (reason.text) }
-                            @if let Some(query) = &reason.query { " " (query_link(query, "evidence")) }
+                            @if reasons.len() <= REASONS_WITH_FACTS { (facts(&reason.facts)) }
+                            p class="since" {
+                                span { "since " (when(now, reason.since)) }
+                                @if let Some(query) = &reason.query { (query_link(query, "query that shows it")) }
+                            }
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+fn facts(facts: &[(String, String)]) -> Markup {
+    html! {
+        @if !facts.is_empty() {
+            dl class="facts" {
+                @for (name, value) in facts { div { dt { (name) } dd { (value) } } }
             }
         }
     }
@@ -147,7 +179,7 @@ pub(super) fn alerts(alerts: &[AlertRow], now: Timestamp) -> Markup {
                         span class={ "pill " (alert.state) } { (alert.state) }
                         strong { (alert.name) }
                         @if !alert.severity.is_empty() { span class="severity" { (alert.severity) } }
-                        span class="muted" { "for " (time(alert.since, &words::rough(now - alert.since))) }
+                        span class="since" { "since " (when(now, alert.since)) }
                     }
                     @if !alert.summary.is_empty() { p { (alert.summary) } }
                     p class="detail" {
@@ -155,7 +187,7 @@ pub(super) fn alerts(alerts: &[AlertRow], now: Timestamp) -> Markup {
                             span class="label" { (name) "=" b { (value) } }
                         }
                         span class="muted" { "value " (words::number(alert.value)) }
-                        " " (query_link(&alert.query, "evidence"))
+                        " " (query_link(&alert.query, "query that shows it"))
                     }
                 }
             }
@@ -171,7 +203,7 @@ pub(super) fn deploys(deploys: &[Deploy], now: Timestamp) -> Markup {
                 li {
                     a href={ "/services/" (encode(&deploy.service)) } { (deploy.service) }
                     code { (deploy.version) }
-                    span class="muted" { (time(deploy.at, &words::ago(now, deploy.at))) }
+                    (when(now, deploy.at))
                 }
             }
         }

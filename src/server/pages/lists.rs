@@ -2,9 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::layout::{alerts as alert_list, page, query_link, state_cell, time};
+use super::layout::{alerts as alert_list, page, query_link, state_cell, when};
 use super::view::{Alerts, Shell, TargetRow};
-use super::words;
 
 /// `/alerts`.
 pub(crate) fn alerts(shell: &Shell, view: &Alerts) -> Markup {
@@ -16,7 +15,7 @@ pub(crate) fn alerts(shell: &Shell, view: &Alerts) -> Markup {
         @if view.rules.is_empty() {
             p class="empty" { "No rules. Name files with " code { "rule_files: [\"rules/*.yaml\"]" } " in the configuration." }
         } @else {
-            table {
+            table class="rules" {
                 thead {
                     tr {
                         th scope="col" { "Rule" }
@@ -68,7 +67,7 @@ pub(crate) fn targets(shell: &Shell, targets: &[TargetRow]) -> Markup {
                             (state_cell(target.state))
                             td data-label="Last scrape" {
                                 @match target.last {
-                                    Some(last) => (time(last, &words::ago(shell.now, last))),
+                                    Some(last) => (when(shell.now, last)),
                                     None => span class="muted" { "not yet" },
                                 }
                             }

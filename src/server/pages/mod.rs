@@ -5,7 +5,7 @@
 //! - No style or script stands in a page, so the content-security policy can forbid both.
 //! - A state is a word and a shape; colour only repeats it.
 
-mod chart;
+mod figures;
 #[cfg(test)]
 mod gallery;
 mod layout;
@@ -22,4 +22,4 @@ pub(super) use lists::{alerts, message, targets};
 pub(super) use overview::overview;
 pub(super) use query::query;
 pub(super) use service::service;
-pub(super) use words::{ago, burn, number, percent, rough};
+pub(super) use words::{ago, burn, bytes, number, percent, rough, stamp};

@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::chart::{budget_bar, sparkline};
-use super::layout::{alerts, deploys, encode, page, reasons, state_cell, tiles};
+use super::figures::{budget, sparkline};
+use super::layout::{alerts, deploys, encode, page, reasons, state_cell, tiles, when};
 use super::shapes::{badge, shape};
 use super::view::{Overview, Part, ServiceRow, Shell};
 use super::words;
@@ -22,7 +22,7 @@ fn body(shell: &Shell, view: &Overview) -> Markup {
                 p class="sentence" { (view.sentence) }
             }
         }
-        (reasons(&view.reasons))
+        (reasons(&view.reasons, shell.now, None))
         (tiles(&view.tiles))
         section aria-labelledby="services" {
             h2 id="services" { "Services" }
@@ -33,7 +33,7 @@ fn body(shell: &Shell, view: &Overview) -> Markup {
                     br;
                     code { "- {service: checkout, objective: 99.9%, good: 'http_requests_total{code!~\"5..\"}', total: http_requests_total}" }
                 }
-            } @else { (services(&view.services)) }
+            } @else { (services(&view.services, shell)) }
         }
         section aria-labelledby="alerts" {
             h2 id="alerts" { "Alerts" }
@@ -41,9 +41,15 @@ fn body(shell: &Shell, view: &Overview) -> Markup {
             @else { (alerts(&view.alerts, shell.now)) }
         }
         div class="columns" {
-            section aria-labelledby="pipeline" {
-                h2 id="pipeline" { "Pipeline" }
-                (parts(&view.parts))
+            div {
+                section aria-labelledby="told" {
+                    h2 id="told" { "Who is told" }
+                    (parts(&view.receivers))
+                }
+                section aria-labelledby="pipeline" {
+                    h2 id="pipeline" { "Pipeline" }
+                    (parts(&view.parts))
+                }
             }
             section aria-labelledby="deploys" {
                 h2 id="deploys" { "Deploys" }
@@ -55,7 +61,7 @@ fn body(shell: &Shell, view: &Overview) -> Markup {
     }
 }
 
-fn services(rows: &[ServiceRow]) -> Markup {
+fn services(rows: &[ServiceRow], shell: &Shell) -> Markup {
     html! {
         table class="services" {
             thead {
@@ -63,24 +69,32 @@ fn services(rows: &[ServiceRow]) -> Markup {
                     th scope="col" { "Service" }
                     th scope="col" { "State" }
                     th scope="col" { "Error budget left" }
-                    th scope="col" { "Burn, last day" }
-                    th scope="col" { "Why" }
+                    th scope="col" { "Burn rate, last 6 h" }
+                    th scope="col" { "Last input" }
                 }
             }
             tbody {
-                @for row in rows {
+                @for (n, row) in rows.iter().enumerate() {
                     tr {
                         th scope="row" {
                             a href={ "/services/" (encode(&row.name)) } { (row.name) }
                             small { (row.objective) }
                         }
                         (state_cell(row.state))
-                        td data-label="Budget left" { (budget_bar(row.budget_left)) }
+                        td data-label="Budget left" { (budget(row.budget_left)) }
                         td data-label="Burn" class="burn" {
-                            (sparkline(&row.burn_line, &format!("burn rate of {} over the last day", row.name)))
-                            span class="figure" { (row.burn.map_or_else(|| "–".to_owned(), words::burn)) }
+                            (sparkline(n, row))
+                            @match row.burn {
+                                Some((burn, window)) => span class="figure" { (words::burn(burn)) small { "over " (window) } },
+                                None => span class="muted" { "not known" },
+                            }
                         }
-                        td data-label="Why" class="why" { (row.note) }
+                        td data-label="Last input" class="input" {
+                            @match &row.input {
+                                Some((t, pace)) => { (when(shell.now, *t)) small { (pace) } },
+                                None => span class="muted" { "none yet" },
+                            }
+                        }
                     }
                 }
             }
@@ -93,7 +107,10 @@ fn parts(parts: &[Part]) -> Markup {
         ul class="parts" {
             @for part in parts {
                 li {
-                    (badge(part.state))
+                    @match part.state {
+                        Some(state) => (badge(state)),
+                        None => span class="badge none" { "NONE" },
+                    }
                     div { strong { (part.name) } span class="muted" { (part.text) } }
                 }
             }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::model::Millis;
 
-use super::chart::{Chart, chart};
+use super::figures::line_chart;
 use super::layout::page;
 use super::view::{Outcome, Query, Shell};
 
@@ -46,10 +46,10 @@ pub(crate) fn query(shell: &Shell, view: &Query) -> Markup {
 }
 
 fn result(text: &str, outcome: &Outcome) -> Markup {
-    let Outcome::Found { rows, total, lines, notes, start, end } = outcome else { return html! {} };
+    let Outcome::Found { rows, total, lines, notes, range } = outcome else { return html! {} };
     html! {
         @for note in notes { p class="note" { (note) } }
-        (chart(&Chart { title: text, lines, start: *start, end: *end, thresholds: &[], marks: &[], at_least: f64::MIN }))
+        (line_chart(text, lines, *range))
         h2 { "Now" }
         @if rows.is_empty() { p class="empty" { "The answer is empty at this moment." } }
         @else {

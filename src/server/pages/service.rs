@@ -2,12 +2,21 @@
 
 use maud::{Markup, html};
 
-use crate::model::{Millis, Timestamp};
+use crate::model::Millis;
 
-use super::chart::{Chart, budget_bar, chart};
-use super::layout::{alerts, deploys, page, query_link, reasons, tiles};
+use super::figures::{budget, burn_chart};
+use super::layout::{alerts, deploys, encode, page, query_link, reasons, tiles};
 use super::shapes::{badge, shape};
 use super::view::{Objective, Service, Shell};
+
+/// The spans on offer for the charts.
+const SPANS: [(&str, Millis); 5] = [
+    ("1h", Millis::hours(1)),
+    ("6h", Millis::hours(6)),
+    ("1d", Millis::days(1)),
+    ("7d", Millis::days(7)),
+    ("30d", Millis::days(30)),
+];
 
 /// The page.
 pub(crate) fn service(shell: &Shell, view: &Service) -> Markup {
@@ -19,8 +28,13 @@ pub(crate) fn service(shell: &Shell, view: &Service) -> Markup {
                 h1 id="verdict" data-verdict=(view.state.word()) { (view.name) " " span class="word" { (view.state.word()) } }
             }
         }
-        (reasons(&view.reasons))
-        @for objective in &view.objectives { (panel(shell.now, objective, view)) }
+        (reasons(&view.reasons, shell.now, Some(&view.name)))
+        @if view.objectives.is_empty() {
+            p class="empty" { "No objective says what the customers of this service may expect." }
+        } @else {
+            (spans(view))
+            @for (n, objective) in view.objectives.iter().enumerate() { (panel(n, objective, view)) }
+        }
         div class="columns" {
             section aria-labelledby="alerts" {
                 h2 id="alerts" { "Alerts" }
@@ -38,29 +52,33 @@ pub(crate) fn service(shell: &Shell, view: &Service) -> Markup {
     page(shell, &body)
 }
 
-fn panel(now: Timestamp, objective: &Objective, view: &Service) -> Markup {
-    let start = objective.burn.points.first().map_or(now - Millis::days(1), |(t, _)| *t);
-    let lines = std::slice::from_ref(&objective.burn);
+/// Links to the same page with other charts.
+fn spans(view: &Service) -> Markup {
     html! {
-        section class="panel" {
+        nav class="spans" aria-label="Span of the charts" {
+            span class="muted" { "Charts over the last" }
+            @for (name, span) in SPANS {
+                a href={ "/services/" (encode(&view.name)) "?range=" (name) }
+                    aria-current=[(span == view.span).then_some("true")] { (name) }
+            }
+        }
+    }
+}
+
+fn panel(n: usize, objective: &Objective, view: &Service) -> Markup {
+    let title = format!("{} {}", view.name, objective.name);
+    html! {
+        section class="panel" aria-labelledby={ "objective-" (n) } {
             div class="panel-head" {
-                h2 { (objective.name) }
+                h2 id={ "objective-" (n) } { (objective.name) }
                 (badge(objective.state))
             }
             @if !objective.note.is_empty() { p class="muted" { (objective.note) } }
             (tiles(&objective.tiles))
             h3 { "Error budget left" }
-            div class="wide" { (budget_bar(objective.budget_left)) }
+            div class="wide" { (budget(objective.budget_left)) }
             h3 { "Burn rate" }
-            (chart(&Chart {
-                title: &format!("burn rate of {} {}", view.name, objective.name),
-                lines,
-                start,
-                end: now,
-                thresholds: &objective.thresholds,
-                marks: &view.deploys,
-                at_least: 1.5,
-            }))
+            (burn_chart(&format!("burn-{n}"), &title, objective, &view.deploys))
             @if !objective.evidence.is_empty() {
                 h3 { "Evidence" }
                 ul class="evidence" {

@@ -1,6 +1,10 @@
 //! What each page shows, as plain data: no database, no clock, no markup.
 
-use crate::model::{Millis, Timestamp};
+use crate::model::{Millis, TimeRange, Timestamp};
+use crate::report::Told;
+use crate::slo::BurnHistory;
+
+pub(crate) use crate::confidence::Deploy;
 
 /// A state as pages show it: a word, a shape and a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +64,11 @@ pub(crate) struct Reason {
     pub(crate) state: State,
     pub(crate) text: String,
     pub(crate) service: Option<String>,
+    pub(crate) since: Timestamp,
     /// The query that shows it.
     pub(crate) query: Option<String>,
+    /// The numbers behind it, each with its name.
+    pub(crate) facts: Vec<(String, String)>,
 }
 
 /// One thing that was measured, as a tile.
@@ -79,27 +86,20 @@ pub(crate) struct Line {
     pub(crate) points: Vec<(Timestamp, f64)>,
 }
 
-/// A deploy.
-#[derive(Debug, Clone)]
-pub(crate) struct Deploy {
-    pub(crate) service: String,
-    pub(crate) version: String,
-    pub(crate) at: Timestamp,
-}
-
 /// A service in the overview's table.
 #[derive(Debug, Clone)]
 pub(crate) struct ServiceRow {
     pub(crate) name: String,
     pub(crate) state: State,
-    /// The first reason, or what was measured.
-    pub(crate) note: String,
-    /// `99.9 % over 30d`
+    /// Of several the one with the least budget: `availability 99.9 % over 30d`
     pub(crate) objective: String,
+    /// When the objective that waits longest had its last sample, and how often one comes.
+    pub(crate) input: Option<(Timestamp, String)>,
     /// The share of the error budget that is left; below zero if overspent.
     pub(crate) budget_left: Option<f64>,
-    pub(crate) burn: Option<f64>,
-    pub(crate) burn_line: Line,
+    /// The burn rate now, with its window.
+    pub(crate) burn: Option<(f64, Millis)>,
+    pub(crate) history: Option<BurnHistory>,
 }
 
 /// An alert.
@@ -120,7 +120,8 @@ pub(crate) struct AlertRow {
 #[derive(Debug, Clone)]
 pub(crate) struct Part {
     pub(crate) name: String,
-    pub(crate) state: State,
+    /// Absent if there is nothing to be well or not.
+    pub(crate) state: Option<State>,
     pub(crate) text: String,
 }
 
@@ -134,6 +135,8 @@ pub(crate) struct Overview {
     pub(crate) services: Vec<ServiceRow>,
     pub(crate) alerts: Vec<AlertRow>,
     pub(crate) deploys: Vec<Deploy>,
+    /// Who is told, with the proof that it works.
+    pub(crate) receivers: Vec<Part>,
     pub(crate) parts: Vec<Part>,
 }
 
@@ -145,9 +148,11 @@ pub(crate) struct Objective {
     pub(crate) note: String,
     pub(crate) budget_left: Option<f64>,
     pub(crate) tiles: Vec<Tile>,
-    pub(crate) burn: Line,
-    /// Burn rates at which people are told, with what happens there.
-    pub(crate) thresholds: Vec<(f64, String)>,
+    pub(crate) history: Option<BurnHistory>,
+    /// The chart's time axis.
+    pub(crate) range: TimeRange,
+    /// What fires now.
+    pub(crate) told: Vec<Told>,
     /// What is measured, with the query that shows it.
     pub(crate) evidence: Vec<(String, String)>,
 }
@@ -158,6 +163,8 @@ pub(crate) struct Service {
     pub(crate) name: String,
     pub(crate) state: State,
     pub(crate) reasons: Vec<Reason>,
+    /// The span of the charts.
+    pub(crate) span: Millis,
     pub(crate) objectives: Vec<Objective>,
     pub(crate) alerts: Vec<AlertRow>,
     pub(crate) deploys: Vec<Deploy>,
@@ -201,8 +208,7 @@ pub(crate) enum Outcome {
         total: usize,
         lines: Vec<Line>,
         notes: Vec<String>,
-        start: Timestamp,
-        end: Timestamp,
+        range: TimeRange,
     },
 }
 

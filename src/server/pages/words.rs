@@ -30,7 +30,8 @@ pub(crate) fn burn(rate: f64) -> String {
     } else {
         2
     };
-    format!("{}×", trim(&format!("{rate:.decimals$}")))
+    let text = format!("{rate:.decimals$}");
+    if rate > 0.0 && trim(&text) == "0" { "<0.01×".to_owned() } else { format!("{}×", trim(&text)) }
 }
 
 /// A value in at most six digits.
@@ -65,7 +66,11 @@ fn trim(text: &str) -> &str {
 /// How long ago, in one unit: `12 s ago`.
 pub(crate) fn ago(now: Timestamp, then: Timestamp) -> String {
     let span = now - then;
-    if span.0 < 0 { format!("in {}", rough(-span)) } else { format!("{} ago", rough(span)) }
+    match span.0 {
+        ..0 => format!("in {}", rough(-span)),
+        0..1000 => "just now".to_owned(),
+        _ => format!("{} ago", rough(span)),
+    }
 }
 
 /// A span in its largest unit.
@@ -84,9 +89,25 @@ pub(super) fn clock(t: Timestamp) -> String {
     t.to_string().get(11..19).unwrap_or("").to_owned()
 }
 
-/// `14:03`, in UTC.
-pub(super) fn minute(t: Timestamp) -> String {
-    t.to_string().get(11..16).unwrap_or("").to_owned()
+/// An instant as briefly as it is clear: the time of today, else the day too.
+pub(crate) fn stamp(now: Timestamp, t: Timestamp) -> String {
+    let text = t.to_string();
+    let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or("").to_owned();
+    match (now.to_string().get(..10) == text.get(..10), (now - t).0.abs() < 300 * 86_400_000) {
+        (true, _) => part(11..19),
+        (false, true) => format!("{} {}", part(5..10), part(11..16)),
+        (false, false) => part(0..10),
+    }
+}
+
+/// A count of bytes, `46.1 kB`.
+pub(crate) fn bytes(count: u64) -> String {
+    let count = count as f64;
+    let units = [("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)];
+    match units.into_iter().find(|(_, size)| count >= *size) {
+        Some((unit, size)) => format!("{:.1} {unit}", count / size),
+        None => format!("{count:.0} B"),
+    }
 }
 
 #[cfg(test)]
@@ -117,9 +138,19 @@ mod tests {
     }
 
     #[test]
+    fn instants_of_another_day_say_so() {
+        let now = Timestamp(1_780_304_400_000);
+        assert_eq!(stamp(now, now - Millis::minutes(5)), "08:55:00");
+        assert_eq!(stamp(now, now - Millis::days(1)), "05-31 09:00");
+        assert_eq!(stamp(now, now - Millis::days(400)), "2025-04-27");
+        assert_eq!((bytes(512), bytes(47_082)), ("512 B".to_owned(), "47.1 kB".to_owned()));
+    }
+
+    #[test]
     fn spans_are_in_one_unit() {
         assert_eq!(ago(Timestamp(60_000), Timestamp(48_000)), "12 s ago");
         assert_eq!(ago(Timestamp(0), Timestamp(300_000)), "in 5 min");
+        assert_eq!(ago(Timestamp(900), Timestamp(0)), "just now");
         assert_eq!(rough(Millis::days(3)), "3 days");
     }
 }

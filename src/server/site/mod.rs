@@ -80,7 +80,9 @@ fn reason_of(reason: &confidence::Reason) -> view::Reason {
         state: state_of(reason.verdict),
         text: reason.text.clone(),
         service: reason.service.clone(),
+        since: reason.since,
         query: reason.query.clone(),
+        facts: reason.evidence.iter().map(|fact| (fact.name.clone(), fact.value.clone())).collect(),
     }
 }
 

@@ -6,12 +6,12 @@ use axum::response::{IntoResponse, Response};
 use crate::confidence::{Fact, Judgement, ServiceJudgement, Verdict};
 use crate::db::Db;
 use crate::model::{AlertState, Millis, TimeRange, Timestamp};
-use crate::slo::ObjectiveStatus;
+use crate::slo::{BurnHistory, ObjectiveStatus};
 
 use super::{REFRESH_SECONDS, alert_of, deploy_of, reason_of, refusal, shell, show, state_of};
 use crate::server::envelope::ApiError;
 use crate::server::pages;
-use crate::server::pages::view::{Line, Overview, Part, Place, ServiceRow, Tile};
+use crate::server::pages::view::{Overview, Part, Place, ServiceRow, Tile};
 use crate::server::state::ServerState;
 use crate::server::targets::{TargetHealth, TargetStatus};
 
@@ -49,7 +49,8 @@ fn view(db: &Db, now: Timestamp, targets: &[TargetStatus]) -> Overview {
     let firing = db.alerts().into_iter().filter(|alert| alert.state == AlertState::Firing);
     let deploys = db.deploys();
     let services = judgement.services.iter().take(ROWS_MAX).enumerate();
-    let mut parts = super::pipeline::parts(db, now);
+    let status = db.status();
+    let mut parts = super::pipeline::parts(db, &status, now);
     parts.extend(inputs(targets));
     Overview {
         state: state_of(judgement.overall),
@@ -59,17 +60,24 @@ fn view(db: &Db, now: Timestamp, targets: &[TargetStatus]) -> Overview {
         services: services.map(|(at, service)| row(db, now, service, &objectives, at < LINES_MAX)).collect(),
         alerts: firing.map(|alert| alert_of(&alert)).collect(),
         deploys: deploys.iter().rev().take(DEPLOYS_MAX).map(deploy_of).collect(),
+        receivers: super::pipeline::receivers(&status, now),
         parts,
     }
 }
 
-/// A fact's value in large print, what stands in parentheses after it in small.
+/// Where the large print of a fact ends and its detail begins.
+const DETAILS: [&str; 6] = [" (", " by ", " over ", " to ", " watched", ", "];
+
+/// A fact's value in large print up to its detail, which is in small.
 fn tile(fact: &Fact) -> Tile {
-    let (value, note) = match fact.value.strip_suffix(')').and_then(|rest| rest.split_once(" (")) {
-        Some((value, note)) => (value, note),
+    let (value, note) = match DETAILS.iter().filter_map(|detail| fact.value.find(detail)).min() {
+        Some(at) => fact.value.split_at(at),
         None => (fact.value.as_str(), ""),
     };
-    Tile { label: fact.name.clone(), value: value.to_owned(), note: note.to_owned() }
+    // In the small print parentheses would only be noise.
+    let note =
+        note.trim_start_matches([',', ' ', '(']).replace(" (", ", ").replace(')', "").replace("n = ", "n\u{a0}=\u{a0}");
+    Tile { label: fact.name.clone(), value: value.to_owned(), note }
 }
 
 /// The verdict in one sentence.
@@ -131,36 +139,42 @@ fn row(
         .iter()
         .filter(|objective| objective.service == service.service)
         .min_by(|a, b| a.budget.left.total_cmp(&b.budget.left));
-    let note = service.reasons.first().map(|reason| reason.text.clone());
-    let proof = || service.proof.first().map(|fact| format!("{}: {}", fact.name, fact.value));
+    let own = objectives.iter().filter(|objective| objective.service == service.service);
+    let waits = own.filter(|objective| objective.last_input.is_some()).min_by_key(|objective| objective.last_input);
     ServiceRow {
         name: service.service.clone(),
         state: state_of(service.verdict),
-        note: note.or_else(proof).unwrap_or_default(),
-        objective: worst
-            .map(|o| format!("{} over {}", pages::percent(o.objective), o.window))
-            .unwrap_or_else(|| "no objective".to_owned()),
+        objective: worst.map_or_else(
+            || "no objective".to_owned(),
+            |o| format!("{} {} over {}", o.name, pages::percent(o.objective), o.window),
+        ),
+        input: waits.and_then(|objective| Some((objective.last_input?, pace(objective)))),
         budget_left: worst.filter(|o| o.blind.is_none()).map(|o| o.budget.left),
-        burn: worst.and_then(|o| o.worst_burn()).and_then(|burn| burn.short.burn),
-        burn_line: worst.filter(|_| with_line).map(|o| burn_line(db, o, now, 96)).unwrap_or_default(),
+        burn: worst.and_then(|o| o.burns.first()).and_then(|burn| Some((burn.long.burn?, burn.long.window))),
+        history: worst.filter(|_| with_line).and_then(|o| burn_history(db, o, Millis::hours(6), now, 120)),
     }
 }
 
-/// The span that a chart shows: a day, or less while history is young.
-pub(super) fn charted(objective: &ObjectiveStatus, now: Timestamp) -> TimeRange {
-    let day = now - Millis::days(1);
-    let after = objective.counted_since.unwrap_or(day).max(day).min(now - Millis::minutes(10));
+fn pace(objective: &ObjectiveStatus) -> String {
+    objective.interval.map_or_else(String::new, |interval| format!("every {}", pages::rough(interval)))
+}
+
+/// The span that a chart shows: what is asked for, or less while history is young.
+pub(super) fn charted(objective: &ObjectiveStatus, span: Millis, now: Timestamp) -> TimeRange {
+    let asked = now - span;
+    let after = objective.counted_since.unwrap_or(asked).max(asked).min(now - Millis::minutes(10));
     TimeRange { after, until: now }
 }
 
-/// The burn rate of the last day.
-pub(super) fn burn_line(db: &Db, objective: &ObjectiveStatus, now: Timestamp, points: usize) -> Line {
-    let range = charted(objective, now);
-    let history = db.burn_history(&objective.service, &objective.name, range, points);
-    let points = history.map(|history| {
-        history.points.iter().map(|point| (point.t, point.short.unwrap_or(f64::NAN))).collect::<Vec<_>>()
-    });
-    Line { name: format!("burn rate of {}", objective.name), points: points.unwrap_or_default() }
+/// The course of an objective's burn rate up to now.
+pub(super) fn burn_history(
+    db: &Db,
+    objective: &ObjectiveStatus,
+    span: Millis,
+    now: Timestamp,
+    points: usize,
+) -> Option<BurnHistory> {
+    db.burn_history(&objective.service, &objective.name, charted(objective, span, now), points)
 }
 
 /// How many of the targets answer.
@@ -174,5 +188,5 @@ fn inputs(targets: &[TargetStatus]) -> Option<Part> {
         0 => format!("all of {} targets answer", targets.len()),
         n => format!("{n} of {} targets do not answer: {}", targets.len(), list(&down)),
     };
-    Some(Part { name: "Inputs".to_owned(), state: state_of(state), text })
+    Some(Part { name: "Inputs".to_owned(), state: Some(state_of(state)), text })
 }

@@ -10,41 +10,57 @@ use crate::server::api;
 use crate::server::pages;
 use crate::server::pages::view::{Part, RuleRow, State};
 
-/// Receivers, storage and rules.
-pub(super) fn parts(db: &Db, now: Timestamp) -> Vec<Part> {
-    let status = db.status();
+/// Who is told, with the proof that messages arrive.
+pub(super) fn receivers(status: &DbStatus, now: Timestamp) -> Vec<Part> {
     let mut parts: Vec<Part> = status.notify.receivers.iter().map(|receiver| receiver_part(receiver, now)).collect();
     if parts.is_empty() {
-        parts.push(part("Receivers", State::Blind, "nobody is told: no receiver is configured".to_owned()));
+        let text = "no receiver is configured, so nobody would be told".to_owned();
+        parts.push(Part { name: "Nobody".to_owned(), state: None, text });
     }
     if let Some(error) = &status.notify.disk_error {
         parts.push(part("Outbox", State::Blind, format!("notifications cannot be kept: {error}")));
     }
-    parts.push(storage_part(&status, now));
-    parts.extend(rules_part(db));
     parts
 }
 
+/// Storage and rules.
+pub(super) fn parts(db: &Db, status: &DbStatus, now: Timestamp) -> Vec<Part> {
+    [storage_part(status, now)].into_iter().chain(rules_part(db)).collect()
+}
+
 fn part(name: &str, state: State, text: String) -> Part {
-    Part { name: name.to_owned(), state, text }
+    Part { name: name.to_owned(), state: Some(state), text }
 }
 
 fn receiver_part(receiver: &ReceiverStatus, now: Timestamp) -> Part {
-    let proof = match receiver.last_success {
-        Some(at) => format!("delivered {}", pages::ago(now, at)),
-        None => "no delivery yet, so unproven".to_owned(),
+    let when = |t: Timestamp| format!("{}, {}", pages::stamp(now, t), pages::ago(now, t));
+    let wait = match receiver.pending {
+        0 => String::new(),
+        n => format!("; it has still to be told of {n}"),
     };
-    let (state, text) = match (receiver.failing_since, &receiver.last_error) {
-        (Some(since), error) => {
-            let why = error.as_deref().unwrap_or("no reason given");
-            (State::Blind, format!("fails since {}: {why}; {} wait", pages::ago(now, since), receiver.pending))
+    let (state, text) = match (receiver.failing_since, receiver.last_success) {
+        (Some(since), _) => {
+            let why = receiver.last_error.as_deref().unwrap_or("no reason given");
+            (State::Blind, format!("fails since {}: {why}{wait}", when(since)))
         }
-        (None, _) if receiver.refused > 0 && receiver.last_success.is_none() => {
-            (State::Blind, format!("refused {} messages", receiver.refused))
+        (None, Some(at)) => (State::Ok, format!("took its last message at {}{wait}", when(at))),
+        (None, None) if receiver.refused > 0 => {
+            (State::Blind, format!("refused all of {} messages{wait}", receiver.refused))
         }
-        (None, _) => (State::Ok, proof),
+        (None, None) => {
+            let text = format!("nothing delivered yet, so not proven{wait}");
+            return Part { name: title(receiver), state: None, text };
+        }
     };
-    part(&format!("Receiver {}", receiver.name), state, text)
+    part(&title(receiver), state, text)
+}
+
+fn title(receiver: &ReceiverStatus) -> String {
+    if receiver.address.is_empty() {
+        receiver.name.clone()
+    } else {
+        format!("{} · {}", receiver.name, receiver.address)
+    }
 }
 
 fn storage_part(status: &DbStatus, now: Timestamp) -> Part {
@@ -56,7 +72,7 @@ fn storage_part(status: &DbStatus, now: Timestamp) -> Part {
                 || "no sample yet".to_owned(),
                 |t| format!("newest sample {}", pages::ago(now, t.min(now))),
             );
-            (State::Ok, format!("{} series in {}B, {newest}", store.series, pages::number(bytes as f64)))
+            (State::Ok, format!("{} series in {}, {newest}", store.series, pages::bytes(bytes)))
         }
         storage::Health::ReadOnly { reason } => (State::Blind, format!("takes no writes: {reason}")),
         storage::Health::Poisoned { reason } => (State::Blind, format!("must be restarted: {reason}")),
@@ -79,7 +95,8 @@ fn rules_part(db: &Db) -> Option<Part> {
             part("Rules", State::Blind, format!("{} of {count} fail, {first} among them", failing.len()))
         }
         (None, 0) => part("Rules", State::Ok, format!("{count} rules watch")),
-        (None, blind) => part("Rules", State::Blind, format!("{blind} of {count} have not matched any series yet")),
+        // It may be meant for what comes later; the list of rules says which it is.
+        (None, blind) => part("Rules", State::Ok, format!("{count} rules watch, {blind} without any series so far")),
     })
 }
 

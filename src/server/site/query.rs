@@ -5,7 +5,7 @@ use axum::http::Uri;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use crate::db::{Db, QueryError};
-use crate::model::{Labels, Millis, Timestamp, limits};
+use crate::model::{Labels, Millis, TimeRange, Timestamp, limits};
 use crate::promql::{EvalOptions, MatrixSeries, Value};
 
 use super::{shell, show};
@@ -95,7 +95,7 @@ fn run(db: &Db, text: &str, now: Timestamp, span: Millis, options: &EvalOptions)
     }
     let total = rows.len();
     let rows = rows.into_iter().take(ROWS_MAX).collect();
-    Ok(Outcome::Found { rows, total, lines, notes, start, end: now })
+    Ok(Outcome::Found { rows, total, lines, notes, range: TimeRange { after: start, until: now } })
 }
 
 /// The series of the chart in the order of the table, so that their colours agree; those that are

@@ -1,30 +1,39 @@
 //! Fills `/services/{name}`.
 
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, Query as UrlQuery, State};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 
 use crate::confidence::Verdict;
 use crate::db::Db;
-use crate::model::{AlertState, Timestamp};
-use crate::slo::{BurnPair, BurnStatus, ObjectiveStatus, Severity};
+use crate::model::{AlertState, Millis, Timestamp};
+use crate::report::Told;
+use crate::slo::ObjectiveStatus;
 
-use super::overview::charted;
+use super::overview::{burn_history, charted};
 use super::{REFRESH_SECONDS, alert_of, deploy_of, reason_of, refusal, shell, show, state_of};
 use crate::server::pages;
-use crate::server::pages::view::{Line, Objective, Place, Service, State as Shown, Tile};
+use crate::server::pages::view::{Objective, Place, Service, State as Shown, Tile};
+use crate::server::params::parse_span;
 use crate::server::state::ServerState;
 
-/// Points of the burn chart: one for every five minutes of a day.
-const POINTS: usize = 288;
+/// Points of the burn chart, as many as can be told apart.
+const POINTS: usize = 360;
+/// The span that the charts have in quiet times, and when something has just happened.
+const SPAN_QUIET: Millis = Millis::days(1);
+const SPAN_EVENT: Millis = Millis::hours(1);
+const SPAN_MAX: Millis = Millis::days(30);
 /// Deploys that are listed.
 const DEPLOYS_MAX: usize = 8;
 
-/// `GET /services/{name}`
-pub(super) async fn service(State(state): State<ServerState>, Path(name): Path<String>) -> Response {
+/// `GET /services/{name}?range=6h`
+pub(super) async fn service(State(state): State<ServerState>, Path(name): Path<String>, uri: Uri) -> Response {
+    let pairs: Vec<(String, String)> = UrlQuery::try_from_uri(&uri).map(|UrlQuery(pairs)| pairs).unwrap_or_default();
+    let asked = pairs.iter().find(|(name, _)| name == "range").and_then(|(_, value)| parse_span(value));
+    let asked = asked.filter(|span| span.0 > 0 && *span <= SPAN_MAX);
     let now = state.now();
     let title = name.clone();
-    match state.ask(move |db| view(db, &name, now)).await {
+    match state.ask(move |db| view(db, &name, asked, now)).await {
         Ok(Some(view)) => {
             let mut shell = shell(&state, Place::None, &format!("{} {}", view.name, view.state.word()));
             shell.state = Some(view.state);
@@ -40,7 +49,7 @@ pub(super) async fn service(State(state): State<ServerState>, Path(name): Path<S
     }
 }
 
-fn view(db: &Db, name: &str, now: Timestamp) -> Option<Service> {
+fn view(db: &Db, name: &str, asked: Option<Millis>, now: Timestamp) -> Option<Service> {
     let judgement = db.judgement();
     let judged = judgement.service(name);
     let deploys: Vec<_> =
@@ -52,26 +61,22 @@ fn view(db: &Db, name: &str, now: Timestamp) -> Option<Service> {
         .alerts()
         .into_iter()
         .filter(|alert| alert.state == AlertState::Firing && alert.labels.get("service") == name);
+    let own: Vec<_> = db.objectives().into_iter().filter(|objective| objective.service == name).collect();
+    let fires = own.iter().flat_map(|objective| &objective.burns).any(|burn| burn.firing_since.is_some());
+    let recent = deploys.first().is_some_and(|deploy: &pages::view::Deploy| now - deploy.at < SPAN_EVENT);
+    let span = asked.unwrap_or(if fires || recent { SPAN_EVENT } else { SPAN_QUIET });
     Some(Service {
         name: name.to_owned(),
         state: judged.map_or(Shown::Blind, |judged| state_of(judged.verdict)),
         reasons: judged.map(|judged| judged.reasons.iter().map(reason_of).collect()).unwrap_or_default(),
-        objectives: db.objectives().iter().filter(|o| o.service == name).map(|o| objective(db, o, now)).collect(),
+        span,
+        objectives: own.iter().map(|o| objective(db, o, span, now)).collect(),
         alerts: alerts.map(|alert| alert_of(&alert)).collect(),
         deploys,
     })
 }
 
-fn objective(db: &Db, status: &ObjectiveStatus, now: Timestamp) -> Objective {
-    let range = charted(status, now);
-    let history = db.burn_history(&status.service, &status.name, range, POINTS);
-    let (points, thresholds) = match history {
-        Some(history) => {
-            let points = history.points.iter().map(|p| (p.t, p.short.unwrap_or(f64::NAN))).collect();
-            (points, history.thresholds.iter().filter(|pair| pair.severity == Severity::Page).map(threshold).collect())
-        }
-        None => (Vec::new(), Vec::new()),
-    };
+fn objective(db: &Db, status: &ObjectiveStatus, span: Millis, now: Timestamp) -> Objective {
     let firing = status.burns.iter().any(|burn| burn.firing_since.is_some());
     let verdict = if status.blind.is_some() {
         Verdict::Blind
@@ -88,31 +93,46 @@ fn objective(db: &Db, status: &ObjectiveStatus, now: Timestamp) -> Objective {
         note: status.blind.as_ref().map(|blind| blind.reason.clone()).unwrap_or_default(),
         budget_left: Some(status.budget.left).filter(|_| status.blind.is_none() || status.total > 0.0),
         tiles: tiles(status),
-        burn: Line { name: "burn rate".to_owned(), points },
-        thresholds,
+        history: burn_history(db, status, span, now, POINTS),
+        range: charted(status, span, now),
+        told: told(status),
         evidence: vec![("share of bad events over the window".to_owned(), status.query.clone())],
     }
 }
 
-fn threshold(pair: &BurnPair) -> (f64, String) {
-    (pair.threshold, format!("{} at {}", pair.severity.as_str(), pages::burn(pair.threshold)))
+/// Since when people are told: of each severity the alert that came first.
+fn told(status: &ObjectiveStatus) -> Vec<Told> {
+    let firing =
+        status.burns.iter().filter_map(|burn| Some(Told { severity: burn.pair.severity, since: burn.firing_since? }));
+    let mut told: Vec<Told> = firing.collect();
+    told.sort_by_key(|told| told.since);
+    let mut seen = Vec::new();
+    told.retain(|told| {
+        !seen.contains(&told.severity) && {
+            seen.push(told.severity);
+            true
+        }
+    });
+    told
 }
 
 fn tiles(status: &ObjectiveStatus) -> Vec<Tile> {
     let tile = |label: &str, value: String, note: String| Tile { label: label.to_owned(), value, note };
-    let burn = |burn: &BurnStatus| burn.short.burn.map_or_else(|| "–".to_owned(), pages::burn);
+    let burn = |burn: Option<f64>| burn.map_or_else(|| "–".to_owned(), pages::burn);
     let worst = status.worst_burn();
     vec![
         tile("Objective", pages::percent(status.objective), format!("over {}", status.window)),
         tile(
             "Measured",
             status.error_ratio.map_or_else(|| "–".to_owned(), |ratio| pages::percent(1.0 - ratio)),
-            format!("n = {}", pages::number(status.total)),
+            format!("of {} events", pages::number(status.total)),
         ),
         tile(
             "Burn now",
-            worst.map_or_else(|| "–".to_owned(), burn),
-            worst.map_or_else(String::new, |w| format!("{} window, n = {}", w.short.window, pages::number(w.short.n))),
+            burn(worst.and_then(|worst| worst.long.burn)),
+            worst.map_or_else(String::new, |worst| {
+                format!("over {}, {} over {}", worst.long.window, burn(worst.short.burn), worst.short.window)
+            }),
         ),
         match status.budget.exhausted_in {
             Some(span) => tile("Budget gone in", pages::rough(span), "at this pace".to_owned()),
