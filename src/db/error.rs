@@ -28,9 +28,6 @@ pub enum OpenError {
     /// The rules cannot be replaced.
     #[error(transparent)]
     Reload(#[from] ReloadError),
-    /// What the rules and objectives know cannot be saved.
-    #[error("the state of the rules cannot be saved: {0}")]
-    Checkpoint(String),
     /// The log cannot be begun.
     #[error("the log cannot be begun: {0}")]
     Begin(#[from] AppendError),

@@ -75,7 +75,7 @@ impl Db {
             let mut core = inner.core.lock();
             hand_over(&inner, &transitions);
             if !same {
-                core.checkpoint_now(&inner)?;
+                core.checkpoint_now(&inner);
             }
         }
         let threads = match options.threads {
@@ -93,6 +93,9 @@ impl Db {
     pub fn reload(&self, watch: Watch) -> Result<(), OpenError> {
         let inner = &*self.inner;
         Objectives::new(watch.objectives.clone())?;
+        if let Some(routing) = &watch.notify.routing {
+            routing.check()?;
+        }
         let mut core = inner.core.lock();
         let now = inner.now();
         core.pass_time(inner, now);
@@ -104,7 +107,7 @@ impl Db {
         core.rules_text = identity(&watch);
         inner.notifier.reload(watch.notify)?;
         core.pass_time(inner, now);
-        core.checkpoint_now(inner)?;
+        core.checkpoint_now(inner);
         core.after(inner);
         MutexGuard::unlock_fair(core);
         inner.timer.ring();
@@ -151,11 +154,14 @@ fn identity(watch: &Watch) -> String {
 }
 
 impl Core {
-    /// A checkpoint before anything else is taken: saved state and the rules that it belongs to must
-    /// not part.
-    fn checkpoint_now(&mut self, inner: &Inner) -> Result<(), OpenError> {
+    /// A checkpoint before anything else is taken: saved state and the rules that it belongs to should
+    /// not part. On a full disk they do, until the upkeep succeeds; a restart before that finds other
+    /// rules than were saved and fills theirs from the store. Better than not to open.
+    fn checkpoint_now(&mut self, inner: &Inner) {
         self.begin_checkpoint(inner);
-        inner.store.finish_checkpoint().map_err(|error| OpenError::Checkpoint(error.to_string()))
+        if let Err(error) = inner.store.finish_checkpoint() {
+            tracing::error!("the state of the rules cannot be saved yet, and is tried again: {error}");
+        }
     }
 }
 

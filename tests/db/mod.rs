@@ -1,6 +1,7 @@
 //! The database as an embedder sees it: with a manual clock and no threads.
 
 mod crash;
+mod full_disk;
 
 use std::path::Path;
 use std::sync::Arc;
