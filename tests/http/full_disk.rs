@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use evenkeel::storage::StoreOptions;
 use evenkeel::testkit::Fault;
 
-use super::client::get;
+use super::client::{get, post_form};
 use super::running::NOW_MS;
 use super::shop::{Shop, batch};
 
@@ -78,7 +78,12 @@ async fn writes_resume_by_themselves_when_there_is_room() {
     for minute in 1..4 {
         refused(&shop, NOW_MS + minute * 60_000, reason).await;
     }
+    let deploy = async || post_form(shop.server.address, "/api/v1/deploys", "service=checkout&version=v2").await;
+    let marked = deploy().await;
+    assert_eq!((marked.status, marked.json()["errorType"].as_str()), (503, Some("unavailable")), "{}", marked.text());
+    assert_eq!(get(shop.server.address, "/api/v1/deploys").await.json()["data"].as_array().unwrap().len(), 0);
     shop.disk.set_capacity(Some(shop.disk.used_bytes() + 8000));
+    assert_eq!(deploy().await.status, 200);
     resumed(&shop, NOW_MS + 240_000).await;
 }
 
