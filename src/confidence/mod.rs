@@ -16,3 +16,4 @@ pub use evidence::{Deploy, Evidence, GroupHealth, JobHealth, ReceiverHealth, Rul
 pub use judge::judge;
 pub use judgement::{Fact, Judgement, Reason, ServiceJudgement};
 pub use verdict::Verdict;
+pub use words::{burn, percent};

@@ -8,7 +8,7 @@ pub(super) fn span(span: Millis) -> String {
     let unit = match span.0 {
         ms if ms >= 86_400_000 => 3_600_000,
         ms if ms >= 3_600_000 => 60_000,
-        ms if ms >= 10_000 => 1000,
+        ms if ms >= 1000 => 1000,
         _ => 1,
     };
     Millis(span.0 / unit * unit).to_string()
@@ -37,31 +37,39 @@ pub(super) fn count(n: f64) -> String {
     format!("{sign}{out}{fraction}")
 }
 
-/// A burn rate with as many digits as mean something: `43×`, `6.2×`, `0.87×`.
-pub(super) fn burn(rate: f64) -> String {
-    if rate == 0.0 {
-        return "0×".to_owned();
+/// A burn rate with as many digits as mean something: `43.1×`, `6.2×`, `0.87×`.
+pub fn burn(rate: f64) -> String {
+    if !rate.is_finite() {
+        return "–".to_owned();
     }
-    match rate {
-        r if r >= 99.5 => format!("{r:.0}×"),
-        r if r >= 9.95 => format!("{r:.1}×"),
-        r if r < 0.01 => "<0.01×".to_owned(),
-        r => format!("{r:.2}×"),
+    if rate > 0.0 && rate < 0.005 {
+        return "<0.01×".to_owned();
     }
+    let digits = match rate {
+        r if r >= 99.5 => 0,
+        r if r >= 9.95 => 1,
+        _ => 2,
+    };
+    format!("{}×", trim(&format!("{rate:.digits$}")))
 }
 
-/// A share as a percentage with as many digits as mean something.
-pub(super) fn percent(share: f64) -> String {
+/// A share as a percentage with as many digits as mean something: `99.95 %`, `62 %`, `0.1 %`.
+pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
+    if !percent.is_finite() {
+        return "–".to_owned();
+    }
     let digits = match percent.abs() {
-        p if (99.95..100.0).contains(&p) => 3,
+        p if p > 99.0 && p < 100.0 => 3,
         p if p >= 10.0 || p == 0.0 => 1,
         p if p >= 0.1 => 2,
         _ => 4,
     };
-    let text = format!("{percent:.digits$}");
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
-    format!("{text} %")
+    format!("{} %", trim(&format!("{percent:.digits$}")).replace('-', "−"))
+}
+
+fn trim(text: &str) -> &str {
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
 }
 
 /// `one thing`, `2 things`.
@@ -78,16 +86,21 @@ mod tests {
         assert_eq!(count(1_234_567.0), "1,234,567");
         assert_eq!(count(999.0), "999");
         assert_eq!(count(-1000.5), "-1,000.5");
-        assert_eq!((burn(143.2), burn(14.4), burn(0.871), burn(0.0)).0, "143×");
+        for (rate, text) in [(143.2, "143×"), (14.4, "14.4×"), (6.0, "6×"), (0.871, "0.87×"), (0.0, "0×")] {
+            assert_eq!(burn(rate), text);
+        }
         assert_eq!(burn(0.0001), "<0.01×");
         assert_eq!(percent(0.999), "99.9 %");
         assert_eq!(percent(0.9999), "99.99 %");
         assert_eq!(percent(0.001), "0.1 %");
-        assert_eq!(percent(-0.5), "-50 %");
+        assert_eq!(percent(-0.5), "−50 %");
+        assert_eq!(percent(0.99995), "99.995 %");
+        assert_eq!(percent(f64::NAN), "–");
         assert_eq!(percent(0.62), "62 %");
         assert_eq!(percent(1.0), "100 %");
         assert_eq!(span(Millis(93_784_005)), "1d2h");
         assert_eq!(span(Millis(61_250)), "1m1s");
-        assert_eq!(ago(Timestamp(5000), Timestamp(800)), "4s200ms ago");
+        assert_eq!(ago(Timestamp(5000), Timestamp(800)), "4s ago");
+        assert_eq!(span(Millis(459)), "459ms");
     }
 }

@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use crate::confidence::Deploy;
+use crate::confidence::{Deploy, burn};
 use crate::model::{TimeRange, Timestamp};
 use crate::slo::{BurnHistory, BurnPair, Severity};
 
 use super::frame::{ChartSize, Frame, time_axis};
 use super::scale::{BurnScale, TimeScale};
 use super::svg::{escape, open, path, px};
-use super::words::{burn_text, clock};
+use super::words::clock;
 
 /// How wide a character is at most, roughly, at the charts' font size.
 const CHAR_WIDTH: f64 = 7.5;
@@ -147,9 +147,9 @@ fn description(chart: &BurnChart<'_>) -> String {
             chart.range.after,
             chart.range.until,
             pair.long,
-            burn_text(now),
-            burn_text(peak),
-            burn_text(pair.threshold),
+            burn(now),
+            burn(peak),
+            burn(pair.threshold),
         ),
         _ => format!("From {} to {}. No events were counted.", chart.range.after, chart.range.until),
     }
@@ -173,7 +173,7 @@ fn grid(out: &mut String, x: TimeScale, y: BurnScale, thresholds: &[BurnPair]) {
             out,
             "<text x=\"{}\" y=\"{at}\" dy=\"4\" text-anchor=\"end\">{}</text>",
             px(x.left - 8.0),
-            burn_text(tick)
+            burn(tick)
         );
     }
     out.push_str("</g>");
@@ -206,7 +206,7 @@ fn threshold_line(out: &mut String, pair: BurnPair, x: TimeScale, y: BurnScale) 
         px(x.left),
         px(x.right),
         px(x.right + 8.0),
-        burn_text(pair.threshold),
+        burn(pair.threshold),
     );
 }
 

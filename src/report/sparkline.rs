@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
+use crate::confidence::burn;
 use crate::slo::BurnHistory;
 
 use super::scale::BurnScale;
 use super::svg::{open, path, px};
-use super::words::burn_text;
 
 const WIDTH: f64 = 128.0;
 const HEIGHT: f64 = 28.0;
@@ -22,7 +22,7 @@ pub fn sparkline(id: &str, title: &str, history: &BurnHistory) -> String {
     let step = (WIDTH - 6.0) / (history.points.len().max(2) - 1) as f64;
     let points = || values().enumerate().map(|(n, burn)| burn.map(|burn| (3.0 + n as f64 * step, y.y(burn))));
     let words = match known().next_back() {
-        Some(last) => format!("Now {}, at most {}.", burn_text(last), burn_text(known().fold(0.0, f64::max))),
+        Some(last) => format!("Now {}, at most {}.", burn(last), burn(known().fold(0.0, f64::max))),
         None => "No events were counted.".to_owned(),
     };
     let mut out = String::new();

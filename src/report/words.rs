@@ -2,16 +2,6 @@
 
 use crate::model::Timestamp;
 
-/// A burn rate, `14.4×`, with no more digits than mean something.
-pub(super) fn burn_text(burn: f64) -> String {
-    let digits = match burn {
-        burn if burn >= 99.5 || burn.fract() == 0.0 => 0,
-        burn if burn >= 1.0 => 1,
-        _ => 2,
-    };
-    format!("{burn:.digits$}×")
-}
-
 /// A value of an axis whose ticks are `step` apart and go up to `most`: a unit for large ones, as many decimals as
 /// tell the ticks apart.
 pub(super) fn axis_text(value: f64, step: f64, most: f64) -> String {
@@ -49,14 +39,5 @@ mod tests {
         check(20_000.0, 5000.0, 20_000.0, "20 k");
         check(1.25e9, 5e7, 1.3e9, "1.25 G");
         check(1e-9, 1e-9, 3e-9, "1.0e-9");
-    }
-
-    #[test]
-    fn burns_are_short() {
-        let check = |burn: f64, text: &str| assert_eq!(burn_text(burn), text);
-        check(14.4, "14.4×");
-        check(6.0, "6×");
-        check(0.1234, "0.12×");
-        check(181.3, "181×");
     }
 }

@@ -1,38 +1,7 @@
 //! Numbers and times as people read them.
 
+pub(crate) use crate::confidence::{burn, percent};
 use crate::model::{Millis, Timestamp};
-
-/// A share as a percentage: more decimals near whole, where objectives live.
-pub(crate) fn percent(share: f64) -> String {
-    let value = share * 100.0;
-    if !value.is_finite() {
-        return "–".to_owned();
-    }
-    let decimals = if value.abs() >= 10_000.0 || value.fract() == 0.0 {
-        0
-    } else if value.abs() > 99.0 && value.abs() < 100.0 {
-        3
-    } else {
-        1
-    };
-    format!("{} %", trim(&format!("{value:.decimals$}")).replace('-', "−"))
-}
-
-/// A burn rate, `14.4×`.
-pub(crate) fn burn(rate: f64) -> String {
-    if !rate.is_finite() {
-        return "–".to_owned();
-    }
-    let decimals = if rate.abs() >= 100.0 {
-        0
-    } else if rate.abs() >= 10.0 {
-        1
-    } else {
-        2
-    };
-    let text = format!("{rate:.decimals$}");
-    if rate > 0.0 && trim(&text) == "0" { "<0.01×".to_owned() } else { format!("{}×", trim(&text)) }
-}
 
 /// A value in at most six digits.
 pub(crate) fn number(v: f64) -> String {
@@ -113,17 +82,6 @@ pub(crate) fn bytes(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn shares_read_as_percentages() {
-        let check = |share: f64, expected: &str| assert_eq!(percent(share), expected);
-        check(0.999, "99.9 %");
-        check(0.99995, "99.995 %");
-        check(1.0, "100 %");
-        check(0.612, "61.2 %");
-        check(-0.5, "−50 %");
-        check(f64::NAN, "–");
-    }
 
     #[test]
     fn values_are_short() {
