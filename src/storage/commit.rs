@@ -13,7 +13,6 @@ use crate::model::limits::LOG_RECORD_BYTES_MAX;
 use crate::model::{Batch, Committed, Labels, Rejected, Rejection, Sample, Seq, SeriesRef, TimeRange, Timestamp};
 
 use super::block::PageCache;
-use super::head::Generation;
 use super::options::Durability;
 use super::series::{Bounds, Decision, SeriesState, SeriesStates};
 use super::status::Health;
@@ -78,7 +77,20 @@ pub(super) struct Writer {
     pub(super) log_bytes: u64,
     encoder: Encoder,
     groups: u64,
+    /// Bytes that may be written before the disk is asked again how much is free.
+    room: u64,
+    /// Of the series of the batch at hand: their numbers, if known. Kept for its memory.
+    numbers: Vec<Option<SeriesRef>>,
+    /// [`Stage::saved`] between two groups, empty. Kept for its memory.
+    saved: Vec<(SeriesRef, SeriesState)>,
 }
+
+/// The part of the free bytes that is written before the disk is asked again: one in so many.
+const ROOM_SHARE: u64 = 64;
+/// And at most so many bytes.
+const ROOM_MAX: u64 = 1 << 20;
+/// Entries of vectors that are kept for their memory: one large batch must not keep its own for ever.
+const KEPT_MAX: usize = 1 << 16;
 
 /// What a group has changed in the writer, for taking it back, and what it will show.
 struct Stage {
@@ -106,6 +118,9 @@ impl Writer {
             log_bytes: 0,
             encoder: Encoder::default(),
             groups: 0,
+            room: 0,
+            numbers: Vec::new(),
+            saved: Vec::new(),
         }
     }
 
@@ -122,6 +137,7 @@ impl Writer {
             segment.unstage();
         }
         (self.seq, self.at, self.next_id) = (stage.seq, stage.at, stage.next_id);
+        self.room = 0;
         for (series, state) in stage.saved {
             *self.states.entry(series) = state;
         }
@@ -176,7 +192,7 @@ impl Inner {
             at: writer.at,
             next_id: writer.next_id,
             states: writer.states.len(),
-            saved: Vec::new(),
+            saved: std::mem::take(&mut writer.saved),
             fresh: HashMap::new(),
             values: (self.options.out_of_order.0 > 0).then(HashMap::new),
             applied: Vec::with_capacity(group.len()),
@@ -186,6 +202,9 @@ impl Inner {
         match written {
             Ok(()) => {
                 self.apply(&stage);
+                stage.saved.clear();
+                stage.saved.shrink_to(KEPT_MAX);
+                writer.saved = stage.saved;
                 Ok(stage.applied)
             }
             Err(error) => {
@@ -202,12 +221,10 @@ impl Inner {
         }
         let Some(segment) = &mut writer.segment else { return Err(CommitError::Replaying) };
         let staged = segment.staged_bytes() as u64;
-        let available = self.files.disk.available_bytes(&self.files.dir).unwrap_or(u64::MAX);
-        if available < staged.saturating_add(self.options.reserve_bytes) {
-            let reserve = self.options.reserve_bytes;
-            let reason = format!("{available} bytes are free, {staged} and a reserve of {reserve} are needed");
-            return Err(CommitError::DiskFull { reason });
-        }
+        writer.room = match writer.room.checked_sub(staged) {
+            Some(room) => room,
+            None => self.look_for_room(staged)?,
+        };
         match segment.write() {
             Ok(()) => {}
             Err(WriteError::Refused(error)) => return Err(refusal(&error)),
@@ -220,6 +237,21 @@ impl Inner {
         match self.options.durability {
             Durability::Synced if !only_ticks => self.sync_log(writer),
             Durability::Synced | Durability::Interval(_) | Durability::Buffered => Ok(()),
+        }
+    }
+
+    /// Asks the disk whether it has room for `staged` bytes besides the reserve. Gives how many more
+    /// may be written before it is asked again: a small part of what is free, so that others who write
+    /// to the same disk are noticed in time.
+    fn look_for_room(&self, staged: u64) -> Result<u64, CommitError> {
+        let available = self.files.disk.available_bytes(&self.files.dir).unwrap_or(u64::MAX);
+        let reserve = self.options.reserve_bytes;
+        match available.checked_sub(staged.saturating_add(reserve)) {
+            Some(left) => Ok((left / ROOM_SHARE).min(ROOM_MAX)),
+            None => {
+                let reason = format!("{available} bytes are free, {staged} and a reserve of {reserve} are needed");
+                Err(CommitError::DiskFull { reason })
+            }
         }
     }
 
@@ -299,10 +331,11 @@ impl Inner {
             rejected: Rejected::default(),
         };
         writer.encoder.begin(at);
-        let mut numbers: Vec<Option<SeriesRef>> = {
+        let mut numbers = std::mem::take(&mut writer.numbers);
+        {
             let index = self.index.lock.read();
-            batch.series().iter().map(|labels| index.find(labels)).collect()
-        };
+            numbers.extend(batch.series().iter().map(|labels| index.find(labels)));
+        }
         for sample in batch.samples() {
             let position = sample.series as usize;
             let (Some(labels), Some(number)) = (batch.series().get(position), numbers.get_mut(position)) else {
@@ -331,6 +364,9 @@ impl Inner {
                 }
             }
         }
+        numbers.clear();
+        numbers.shrink_to(KEPT_MAX);
+        writer.numbers = numbers;
         committed
     }
 
@@ -365,7 +401,7 @@ impl Inner {
         let mut status = self.status.lock();
         for applied in &stage.applied {
             let Applied::Transaction(committed) = applied else { continue };
-            append(&live, committed);
+            live.append(committed.seq, &committed.samples);
             status.count_rejected(&committed.rejected);
             status.samples_appended += committed.samples.len() as u64;
             for (_, sample) in &committed.samples {
@@ -416,13 +452,6 @@ impl Writer {
         if let Some(values) = &mut stage.values {
             values.insert((series, sample.t), sample.v.to_bits());
         }
-    }
-}
-
-/// Puts a transaction's samples into a generation.
-pub(super) fn append(generation: &Generation, committed: &Committed) {
-    for (series, sample) in &committed.samples {
-        generation.append(committed.seq, *series, *sample);
     }
 }
 

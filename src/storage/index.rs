@@ -106,7 +106,8 @@ impl Index {
         // A matcher that the empty value satisfies also takes series without the label, which no
         // posting list names; such matchers only filter.
         let (filters, mut leading): (Vec<&Matcher>, Vec<&Matcher>) = matchers.iter().partition(|m| m.matches(""));
-        leading.sort_by_key(|m| m.op() != MatchOp::Equal);
+        // Equality first, the rarest value before the others: the shortest list is the one to thin.
+        leading.sort_by_cached_key(|m| (m.op() != MatchOp::Equal, self.equal(m).len()));
         let mut candidates: Option<Vec<SeriesRef>> = None;
         let mut filters = filters;
         for matcher in leading {
@@ -114,7 +115,7 @@ impl Index {
                 // Few candidates are cheaper to look at than a pattern is to run over all values.
                 Some(few) if few.len() <= 64 || matcher.op() != MatchOp::Equal => filters.push(matcher),
                 Some(many) => {
-                    let list = self.carrying(matcher);
+                    let list = self.equal(matcher);
                     many.retain(|series| list.binary_search(series).is_ok());
                 }
                 None => candidates = Some(self.carrying(matcher)),
@@ -131,11 +132,17 @@ impl Index {
         }
     }
 
+    /// The series that carry exactly the matcher's label and value.
+    fn equal(&self, matcher: &Matcher) -> &[SeriesRef] {
+        let values = self.postings.get(matcher.name());
+        values.and_then(|values| values.get(matcher.value())).map_or(&[], Vec::as_slice)
+    }
+
     /// The series that carry a label with a value that satisfies the matcher.
     fn carrying(&self, matcher: &Matcher) -> Vec<SeriesRef> {
         let Some(values) = self.postings.get(matcher.name()) else { return Vec::new() };
         if matcher.op() == MatchOp::Equal {
-            return values.get(matcher.value()).cloned().unwrap_or_default();
+            return self.equal(matcher).to_vec();
         }
         let mut all: Vec<SeriesRef> =
             values.iter().filter(|(value, _)| matcher.matches(value)).flat_map(|(_, list)| list).copied().collect();

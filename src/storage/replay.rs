@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::model::{Committed, Labels, Rejected, Seq, SeriesRef, Timestamp};
 
-use super::commit::{Mode, append};
+use super::commit::Mode;
 use super::manifest::Attachments;
 use super::open::OpenError;
 use super::store::{Applied, Inner};
@@ -189,7 +189,7 @@ impl Inner {
         }
         drop(writer);
         let live = Arc::clone(&self.shown.read().view.live);
-        append(&live, &committed);
+        live.append(seq, &committed.samples);
         let mut status = self.status.lock();
         committed.samples.iter().for_each(|(_, sample)| status.see_sample(sample.t));
         report.samples += committed.samples.len() as u64;
