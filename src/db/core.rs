@@ -44,13 +44,20 @@ pub(super) struct Core {
     armed: Option<Timestamp>,
     /// The log's time of the last entry seen.
     pub(super) at: Timestamp,
-    /// Whether the log refuses to note that time passes; said once, not at every attempt.
-    stands: bool,
+    /// Whether the last deadline could be logged.
+    time: Time,
+}
+
+/// Whether time can be logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Time {
+    Moves,
+    Stands,
 }
 
 impl Core {
     pub(super) fn new(evaluator: Evaluator, objectives: Objectives, deploys: Deploys, rules_text: String) -> Core {
-        Core { evaluator, objectives, deploys, rules_text, armed: None, at: Timestamp::MIN, stands: false }
+        Core { evaluator, objectives, deploys, rules_text, armed: None, at: Timestamp::MIN, time: Time::Moves }
     }
 
     /// Commits a group from the queue and answers its senders. Time up to now passes first, so that
@@ -81,22 +88,29 @@ impl Core {
         let last = self.at.min(now);
         while let Some(due) = self.next_deadline().filter(|due| *due <= now) {
             let at = if due <= last + STEPPED { due.max(last) } else { now };
-            match inner.store.commit(at, vec![Entry::Tick]) {
-                Ok(applied) => {
-                    if std::mem::take(&mut self.stands) {
-                        tracing::info!("time goes on for the rules");
-                    }
-                    let derived = self.see_all(inner, &applied);
-                    self.commit_derived(inner, derived);
+            if self.tick(inner, at) == Time::Stands {
+                return;
+            }
+        }
+    }
+
+    /// Logs that time has moved to `at`, and shows it to rules and objectives.
+    pub(super) fn tick(&mut self, inner: &Inner, at: Timestamp) -> Time {
+        match inner.store.commit(at, vec![Entry::Tick]) {
+            Ok(applied) => {
+                if std::mem::replace(&mut self.time, Time::Moves) == Time::Stands {
+                    tracing::info!("time goes on for the rules");
                 }
-                Err(error) => {
-                    if !std::mem::replace(&mut self.stands, true) {
-                        tracing::warn!("time stands still for the rules, it cannot be logged: {error}");
-                    }
-                    return;
+                let derived = self.see_all(inner, &applied);
+                self.commit_derived(inner, derived);
+            }
+            Err(error) => {
+                if std::mem::replace(&mut self.time, Time::Stands) == Time::Moves {
+                    tracing::warn!("time stands still for the rules, it cannot be logged: {error}");
                 }
             }
         }
+        self.time
     }
 
     /// The next instant at which something changes though nothing arrives.

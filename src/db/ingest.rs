@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use crate::env::{Clock, Transport};
 use crate::model::{Batch, Millis, Rejected, Seq, Timestamp, limits};
 use crate::notify::Notifier;
-use crate::storage::{Entry, Store};
+use crate::storage::{Entry, Health, Store};
 
 use super::core::Core;
 use super::error::AppendError;
@@ -168,6 +168,10 @@ impl Inner {
 
     /// Writes what a checkpoint froze, compacts, and drops what is past its retention.
     pub(super) fn upkeep_step(&self) {
+        if matches!(self.store.status().health, Health::ReadOnly { .. }) {
+            // Nobody may be writing; whether the disk takes entries again is asked here.
+            self.core.lock().tick(self, self.now());
+        }
         let done = self.store.finish_checkpoint().and_then(|()| self.store.maintain(self.now()));
         match done {
             Ok(report) if !report.is_empty() => tracing::info!("{report}"),

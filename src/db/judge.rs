@@ -9,7 +9,7 @@ use crate::model::{Labels, Matcher, TimeRange, Timestamp, is_stale, limits};
 use crate::notify::ReceiverStatus;
 use crate::rules::{self, GroupStatus, RuleStatus};
 use crate::slo::BurnHistory;
-use crate::storage::Health;
+use crate::storage::{Health, StoreStatus};
 
 use super::Db;
 
@@ -45,7 +45,7 @@ impl Db {
             groups: &groups,
             receivers: &receivers,
             jobs: &self.jobs(now),
-            storage: &storage_health(&inner.store.status().health),
+            storage: &storage_health(inner.store.status()),
             deploys: &deploys,
         })
     }
@@ -104,11 +104,11 @@ fn receiver_health(receiver: ReceiverStatus) -> ReceiverHealth {
     }
 }
 
-fn storage_health(health: &Health) -> StorageHealth {
-    let since: Option<Timestamp> = None;
-    match health {
+fn storage_health(status: StoreStatus) -> StorageHealth {
+    let since = status.unhealthy_since;
+    match status.health {
         Health::Healthy => StorageHealth::Healthy,
-        Health::ReadOnly { reason } => StorageHealth::ReadOnly { reason: reason.clone(), since },
-        Health::Poisoned { reason } => StorageHealth::Poisoned { reason: reason.clone(), since },
+        Health::ReadOnly { reason } => StorageHealth::ReadOnly { reason, since },
+        Health::Poisoned { reason } => StorageHealth::Poisoned { reason, since },
     }
 }

@@ -88,7 +88,15 @@ impl Inner {
         })?;
         let attachments = manifest.next_file;
         manifest.next_file += 1;
-        self.files.save_attachments(attachments, &checkpoint.attachments)?;
+        if let Err(error) = self.files.save_attachments(attachments, &checkpoint.attachments) {
+            // Another try writes both anew; on a full disk, what this one wrote must not stay. Once the
+            // manifest is being replaced it is too late for that: it may name them already.
+            self.remove(&self.files.attachments(attachments));
+            if let Some(block) = block {
+                self.remove(&self.files.block(block.number()));
+            }
+            return Err(error.into());
+        }
         let mut next = manifest.clone();
         next.seq = checkpoint.attachments.seq;
         next.at = checkpoint.attachments.at;

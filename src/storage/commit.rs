@@ -10,7 +10,9 @@ use std::io;
 use std::sync::Arc;
 
 use crate::model::limits::LOG_RECORD_BYTES_MAX;
-use crate::model::{Batch, Committed, Labels, Rejected, Rejection, Sample, Seq, SeriesRef, TimeRange, Timestamp};
+use crate::model::{
+    Batch, Committed, Labels, Millis, Rejected, Rejection, Sample, Seq, SeriesRef, TimeRange, Timestamp,
+};
 
 use super::block::PageCache;
 use super::options::Durability;
@@ -79,6 +81,8 @@ pub(super) struct Writer {
     groups: u64,
     /// Bytes that may be written before the disk is asked again how much is free.
     room: u64,
+    /// When the disk was asked last.
+    room_asked_at: Timestamp,
     /// Of the series of the batch at hand: their numbers, if known. Kept for its memory.
     numbers: Vec<Option<SeriesRef>>,
     /// [`Stage::saved`] between two groups, empty. Kept for its memory.
@@ -89,6 +93,8 @@ pub(super) struct Writer {
 const ROOM_SHARE: u64 = 64;
 /// And at most so many bytes.
 const ROOM_MAX: u64 = 1 << 20;
+/// How long an answer of the disk about its room is believed: others write to it too.
+const ROOM_ASKED_EVERY: Millis = Millis::seconds(1);
 /// Entries of vectors that are kept for their memory: one large batch must not keep its own for ever.
 const KEPT_MAX: usize = 1 << 16;
 
@@ -119,6 +125,7 @@ impl Writer {
             encoder: Encoder::default(),
             groups: 0,
             room: 0,
+            room_asked_at: Timestamp::MIN,
             numbers: Vec::new(),
             saved: Vec::new(),
         }
@@ -162,12 +169,13 @@ impl Store {
         }
         let applied = self.inner.commit(&mut writer, at, group);
         let mut status = self.inner.status.lock();
-        status.health = match &applied {
+        let health = match &applied {
             Ok(_) => Health::Healthy,
             Err(CommitError::Poisoned { reason }) => Health::Poisoned { reason: reason.clone() },
             Err(CommitError::TooLarge { .. } | CommitError::Replaying) => return applied,
             Err(error) => Health::ReadOnly { reason: error.to_string() },
         };
+        status.set_health(health, at);
         drop(status);
         applied
     }
@@ -221,9 +229,14 @@ impl Inner {
         }
         let Some(segment) = &mut writer.segment else { return Err(CommitError::Replaying) };
         let staged = segment.staged_bytes() as u64;
-        writer.room = match writer.room.checked_sub(staged) {
+        let asked_lately = writer.at - writer.room_asked_at < ROOM_ASKED_EVERY;
+        writer.room = match writer.room.checked_sub(staged).filter(|_| asked_lately) {
             Some(room) => room,
-            None => self.look_for_room(staged)?,
+            None => {
+                let room = self.look_for_room(staged)?;
+                writer.room_asked_at = writer.at;
+                room
+            }
         };
         match segment.write() {
             Ok(()) => {}
@@ -287,7 +300,7 @@ impl Inner {
         let reason = format!("{what}: {error}");
         tracing::error!(reason, "the log takes no more writes");
         writer.mode = Mode::Poisoned(reason.clone());
-        self.status.lock().health = Health::Poisoned { reason: reason.clone() };
+        self.status.lock().set_health(Health::Poisoned { reason: reason.clone() }, writer.at);
         CommitError::Poisoned { reason }
     }
 

@@ -25,6 +25,8 @@ pub enum Health {
 pub struct StoreStatus {
     /// Whether it takes writes.
     pub health: Health,
+    /// Since when it does not.
+    pub unhealthy_since: Option<Timestamp>,
     /// Series with samples inside the retention.
     pub series: u64,
     /// Samples stored since it was opened.
@@ -58,6 +60,11 @@ pub struct StoreStatus {
 }
 
 impl StoreStatus {
+    pub(super) fn set_health(&mut self, health: Health, at: Timestamp) {
+        self.unhealthy_since = (health != Health::Healthy).then(|| self.unhealthy_since.unwrap_or(at));
+        self.health = health;
+    }
+
     pub(super) fn count_rejected(&mut self, rejected: &Rejected) {
         for (reason, n) in &rejected.counts {
             match self.rejected.iter_mut().find(|(r, _)| r == reason) {
