@@ -7,12 +7,13 @@
 //! windows from it, so that a rule never pages for a past in which it did not exist; the state of
 //! rules that stayed is carried over by their identity.
 
+use std::collections::HashSet;
 use std::hash::Hasher;
 use std::sync::Arc;
 
 use parking_lot::MutexGuard;
 
-use crate::model::{Seq, Timestamp, limits};
+use crate::model::{Alert, AlertState, Labels, Seq, Timestamp, Transition, TransitionId, TransitionKind, limits};
 use crate::notify::Notifier;
 use crate::rules::{Evaluator, RuleContext};
 use crate::slo::Objectives;
@@ -68,6 +69,12 @@ impl Db {
             core.evaluator.adopt(store.known_series());
             core.objectives.adopt(store.known_series());
         }
+        if let Err(error) = notifier.follow(store.snapshot().seq()) {
+            tracing::error!("{error}");
+        }
+        if !same {
+            transitions.extend(ended(&notifier, &core));
+        }
         tracing::info!("{} in {:.3} s", replay.report(), (options.clock.elapsed() - begun).as_secs_f64());
         let inner =
             Arc::new(Inner::new(Parts { store, notifier, clock: options.clock, transport: options.transport, core }));
@@ -122,12 +129,15 @@ impl Db {
         self.inner.wake_delivery();
     }
 
-    /// Makes everything durable and ends the threads once the last handle is gone.
+    /// Makes everything durable and ends the threads once the last handle is gone. With a checkpoint,
+    /// so that a start with other rules finds the state of those that stay.
     ///
     /// # Errors
     /// The log cannot be synced.
     pub fn close(self) -> Result<(), AppendError> {
-        Ok(self.inner.store.sync()?)
+        self.inner.store.sync()?;
+        self.inner.core.lock().checkpoint_now(&self.inner);
+        Ok(())
     }
 
     /// Lets time pass if a deadline has come, delivers what is due, and does the upkeep. For a
@@ -158,11 +168,31 @@ impl Core {
     /// not part. On a full disk they do, until the upkeep succeeds; a restart before that finds other
     /// rules than were saved and fills theirs from the store. Better than not to open.
     fn checkpoint_now(&mut self, inner: &Inner) {
-        self.begin_checkpoint(inner);
-        if let Err(error) = inner.store.finish_checkpoint() {
+        // One that is under way carries an earlier state, and as long as it is no other can begin.
+        let done = inner.store.finish_checkpoint().and_then(|()| {
+            self.begin_checkpoint(inner);
+            inner.store.finish_checkpoint()
+        });
+        if let Err(error) = done {
             tracing::error!("the state of the rules cannot be saved yet, and is tried again: {error}");
         }
     }
+}
+
+/// The ends of alerts that receivers hold for firing though no rule or objective in force has them:
+/// those of rules that are gone since the last run.
+fn ended(notifier: &Notifier, core: &Core) -> Vec<Transition> {
+    let alive: HashSet<Labels> = core.alerts().into_iter().map(|alert| alert.labels).collect();
+    let gone = notifier.firing().into_iter().filter(|alert| !alive.contains(&alert.labels));
+    let seq = notifier.position();
+    let end = |alert: Alert| {
+        let mut hash = siphasher::sip::SipHasher13::new();
+        hash.write(format!("gone {} {}", alert.labels.as_text(), core.at.0).as_bytes());
+        let id = TransitionId { seq, key: hash.finish() };
+        let alert = Alert { state: AlertState::Resolved, resolved_at: Some(core.at), ..alert };
+        Transition { id, kind: TransitionKind::Resolved, at: core.at, alert }
+    };
+    gone.map(end).collect()
 }
 
 /// Brings rules and objectives to where the checkpoint left them: state, and windows of the store.

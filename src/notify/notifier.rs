@@ -13,7 +13,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::env::disk::Disk;
 use crate::env::{Response, Rng, Transport, TransportError};
-use crate::model::{Millis, Seq, Timestamp, Transition};
+use crate::model::{Alert, Millis, Seq, Timestamp, Transition};
 
 use super::ledger::{Job, Ledger};
 use super::options::NotifyOptions;
@@ -111,6 +111,24 @@ impl Notifier {
     /// The highest place in the log of which a decision was taken.
     pub fn position(&self) -> Seq {
         self.inner.lock().ledger.position()
+    }
+
+    /// The alerts that receivers are to hold for firing.
+    pub fn firing(&self) -> Vec<Alert> {
+        self.inner.lock().ledger.firing()
+    }
+
+    /// Goes on with a log whose last entry is `last`. If decisions of later entries are known, the log
+    /// has lost them and gives their places to others, which must not pass for known.
+    ///
+    /// # Errors
+    /// The outbox cannot be written; the log is followed even so.
+    pub fn follow(&self, last: Seq) -> Result<(), AcceptError> {
+        let mut inner = self.inner.lock();
+        let Some(record) = inner.ledger.rewind(last) else { return Ok(()) };
+        tracing::error!("the log ends at entry {}, before decisions that were told: it has lost entries", last.0);
+        let written = inner.outbox.append(&[record]);
+        inner.keep(written).map_err(|source| AcceptError { source })
     }
 
     /// Sends what is due at `now`; returns when there is something to do next, if anything.

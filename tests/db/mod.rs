@@ -2,6 +2,7 @@
 
 mod crash;
 mod full_disk;
+mod restart;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -9,7 +9,7 @@ mod due;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Labels, Millis, Seq, Timestamp, Transition, TransitionId, TransitionKind, limits};
+use crate::model::{Alert, Labels, Millis, Seq, Timestamp, Transition, TransitionId, TransitionKind, limits};
 
 use super::fingerprint::AlertKey;
 use super::group::{Group, GroupId, Member};
@@ -427,6 +427,22 @@ impl Ledger {
             dropped: self.position.dropped,
             ..NotifyStatus::default()
         }
+    }
+
+    /// The alerts that fire.
+    pub(super) fn firing(&self) -> Vec<Alert> {
+        let firing = self.alerts.values().filter(|tracked| tracked.resolved.is_none());
+        firing.map(|tracked| tracked.firing.alert.clone()).collect()
+    }
+
+    /// Forgets which decisions behind entry `last` are known; gives what must be remembered of that.
+    pub(super) fn rewind(&mut self, last: Seq) -> Option<Record> {
+        if self.position.seq <= last {
+            return None;
+        }
+        self.position.seq = Seq(last.0 + 1);
+        self.position.keys.clear();
+        Some(Record::Position(self.position.clone()))
     }
 
     /// The highest place in the log of which a decision was taken.
