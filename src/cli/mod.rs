@@ -1,6 +1,6 @@
 //! The program's commands.
 //!
-//! Layer 8. Imports: `config`, `confidence`, `db`, `env`, `model`, `notify`, `report`, `scrape`, `server`, `storage`, `testkit`.
+//! Layer 8. Imports: `config`, `confidence`, `db`, `env`, `model`, `notify`, `report`, `scrape`, `server`, `slo`, `storage`, `testkit`.
 //! Does not know: storage internals.
 
 mod ask;

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::confidence::{Judgement, Verdict};
+use crate::confidence::{Judgement, Verdict, burn, percent};
 use crate::db::Db;
 use crate::env::{Clock, ManualClock, SystemClock};
 use crate::model::{Millis, Timestamp};
+use crate::slo::WindowBurn;
 use crate::testkit::Shop;
 
 use super::pager::{Page, Pager};
@@ -124,11 +125,20 @@ impl Story {
 
     fn turn(&mut self, chapter: Chapter, at: Timestamp, verdict: Verdict, paged: bool) -> anyhow::Result<Chapter> {
         Ok(match chapter {
-            Chapter::Blind if verdict == Verdict::Ok => Chapter::Calm { until: at + CALM },
+            Chapter::Blind if verdict == Verdict::Ok => {
+                say(format_args!(
+                    "                      all is well; in {CALM} of the shop's time a new checkout goes live"
+                ))?;
+                Chapter::Calm { until: at + CALM }
+            }
             Chapter::Calm { until } if at >= until => {
                 self.tell(at, format_args!("checkout v2 is deployed"))?;
                 self.db.mark_deploy("checkout", "v2")?;
                 self.shop.set_error_ratio("checkout", BAD_ERROR_RATIO);
+                Chapter::Deployed
+            }
+            Chapter::Deployed if !paged => {
+                self.tell_burn(at)?;
                 Chapter::Deployed
             }
             Chapter::Deployed if paged => Chapter::Paged { until: at + REACTION },
@@ -144,6 +154,28 @@ impl Story {
             }
             other => other,
         })
+    }
+
+    /// Tells once a minute how fast checkout's budget burns.
+    fn tell_burn(&self, at: Timestamp) -> anyhow::Result<()> {
+        if at.0 % 60_000 != 0 {
+            return Ok(());
+        }
+        let objectives = self.db.objectives();
+        let Some(status) = objectives.iter().find(|status| status.service == "checkout") else { return Ok(()) };
+        let Some(fastest) = status.burns.first() else { return Ok(()) };
+        let rate = |window: &WindowBurn| format!("{} over {}", burn(window.burn.unwrap_or(0.0)), window.window);
+        let failing = percent(fastest.short.bad / fastest.short.n.max(1.0));
+        self.tell(
+            at,
+            format_args!(
+                "checkout fails {failing} of its requests of the last {}: burn {}, {}; pages from {} in both",
+                fastest.short.window,
+                rate(&fastest.short),
+                rate(&fastest.long),
+                burn(fastest.pair.threshold),
+            ),
+        )
     }
 
     /// Tells the verdict if it is another one than before, with its reason.
