@@ -121,7 +121,7 @@ impl Evaluator<'_> {
         for arg in args {
             match arg.value_type() {
                 crate::promql::ValueType::Matrix => {
-                    range_place = self.place(arg.span);
+                    range_place = self.place(arg.without_parens().span);
                     windows = Some(self.windows(arg, steps)?);
                 }
                 _ => params.push(self.scalar(arg, steps)?),
@@ -202,7 +202,7 @@ impl Evaluator<'_> {
     /// Warns of quantiles outside 0 to 1.
     pub(super) fn note_quantile(&self, values: &[f64], arg: &Expr) {
         for q in values.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
-            self.notes.borrow_mut().quantile_out_of_range(*q, &self.place(arg.span));
+            self.notes.borrow_mut().quantile_out_of_range(*q, &self.place(arg.without_parens().span));
         }
     }
 

@@ -36,7 +36,8 @@ pub(super) fn parse_number(run: &str) -> Option<f64> {
     if !plain.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-')) {
         return None;
     }
-    plain.parse().ok()
+    // As Go has it, a number too large for a float is refused rather than rounded to infinity.
+    plain.parse().ok().filter(|value: &f64| value.is_finite())
 }
 
 /// The shortest text that reads back as the same number.
@@ -68,6 +69,9 @@ mod tests {
         check("5m", None);
         check(".5", Some(0.5));
         check("1e", None);
+        check("1e308", Some(1e308));
+        check("1e309", None);
+        check("1e-400", Some(0.0));
     }
 
     #[test]
