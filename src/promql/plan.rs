@@ -15,12 +15,14 @@ pub(super) struct Steps {
     start: Timestamp,
     interval: Millis,
     count: usize,
+    /// The end that was asked for: `end()`, though it need not be a step.
+    end: Timestamp,
 }
 
 impl Steps {
     /// One instant.
     pub(super) fn once(at: Timestamp) -> Steps {
-        Steps { start: at, interval: Millis(1), count: 1 }
+        Steps { start: at, interval: Millis(1), count: 1, end: at }
     }
 
     /// `start`, `start + interval`, … up to `end`; `interval` is positive.
@@ -28,7 +30,7 @@ impl Steps {
         let count =
             if end < start { 0 } else { (i128::from(end.0) - i128::from(start.0)) / i128::from(interval.0) + 1 };
         let count = usize::try_from(count).ok().filter(|count| *count <= max).ok_or(EvalError::TooManySamples)?;
-        Ok(Steps { start, interval, count })
+        Ok(Steps { start, interval, count, end })
     }
 
     pub(super) fn count(self) -> usize {
@@ -46,6 +48,10 @@ impl Steps {
 
     pub(super) fn last(self) -> Timestamp {
         self.time(self.count.saturating_sub(1))
+    }
+
+    pub(super) fn end(self) -> Timestamp {
+        self.end
     }
 
     pub(super) fn times(self) -> impl Iterator<Item = Timestamp> {
@@ -66,7 +72,7 @@ pub(super) struct Frame {
 impl Frame {
     pub(super) fn new(steps: Steps, options: &EvalOptions) -> Frame {
         Frame {
-            bounds: (steps.first(), steps.last()),
+            bounds: (steps.first(), steps.end()),
             lookback: options.lookback,
             default_step: options.default_step,
             samples_max: options.samples_max,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::notes::general;
 use super::row::{Operand, Row, is_metadata};
 use super::{Evaluator, kernel};
 use crate::model::Labels;
@@ -127,10 +128,10 @@ fn check_counts(values: &[f64]) -> Result<(), EvalError> {
             return fail("Parameter value is NaN".to_owned());
         }
         if k >= i64::MAX as f64 {
-            return fail(format!("Scalar value {k} overflows int64"));
+            return fail(format!("Scalar value {} overflows int64", general(k)));
         }
         if k <= i64::MIN as f64 {
-            return fail(format!("Scalar value {k} underflows int64"));
+            return fail(format!("Scalar value {} underflows int64", general(k)));
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use crate::promql::functions::Function;
 /// The part of the date or the time of day that `function` asks for.
 pub(super) fn part(function: Function, seconds: f64) -> f64 {
     // Go's conversion of what is no instant is not defined; such a value has no date.
-    if seconds.is_nan() || seconds.abs() > 8.64e15 {
+    if seconds.is_nan() || seconds.abs() > 9.2e18 {
         return f64::NAN;
     }
     let seconds = seconds as i64;
@@ -44,6 +44,10 @@ mod tests {
         check(Function::DayOfWeek, 1_136_239_445.0, 1.0);
         check(Function::Hour, 1_136_239_445.0, 22.0);
         check(Function::Minute, 1_136_239_445.0, 4.0);
+        // Far from any calendar, but still whole seconds.
+        check(Function::Year, 1e18, 31_688_740_476.0);
+        check(Function::DayOfWeek, -9.1e18, 1.0);
+        check(Function::Minute, 1e18, 46.0);
         assert!(part(Function::Year, f64::INFINITY).is_nan());
     }
 }

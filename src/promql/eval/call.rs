@@ -112,32 +112,12 @@ impl Evaluator<'_> {
             for row in &mut rows {
                 match row.get(step) {
                     Some(_) if empty => row.clear(step),
-                    Some(v) => row.set(step, number(function, v, &numbers)),
+                    Some(v) => row.set(step, kernel::unary_math(function, v, &numbers)),
                     None => {}
                 }
             }
         }
         Ok(Operand::Vector(self.unnamed(rows)?))
-    }
-}
-
-fn number(function: Function, v: f64, args: &[f64]) -> f64 {
-    match function {
-        Function::Acos => v.acos(),
-        Function::Acosh => v.acosh(),
-        Function::Asin => v.asin(),
-        Function::Asinh => v.asinh(),
-        Function::Atan => v.atan(),
-        Function::Atanh => v.atanh(),
-        Function::Cos => v.cos(),
-        Function::Cosh => v.cosh(),
-        Function::Deg => v * 180.0 / std::f64::consts::PI,
-        Function::Rad => v * std::f64::consts::PI / 180.0,
-        Function::Sin => v.sin(),
-        Function::Sinh => v.sinh(),
-        Function::Tan => v.tan(),
-        Function::Tanh => v.tanh(),
-        _ => kernel::unary_math(function, v, args),
     }
 }
 

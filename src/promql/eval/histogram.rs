@@ -22,7 +22,7 @@ impl Evaluator<'_> {
     pub(super) fn histogram_quantile(&self, args: &[Expr], steps: Steps) -> Result<Operand, EvalError> {
         let quantiles = self.scalar(&args[0], steps)?;
         self.note_quantile(&quantiles, &args[0]);
-        let place = self.place(args[1].span);
+        let place = self.place(args[1].without_parens().span);
         self.of_buckets(&args[1], steps, |step, metric, buckets| {
             let quantile = kernel::histogram_quantile(quantiles[step], buckets);
             if quantile.forced_monotonic {
@@ -47,7 +47,7 @@ impl Evaluator<'_> {
     ) -> Result<Operand, EvalError> {
         let rows = self.vector(arg, steps)?;
         let mut out = Vec::new();
-        for histogram in self.histograms(&rows, &self.place(arg.span)) {
+        for histogram in self.histograms(&rows, &self.place(arg.without_parens().span)) {
             self.check_size(out.len() + 1, steps)?;
             let mut row = Row::absent(without_name(&histogram.labels), steps);
             let mut buckets = Vec::with_capacity(histogram.buckets.len());

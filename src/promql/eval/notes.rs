@@ -26,14 +26,7 @@ impl Notes {
     }
 
     pub(super) fn quantile_out_of_range(&mut self, q: f64, place: &str) {
-        let q = if q == f64::INFINITY {
-            "+Inf".to_owned()
-        } else if q == f64::NEG_INFINITY {
-            "-Inf".to_owned()
-        } else {
-            q.to_string()
-        };
-        self.warn(&format!("quantile value should be between 0 and 1, got {q}"), place);
+        self.warn(&format!("quantile value should be between 0 and 1, got {}", general(q)), place);
     }
 
     pub(super) fn sort_is_ineffective(&mut self, place: &str) {
@@ -57,6 +50,39 @@ impl Notes {
     }
 }
 
+/// A number as Go's `%g` writes it.
+pub(super) fn general(v: f64) -> String {
+    if v.is_infinite() {
+        return if v > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    let text = format!("{v:e}");
+    let Some((digits, exponent)) = text.split_once('e') else { return text };
+    match exponent.parse::<i32>() {
+        Ok(-4..=5) | Err(_) => v.to_string(),
+        Ok(exponent) => format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs()),
+    }
+}
+
 fn with_metric(text: String, metric: &str) -> String {
     if metric.is_empty() { text } else { format!("{text} for metric name {}", quote(metric)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_go_writes_them() {
+        let check = |v: f64, expected: &str| assert_eq!(general(v), expected);
+        check(-0.5, "-0.5");
+        check(0.0, "0");
+        check(100_000.0, "100000");
+        check(1e6, "1e+06");
+        check(-538_634_217.6, "-5.386342176e+08");
+        check(1e-4, "0.0001");
+        check(1.5e-5, "1.5e-05");
+        check(1e300, "1e+300");
+        check(f64::NAN, "NaN");
+        check(f64::NEG_INFINITY, "-Inf");
+    }
 }

@@ -121,7 +121,7 @@ impl Evaluator<'_> {
         for arg in args {
             match arg.value_type() {
                 crate::promql::ValueType::Matrix => {
-                    range_place = self.place(arg.span);
+                    range_place = self.place(arg.without_parens().span);
                     windows = Some(self.windows(arg, steps)?);
                 }
                 _ => params.push(self.scalar(arg, steps)?),
@@ -137,7 +137,7 @@ impl Evaluator<'_> {
                 rows.push(row);
             }
         }
-        self.note_quantiles(function, args, &params, !rows.is_empty());
+        self.note_quantiles(function, args, &params, &rows);
         match function {
             // They give back samples as they were, so that the name still fits.
             Function::LastOverTime | Function::FirstOverTime => Ok(Operand::Vector(rows)),
@@ -193,16 +193,20 @@ impl Evaluator<'_> {
         }
     }
 
-    fn note_quantiles(&self, function: Function, args: &[Expr], params: &[Vec<f64>], any: bool) {
-        if function == Function::QuantileOverTime && any {
-            self.note_quantile(&params[0], &args[0]);
+    /// Only where a window held something was the quantile asked for.
+    fn note_quantiles(&self, function: Function, args: &[Expr], params: &[Vec<f64>], rows: &[Row]) {
+        if function == Function::QuantileOverTime {
+            let asked = |step: &usize| rows.iter().any(|row| row.get(*step).is_some());
+            let bad = |q: f64| !(0.0..=1.0).contains(&q);
+            let steps = (0..params[0].len()).filter(|step| bad(params[0][*step])).filter(asked);
+            self.note_quantile(&steps.map(|step| params[0][step]).collect::<Vec<_>>(), &args[0]);
         }
     }
 
     /// Warns of quantiles outside 0 to 1.
     pub(super) fn note_quantile(&self, values: &[f64], arg: &Expr) {
         for q in values.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
-            self.notes.borrow_mut().quantile_out_of_range(*q, &self.place(arg.span));
+            self.notes.borrow_mut().quantile_out_of_range(*q, &self.place(arg.without_parens().span));
         }
     }
 

@@ -103,6 +103,9 @@ impl Accumulator {
         if self.sum.has_special() {
             return f64::NAN;
         }
+        if self.count == 1 {
+            return 0.0;
+        }
         if self.squares.has_special() {
             return f64::INFINITY;
         }

@@ -56,8 +56,8 @@ pub fn unary_math(function: Function, v: f64, args: &[f64]) -> f64 {
         Function::Sinh => v.sinh(),
         Function::Cosh => v.cosh(),
         Function::Tanh => v.tanh(),
-        Function::Asinh => v.asinh(),
-        Function::Acosh => v.acosh(),
+        Function::Asinh => asinh(v),
+        Function::Acosh => acosh(v),
         Function::Atanh => v.atanh(),
         Function::Deg => v * 180.0 / std::f64::consts::PI,
         Function::Rad => v * std::f64::consts::PI / 180.0,
@@ -94,6 +94,17 @@ fn min(a: f64, b: f64) -> f64 {
     }
 }
 
+/// From here on the square of a value swallows the 1 beside it, and would at last overflow.
+const SQUARE_ALONE: f64 = (1_u32 << 28) as f64;
+
+fn asinh(v: f64) -> f64 {
+    if v.abs() > SQUARE_ALONE { (v.abs().ln() + std::f64::consts::LN_2).copysign(v) } else { v.asinh() }
+}
+
+fn acosh(v: f64) -> f64 {
+    if v > SQUARE_ALONE { v.ln() + std::f64::consts::LN_2 } else { v.acosh() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +129,8 @@ mod tests {
         let check = |function, v: f64, args: &[f64], expected: f64| {
             assert_eq!(unary_math(function, v, args).to_bits(), expected.to_bits(), "{function:?} {v} {args:?}");
         };
+        check(Function::Asinh, -1e308, &[], -709.889355822726);
+        check(Function::Acosh, 1e308, &[], 709.889355822726);
         check(Function::Round, 2.5, &[], 3.0);
         check(Function::Round, -2.5, &[], -2.0);
         check(Function::Round, 0.15, &[0.1], 0.2);

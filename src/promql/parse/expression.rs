@@ -7,7 +7,7 @@
 use nom::Parser;
 use nom::branch::alt;
 use nom::combinator::opt;
-use nom::multi::separated_list0;
+use nom::multi::separated_list1;
 use nom::sequence::{delimited, preceded, terminated};
 
 use super::duration;
@@ -126,7 +126,8 @@ fn modifiers(input: Tokens<'_>) -> Parsed<'_, (bool, Matching)> {
 /// `(a, b, "c.d")`
 fn labels(input: Tokens<'_>) -> Parsed<'_, Vec<String>> {
     let comma = || sign(Sign::Comma, "in grouping opts");
-    let list = terminated(separated_list0(comma(), label), opt(comma()));
+    // A comma may end the list but not be all of it.
+    let list = opt(terminated(separated_list1(comma(), label), opt(comma()))).map(Option::unwrap_or_default);
     delimited(sign(Sign::LeftParen, "in grouping opts"), list, close_labels).parse(input)
 }
 
@@ -139,8 +140,7 @@ fn close_labels(input: Tokens<'_>) -> Parsed<'_, ()> {
 
 fn label(input: Tokens<'_>) -> Parsed<'_, String> {
     let (rest, name) = alt((ident, string)).parse(input)?;
-    let quoted = matches!(input.first().kind, TokenKind::Text(_));
-    if name.is_empty() || (!quoted && name.contains(':')) {
+    if name.is_empty() {
         return input.fail("in grouping opts, expected a label name");
     }
     Ok((rest, name))

@@ -58,6 +58,7 @@ pub struct ParseError {
 
 impl ParseError {
     pub(super) fn new(source: &str, fault: Fault) -> ParseError {
+        let fault = Fault { span: trimmed(source, fault.span), ..fault };
         let (line, column) = line_and_column(source, fault.span.start);
         let source_line = source.lines().nth(line - 1).unwrap_or_default().to_owned();
         let marked = source.get(fault.span.start..fault.span.end).unwrap_or_default();
@@ -87,6 +88,15 @@ impl fmt::Display for ParseError {
 }
 
 impl std::error::Error for ParseError {}
+
+/// The place without the blanks around it, so that an operator is pointed at and not the space before it.
+fn trimmed(source: &str, span: Span) -> Span {
+    let Some(marked) = source.get(span.start..span.end).filter(|marked| !marked.trim().is_empty()) else {
+        return span;
+    };
+    let blanks = marked.len() - marked.trim_start().len();
+    Span { start: span.start + blanks, end: span.end - (marked.len() - marked.trim_end().len()) }
+}
 
 /// Line and column of a byte, both counted from 1, the column in characters.
 pub(in crate::promql) fn line_and_column(source: &str, at: usize) -> (usize, usize) {

@@ -22,7 +22,7 @@ pub(super) fn run_length(rest: &str) -> usize {
 /// The value of a number's text; a sign is not part of it.
 pub(super) fn parse_number(run: &str) -> Option<f64> {
     let bytes = run.as_bytes();
-    if run.starts_with('_') || run.ends_with('_') || run.contains("__") {
+    if !underscores_separate(run) {
         return None;
     }
     let plain: String = run.chars().filter(|c| *c != '_').collect();
@@ -36,7 +36,18 @@ pub(super) fn parse_number(run: &str) -> Option<f64> {
     if !plain.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-')) {
         return None;
     }
-    plain.parse().ok()
+    // As Go has it, a number too large for a float is refused rather than rounded to infinity.
+    plain.parse().ok().filter(|value: &f64| value.is_finite())
+}
+
+/// Whether each underscore stands between two digits, or after `0x`.
+fn underscores_separate(run: &str) -> bool {
+    let hex = run.starts_with("0x") || run.starts_with("0X");
+    let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit() || hex && c.is_ascii_hexdigit());
+    run.match_indices('_').all(|(at, _)| {
+        let after_prefix = hex && at == 2;
+        digit(run[at + 1..].chars().next()) && (after_prefix || digit(run[..at].chars().last()))
+    })
 }
 
 /// The shortest text that reads back as the same number.
@@ -64,10 +75,17 @@ mod tests {
         check("0x10", Some(16.0));
         check("1_000", Some(1000.0));
         check("1__0", None);
+        check("0x_1_f", Some(31.0));
+        for misplaced in ["_1", "1_", "0._9", "1_.5", "1_e3", "1e_3"] {
+            check(misplaced, None);
+        }
         check("1.5e3", Some(1500.0));
         check("5m", None);
         check(".5", Some(0.5));
         check("1e", None);
+        check("1e308", Some(1e308));
+        check("1e309", None);
+        check("1e-400", Some(0.0));
     }
 
     #[test]

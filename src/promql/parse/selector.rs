@@ -3,7 +3,7 @@
 use nom::Parser;
 use nom::branch::alt;
 use nom::combinator::opt;
-use nom::multi::separated_list0;
+use nom::multi::separated_list1;
 use nom::sequence::{delimited, terminated};
 
 use super::fault::Fault;
@@ -49,7 +49,8 @@ enum Part {
 
 fn braces(input: Tokens<'_>) -> Parsed<'_, Vec<Part>> {
     let comma = || sign(Sign::Comma, "in label matching");
-    let list = terminated(separated_list0(comma(), part), opt(comma()));
+    // A comma may end the list but not be all of it.
+    let list = opt(terminated(separated_list1(comma(), part), opt(comma()))).map(Option::unwrap_or_default);
     delimited(sign(Sign::LeftBrace, "here"), list, close).parse(input)
 }
 
@@ -87,17 +88,14 @@ fn part(input: Tokens<'_>) -> Parsed<'_, Part> {
 
 /// Puts the metric's name first and checks the whole.
 fn join(outer: Option<String>, parts: Vec<Part>, span: Span) -> Result<Vec<Matcher>, nom::Err<Fault>> {
-    let mut name = outer;
     let mut matchers = Vec::with_capacity(parts.len() + 1);
-    for part in parts {
-        match (part, &name) {
-            (Part::Name(second), Some(first)) => return twice(span, first, &second),
-            (Part::Name(first), None) => name = Some(first),
-            (Part::Matcher(matcher), _) => matchers.push(matcher),
-        }
-    }
+    // Inside the braces a name is one more condition, and there may be several.
+    matchers.extend(parts.into_iter().map(|part| match part {
+        Part::Name(name) => Matcher::equal(Labels::METRIC_NAME, &name),
+        Part::Matcher(matcher) => matcher,
+    }));
     let is_name = |matcher: &Matcher| matcher.name() == Labels::METRIC_NAME;
-    if let Some(name) = name {
+    if let Some(name) = outer {
         if let Some(second) = matchers.iter().find(|matcher| is_name(matcher)) {
             return twice(span, &name, second.value());
         }

@@ -154,6 +154,10 @@ fn errors_name_the_place() {
     check("{}", "1:1: parse error: vector selector must contain at least one non-empty matcher");
     check("{a=~\".*\"}", "1:1: parse error: vector selector must contain at least one non-empty matcher");
     check("foo{__name__=\"bar\"}", "1:1: parse error: metric name must not be set twice: \"foo\" or \"bar\"");
+    check("foo{\"bar\"}", "1:1: parse error: metric name must not be set twice: \"foo\" or \"bar\"");
+    check("foo{,}", "1:5: parse error: unexpected \",\" in label matching, expected \",\" or \"}\"");
+    check("sum by (,) (a)", "1:9: parse error: unexpected \",\" in grouping opts, expected \",\" or \")\"");
+    check("1e309", "1:1: parse error: bad number or duration syntax: \"1e309\"");
     check("rate(foo)", "1:6: parse error: expected type range vector in call to function \"rate\", got instant vector");
     check("sum(foo[5m])", "1:5: parse error: expected type instant vector in aggregation expression, got range vector");
     check("abs(1)", "1:5: parse error: expected type instant vector in call to function \"abs\", got scalar");
@@ -163,12 +167,12 @@ fn errors_name_the_place() {
     check("label_join(a, 'b')", "1:1: parse error: expected at least 3 argument(s) in call to \"label_join\", got 2");
     check("nope(1)", "1:1: parse error: unknown function with name \"nope\"");
     check("Rate(x[5m])", "1:1: parse error: unknown function with name \"Rate\"");
-    check("1 > 2", "1:2: parse error: comparisons between scalars must use BOOL modifier");
-    check("a + bool b", "1:2: parse error: bool modifier can only be used on comparison operators");
-    check("a and 1", "1:2: parse error: set operator \"and\" not allowed in binary scalar expression");
-    check("a and on(x) group_left b", "1:2: parse error: no grouping allowed for \"and\" operation");
-    check("a * on(x) group_left(x) b", "1:2: parse error: label \"x\" must not occur in ON and GROUP clause at once");
-    check("1 + on(x) 2", "1:2: parse error: vector matching only allowed between instant vectors");
+    check("1 > 2", "1:3: parse error: comparisons between scalars must use BOOL modifier");
+    check("a + bool b", "1:3: parse error: bool modifier can only be used on comparison operators");
+    check("a and 1", "1:3: parse error: set operator \"and\" not allowed in binary scalar expression");
+    check("a and on(x) group_left b", "1:3: parse error: no grouping allowed for \"and\" operation");
+    check("a * on(x) group_left(x) b", "1:3: parse error: label \"x\" must not occur in ON and GROUP clause at once");
+    check("1 + on(x) 2", "1:3: parse error: vector matching only allowed between instant vectors");
     check("a[5m] + 1", "1:1: parse error: binary expression must contain only scalar and instant vector types");
     check(
         "-a[5m]",

@@ -5,7 +5,7 @@ use axum::response::Response;
 
 use crate::db::QueryError;
 use crate::model::{Millis, limits};
-use crate::promql::{Answer, EvalError, SourceError, Value};
+use crate::promql::{Answer, EvalError, Query, SourceError, Value};
 
 use crate::server::answer;
 use crate::server::ask;
@@ -54,9 +54,11 @@ pub(super) async fn range(State(state): State<ServerState>, request: Request) ->
     Ok(answer::respond(cut(answer, limit)))
 }
 
-/// `GET|POST /api/v1/query_exemplars`: exemplars are not stored.
+/// `GET|POST /api/v1/query_exemplars`: exemplars are not stored, but a bad question is still refused.
 pub(super) async fn exemplars(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
-    Params::of(request, state.bodies()).await?;
+    let params = Params::of(request, state.bodies()).await?;
+    params.range()?;
+    Query::new(&query_text(&params)?).map_err(|error| ApiError::parameter("query", error))?;
     Ok(success([(); 0]))
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -24,10 +25,13 @@ pub(super) async fn names(State(state): State<ServerState>, request: Request) ->
 /// `GET /api/v1/label/{name}/values`
 pub(super) async fn values(
     State(state): State<ServerState>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let params = Params::of(request, state.bodies()).await?;
+    let Ok(Path(name)) = name else {
+        return Err(ApiError::new(ErrorType::BadData, "invalid label name: it is not UTF-8"));
+    };
     let name = unescape(&name);
     if name.is_empty() {
         return Err(ApiError::new(ErrorType::BadData, "invalid label name: \"\""));
