@@ -260,7 +260,13 @@ fn route_matchers(section: &mut Section<'_>) -> Result<Vec<Matcher>, ConfigError
             if pair.key == Labels::METRIC_NAME {
                 return Err(pair.error("alerts have no label \"__name__\"; remove the matcher"));
             }
-            let matcher = Matcher::new(pair.key, op, &pair.text()?);
+            let text = pair.text()?;
+            let value = match op {
+                // So Alertmanager keeps the older form, and its group keys show it.
+                MatchOp::Match => format!("^(?:{text})$"),
+                _ => text,
+            };
+            let matcher = Matcher::new(pair.key, op, &value);
             all.push(matcher.map_err(|error| pair.error(error.to_string()))?);
         }
     }

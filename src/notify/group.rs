@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use crate::model::{Labels, Millis, Timestamp};
 
 use super::fingerprint::AlertKey;
+use super::group_key;
 use super::route::Taker;
 
 /// Which group: the receiver, and Alertmanager's group key.
@@ -24,7 +25,7 @@ impl GroupId {
     /// The group of the alert with these labels on the route that takes it.
     pub(super) fn of(taker: &Taker<'_>, alert: &Labels) -> (GroupId, Labels) {
         let labels = taker.route.group_by.labels_of(alert);
-        let key = format!("{}:{labels}", taker.key);
+        let key = format!("{}:{}", taker.key, group_key::of_labels(&labels));
         (GroupId { receiver: taker.route.receiver.clone(), key }, labels)
     }
 }

@@ -47,8 +47,11 @@ impl Json {
                 '\n' => self.out.push_str("\\n"),
                 '\r' => self.out.push_str("\\r"),
                 '\t' => self.out.push_str("\\t"),
-                // Line separators are legal JSON, but end a line in older JavaScript readers.
-                c if c < ' ' || matches!(c, '\u{2028}' | '\u{2029}') => {
+                '\u{8}' => self.out.push_str("\\b"),
+                '\u{c}' => self.out.push_str("\\f"),
+                // Line separators end a line in older JavaScript readers, the others may be markup
+                // where a message is shown; Alertmanager escapes the same.
+                c if c < ' ' || matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}') => {
                     // Writing to a String cannot fail.
                     let _ = write!(self.out, "\\u{:04x}", u32::from(c));
                 }
@@ -104,7 +107,7 @@ mod tests {
     fn texts_are_escaped_and_commas_placed() {
         let mut json = Json::new();
         json.object(|json| {
-            json.key("a\"\\\n\u{1}\u{2028}é").number(7);
+            json.key("a\"\\\n\u{1}\u{8}<&>\u{2028}é").number(7);
             json.key("list").array(|json| {
                 json.string("x").number(2).object(|_| {});
                 json.array(|_| {});
@@ -114,7 +117,7 @@ mod tests {
         let text = String::from_utf8(json.into_bytes()).unwrap();
         assert_eq!(
             text,
-            "{\"a\\\"\\\\\\n\\u0001\\u2028é\":7,\"list\":[\"x\",2,{},[]],\"labels\":{\"a\":\"2\",\"b\":\"1\"}}"
+            "{\"a\\\"\\\\\\n\\u0001\\b\\u003c\\u0026\\u003e\\u2028é\":7,\"list\":[\"x\",2,{},[]],\"labels\":{\"a\":\"2\",\"b\":\"1\"}}"
         );
     }
 }

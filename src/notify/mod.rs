@@ -8,6 +8,7 @@ mod alertmanager;
 mod backoff;
 mod fingerprint;
 mod group;
+mod group_key;
 mod json;
 mod ledger;
 mod notifier;

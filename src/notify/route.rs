@@ -6,6 +6,7 @@
 
 use crate::model::{Labels, Matcher, Millis};
 
+use super::group_key;
 use super::receiver::Receiver;
 
 /// The route tree and the receivers it names.
@@ -115,8 +116,8 @@ fn descend<'a>(route: &'a Route, key: &str, alert: &Labels, takers: &mut Vec<Tak
         if !child.matchers.iter().all(|matcher| matcher.matches(alert.get(matcher.name()))) {
             continue;
         }
-        let matchers: Vec<String> = child.matchers.iter().map(Matcher::to_string).collect();
-        descend(child, &format!("{key}/{{{}}}", matchers.join(",")), alert, takers);
+        let key = format!("{key}/{}", group_key::of_matchers(&child.matchers));
+        descend(child, &key, alert, takers);
         if !child.continues {
             break;
         }

@@ -57,6 +57,7 @@ inhibit_rules: []
     assert_eq!(matchers, ["severity=\"page\"", "team=~\"a|b\""]);
     assert!(page.continues && !x.continues);
     assert_eq!(x.receiver, "default");
+    assert_eq!(x.matchers[0].to_string(), "job=~\"^(?:x.*)$\"");
     let inner = &page.routes[0];
     assert_eq!((inner.group_by.clone(), inner.group_wait), (GroupBy::All, Millis::ZERO));
     assert_eq!((inner.repeat_interval, inner.continues), (Millis::hours(1), false));

@@ -20,7 +20,7 @@ fn firing_and_resolved_are_told_at_once() {
     let message = json(&requests[0].body);
     assert_eq!(message["version"], "4");
     assert_eq!(message["groupKey"], "{}:{alertname=\"A\"}");
-    assert_eq!(message["alerts"][0]["startsAt"], "1970-01-01T00:00:10.000Z");
+    assert_eq!(message["alerts"][0]["startsAt"], "1970-01-01T00:00:10Z");
     assert_eq!(message["alerts"][0]["generatorURL"], "http://evenkeel:9090/graph?g0.expr=up+%3D%3D+0&g0.tab=1");
     assert_eq!(bench.sent(11), [""; 0]);
     bench.accept(&[resolved(2, "A", 20)]);
@@ -28,9 +28,37 @@ fn firing_and_resolved_are_told_at_once() {
     let requests = bench.recorder.take();
     let message = json(&requests[0].body);
     assert_eq!(message["status"], "resolved");
-    assert_eq!(message["alerts"][0]["endsAt"], "1970-01-01T00:00:20.000Z");
+    assert_eq!(message["alerts"][0]["endsAt"], "1970-01-01T00:00:20Z");
     assert_eq!(bench.step(30), None);
     assert_eq!(bench.notifier().status().outbox_len, 0);
+}
+
+#[test]
+fn a_message_says_why_it_is_sent() {
+    let route = Route {
+        group_wait: Millis::ZERO,
+        group_interval: Millis::ZERO,
+        repeat_interval: Millis::hours(1),
+        ..Route::new("team")
+    };
+    let bench = Bench::new(options(route, &[("team", "http://hook/team")]));
+    let why = |at| {
+        bench.step(at);
+        let requests = bench.recorder.take();
+        assert_eq!(requests.len(), 1, "at {at}");
+        text(&json(&requests[0].body)["notification_reason"]).to_owned()
+    };
+    bench.accept(&[firing(1, "A", 10)]);
+    assert_eq!(why(10), "first notification");
+    bench.accept(&[firing(2, "B", 20)]);
+    assert_eq!(why(20), "new alerts added");
+    bench.accept(&[resolved(3, "A", 30)]);
+    assert_eq!(why(30), "some alerts resolved");
+    assert_eq!(why(30 + 3600), "repeat interval elapsed");
+    bench.accept(&[resolved(4, "B", 4000)]);
+    assert_eq!(why(4000), "all alerts resolved");
+    bench.accept(&[firing(5, "A", 5000)]);
+    assert_eq!(why(5000), "first notification");
 }
 
 #[test]
@@ -61,7 +89,7 @@ fn a_group_waits_for_company_and_tells_changes_at_its_interval() {
     bench.accept(&[alert(4, TransitionKind::Firing, "C", 40), alert(5, TransitionKind::Resolved, "A", 50)]);
     assert_eq!(bench.step(60), Some(330_000));
     assert_eq!(bench.sent(329), [""; 0]);
-    assert_eq!(bench.sent(330), ["team firing [firing:B firing:C resolved:A]"]);
+    assert_eq!(bench.sent(330), ["team firing [resolved:A firing:B firing:C]"]);
     // Nothing new: told again after the repeat interval.
     assert_eq!(bench.step(331), Some((330 + 4 * 3600) * 1000));
     assert_eq!(bench.sent(330 + 4 * 3600), ["team firing [firing:B firing:C]"]);

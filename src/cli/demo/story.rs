@@ -181,7 +181,8 @@ impl Story {
             return self.tell(at, format_args!("RESOLVED: the pager is told that {} is fine again", page.service));
         }
         self.tell(at, format_args!("{}: {}", page.severity.to_uppercase(), page.summary))?;
-        let decided = |sent: &&Sent| sent.service == page.service && sent.at.to_string() == page.starts_at;
+        let fired = Timestamp::parse_rfc3339(&page.starts_at);
+        let decided = |sent: &&Sent| sent.service == page.service && Some(sent.at) == fired;
         if let Some(sent) = sent.iter().find(decided) {
             let ms = page.arrived.saturating_sub(sent.begun).as_secs_f64() * 1e3;
             say(format_args!(

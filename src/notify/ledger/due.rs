@@ -7,9 +7,9 @@ use crate::notify::fingerprint::{AlertKey, Digest};
 use crate::notify::group::{Group, GroupId};
 use crate::notify::outbox::format::{Told, What};
 use crate::notify::target::{Line, Speech, Target, TargetId};
-use crate::notify::webhook::{self, Envelope, Shown};
+use crate::notify::webhook::{self, Envelope, Reason, Shown};
 
-use super::Ledger;
+use super::{Heard, Ledger};
 
 /// Messages that one claim hands out: enough to spare scans, few enough that the last is not stale.
 const CLAIM_MAX: usize = 32;
@@ -79,8 +79,9 @@ impl Ledger {
                             group_labels: &group.labels,
                             external_url: &self.options.external_url,
                             max_alerts: webhook.max_alerts,
+                            reason: self.reason(target, &id.key, &alerts),
                         };
-                        let body = webhook::message(&envelope, &self.shown(&alerts));
+                        let body = webhook::message(&envelope, self.shown(&alerts));
                         Some(job(&id.key, body, alerts))
                     }
                     Due::At(_) | Due::Never => None,
@@ -159,9 +160,27 @@ impl Ledger {
         }
     }
 
+    /// Why a target is told these alerts of a group.
+    fn reason(&self, target: &Target, group: &str, alerts: &[(AlertKey, What)]) -> Reason {
+        let fires = |heard: &Heard| heard.told.what == What::Firing;
+        let knows = |key: &AlertKey| self.heard(target.id, group, *key).is_some_and(fires);
+        let known = self.conversation(target.id, group).is_some_and(|c| c.heard.values().any(fires));
+        if !known {
+            Reason::First
+        } else if alerts.iter().any(|(key, what)| *what == What::Firing && !knows(key)) {
+            Reason::Added
+        } else if alerts.iter().all(|(_, what)| *what == What::Resolved) {
+            Reason::AllResolved
+        } else if alerts.iter().any(|(_, what)| *what == What::Resolved) {
+            Reason::SomeResolved
+        } else {
+            Reason::Repeat
+        }
+    }
+
     fn shown(&self, alerts: &[(AlertKey, What)]) -> Vec<Shown<'_>> {
         let alerts = alerts.iter().filter_map(|(key, what)| Some((self.alerts.get(key)?, *what)));
-        let mut shown: Vec<Shown<'_>> = alerts
+        alerts
             .map(|(tracked, what)| {
                 let decided = tracked.resolved.as_ref().filter(|_| what == What::Resolved);
                 let transition = decided.unwrap_or(&tracked.firing);
@@ -175,10 +194,7 @@ impl Ledger {
                     expr: &transition.alert.expr,
                 }
             })
-            .collect();
-        // Firing ones first, so that `max_alerts` cuts the others.
-        shown.sort_by(|a, b| (a.what == What::Resolved, a.labels).cmp(&(b.what == What::Resolved, b.labels)));
-        shown
+            .collect()
     }
 
     /// The same for every attempt at the same message, also after a restart; another one for a repeat.
