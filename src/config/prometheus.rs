@@ -9,7 +9,7 @@ use super::error::ConfigError;
 use super::loader::Loader;
 use super::options::{Config, Durability, StorageSettings};
 use super::rule_file::{self, RuleDefaults};
-use super::scrape::{self, Defaults};
+use super::scrape::{self, Addresses, Defaults};
 use super::section::{Field, Section};
 use super::source::{Source, Variables};
 use super::{alertmanager, http, objective_file, yaml};
@@ -192,7 +192,7 @@ fn alertmanagers(item: &Field<'_>, loader: &mut Loader<'_>) -> Result<Vec<Alertm
     let prefix = section.get("path_prefix").map(|f| f.text()).transpose()?.unwrap_or_default();
     let http = http::read(&mut section, loader)?;
     let groups = match section.get("static_configs") {
-        Some(field) => scrape::static_configs(&field, loader)?,
+        Some(field) => scrape::static_configs(&field, Addresses::Final, loader)?,
         None => Vec::new(),
     };
     loader.notes.extend(section.finish(what)?);

@@ -171,6 +171,8 @@ fn job(mut section: Section<'_>, defaults: Defaults, loader: &mut Loader<'_>) ->
         "text and OpenMetrics formats are asked for, as they come",
     );
     let http = http::read(&mut section, loader)?;
+    let relabel = relabel::read(&mut section, "relabel_configs", loader)?;
+    let addresses = if relabel.is_empty() { Addresses::Final } else { Addresses::Relabeled };
     let job = ScrapeJob {
         name,
         interval,
@@ -182,8 +184,8 @@ fn job(mut section: Section<'_>, defaults: Defaults, loader: &mut Loader<'_>) ->
         honor_timestamps: section.get("honor_timestamps").map(|f| f.boolean()).transpose()?.unwrap_or(true),
         sample_limit: section.get("sample_limit").map(|f| f.count()).transpose()?.unwrap_or(defaults.sample_limit),
         body_bytes_max: body_bytes_max(&mut section)?.unwrap_or(defaults.body_bytes_max),
-        targets: targets(&mut section, loader)?,
-        relabel: relabel::read(&mut section, "relabel_configs", loader)?,
+        targets: targets(&mut section, addresses, loader)?,
+        relabel,
         metric_relabel: relabel::read(&mut section, "metric_relabel_configs", loader)?,
         authorization: http.authorization,
         headers: http.headers,
@@ -250,12 +252,29 @@ fn fallback_protocol(section: &mut Section<'_>) -> Result<Option<String>, Config
     Err(field.error(format!("the protocol \"{protocol}\" is not read; use one of {}", KNOWN.join(", "))))
 }
 
-fn targets(section: &mut Section<'_>, loader: &mut Loader<'_>) -> Result<Vec<TargetGroup>, ConfigError> {
-    section.get("static_configs").map_or(Ok(Vec::new()), |field| static_configs(&field, loader))
+/// What the words under `targets` are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Addresses {
+    /// Where to ask.
+    Final,
+    /// Anything that rules make an address of, as the URLs that a blackbox exporter is given.
+    Relabeled,
+}
+
+fn targets(
+    section: &mut Section<'_>,
+    addresses: Addresses,
+    loader: &mut Loader<'_>,
+) -> Result<Vec<TargetGroup>, ConfigError> {
+    section.get("static_configs").map_or(Ok(Vec::new()), |field| static_configs(&field, addresses, loader))
 }
 
 /// `static_configs`: targets and their labels.
-pub(super) fn static_configs(field: &Field<'_>, loader: &mut Loader<'_>) -> Result<Vec<TargetGroup>, ConfigError> {
+pub(super) fn static_configs(
+    field: &Field<'_>,
+    kind: Addresses,
+    loader: &mut Loader<'_>,
+) -> Result<Vec<TargetGroup>, ConfigError> {
     let mut groups = Vec::new();
     for item in field.list()? {
         let mut section = item.section("a static config")?;
@@ -263,7 +282,7 @@ pub(super) fn static_configs(field: &Field<'_>, loader: &mut Loader<'_>) -> Resu
         let mut addresses = Vec::new();
         for target in targets {
             let address = target.word()?;
-            if address.contains("://") || address.contains('/') {
+            if kind == Addresses::Final && address.contains('/') {
                 let message = format!(
                     "\"{address}\" is not an address; write host:port, and the rest as scheme and metrics_path"
                 );

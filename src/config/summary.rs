@@ -59,7 +59,11 @@ fn write_job(out: &mut String, job: &ScrapeJob) -> std::fmt::Result {
     writeln!(out, "  {}: every {}, for at most {}", job.name, job.interval, job.timeout)?;
     for group in &job.targets {
         for address in &group.addresses {
-            writeln!(out, "    {}://{address}{} {}", job.scheme, job.metrics_path, group.labels)?;
+            match job.relabel.len() {
+                0 => writeln!(out, "    {}://{address}{} {}", job.scheme, job.metrics_path, group.labels)?,
+                // What is asked is known only when the rules have run.
+                rules => writeln!(out, "    {address} {}, then relabel_configs: {rules}", group.labels)?,
+            }
         }
     }
     Ok(())

@@ -102,6 +102,19 @@ fn a_whole_configuration_is_read() {
 }
 
 #[test]
+fn targets_that_rules_turn_into_addresses_may_be_anything() {
+    let config = load(
+        "scrape_configs:\n- job_name: blackbox\n  metrics_path: /probe\n  \
+         static_configs: [{targets: ['https://example.org/a']}]\n  relabel_configs:\n  \
+         - {source_labels: [__address__], target_label: __param_target}\n  \
+         - {target_label: __address__, replacement: 'blackbox:9115'}\n",
+    );
+    assert_eq!(config.scrape[0].targets[0].addresses, ["https://example.org/a"]);
+    let summary = config.summary();
+    assert!(summary.contains("\n    https://example.org/a {}, then relabel_configs: 2\n"), "{summary}");
+}
+
+#[test]
 fn secrets_are_not_shown() {
     let config = whole().load().unwrap();
     for text in [format!("{config:?}"), config.summary()] {
