@@ -82,6 +82,8 @@ struct Taken {
     tracked: HashSet<Labels>,
     added: usize,
     scraped: usize,
+    /// Those that the rules left, also beyond the limit.
+    kept: usize,
 }
 
 impl Cycle {
@@ -118,7 +120,7 @@ impl Cycle {
         let mut taken = Taken::default();
         match self.take_text(body, format, at, &mut taken) {
             Ok(()) => self.succeed(taken, at, took),
-            Err(reason) => self.fail(reason, taken.scraped, at, took),
+            Err(reason) => self.fail(reason, &taken, at, took),
         }
     }
 
@@ -135,7 +137,7 @@ impl Cycle {
                     taken.tracked.insert(labels.clone());
                     taken.samples.push((labels, Sample { t: at, v }));
                 }
-                Err(error) => return self.fail(error.to_string(), taken.scraped, at, took),
+                Err(error) => return self.fail(error.to_string(), &taken, at, took),
             }
         }
         self.succeed(taken, at, took)
@@ -144,7 +146,7 @@ impl Cycle {
     /// The batch of a target that gave no answer.
     pub(super) fn failed(&mut self, reason: String, at: Timestamp, took: Duration) -> Scraped {
         self.round += 1;
-        self.fail(reason, 0, at, took)
+        self.fail(reason, &Taken::default(), at, took)
     }
 
     /// The batch of a target that is scraped no more: everything of it ends.
@@ -171,6 +173,7 @@ impl Cycle {
     }
 
     fn take_text(&mut self, body: &[u8], format: Format, at: Timestamp, taken: &mut Taken) -> Result<(), String> {
+        let limit = self.reading.sample_limit;
         for line in Exposition::new(body, format).map_err(|error| error.to_string())? {
             let Line::Sample(line) = line.map_err(|error| error.to_string())? else { continue };
             taken.scraped += 1;
@@ -179,15 +182,20 @@ impl Cycle {
             }
             let labels = self.labels_of(&line, &mut taken.added).map_err(|error| error.to_string())?;
             let Some(labels) = labels else { continue };
-            let limit = self.reading.sample_limit;
-            if limit > 0 && taken.samples.len() == limit {
-                return Err(format!("more than {limit} samples; raise sample_limit or have the target say less"));
+            taken.kept += 1;
+            if limit > 0 && taken.kept > limit {
+                // Counted on, for whoever has to find a better limit.
+                continue;
             }
             let own_time = line.timestamp.filter(|_| self.reading.honor_timestamps);
             if own_time.is_none() {
                 taken.tracked.insert(labels.clone());
             }
             taken.samples.push((labels, Sample { t: own_time.unwrap_or(at), v: line.value }));
+        }
+        if limit > 0 && taken.kept > limit {
+            let kept = taken.kept;
+            return Err(format!("{kept} samples, more than {limit}; raise sample_limit or have the target say less"));
         }
         Ok(())
     }
@@ -228,13 +236,13 @@ impl Cycle {
         Scraped { batch, samples: taken.scraped, error: None }
     }
 
-    fn fail(&mut self, reason: String, scraped: usize, at: Timestamp, took: Duration) -> Scraped {
+    fn fail(&mut self, reason: String, taken: &Taken, at: Timestamp, took: Duration) -> Scraped {
         self.known.clear();
         let mut batch = Batch::new();
         let live = self.begin(at);
-        self.report(&mut batch, at, [0.0, took.as_secs_f64(), scraped as f64, 0.0, 0.0]);
+        self.report(&mut batch, at, [0.0, took.as_secs_f64(), taken.scraped as f64, taken.kept as f64, 0.0]);
         push_stale(&mut batch, live, at);
-        Scraped { batch, samples: scraped, error: Some(reason) }
+        Scraped { batch, samples: taken.scraped, error: Some(reason) }
     }
 
     /// Starts a batch: hands out what was live and remembers it until the batch is stored.
@@ -376,7 +384,7 @@ mod tests {
         scrape(&mut cycle, "a 1", 10);
         let failed = scrape(&mut cycle, "a 2\nb 3\nc x", 20);
         assert_eq!(failed.error.as_deref(), Some("3:3: \"x\" is not a number"));
-        check(&failed.batch, reports(0, 2, 0, 0, 20), &["a stale @20"]);
+        check(&failed.batch, reports(0, 2, 2, 0, 20), &["a stale @20"]);
         let failed = scrape(&mut cycle, "a{b=\"1\",b=\"2\"} 2", 30);
         assert_eq!(failed.error.as_deref(), Some("1:1: label \"b\" stands twice; keep one"));
         let failed = cycle.scraped(b"a 1", Format::OpenMetrics, Timestamp(40), TOOK);
@@ -387,12 +395,13 @@ mod tests {
     fn too_many_samples_fail_the_scrape() {
         let mut cycle = cycle(Reading { sample_limit: 2, ..PLAIN });
         assert_eq!(scrape(&mut cycle, "a 1\nb 1", 10).error, None);
-        let failed = scrape(&mut cycle, "a 1\nb 1\nc 1", 20);
+        let failed = scrape(&mut cycle, "a 1\nb 1\nc 1\nd 1", 20);
         assert_eq!(
             failed.error.as_deref(),
-            Some("more than 2 samples; raise sample_limit or have the target say less")
+            Some("4 samples, more than 2; raise sample_limit or have the target say less")
         );
-        check(&failed.batch, reports(0, 3, 0, 0, 20), &["a stale @20", "b stale @20"]);
+        // All are counted: it is the number to set the limit by.
+        check(&failed.batch, reports(0, 4, 4, 0, 20), &["a stale @20", "b stale @20"]);
     }
 
     #[test]
