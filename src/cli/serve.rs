@@ -206,7 +206,9 @@ impl Running {
         jobs(&config)?;
         parts.db.reload(watch(&config, &parts.url))?;
         Handle::current().block_on(self.collect(&config))?;
-        tracing::info!("the configuration is read again");
+        let rules: usize = config.rule_groups.iter().map(|group| group.rules.len()).sum();
+        let (jobs, objectives) = (config.scrape.len(), config.objectives.len());
+        tracing::info!("the configuration is read again: {jobs} scrape jobs, {rules} rules, {objectives} objectives");
         Ok(())
     }
 }
