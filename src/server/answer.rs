@@ -16,7 +16,7 @@ use hyper::body::{Body as HttpBody, Frame};
 use crate::model::{Labels, Sample};
 use crate::promql::{Answer, Value};
 
-use super::number::{push_instant, push_string, push_value};
+use super::number::{push_instant, push_plain, push_string, push_value};
 
 /// How much is written before the peer gets it: large enough that framing does not show, small
 /// enough that writing one part does not hold up other requests.
@@ -94,7 +94,7 @@ impl AnswerWriter {
             Value::Scalar(one) => {
                 push_instant(out, one.t);
                 out.push_str(",\"");
-                push_value(out, one.v);
+                push_plain(out, one.v);
                 out.push('"');
                 Place::Tail
             }

@@ -8,6 +8,15 @@ use std::fmt::Write as _;
 
 use crate::model::Timestamp;
 
+/// A scalar's value: plain notation whatever its size, as Prometheus writes a result that is one number.
+pub(super) fn push_plain(out: &mut String, v: f64) {
+    if v.is_finite() {
+        let _ = write!(out, "{v}");
+    } else {
+        push_value(out, v);
+    }
+}
+
 /// A sample's value: plain notation, or an exponent below 1e-6 and from 1e21 on.
 pub(super) fn push_value(out: &mut String, v: f64) {
     if v.is_nan() {

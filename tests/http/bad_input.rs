@@ -401,7 +401,14 @@ async fn times_that_cannot_be_stored_are_refused_one_by_one() {
             None => (204, String::new()),
             Some((reason, at)) => (
                 400,
-                format!("0 samples stored; 1 sample refused: 1 × {reason}; the first: {reason} at {at} in series m\n"),
+                format!(
+                    "0 samples stored; 1 sample refused: 1 × {reason}; the first: {reason} at {at} in series m{}\n",
+                    if reason == order {
+                        "; late samples are taken within storage.out_of_order of the configuration, 0 unless set; a sender with one queue sends none"
+                    } else {
+                        ""
+                    }
+                ),
             ),
         };
         assert_eq!((answer.status, answer.text().to_owned()), expected, "{offset} on {before:?}");

@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::model::{AlertState, Timestamp};
-use crate::rules::{GroupStatus, Health, RuleKind, RuleStatus};
+use crate::rules::{GroupStatus, Health, Mode, RuleKind, RuleStatus};
 
 use super::alerts::AlertJson;
 use crate::server::envelope::{ApiError, success};
@@ -57,6 +57,8 @@ struct RuleJson {
     kind: &'static str,
     /// Ours: how it is evaluated, and whether a selector of it has matched nothing yet.
     evaluation: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evaluation_reason: Option<String>,
     blind: bool,
 }
 
@@ -136,6 +138,10 @@ impl Wanted {
             last_evaluation: evaluated(rule.last_evaluation),
             kind: if alerting { "alerting" } else { "recording" },
             evaluation: rule.mode.as_str(),
+            evaluation_reason: match &rule.mode {
+                Mode::Incremental => None,
+                Mode::Interval { reason } => Some(reason.clone()),
+            },
             blind: rule.is_blind,
         }
     }

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::db::AppendError;
-use crate::model::Rejected;
+use crate::model::{Rejected, Rejection};
 use crate::wire::{WireError, decompressed_bytes, write_request};
 
 use crate::server::envelope::{ApiError, ErrorType};
@@ -128,6 +128,9 @@ fn answer(outcome: &Outcome) -> Response {
     response
 }
 
+/// What to do about samples that come late.
+const LATE_SAMPLES: &str = "late samples are taken within storage.out_of_order of the configuration, 0 unless set; a sender with one queue sends none";
+
 /// What was not stored: counts by reason and the first case of each kind, for the sender's log.
 fn refusals(outcome: &Outcome) -> Vec<String> {
     let mut refused = Vec::new();
@@ -143,6 +146,9 @@ fn refusals(outcome: &Outcome) -> Vec<String> {
             sample.t,
             shown(&labels.to_string())
         ));
+        if rejected.counts.iter().any(|(reason, _)| *reason == Rejection::OutOfOrder) {
+            refused.push(LATE_SAMPLES.to_owned());
+        }
     }
     if let Some(fault) = &outcome.first_fault {
         refused.push(format!("{} series refused for their labels; the first: {fault}", outcome.unnamed));
