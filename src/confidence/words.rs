@@ -11,7 +11,7 @@ pub(super) fn span(span: Millis) -> String {
         ms if ms >= 1000 => 1000,
         _ => 1,
     };
-    Millis(span.0 / unit * unit).to_string()
+    Millis((span.0 + unit / 2) / unit * unit).to_string()
 }
 
 /// How long ago `t` was.

@@ -257,7 +257,7 @@ impl Watch {
     }
 }
 
-/// A span to the second once it is longer than ten: nobody needs the milliseconds of an hour.
+/// A span to the second once it is longer than two: nobody needs the milliseconds of an hour.
 fn rounded(span: Millis) -> Millis {
-    if span.0 >= 10_000 { Millis(span.0 / 1000 * 1000) } else { span }
+    if span.0 >= 2000 { Millis((span.0 + 500) / 1000 * 1000) } else { span }
 }
