@@ -108,6 +108,7 @@ impl Db {
         core.pass_time(inner, now);
         let source = LiveSource::now(&inner.store);
         core.evaluator.reload(watch.groups.clone(), context(&watch), &source)?;
+        core.evaluator.adopt(inner.store.known_series());
         core.objectives.reload(watch.objectives.clone())?;
         core.objectives.adopt(inner.store.known_series());
         core.objectives.seed(now, &source).map_err(|error| OpenError::Read(error.to_string()))?;

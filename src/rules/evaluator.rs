@@ -181,7 +181,8 @@ impl Evaluator {
     }
 
     /// Replaces the groups. Rules that are still there, by file, group and name, keep their
-    /// alerts; alerts of the others end with the next log entry.
+    /// alerts; alerts of the others end with the next log entry. [`adopt`](Evaluator::adopt) comes
+    /// next, with every series that the store has named.
     ///
     /// # Errors
     /// A rule cannot be used, or the history cannot be read: everything stays as it was.
@@ -192,7 +193,6 @@ impl Evaluator {
         source: &dyn SeriesSource,
     ) -> Result<(), ReloadError> {
         let mut next = Evaluator::new(groups, context)?;
-        next.graph.adopt(&self.graph);
         next.seed(self.now, source)?;
         next.restore(&self.save())?;
         let kept: BTreeSet<String> = next.rules.iter().map(|entry| entry.key().to_owned()).collect();

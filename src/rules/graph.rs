@@ -27,8 +27,6 @@ pub(super) struct Graph {
     node_keys: HashMap<String, usize>,
     leaf_keys: HashMap<String, usize>,
     series: HashMap<SeriesRef, Vec<(u32, u32)>>,
-    /// Every series met, for rules that come later.
-    catalogue: HashMap<SeriesRef, Labels>,
     dirty: BTreeSet<usize>,
     touched_leaves: BTreeSet<usize>,
     touched_nodes: Vec<usize>,
@@ -85,7 +83,6 @@ impl Graph {
 
     /// Meets a series: from now on its samples go to the selectors that it satisfies.
     pub(super) fn bind(&mut self, series: SeriesRef, labels: &Labels) {
-        self.catalogue.insert(series, labels.clone());
         let named = self.by_name.get(labels.metric_name()).map_or(&[][..], Vec::as_slice);
         let mut slots = Vec::new();
         for at in named.iter().chain(&self.nameless) {
@@ -94,13 +91,8 @@ impl Graph {
                 slots.push((*at as u32, leaf.slot(labels)));
             }
         }
-        self.series.insert(series, slots);
-    }
-
-    /// Takes over the series that another graph has met.
-    pub(super) fn adopt(&mut self, other: &Graph) {
-        for (series, labels) in &other.catalogue {
-            self.bind(*series, labels);
+        if !slots.is_empty() {
+            self.series.insert(series, slots);
         }
     }
 

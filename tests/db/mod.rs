@@ -256,3 +256,16 @@ fn a_transaction_that_no_record_can_hold_is_refused_by_itself() {
     assert!(error.starts_with("a transaction of 2500000 samples") && error.ends_with("send it in parts"), "{error}");
     assert_eq!(db.append(one("little", &[], BEGIN, 1.0)).unwrap().stored, 1);
 }
+
+#[test]
+fn a_rule_that_a_reload_brings_follows_the_series_that_were_there() {
+    let mut world = World::new("", "");
+    let db = world.open();
+    db.append(one("level", &[], BEGIN, 1.0)).unwrap();
+    world.watch.groups = evenkeel::config::parse_rules("rules.yml", &HIGH.replace("    for: 10s\n", "")).unwrap();
+    db.reload(world.watch.clone()).unwrap();
+    assert!(db.alerts().is_empty());
+    world.clock.set(BEGIN + 1_000);
+    db.append(one("level", &[], BEGIN + 1_000, 6.0)).unwrap();
+    assert_eq!(db.alerts()[0].state, AlertState::Firing);
+}

@@ -167,6 +167,7 @@ fn a_reload_keeps_alerts_of_rules_that_stay_and_ends_the_others() {
     rules.observe(&stream.commit(1_000, &[(up("a"), 1_000, 0.0)]), &stream);
     let new = vec![group(vec![Rule::Alerting(stays()), Rule::Alerting(alert("New", "up < 1"))])];
     rules.reload(new, RuleContext::default(), &stream).unwrap();
+    rules.adopt(stream.known());
     let outcome = rules.tick(stream.tick(), Timestamp(2_000), &stream);
     let mut told: Vec<_> =
         outcome.transitions.iter().map(|t| (t.alert.labels.get("alertname").to_owned(), t.kind, t.at.0)).collect();

@@ -15,6 +15,11 @@ pub(super) struct Stream {
 }
 
 impl Stream {
+    /// Every series that a transaction has named.
+    pub(super) fn known(&self) -> impl Iterator<Item = (SeriesRef, Labels)> {
+        self.series.iter().map(|(labels, (series, _))| (*series, labels.clone()))
+    }
+
     /// Stores a transaction; samples at or before a series' newest are left out.
     pub(super) fn commit(&mut self, at: i64, samples: &[(Labels, i64, f64)]) -> Committed {
         self.seq += 1;
