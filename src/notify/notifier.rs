@@ -7,9 +7,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use crate::env::disk::Disk;
 use crate::env::{Response, Rng, Transport, TransportError};
@@ -31,14 +30,12 @@ const BODY_SHOWN: usize = 200;
 /// Takes alert transitions durably and tells receivers of them, at least once.
 pub struct Notifier {
     inner: Mutex<Inner>,
-    wake: Condvar,
 }
 
 struct Inner {
     ledger: Ledger,
     outbox: Outbox,
     rng: Rng,
-    woken: bool,
     cut_bytes: u64,
     disk_error: Option<String>,
 }
@@ -83,8 +80,8 @@ impl Notifier {
         let rng = Rng::new(options.seed);
         let ledger = Ledger::new(options, recovered.records);
         let cut_bytes = recovered.cut_bytes;
-        let inner = Inner { ledger, outbox, rng, woken: true, cut_bytes, disk_error: None };
-        Ok(Notifier { inner: Mutex::new(inner), wake: Condvar::new() })
+        let inner = Inner { ledger, outbox, rng, cut_bytes, disk_error: None };
+        Ok(Notifier { inner: Mutex::new(inner) })
     }
 
     /// Takes transitions: firing and resolved ones are durable when it returns; those that are
@@ -102,9 +99,6 @@ impl Notifier {
         let written = inner.outbox.append(&[Record::Accepted(fresh.clone())]);
         inner.ledger.take(fresh);
         let durable = inner.keep(written);
-        inner.woken = true;
-        drop(inner);
-        self.wake.notify_all();
         durable.map_err(|source| AcceptError { source })
     }
 
@@ -138,11 +132,7 @@ impl Notifier {
     pub fn step(&self, now: Timestamp, transport: &dyn Transport) -> Option<Timestamp> {
         self.inner.lock().heal();
         loop {
-            let jobs = {
-                let mut inner = self.inner.lock();
-                inner.woken = false;
-                inner.ledger.claim(now)
-            };
+            let jobs = self.inner.lock().ledger.claim(now);
             let Some(target) = jobs.first().map(|job| job.target) else { break };
             for job in jobs {
                 let answer = transport.send(&job.request);
@@ -161,20 +151,6 @@ impl Notifier {
         due.into_iter().chain(heal).min()
     }
 
-    /// Waits until something new was taken since the last step, or `timeout` has passed.
-    pub fn wait(&self, timeout: Duration) {
-        let mut inner = self.inner.lock();
-        if !inner.woken {
-            self.wake.wait_for(&mut inner, timeout);
-        }
-    }
-
-    /// Ends a [`Notifier::wait`]: the program closes, or time was moved by hand.
-    pub fn wake(&self) {
-        self.inner.lock().woken = true;
-        self.wake.notify_all();
-    }
-
     /// Goes on under other options; what was told stays told.
     ///
     /// # Errors
@@ -184,7 +160,6 @@ impl Notifier {
             routing.check()?;
         }
         self.inner.lock().ledger.reload(options);
-        self.wake();
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::db::Db;
-use crate::model::{Batch, Labels, Millis, Rejected, Sample, Timestamp};
+use crate::model::{Batch, Labels, Millis, Rejected, Timestamp};
 
 /// Takes what was collected: one batch is one scrape and one transaction.
 pub trait Sink: Send + Sync {
@@ -60,16 +60,4 @@ impl fmt::Debug for LocalJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "LocalJob({} {} every {})", self.name, self.instance, self.interval)
     }
-}
-
-/// The program's own metrics as one batch, with `job="evenkeel"`. Metrics whose labels pass a
-/// limit with these two are left out.
-pub fn own_batch(metrics: &[(Labels, f64)], instance: &str, at: Timestamp) -> Batch {
-    let mut batch = Batch::new();
-    for (labels, v) in metrics {
-        if let Ok(labels) = labels.builder().set("job", "evenkeel").set("instance", instance).build() {
-            batch.push(labels, Sample { t: at, v: *v });
-        }
-    }
-    batch
 }

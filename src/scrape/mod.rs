@@ -17,7 +17,7 @@ mod status;
 mod target;
 mod target_loop;
 
-pub use collect::{Collect, LocalJob, Sink, SinkError, own_batch};
+pub use collect::{Collect, LocalJob, Sink, SinkError};
 pub use job::{Job, Scheme, TargetGroup};
 pub use relabel::{Relabel, RelabelAction, RelabelError, RelabelOptions};
 pub use scraper::{ScrapeError, Scraper};

@@ -5,7 +5,6 @@ mod delivery;
 mod restart;
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use evenkeel::env::disk::{Disk, RealDisk};
 use evenkeel::env::{Request, Response, Transport, TransportError};
@@ -198,18 +197,6 @@ impl Bench {
 
 fn open(disk: Arc<dyn Disk>, dir: &std::path::Path, options: NotifyOptions) -> Notifier {
     Notifier::open(disk, &dir.join("outbox"), options).unwrap()
-}
-
-#[test]
-fn a_waiter_is_woken_by_what_is_taken() {
-    let bench = Bench::new(plain());
-    bench.step(0);
-    bench.accept(&[firing(1, "A", 1)]);
-    // Would wait for an hour if accept had not been seen.
-    bench.notifier().wait(Duration::from_secs(3600));
-    assert_eq!(bench.sent(1), ["team firing [firing:A]"]);
-    bench.notifier().wake();
-    bench.notifier().wait(Duration::from_secs(3600));
 }
 
 #[test]

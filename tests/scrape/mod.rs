@@ -11,9 +11,7 @@ use std::time::Duration;
 use evenkeel::env::ManualClock;
 use evenkeel::model::{Batch, Labels, Millis, Rejected, Timestamp, is_stale};
 use evenkeel::notify::{Authorization, Secret};
-use evenkeel::scrape::{
-    Collect, Health, Job, LocalJob, Scheme, Scraper, Sink, SinkError, TargetGroup, TargetStatus, own_batch,
-};
+use evenkeel::scrape::{Collect, Health, Job, LocalJob, Scheme, Scraper, Sink, SinkError, TargetGroup, TargetStatus};
 use evenkeel::wire::Format;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -430,12 +428,4 @@ async fn local_sources_are_targets_too() {
     assert_eq!(series[0], "up{instance=\"host\", job=\"node\"}");
     assert_eq!(series[5], "node_load1{instance=\"host\", job=\"node\"}");
     assert_eq!(bench.status(&batch).await.url, "local:node");
-}
-
-#[test]
-fn own_metrics_become_one_batch() {
-    let metrics = [(Labels::new([("__name__", "evenkeel_series")]).unwrap(), 3.0)];
-    let batch = own_batch(&metrics, "here", Timestamp(7));
-    assert_eq!(batch.series()[0].to_string(), "evenkeel_series{instance=\"here\", job=\"evenkeel\"}");
-    assert_eq!(batch.samples()[0].sample.t, Timestamp(7));
 }

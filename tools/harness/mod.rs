@@ -55,11 +55,6 @@ impl Server {
         self.child.kill()?;
         self.child.wait().map(|_| ())
     }
-
-    /// The process's number.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
 }
 
 impl Drop for Server {
