@@ -3,13 +3,14 @@
 
 Both read the same prometheus.yml with two jobs: `node` scrapes node_exporter itself; `relay` scrapes
 a relay in this script that reads node_exporter every two seconds and hands out its samples with
-their time, so that both servers hold the same samples and even rates must be equal to the last bit.
+their time, so that both servers hold the same samples and even rates must be equal, but for rounding in the last place.
 
 usage: compare_prometheus.py PEERS_DIR [EVENKEEL]     (pip install prometheus-api-client)
 
 PEERS_DIR is what `../shared/tools/peers.sh` filled; EVENKEEL is target/release/evenkeel by default.
 """
 import http.server
+import math
 import pathlib
 import re
 import socket
@@ -81,6 +82,12 @@ def value_of(result):
     return sorted((sorted(r["metric"].items()), r["value"][1]) for r in result)
 
 
+def alike(ours, theirs):
+    """Whether series are equal and values too, but for rounding in the last places."""
+    return len(ours) == len(theirs) and all(
+        a[0] == b[0] and (a[1] == b[1] or math.isclose(float(a[1]), float(b[1]), rel_tol=1e-12)) for a, b in zip(ours, theirs))
+
+
 def main():
     peers = pathlib.Path(sys.argv[1])
     binaries = next((p for p in (peers, peers / "root/usr/bin") if (p / "prometheus").exists()), None)
@@ -126,12 +133,12 @@ scrape_configs:
             equal = 0
             for expression in EXPRESSIONS:
                 a, b = (value_of(c.custom_query(expression, params={"time": at})) for c in clients)
-                same = a == b and len(a) > 0
+                same = alike(a, b) and len(a) > 0
                 equal += same
-                print(f"{'equal ' if same else 'DIFFER'} {len(a):3} series  {expression}")
+                print(f"{'equal ' if same and a == b else 'round ' if same else 'DIFFER'} {len(a):3} series  {expression}")
                 if not same:
                     print(f"   ours   {a[:3]}\n   theirs {b[:3]}")
-            print(f"\n{equal} of {len(EXPRESSIONS)} expressions have equal answers")
+            print(f"\n{equal} of {len(EXPRESSIONS)} expressions have equal answers (`round`: but for rounding, below 1e-12)")
             sys.exit(equal != len(EXPRESSIONS))
         finally:
             stop.set()
