@@ -312,6 +312,15 @@ impl Inner {
                 stage.applied.push(Applied::Transaction(committed));
                 (EntryKind::Transaction, None)
             }
+            Entry::Write(raw) => {
+                let mut unnamed = Rejected::default();
+                let batch = raw.read(&mut unnamed);
+                let mut committed = self.stage_transaction(writer, stage, &batch, seq);
+                (committed.rejected.unnamed, committed.rejected.first_unnamed) =
+                    (unnamed.unnamed, unnamed.first_unnamed);
+                stage.applied.push(Applied::Transaction(committed));
+                (EntryKind::Transaction, None)
+            }
             Entry::Tick => {
                 stage.applied.push(Applied::Tick { seq, at });
                 (EntryKind::Tick, Some(Vec::new()))

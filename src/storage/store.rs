@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::model::{Batch, Committed, Labels, Millis, Seq, SeriesRef, Timestamp};
+use crate::model::{Batch, Committed, Labels, Millis, RawBatch, Seq, SeriesRef, Timestamp};
 
 use super::checkpoint::Checkpoint;
 use super::commit::Writer;
@@ -17,10 +17,12 @@ use super::snapshot::{SharedIndex, Snapshot, View};
 use super::status::StoreStatus;
 
 /// Something to be put into the log.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Entry {
     /// Samples that are taken together.
     Transaction(Batch),
+    /// The same, in the bytes in which a write request told them.
+    Write(RawBatch),
     /// Time moved and nothing arrived.
     Tick,
     /// Bytes of an upper layer, which the store does not read.
