@@ -10,6 +10,8 @@ pub const LABELS_PER_SERIES_MAX: usize = 128;
 pub const LABEL_NAME_BYTES_MAX: usize = 1024;
 /// Bytes of a label's value. Kubernetes annotations reach a few kilobytes.
 pub const LABEL_VALUE_BYTES_MAX: usize = 16 * 1024;
+/// Characters of all names and values of an exemplar's labels, as OpenMetrics says.
+pub const EXEMPLAR_LABEL_CHARS_MAX: usize = 128;
 /// How far a sample may lie ahead of the clock; Prometheus believes ten minutes too.
 pub const FUTURE_MAX: Millis = Millis::minutes(10);
 /// How far the clock may lie behind the log's last entry without a word. More is no drift.
