@@ -14,6 +14,8 @@ pub const LABEL_VALUE_BYTES_MAX: usize = 16 * 1024;
 pub const PATTERN_LITERALS_MAX: usize = 4096;
 /// Bytes of such values on the way.
 pub const PATTERN_LITERAL_BYTES_MAX: usize = 256 * 1024;
+/// Characters of all names and values of an exemplar's labels, as OpenMetrics says.
+pub const EXEMPLAR_LABEL_CHARS_MAX: usize = 128;
 /// How far a sample may lie ahead of the clock; Prometheus believes ten minutes too.
 pub const FUTURE_MAX: Millis = Millis::minutes(10);
 /// How far the clock may lie behind the log's last entry without a word. More is no drift.
