@@ -3,5 +3,6 @@
 mod query;
 mod rules;
 mod storage;
+mod wire;
 
-criterion::criterion_main!(storage::benches, query::benches, rules::benches);
+criterion::criterion_main!(storage::benches, query::benches, rules::benches, wire::benches);
