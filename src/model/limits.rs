@@ -10,6 +10,10 @@ pub const LABELS_PER_SERIES_MAX: usize = 128;
 pub const LABEL_NAME_BYTES_MAX: usize = 1024;
 /// Bytes of a label's value. Kubernetes annotations reach a few kilobytes.
 pub const LABEL_VALUE_BYTES_MAX: usize = 16 * 1024;
+/// Values that a pattern may spell out and still be taken as a list of them.
+pub const PATTERN_LITERALS_MAX: usize = 4096;
+/// Bytes of such values on the way.
+pub const PATTERN_LITERAL_BYTES_MAX: usize = 256 * 1024;
 /// Characters of all names and values of an exemplar's labels, as OpenMetrics says.
 pub const EXEMPLAR_LABEL_CHARS_MAX: usize = 128;
 /// How far a sample may lie ahead of the clock; Prometheus believes ten minutes too.
