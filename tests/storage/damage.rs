@@ -7,6 +7,8 @@ use evenkeel::env::disk::{Disk, MemoryDisk, Survival};
 use evenkeel::model::{Labels, MatchOp, Matcher, Sample, TimeRange};
 use evenkeel::storage::{OpenError, ReadError, RecoveryReport, Store};
 
+use crate::campaign;
+
 use super::{at, batch, commit, content, dir, labels, open, options};
 
 type Content = Vec<(String, Vec<(i64, u64)>)>;
@@ -61,6 +63,12 @@ fn missing(found: &Content, all: &Content) -> usize {
         assert!(samples.iter().all(|sample| original.contains(sample)), "{labels} has a sample that nobody wrote");
     }
     count(all) - count(found)
+}
+
+#[test]
+fn damage_anywhere_is_told_and_invents_nothing() {
+    let outcomes = campaign::flips::run(&[0x01, 0x80], 37).unwrap();
+    outcomes.iter().for_each(|outcome| outcome.assert_clean(100));
 }
 
 #[test]
