@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use evenkeel::model::{Batch, Labels, Matcher, Rejection, Sample, TimeRange, Timestamp, limits};
+use evenkeel::model::{Batch, Labels, Matcher, Rejected, Rejection, Sample, TimeRange, Timestamp, limits};
 use evenkeel::storage::{Entry, Snapshot, Store, StoreOptions};
 
 use super::cases::Found;
@@ -45,6 +45,7 @@ impl Model {
         self.seq += 1;
         match entry {
             Entry::Transaction(batch) => self.take_batch(options, batch),
+            Entry::Write(raw) => self.take_batch(options, &raw.read(&mut Rejected::default())),
             Entry::Tick | Entry::Note(_) => BTreeMap::new(),
         }
     }
