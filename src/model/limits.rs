@@ -10,6 +10,8 @@ pub const LABELS_PER_SERIES_MAX: usize = 128;
 pub const LABEL_NAME_BYTES_MAX: usize = 1024;
 /// Bytes of a label's value. Kubernetes annotations reach a few kilobytes.
 pub const LABEL_VALUE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of the canonical text of a series' labels: the three above, and the lengths in the text.
+pub const LABELS_TEXT_BYTES_MAX: usize = LABELS_PER_SERIES_MAX * (LABEL_NAME_BYTES_MAX + LABEL_VALUE_BYTES_MAX + 6);
 /// Values that a pattern may spell out and still be taken as a list of them.
 pub const PATTERN_LITERALS_MAX: usize = 4096;
 /// Bytes of such values on the way.
