@@ -106,6 +106,8 @@ enum NameChange {
 enum Change {
     Write(usize, Vec<u8>),
     Resize(usize),
+    /// To at least so many bytes.
+    Grow(usize),
 }
 
 impl TraceDisk {
@@ -169,6 +171,7 @@ impl TraceDisk {
                 format!("write {} bytes at {at} of file {file}", bytes.len())
             }
             Some(Event::Content(file, Change::Resize(len))) => format!("cut file {file} to {len} bytes"),
+            Some(Event::Content(file, Change::Grow(len))) => format!("allocate {len} bytes of file {file}"),
             Some(Event::Sync(file)) => format!("sync file {file}"),
             Some(Event::SyncFailed(file)) => format!("failed sync of file {file}"),
         }
@@ -313,6 +316,7 @@ impl Change {
         match self {
             Change::Write(at, new) => put(bytes, *at, new),
             Change::Resize(len) => bytes.resize(*len, 0),
+            Change::Grow(len) => bytes.resize(bytes.len().max(*len), 0),
         }
     }
 }
@@ -457,34 +461,43 @@ struct TraceFile {
 }
 
 impl TraceFile {
-    fn note_written(&mut self, bytes: &[u8]) {
-        self.disk.note(Event::Content(self.id, Change::Write(self.at, bytes.to_vec())));
-        self.at += bytes.len();
+    /// Notes a write at `offset`; gives how many bytes it left, read back if it failed.
+    fn note_write(&self, offset: usize, bytes: &[u8], written: &io::Result<()>) -> usize {
+        let left = if written.is_ok() { bytes.len() } else { self.left_of(offset, bytes) };
+        if left > 0 {
+            self.disk.note(Event::Content(self.id, Change::Write(offset, bytes[..left].to_vec())));
+        }
+        left
     }
 
-    /// After a write that failed: what it left of `bytes`, read back.
-    fn note_partly_written(&mut self, bytes: &[u8]) {
+    fn left_of(&self, offset: usize, bytes: &[u8]) -> usize {
         let path = {
             let trace = self.disk.notes.trace.lock();
             trace.names.iter().find(|(_, node)| **node == Node::File(self.id)).map(|(path, _)| path.clone())
         };
-        let Some(found) = path.and_then(|path| self.disk.disk.read(&path).ok()) else { return };
-        let there = found.get(self.at..).unwrap_or_default();
-        let same = there.iter().zip(bytes).take_while(|(a, b)| a == b).count();
-        if same > 0 {
-            self.note_written(&bytes[..same]);
-        }
+        let found = path.and_then(|path| self.disk.disk.read(&path).ok()).unwrap_or_default();
+        let there = found.get(offset..).unwrap_or_default();
+        there.iter().zip(bytes).take_while(|(a, b)| a == b).count()
     }
 }
 
 impl DiskFile for TraceFile {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let written = self.file.write_all(bytes);
-        match &written {
-            Ok(()) => self.note_written(bytes),
-            Err(_) => self.note_partly_written(bytes),
-        }
+        self.at += self.note_write(self.at, bytes, &written);
         written
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let written = self.file.write_at(offset, bytes);
+        self.note_write(usize::try_from(offset).unwrap_or(usize::MAX), bytes, &written);
+        written
+    }
+
+    fn allocate(&mut self, len: u64) -> io::Result<()> {
+        self.file.allocate(len)?;
+        self.disk.note(Event::Content(self.id, Change::Grow(usize::try_from(len).unwrap_or(usize::MAX))));
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
