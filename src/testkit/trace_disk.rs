@@ -106,8 +106,6 @@ enum NameChange {
 enum Change {
     Write(usize, Vec<u8>),
     Resize(usize),
-    /// To at least so many bytes.
-    Grow(usize),
 }
 
 impl TraceDisk {
@@ -171,7 +169,6 @@ impl TraceDisk {
                 format!("write {} bytes at {at} of file {file}", bytes.len())
             }
             Some(Event::Content(file, Change::Resize(len))) => format!("cut file {file} to {len} bytes"),
-            Some(Event::Content(file, Change::Grow(len))) => format!("allocate {len} bytes of file {file}"),
             Some(Event::Sync(file)) => format!("sync file {file}"),
             Some(Event::SyncFailed(file)) => format!("failed sync of file {file}"),
         }
@@ -195,7 +192,7 @@ impl TraceDisk {
     }
 
     fn follow(&self, file: Box<dyn DiskFile>, id: usize, at: usize) -> Box<dyn DiskFile> {
-        Box::new(TraceFile { disk: self.clone(), file, id, at })
+        Box::new(TraceFile { disk: self.clone(), file, id, at, length: at })
     }
 }
 
@@ -316,7 +313,6 @@ impl Change {
         match self {
             Change::Write(at, new) => put(bytes, *at, new),
             Change::Resize(len) => bytes.resize(*len, 0),
-            Change::Grow(len) => bytes.resize(bytes.len().max(*len), 0),
         }
     }
 }
@@ -458,45 +454,63 @@ struct TraceFile {
     id: usize,
     /// Where the next write goes.
     at: usize,
+    length: usize,
 }
 
 impl TraceFile {
-    /// Notes a write at `offset`; gives how many bytes it left, read back if it failed.
-    fn note_write(&self, offset: usize, bytes: &[u8], written: &io::Result<()>) -> usize {
-        let left = if written.is_ok() { bytes.len() } else { self.left_of(offset, bytes) };
-        if left > 0 {
-            self.disk.note(Event::Content(self.id, Change::Write(offset, bytes[..left].to_vec())));
-        }
-        left
+    fn note_written(&mut self, at: usize, bytes: &[u8]) {
+        self.disk.note(Event::Content(self.id, Change::Write(at, bytes.to_vec())));
+        self.length = self.length.max(at + bytes.len());
     }
 
-    fn left_of(&self, offset: usize, bytes: &[u8]) -> usize {
+    /// After a write at `at` that failed: how much of `bytes` it left, read back.
+    fn note_partly_written(&mut self, at: usize, bytes: &[u8]) -> usize {
         let path = {
             let trace = self.disk.notes.trace.lock();
             trace.names.iter().find(|(_, node)| **node == Node::File(self.id)).map(|(path, _)| path.clone())
         };
-        let found = path.and_then(|path| self.disk.disk.read(&path).ok()).unwrap_or_default();
-        let there = found.get(offset..).unwrap_or_default();
-        there.iter().zip(bytes).take_while(|(a, b)| a == b).count()
+        let Some(found) = path.and_then(|path| self.disk.disk.read(&path).ok()) else { return 0 };
+        let there = found.get(at..).unwrap_or_default();
+        let same = there.iter().zip(bytes).take_while(|(a, b)| a == b).count();
+        if same > 0 {
+            self.note_written(at, &bytes[..same]);
+        }
+        same
     }
 }
 
 impl DiskFile for TraceFile {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let written = self.file.write_all(bytes);
-        self.at += self.note_write(self.at, bytes, &written);
+        self.at += match &written {
+            Ok(()) => {
+                self.note_written(self.at, bytes);
+                bytes.len()
+            }
+            Err(_) => self.note_partly_written(self.at, bytes),
+        };
         written
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let at = usize::try_from(offset).unwrap_or(usize::MAX);
         let written = self.file.write_at(offset, bytes);
-        self.note_write(usize::try_from(offset).unwrap_or(usize::MAX), bytes, &written);
+        match &written {
+            Ok(()) => self.note_written(at, bytes),
+            Err(_) => {
+                self.note_partly_written(at, bytes);
+            }
+        }
         written
     }
 
     fn allocate(&mut self, len: u64) -> io::Result<()> {
         self.file.allocate(len)?;
-        self.disk.note(Event::Content(self.id, Change::Grow(usize::try_from(len).unwrap_or(usize::MAX))));
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        if len > self.length {
+            self.length = len;
+            self.disk.note(Event::Content(self.id, Change::Resize(len)));
+        }
         Ok(())
     }
 
@@ -509,6 +523,7 @@ impl DiskFile for TraceFile {
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         self.file.truncate(len)?;
         self.at = usize::try_from(len).unwrap_or(usize::MAX);
+        self.length = self.at;
         self.disk.note(Event::Content(self.id, Change::Resize(self.at)));
         Ok(())
     }

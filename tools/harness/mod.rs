@@ -124,6 +124,11 @@ impl Http {
         Ok(Http { stream: BufReader::new(stream) })
     }
 
+    /// Waits so long for each answer.
+    pub(crate) fn wait_up_to(&mut self, time: Duration) -> io::Result<()> {
+        self.stream.get_ref().set_read_timeout(Some(time))
+    }
+
     /// Sends a GET.
     pub(crate) fn get(&mut self, path: &str) -> io::Result<Answer> {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use evenkeel::model::{Batch, Labels, Matcher, Rejection, Sample, TimeRange, Timestamp, limits};
+use evenkeel::model::{Batch, Labels, Matcher, Rejected, Rejection, Sample, TimeRange, Timestamp, limits};
 use evenkeel::storage::{Entry, Snapshot, Store, StoreOptions};
 
 use super::cases::Found;
@@ -45,8 +45,8 @@ impl Model {
         self.seq += 1;
         match entry {
             Entry::Transaction(batch) => self.take_batch(options, batch),
-            // The campaigns send none as the bytes of a protocol.
-            Entry::Tick | Entry::Note(_) | Entry::Write(_) => BTreeMap::new(),
+            Entry::Write(raw) => self.take_batch(options, &raw.read(&mut Rejected::default())),
+            Entry::Tick | Entry::Note(_) => BTreeMap::new(),
         }
     }
 
