@@ -4,6 +4,7 @@
 //! Does not know: the query language, rules, threads.
 //! When you change this, also touch: `storage-format.md`, if bytes on the disk change.
 
+mod admit;
 mod block;
 mod checkpoint;
 mod commit;
@@ -14,6 +15,7 @@ mod maintain;
 mod manifest;
 mod open;
 mod options;
+mod pages;
 mod replay;
 mod series;
 mod snapshot;

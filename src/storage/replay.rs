@@ -191,7 +191,7 @@ impl Inner {
         let live = Arc::clone(&self.shown.read().view.live);
         live.append(seq, &committed.samples);
         let mut status = self.status.lock();
-        committed.samples.iter().for_each(|(_, sample)| status.see_sample(sample.t));
+        status.see_samples(&committed.samples);
         report.samples += committed.samples.len() as u64;
         committed
     }

@@ -136,6 +136,7 @@ impl Store {
         };
         status.series = self.inner.index.lock.read().len() as u64;
         (status.last_seq, status.last_at) = (seq, at);
+        status.head_bytes = view.frozen.iter().chain([&view.live]).map(|generation| generation.bytes() as u64).sum();
         status.blocks = view.blocks.len() as u64;
         status.block_bytes = view.blocks.iter().map(|block| block.bytes()).sum();
         status.block_samples = view.blocks.iter().map(|block| block.samples()).sum();
