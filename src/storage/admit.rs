@@ -325,10 +325,11 @@ impl Writer {
         if let Decision::Refuse(reason) = bounds.decide(None, sample) {
             return Err(reason);
         }
-        if stage.fresh.series.len() as u64 >= room {
+        if stage.fresh.series.len() as u64 >= room || self.next_series == u32::MAX {
             return Err(Rejection::TooManySeries);
         }
-        let series = self.states.next();
+        let series = SeriesRef(u64::from(self.next_series));
+        self.next_series += 1;
         self.states.entry(series).aliases = u8::from(unknown.spelling.is_some());
         stage.fresh.numbers.insert(unknown.fingerprint, series);
         stage.fresh.series.push((series, unknown.fingerprint, unknown.labels.clone()));
@@ -345,7 +346,7 @@ impl Writer {
         sample: Sample,
     ) {
         let Some(state) = self.states.get_mut(series) else { return };
-        if series < stage.next_series {
+        if series.0 < u64::from(stage.next_series) {
             stage.saved.push((series, *state));
         }
         state.see(sample);
@@ -353,19 +354,13 @@ impl Writer {
             state.met = true;
             committed.new_series.push((series, labels()));
         }
-        // The segment being written is the one before the next.
-        let segment = self.next_segment - 1;
-        let id = match state.defined_in(segment) {
-            Some(id) => id,
-            None => {
-                let id = self.next_id;
-                self.next_id += 1;
-                state.define(segment, id);
-                self.encoder.define(id, labels().as_text());
-                id
-            }
-        };
-        self.encoder.sample(id, sample);
+        let number = series.0 as u32;
+        if !state.explained {
+            state.explained = true;
+            self.explained.push(number);
+            self.encoder.explain(number, labels().as_text());
+        }
+        self.encoder.sample(number, sample);
         committed.samples.push((series, sample));
         if let Some(values) = &mut stage.values {
             values.insert((series, sample.t), sample.v.to_bits());

@@ -1,11 +1,11 @@
-//! What the writer knows of each series: its newest sample, and where the log explains it.
+//! What the writer knows of each series: its newest sample, and who has been told of it.
 //!
 //! Invariant: there is one state for each series of the index, and for those of the group at hand.
 
 use crate::model::limits::FUTURE_MAX;
 use crate::model::{Millis, Rejection, Sample, SeriesRef, Timestamp};
 
-use super::pages::{PAGE, Pages, place};
+use super::pages::{PAGE, Pages, place, series_at};
 
 /// What is known of one series.
 #[derive(Debug, Clone, Copy, Default)]
@@ -13,10 +13,10 @@ pub(super) struct SeriesState {
     /// Its newest sample, by its value's bits, if it has one.
     t: Timestamp,
     bits: u64,
-    /// The segment that explains it, by the lower half of its number, and by which number.
-    defined: Option<(u32, u32)>,
     present: bool,
     sampled: bool,
+    /// Whether the log or a series file says which labels its number stands for.
+    pub(super) explained: bool,
     /// Whether upper layers have been told its labels.
     pub(super) met: bool,
     /// Fingerprints that lead to it besides that of its labels.
@@ -36,23 +36,12 @@ impl SeriesState {
     pub(super) fn newest(&self) -> Option<Timestamp> {
         self.sampled.then_some(self.t)
     }
-
-    /// By which number a segment has explained it.
-    pub(super) fn defined_in(&self, segment: u64) -> Option<u32> {
-        self.defined.filter(|(defined_in, _)| *defined_in == segment as u32).map(|(_, id)| id)
-    }
-
-    /// Notes that a segment explains it.
-    pub(super) fn define(&mut self, segment: u64, id: u32) {
-        self.defined = Some((segment as u32, id));
-    }
 }
 
 /// All states, by number.
 #[derive(Debug, Default)]
 pub(super) struct SeriesStates {
     pages: Pages<StatePage>,
-    next: u64,
 }
 
 #[derive(Debug)]
@@ -62,15 +51,17 @@ struct StatePage {
 }
 
 impl SeriesStates {
-    /// The number that the next new series gets.
-    pub(super) fn next(&self) -> SeriesRef {
-        SeriesRef(self.next)
+    /// The numbers that the log or a series file explains, in order.
+    pub(super) fn explained(&self) -> impl Iterator<Item = u32> {
+        let states = self.pages.iter().flat_map(|(page, found)| {
+            found.states.iter().enumerate().map(move |(at, state)| (series_at(page, at), state))
+        });
+        states.filter(|(_, state)| state.explained).map(|(series, _)| series.0 as u32)
     }
 
     /// The state of a series; one that has none yet gets an empty one.
     pub(super) fn entry(&mut self, series: SeriesRef) -> &mut SeriesState {
         let (page, at) = place(series);
-        self.next = self.next.max(series.0 + 1);
         let empty = || StatePage { states: [SeriesState::default(); PAGE], present: 0 };
         let page = self.pages.entry(page, empty);
         let state = &mut page.states[at];
@@ -100,12 +91,6 @@ impl SeriesStates {
         if page.present == 0 {
             self.pages.remove(number);
         }
-    }
-
-    /// Forgets every state from number `next` on, which is given out again.
-    pub(super) fn truncate(&mut self, next: SeriesRef) {
-        (next.0..self.next).for_each(|number| self.remove(SeriesRef(number)));
-        self.next = next.0;
     }
 }
 

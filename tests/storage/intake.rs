@@ -1,6 +1,7 @@
 //! Write requests in the bytes of their protocol, and the limit of series.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,8 +9,13 @@ use evenkeel::env::Rng;
 use evenkeel::env::disk::{Disk, MemoryDisk};
 use evenkeel::model::{Labels, Millis, RawBatch, Rejected, Rejection, Sample};
 use evenkeel::storage::{Applied, Entry, Store, StoreOptions};
+use evenkeel::testkit::{Fault, FaultyDisk};
 
 use super::{at, batch, commit, content, labels, open, options};
+
+fn memory() -> Arc<dyn Disk> {
+    Arc::new(MemoryDisk::new())
+}
 
 /// Reads `name=value` pairs with commas between.
 fn read_labels(bytes: &[u8], offset: usize, series: usize) -> Result<Labels, String> {
@@ -48,20 +54,20 @@ fn a_request_is_stored_as_the_labels_that_it_spells() {
     println!("seed {seed}; EVENKEEL_SEED={seed} repeats this");
     for (round, out_of_order) in [Millis::ZERO, Millis::minutes(1)].into_iter().enumerate() {
         let mut rng = Rng::new(seed + round as u64);
-        let disks = [MemoryDisk::new(), MemoryDisk::new()];
+        let disks = [memory(), memory()].map(FaultyDisk::new);
         let options = StoreOptions { out_of_order, series_max: 60, ..options() };
-        let stores = disks.each_ref().map(|disk| open(&(Arc::new(disk.clone()) as Arc<dyn Disk>), options.clone()).0);
+        let stores = disks.each_ref().map(|disk| open(&(Arc::new(disk.clone()) as _), options.clone()).0);
         let mut now = 0;
         for step in 0..300 {
             now += rng.below(3000) as i64;
             let group: Vec<RawBatch> = (0..1 + rng.below(3)).map(|_| random_request(&mut rng, now, step)).collect();
-            let full = rng.below(10) == 0;
-            for disk in &disks {
-                disk.set_capacity(full.then(|| disk.used_bytes()));
+            let refused = rng.below(10) == 0;
+            for disk in disks.iter().filter(|_| refused) {
+                disk.fail_at(disk.operations(), Fault::Error(ErrorKind::StorageFull));
             }
             let as_bytes = stores[0].commit(at(now), group.iter().cloned().map(Entry::Write).collect());
             let as_labels = stores[1].commit(at(now), group.iter().map(labelled).collect());
-            assert_eq!(full, as_bytes.is_err(), "step {step}");
+            assert_eq!(refused, as_bytes.is_err(), "step {step}");
             if let (Ok(as_bytes), Ok(as_labels)) = (as_bytes, as_labels) {
                 for ((mut a, b), raw) in as_bytes.into_iter().zip(as_labels).zip(&group) {
                     take_unnamed(&mut a, raw);
@@ -69,14 +75,14 @@ fn a_request_is_stored_as_the_labels_that_it_spells() {
                 }
             }
             if rng.below(40) == 0 {
-                disks.iter().for_each(|disk| disk.set_capacity(None));
                 stores.iter().for_each(checkpoint);
             }
         }
-        let [a, b] = stores.map(|store| (content(&store.snapshot()), store.status().series));
+        let [a, b] = stores.each_ref().map(|store| (content(&store.snapshot()), store.status().series));
         assert_eq!(a, b);
         assert!(a.0.len() > 50 && a.1 <= 60);
-        let opened = open(&(Arc::new(disks[0].clone()) as Arc<dyn Disk>), options).0;
+        drop(stores);
+        let opened = open(&(Arc::new(disks[0].clone()) as _), options).0;
         assert_eq!(content(&opened.snapshot()), a.0);
     }
 }
@@ -118,8 +124,7 @@ fn comparable(applied: &Applied) -> impl PartialEq + std::fmt::Debug + use<> {
 
 #[test]
 fn new_series_over_the_limit_are_refused_and_old_ones_go_on() {
-    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
-    let (store, ..) = open(&disk, StoreOptions { series_max: 2, ..options() });
+    let (store, ..) = open(&memory(), StoreOptions { series_max: 2, ..options() });
     let [a, b, c] = ["a", "b", "c"].map(|name| labels(name, 1));
     let first = commit(&store, 1000, batch(&[(&a, 0, 1.0), (&b, 0, 1.0), (&c, 0, 1.0), (&c, 1, 1.0)]));
     assert_eq!((first.samples.len(), first.new_series.len()), (2, 2));

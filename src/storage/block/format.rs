@@ -1,8 +1,8 @@
 //! Byte layout of a block. `storage-format.md` describes it; change both together.
 
 use crate::codec::{
-    Cursor, Damaged, checksum, compress, decompress, put_signed, put_timestamps, put_values, put_varint,
-    take_timestamps, take_values,
+    Cursor, Damaged, Effort, Timestamps, Values, checksum, compress, decompress, put_signed, put_timestamps,
+    put_values, put_varint,
 };
 use crate::model::{Labels, Sample, Timestamp};
 
@@ -86,20 +86,24 @@ pub(super) fn take_page(bytes: &[u8]) -> Result<(Vec<u8>, usize), Damaged> {
     Ok((raw, PAGE_HEADER_BYTES + stored_len))
 }
 
-/// Appends a chunk: its timestamps, its values.
+/// Appends a chunk: the length of its timestamps, they, its values.
 pub(super) fn put_chunk(out: &mut Vec<u8>, samples: &[Sample]) {
     let times: Vec<i64> = samples.iter().map(|s| s.t.0).collect();
     let values: Vec<f64> = samples.iter().map(|s| s.v).collect();
-    put_timestamps(out, &times);
-    put_values(out, &values);
+    let mut column = Vec::new();
+    put_timestamps(&mut column, &times, Effort::Cold);
+    put_varint(out, column.len() as u64);
+    out.extend(column);
+    put_values(out, &values, Effort::Cold);
 }
 
 /// The samples of a chunk of `count`.
 pub(super) fn take_chunk(bytes: &[u8], count: usize) -> Result<impl Iterator<Item = Sample> + use<>, Damaged> {
     let mut from = Cursor::new(bytes);
-    let times = take_timestamps(&mut from, count)?;
-    let values = take_values(&mut from, count)?;
-    from.end()?;
+    let length = from.length()?;
+    let (mut times, mut values) = (Vec::new(), Vec::new());
+    Timestamps::open(from.bytes(length)?, count)?.all(&mut times)?;
+    Values::open(from.bytes(from.remaining())?, count)?.all(&mut values)?;
     Ok(times.into_iter().zip(values).map(|(t, v)| Sample { t: Timestamp(t), v }))
 }
 

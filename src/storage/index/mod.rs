@@ -2,7 +2,7 @@
 //! the series that carry them.
 //!
 //! Invariants:
-//! - A number is given out once while the store is open, in ascending order.
+//! - A number is given out once; numbers ascend, save for those that a replay of the log brings back.
 //! - Labels are kept as numbers of pairs; their text is made when somebody asks.
 
 mod fingerprints;
@@ -127,9 +127,18 @@ impl Index {
         series
     }
 
-    /// Makes a series known that is not, under a number above all others.
+    /// Gives no number below this one to a new series.
+    pub(super) fn reserve(&mut self, next: SeriesRef) {
+        self.next = self.next.max(next.0);
+    }
+
+    /// Makes a series known by a number that no other series has had.
+    pub(super) fn insert(&mut self, series: SeriesRef, labels: &Labels) {
+        self.add(series, Fingerprint::of_labels(labels), labels);
+    }
+
+    /// The same for labels whose fingerprint is at hand.
     pub(super) fn add(&mut self, series: SeriesRef, fingerprint: Fingerprint, labels: &Labels) {
-        debug_assert!(series.0 >= self.next, "numbers ascend");
         self.fingerprints.insert(fingerprint, series);
         let (page, at) = place(series);
         let page = self.series.entry(page, LabelPage::new);
@@ -147,7 +156,7 @@ impl Index {
             page.pairs.shrink_to_fit();
         }
         self.len += 1;
-        self.next = series.0 + 1;
+        self.next = self.next.max(series.0 + 1);
     }
 
     /// Forgets the series for which `gone` holds.

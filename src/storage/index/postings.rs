@@ -1,6 +1,6 @@
 //! Which series carry a label: sorted series numbers in little memory.
 //!
-//! Invariant: sorted, without repetition. Numbers ascend, so a new series is appended.
+//! Invariant: sorted, without repetition. Numbers ascend, so that a new series is nearly always appended.
 
 use crate::model::SeriesRef;
 
@@ -51,18 +51,27 @@ impl Lower {
                     // A quarter of slack at the most, where a vector by itself leaves half.
                     array.reserve_exact(array.len() / 4 + 4);
                 }
-                array.push(n);
+                match array.last() {
+                    Some(last) if *last >= n => {
+                        if let Err(at) = array.binary_search(&n) {
+                            array.insert(at, n);
+                        }
+                    }
+                    _ => array.push(n),
+                }
             }
             Lower::Array(array) => {
                 let mut bits = Box::new([0u64; BIT_WORDS]);
-                for n in array.iter().chain([&n]) {
+                for n in array.iter() {
                     bits[usize::from(*n) / 64] |= 1 << (n % 64);
                 }
-                *self = Lower::Bits(bits, ARRAY_MAX + 1);
+                *self = Lower::Bits(bits, ARRAY_MAX);
+                self.push(n);
             }
             Lower::Bits(bits, len) => {
-                bits[usize::from(n) / 64] |= 1 << (n % 64);
-                *len += 1;
+                let word = &mut bits[usize::from(n) / 64];
+                *len += usize::from(*word & 1 << (n % 64) == 0);
+                *word |= 1 << (n % 64);
             }
         }
     }
@@ -117,10 +126,21 @@ impl Lower {
 impl Runs {
     fn push(&mut self, number: u64) {
         let upper = number >> RUN_BITS;
-        self.len += 1;
-        match self.runs.last_mut() {
-            Some(run) if run.upper == upper => run.lower.push(number as u16),
-            _ => self.runs.push(Run { upper, lower: Lower::Array(vec![number as u16]) }),
+        let at = match self.runs.last() {
+            Some(run) if run.upper <= upper => self.runs.len() - 1,
+            _ => self.runs.partition_point(|run| run.upper < upper),
+        };
+        match self.runs.get_mut(at) {
+            Some(run) if run.upper == upper => {
+                let before = run.lower.len();
+                run.lower.push(number as u16);
+                self.len += run.lower.len() - before;
+            }
+            found => {
+                let behind = at + usize::from(found.is_some_and(|run| run.upper < upper));
+                self.runs.insert(behind, Run { upper, lower: Lower::Array(vec![number as u16]) });
+                self.len += 1;
+            }
         }
     }
 }
@@ -131,13 +151,16 @@ impl Postings {
         Postings::One(series.0)
     }
 
-    /// Adds a series with a number above all others.
+    /// Adds a series.
     pub(super) fn push(&mut self, series: SeriesRef) {
         match self {
-            Postings::One(one) => *self = Postings::Few(vec![*one, series.0]),
+            Postings::One(one) if *one == series.0 => {}
+            Postings::One(one) => *self = Postings::Few(vec![series.0.min(*one), series.0.max(*one)]),
             Postings::Few(few) if few.len() < FEW_MAX => {
-                few.reserve_exact(2);
-                few.push(series.0);
+                if let Err(at) = few.binary_search(&series.0) {
+                    few.reserve_exact(2);
+                    few.insert(at, series.0);
+                }
             }
             Postings::Few(few) => {
                 let mut runs = Runs::default();
@@ -235,8 +258,10 @@ mod tests {
             numbers.insert(next);
             while (numbers.len() as u64) < count {
                 next += 1 + rng.below(step);
-                numbers.insert(next);
-                postings.push(SeriesRef(next));
+                // Now and then an earlier number, which may be there.
+                let number = if rng.below(10) == 0 { rng.below(next) } else { next };
+                numbers.insert(number);
+                postings.push(SeriesRef(number));
             }
             for round in 0..4 {
                 let mut listed = Vec::new();

@@ -68,7 +68,7 @@ impl Symbols {
         self.pair_table.find(hash, same).copied()
     }
 
-    /// Notes that a series, with a number above all others, carries a pair.
+    /// Notes that a series carries a pair.
     pub(super) fn carry(&mut self, name: &str, value: &str, series: SeriesRef) -> PairId {
         let name = self.name(name).unwrap_or_else(|| self.add_name(name));
         let hash = self.hasher.hash_one((name, value));
