@@ -69,6 +69,16 @@ impl Labels {
         Ok(Labels(Arc::from(text)))
     }
 
+    /// The set of pairs that another set gave, in its order.
+    pub(crate) fn from_sorted<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Labels {
+        let mut text = String::with_capacity(pairs.clone().map(|(n, v)| n.len() + v.len() + 4).sum());
+        for (name, value) in pairs {
+            push_part(&mut text, name);
+            push_part(&mut text, value);
+        }
+        Labels(Arc::from(text))
+    }
+
     /// Reads back what [`Labels::as_text`] gave.
     ///
     /// # Errors
