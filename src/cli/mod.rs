@@ -4,6 +4,7 @@
 //! Does not know: storage internals.
 
 mod ask;
+mod backup;
 mod check;
 mod collect;
 mod demo;
@@ -37,6 +38,7 @@ enum Command {
     Query(ask::QueryArgs),
     Deploy(ask::DeployArgs),
     Check(check::CheckArgs),
+    Backup(backup::BackupArgs),
 }
 
 /// Where a running server is.
@@ -70,6 +72,7 @@ pub fn run() -> ExitCode {
         Command::Query(args) => ask::query(args),
         Command::Deploy(args) => ask::deploy(args),
         Command::Check(args) => check::run(args),
+        Command::Backup(args) => backup::run(args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -36,6 +36,9 @@ pub(super) struct ServeArgs {
     /// Directory of everything that is kept
     #[arg(long, default_value = "evenkeel-data")]
     data: PathBuf,
+    /// Allow this machine to delete series and take snapshots over HTTP
+    #[arg(long, alias = "web.enable-admin-api")]
+    enable_admin_api: bool,
     #[command(flatten)]
     listen: Listen,
 }
@@ -75,6 +78,7 @@ async fn serve(args: ServeArgs, config: Config) -> anyhow::Result<()> {
         hosts: if args.listen.insecure_listen { Hosts::Any } else { Hosts::Only(Vec::new()) },
         changes: Changes::FromLoopback,
         retention: config.storage.retention,
+        admin_api: args.enable_admin_api,
         ..ServerOptions::default()
     };
     let doors = Doors {
@@ -118,6 +122,7 @@ fn db_options(data: &Path, config: &Config, url: &str, clock: Arc<dyn Clock>) ->
         durability,
         retention: config.storage.retention,
         out_of_order: config.storage.out_of_order,
+        exemplars_max: config.storage.exemplars_max,
         ..StoreOptions::default()
     };
     options.clock = clock;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::env::disk::Disk;
-use crate::model::{Labels, Millis};
+use crate::model::{Labels, Millis, limits};
 use crate::notify::{AlertmanagerTarget, Routing};
 use crate::slo::Objective;
 
@@ -54,11 +54,18 @@ pub struct StorageSettings {
     pub durability: Durability,
     /// How much older than its series' newest a sample may be.
     pub out_of_order: Millis,
+    /// Exemplars that are kept in memory; 0 keeps none.
+    pub exemplars_max: usize,
 }
 
 impl Default for StorageSettings {
     fn default() -> StorageSettings {
-        StorageSettings { retention: Millis::days(90), durability: Durability::Synced, out_of_order: Millis::ZERO }
+        StorageSettings {
+            retention: Millis::days(90),
+            durability: Durability::Synced,
+            out_of_order: Millis::ZERO,
+            exemplars_max: limits::EXEMPLARS_MAX,
+        }
     }
 }
 

@@ -222,7 +222,13 @@ fn storage(field: &Field<'_>, loader: &mut Loader<'_>) -> Result<StorageSettings
     if let Some(field) = section.get("tsdb") {
         tsdb(&field, &mut storage, loader)?;
     }
-    section.ignore(&["exemplars"], "exemplars are not kept");
+    if let Some(field) = section.get("exemplars") {
+        let mut inner = field.section("exemplars")?;
+        if let Some(field) = inner.get("max_exemplars") {
+            storage.exemplars_max = field.count()?;
+        }
+        loader.notes.extend(inner.finish("exemplars")?);
+    }
     loader.notes.extend(section.finish("storage")?);
     Ok(storage)
 }

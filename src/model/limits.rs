@@ -12,6 +12,16 @@ pub const LABEL_NAME_BYTES_MAX: usize = 1024;
 pub const LABEL_VALUE_BYTES_MAX: usize = 16 * 1024;
 /// Characters of all names and values of an exemplar's labels, as OpenMetrics says.
 pub const EXEMPLAR_LABEL_CHARS_MAX: usize = 128;
+/// Exemplars that are kept unless told otherwise, of all series together, as in Prometheus.
+pub const EXEMPLARS_MAX: usize = 100_000;
+/// Metric families whose descriptions are kept. Large clusters have some ten thousand.
+pub const METADATA_FAMILIES_MAX: usize = 100_000;
+/// Different descriptions of one family that are kept: targets in different versions.
+pub const METADATA_PER_FAMILY_MAX: usize = 8;
+/// Bytes of a description that are kept.
+pub const METADATA_TEXT_BYTES_MAX: usize = 4096;
+/// Deletes that may wait to be worked off: each is looked at for every series that is read.
+pub const TOMBSTONES_MAX: usize = 1000;
 /// How far a sample may lie ahead of the clock; Prometheus believes ten minutes too.
 pub const FUTURE_MAX: Millis = Millis::minutes(10);
 /// How far the clock may lie behind the log's last entry without a word. More is no drift.

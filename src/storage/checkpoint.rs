@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::model::{Labels, SeriesRef, TimeRange};
 
+use super::beside::Captured;
 use super::block::{Block, BlockError, BlockWriter};
 use super::commit::CommitError;
 use super::head::Generation;
@@ -15,6 +16,7 @@ use super::maintain::MaintainError;
 use super::manifest::{Attachments, BlockName, Manifest};
 use super::snapshot::put_in_order;
 use super::store::{Inner, Store};
+use super::tombstones::Tombstones;
 use super::wal::{segment_number, segment_path};
 
 /// A checkpoint between its beginning and its end.
@@ -22,6 +24,7 @@ pub(super) struct Checkpoint {
     attachments: Attachments,
     first_segment: u64,
     generation: Arc<Generation>,
+    kept: Captured,
 }
 
 /// A series number that no snapshot asks for: its series is forgotten.
@@ -59,7 +62,8 @@ impl Store {
         });
         let Some(generation) = generation else { return Ok(false) };
         let attachments = Attachments { seq: writer.seq, at: writer.at, parts: attachments };
-        *pending = Some(Arc::new(Checkpoint { attachments, first_segment: writer.next_segment, generation }));
+        let kept = inner.kept.read().capture();
+        *pending = Some(Arc::new(Checkpoint { attachments, first_segment: writer.next_segment, generation, kept }));
         Ok(true)
     }
 
@@ -77,10 +81,13 @@ impl Store {
 impl Inner {
     pub(super) fn finish_checkpoint(&self, manifest: &mut Manifest) -> Result<(), MaintainError> {
         let Some(checkpoint) = self.pending.lock().clone() else { return Ok(()) };
+        let upto = checkpoint.attachments.seq;
+        let tombstones = Arc::clone(&self.shown.read().view.tombstones);
         let block = self.write_block(manifest, 0, |writer| {
             for (labels, series) in self.sorted_series(&checkpoint.generation) {
                 let mut samples = Vec::new();
-                checkpoint.generation.read(series, TimeRange::ALL, checkpoint.attachments.seq, &mut samples);
+                let cover = tombstones.cover(&labels, TimeRange::ALL, upto);
+                checkpoint.generation.read(series, &cover, TimeRange::ALL, upto, &mut samples);
                 put_in_order(&mut samples);
                 writer.add(&labels, &samples)?;
             }
@@ -88,7 +95,16 @@ impl Inner {
         })?;
         let attachments = manifest.next_file;
         manifest.next_file += 1;
-        if let Err(error) = self.files.save_attachments(attachments, &checkpoint.attachments) {
+        let mut parts = checkpoint.attachments.clone();
+        parts.parts.extend(checkpoint.kept.to_parts());
+        let mut left = Tombstones::clone(&tombstones);
+        left.forget_done(upto);
+        let mut next = manifest.clone();
+        let saved = self
+            .files
+            .save_attachments(attachments, &parts)
+            .and_then(|()| self.files.save_tombstones(&mut next, &left.upto(upto)));
+        if let Err(error) = saved {
             // Another try writes both anew; on a full disk, what this one wrote must not stay. Once the
             // manifest is being replaced it is too late for that: it may name them already.
             self.remove(&self.files.attachments(attachments));
@@ -97,7 +113,6 @@ impl Inner {
             }
             return Err(error.into());
         }
-        let mut next = manifest.clone();
         next.seq = checkpoint.attachments.seq;
         next.at = checkpoint.attachments.at;
         next.first_segment = checkpoint.first_segment;
@@ -105,11 +120,15 @@ impl Inner {
         next.blocks.extend(block.iter().map(|block| BlockName { number: block.number(), level: block.level() }));
         self.files.save(&next)?;
         let before = std::mem::replace(manifest, next);
+        let number = block.as_ref().map(Block::number);
         self.show(|view| {
             if let Some(block) = block {
                 let blocks = view.blocks.iter().cloned().chain([Arc::new(block)]).collect();
                 view.blocks = Arc::new(blocks);
             }
+            let tombstones = Arc::make_mut(&mut view.tombstones);
+            tombstones.blocks_changed(&[], number, upto);
+            tombstones.forget_done(upto);
             view.frozen = None;
         });
         *self.pending.lock() = None;
@@ -117,6 +136,7 @@ impl Inner {
         if before.attachments > 0 {
             self.remove(&self.files.attachments(before.attachments));
         }
+        self.remove_tombstones(before.tombstones, manifest);
         self.remove_segments(manifest.first_segment);
         Ok(())
     }

@@ -9,11 +9,12 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use crate::model::limits::LOG_RECORD_BYTES_MAX;
+use crate::model::limits::{LOG_RECORD_BYTES_MAX, TOMBSTONES_MAX};
 use crate::model::{
     Batch, Committed, Labels, Millis, Rejected, Rejection, Sample, Seq, SeriesRef, TimeRange, Timestamp,
 };
 
+use super::beside::{Beside, Staged};
 use super::block::PageCache;
 use super::options::Durability;
 use super::series::{Bounds, Decision, SeriesState, SeriesStates};
@@ -51,6 +52,9 @@ pub enum CommitError {
         /// How large it is.
         bytes: usize,
     },
+    /// As many deletes wait as may.
+    #[error("{TOMBSTONES_MAX} deletes wait to be worked off already; have them cleaned, then delete again")]
+    TooManyDeletes,
 }
 
 /// Whether entries are taken.
@@ -109,6 +113,7 @@ struct Stage {
     /// Samples of the group so far; kept only if late samples may have to be compared with them.
     values: Option<HashMap<(SeriesRef, Timestamp), u64>>,
     applied: Vec<Applied>,
+    beside: Vec<Beside>,
 }
 
 impl Writer {
@@ -172,7 +177,7 @@ impl Store {
         let health = match &applied {
             Ok(_) => Health::Healthy,
             Err(CommitError::Poisoned { reason }) => Health::Poisoned { reason: reason.clone() },
-            Err(CommitError::TooLarge { .. } | CommitError::Replaying) => return applied,
+            Err(CommitError::TooLarge { .. } | CommitError::TooManyDeletes | CommitError::Replaying) => return applied,
             Err(error) => Health::ReadOnly { reason: error.to_string() },
         };
         status.set_health(health, at);
@@ -204,12 +209,13 @@ impl Inner {
             fresh: HashMap::new(),
             values: (self.options.out_of_order.0 > 0).then(HashMap::new),
             applied: Vec::with_capacity(group.len()),
+            beside: Vec::new(),
         };
         writer.at = writer.at.max(at);
         let written = self.stage_and_write(writer, &mut stage, group);
         match written {
             Ok(()) => {
-                self.apply(&stage);
+                self.apply(&mut stage, writer);
                 stage.saved.clear();
                 stage.saved.shrink_to(KEPT_MAX);
                 writer.saved = stage.saved;
@@ -326,6 +332,13 @@ impl Inner {
                 (EntryKind::Tick, Some(Vec::new()))
             }
             Entry::Note(bytes) => (EntryKind::Note, Some(bytes)),
+            other => {
+                let Some(Staged { applied, logged }) = self.stage_beside(other, writer.seq, at)? else { return Ok(()) };
+                stage.applied.push(applied);
+                let Some((kind, payload, beside)) = logged else { return Ok(()) };
+                stage.beside.push(beside);
+                (kind, Some(payload))
+            }
         };
         let payload = note.as_deref().unwrap_or_else(|| writer.encoder.finish());
         if payload.len() > LOG_RECORD_BYTES_MAX {
@@ -396,9 +409,12 @@ impl Inner {
     fn decide_late(&self, stage: &Stage, series: SeriesRef, sample: Sample) -> Decision {
         let staged = stage.values.as_ref().and_then(|values| values.get(&(series, sample.t))).copied();
         let stored = || {
+            let snapshot = self.snapshot();
             let range = TimeRange { after: Timestamp(sample.t.0.saturating_sub(1)), until: sample.t };
             // A page that cannot be read cannot contradict; the read that meets it next reports it.
-            let found = self.snapshot().read(series, range, &mut PageCache::default()).unwrap_or_default();
+            let labels = self.index.lock.read().labels(series).cloned().unwrap_or_else(Labels::empty);
+            let cover = snapshot.cover(&labels, range);
+            let found = snapshot.read(series, &cover, range, &mut PageCache::default()).unwrap_or_default();
             found.first().map(|found| found.v.to_bits())
         };
         match staged.or_else(stored) {
@@ -409,7 +425,7 @@ impl Inner {
     }
 
     /// Shows a group that is in the log.
-    fn apply(&self, stage: &Stage) {
+    fn apply(&self, stage: &mut Stage, writer: &mut Writer) {
         if !stage.fresh.is_empty() {
             let mut fresh: Vec<(&Labels, &SeriesRef)> = stage.fresh.iter().collect();
             fresh.sort_unstable_by_key(|(_, series)| **series);
@@ -431,6 +447,7 @@ impl Inner {
             }
         }
         drop(status);
+        std::mem::take(&mut stage.beside).into_iter().for_each(|beside| self.apply_beside(beside, writer));
         if let Some(last) = stage.applied.last() {
             let mut shown = self.shown.write();
             (shown.seq, shown.at) = (last.seq(), last.at());

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::{Labels, Timestamp};
+use crate::model::{Labels, TimeRange, Timestamp};
 
 use super::block::{Block, PageCache};
 use super::maintain::{MaintainError, MaintainReport};
@@ -78,13 +78,20 @@ impl Inner {
                 places.entry(labels).or_default().push((source, position));
             }
         }
+        let (tombstones, upto) = {
+            let shown = self.shown.read();
+            (Arc::clone(&shown.view.tombstones), shown.seq)
+        };
         let mut cache = PageCache::default();
         let mut lost = 0;
         let merged = self.write_block(manifest, level, |writer| {
             for (labels, places) in &places {
                 let mut samples = Vec::new();
+                let cover = tombstones.cover(labels, TimeRange::ALL, upto);
                 for (source, position) in places {
+                    let from = samples.len();
                     lost += sources[*source].salvage(*position, &mut cache, &mut samples);
+                    cover.thin(sources[*source].number(), &mut samples, from);
                 }
                 samples.retain(|sample| sample.t > cutoff);
                 put_in_order(&mut samples);
@@ -92,7 +99,7 @@ impl Inner {
             }
             Ok(())
         })?;
-        self.replace_blocks(manifest, sources, merged)?;
+        self.replace_blocks(manifest, sources, merged, upto)?;
         Ok(lost)
     }
 }

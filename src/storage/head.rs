@@ -9,6 +9,8 @@ use parking_lot::Mutex;
 
 use crate::model::{Sample, Seq, SeriesRef, TimeRange, Timestamp};
 
+use super::tombstones::Cover;
+
 /// Locks that the columns are spread over, so that a long read does not hold up the writer.
 const SHARDS: usize = 16;
 /// So many series with numbers in a row share a lock: those of one target come together, and the
@@ -71,15 +73,20 @@ impl Generation {
         }
     }
 
-    /// Adds to `out` the samples of a series inside `range` that entries up to `seq` brought.
-    pub(super) fn read(&self, series: SeriesRef, range: TimeRange, seq: Seq, out: &mut Vec<Sample>) {
+    /// Adds to `out` the samples of a series inside `range` that entries up to `seq` brought and `cover`
+    /// does not hide.
+    pub(super) fn read(&self, series: SeriesRef, cover: &Cover, range: TimeRange, seq: Seq, out: &mut Vec<Sample>) {
+        let hidden = |point: &Point| {
+            !cover.is_empty() && cover.hides(Seq(self.base.0 + u64::from(point.entry)), Timestamp(point.t))
+        };
         self.with_visible(series, seq, |points, unordered| {
             if unordered {
-                out.extend(points.iter().map(|point| point.sample()).filter(|s| range.contains(s.t)));
+                let inside = |point: &&Point| range.contains(Timestamp(point.t)) && !hidden(point);
+                out.extend(points.iter().filter(inside).map(|point| point.sample()));
             } else {
                 let start = points.partition_point(|point| point.t <= range.after.0);
                 let end = points.partition_point(|point| point.t <= range.until.0).max(start);
-                out.extend(points[start..end].iter().map(|point| point.sample()));
+                out.extend(points[start..end].iter().filter(|point| !hidden(point)).map(|point| point.sample()));
             }
         });
     }
@@ -157,7 +164,7 @@ mod tests {
         let check = |seq: u64, after: i64, until: i64, expected: &[i64]| {
             let mut out = Vec::new();
             let range = TimeRange { after: Timestamp(after), until: Timestamp(until) };
-            generation.read(SeriesRef(3), range, Seq(seq), &mut out);
+            generation.read(SeriesRef(3), &Cover::default(), range, Seq(seq), &mut out);
             assert_eq!(out.iter().map(|s| s.t.0).collect::<Vec<_>>(), expected);
             assert_eq!(generation.touches(SeriesRef(3), range, Seq(seq)), !expected.is_empty());
         };
@@ -180,7 +187,7 @@ mod tests {
         assert!(series.iter().copied().eq((0..5000).map(SeriesRef)));
         for n in [0, 63, 64, 1023, 1024, 4999] {
             let mut out = Vec::new();
-            generation.read(SeriesRef(n), TimeRange::ALL, Seq(1), &mut out);
+            generation.read(SeriesRef(n), &Cover::default(), TimeRange::ALL, Seq(1), &mut out);
             assert_eq!(out, [Sample { t: Timestamp(n as i64), v: 0.0 }]);
         }
     }

@@ -4,11 +4,12 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crate::model::Timestamp;
+use crate::model::{Seq, Timestamp};
 
 use super::block::Block;
 use super::manifest::{BlockName, Manifest};
 use super::store::{Inner, Store};
+use super::tombstones::Tombstones;
 
 /// Why background work stopped. What was begun is not visible, and the next call tries again.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,8 @@ pub struct MaintainReport {
     pub quarantined: Vec<(String, u64)>,
     /// Series forgotten because all their samples were too old.
     pub series_forgotten: usize,
+    /// Deletes that are worked off: nothing of what they cover is stored any more.
+    pub deletes_done: usize,
 }
 
 impl MaintainReport {
@@ -74,12 +77,84 @@ impl Store {
         inner.drop_old(&mut manifest, cutoff, &mut report)?;
         inner.repair(&mut manifest, cutoff, &mut report)?;
         inner.compact(&mut manifest, cutoff, &mut report)?;
+        inner.finish_deletes(&mut manifest, &mut report)?;
         report.series_forgotten = inner.forget_series(cutoff);
         Ok(report)
     }
 }
 
+impl Store {
+    /// Writes the blocks anew that hold deleted samples, without them. Deletes behind the last checkpoint
+    /// stay in force and are worked off after the next one.
+    ///
+    /// # Errors
+    /// The disk's; what was done until then stays done.
+    pub fn clean(&self, now: Timestamp) -> Result<MaintainReport, MaintainError> {
+        let inner = &self.inner;
+        let mut manifest = inner.maintenance.lock();
+        inner.finish_checkpoint(&mut manifest)?;
+        let mut report = MaintainReport::default();
+        let cutoff = inner.cutoff(now);
+        let view = Arc::clone(&inner.shown.read().view);
+        for block in view.blocks.iter().filter(|block| view.tombstones.touch(block)) {
+            let lost = inner.merge(&mut manifest, std::slice::from_ref(block), block.level(), cutoff)?;
+            inner.put_away(block, lost, &mut report)?;
+        }
+        inner.finish_deletes(&mut manifest, &mut report)?;
+        Ok(report)
+    }
+}
+
 impl Inner {
+    /// Forgets deletes of which nothing is stored any more, durably.
+    fn finish_deletes(&self, manifest: &mut Manifest, report: &mut MaintainReport) -> Result<(), MaintainError> {
+        let view = Arc::clone(&self.shown.read().view);
+        if view.tombstones.is_empty() {
+            return Ok(());
+        }
+        let named = view.blocks.iter().filter(|block| view.tombstones.name(block.number()));
+        let untouched: Vec<u64> =
+            named.filter(|block| !view.tombstones.touch(block)).map(|block| block.number()).collect();
+        let mut left = Tombstones::clone(&view.tombstones);
+        left.blocks_changed(&untouched, None, manifest.seq);
+        left.forget_done(manifest.seq);
+        let done = view.tombstones.len() - left.len();
+        if done == 0 {
+            return Ok(());
+        }
+        let mut next = manifest.clone();
+        self.files.save_tombstones(&mut next, &left.upto(manifest.seq))?;
+        self.files.save(&next)?;
+        let before = std::mem::replace(manifest, next);
+        self.show(|view| {
+            let tombstones = Arc::make_mut(&mut view.tombstones);
+            tombstones.blocks_changed(&untouched, None, manifest.seq);
+            tombstones.forget_done(manifest.seq);
+        });
+        self.remove_tombstones(before.tombstones, manifest);
+        report.deletes_done += done;
+        Ok(())
+    }
+
+    /// Removes a file of tombstones that the manifest names no more.
+    pub(super) fn remove_tombstones(&self, number: u64, manifest: &Manifest) {
+        if number > 0 && number != manifest.tombstones {
+            self.remove(&self.files.tombstones(number));
+        }
+    }
+
+    /// Removes a block that was written anew, or keeps it aside if it is damaged.
+    pub(super) fn put_away(&self, block: &Block, lost: u64, report: &mut MaintainReport) -> Result<(), MaintainError> {
+        let path = self.files.block(block.number());
+        if block.is_damaged() {
+            self.files.quarantine(&path)?;
+            report.quarantined.push((path.display().to_string(), lost));
+        } else {
+            self.remove(&path);
+        }
+        Ok(())
+    }
+
     /// Samples at or before this are removed. The newest sample counts as well as the clock: a
     /// clock that jumps ahead, or a store that gets nothing any more, must not delete everything.
     fn cutoff(&self, now: Timestamp) -> Timestamp {
@@ -96,19 +171,21 @@ impl Inner {
         let blocks = Arc::clone(&self.shown.read().view.blocks);
         let old: Vec<Arc<Block>> = blocks.iter().filter(|block| block.last() <= cutoff).cloned().collect();
         if !old.is_empty() {
-            self.replace_blocks(manifest, &old, None)?;
+            self.replace_blocks(manifest, &old, None, Seq(0))?;
             old.iter().for_each(|block| self.remove(&self.files.block(block.number())));
             report.blocks_dropped = old.len();
         }
         Ok(())
     }
 
-    /// Puts `new` in the place of `old`: in the manifest first, then for snapshots. The old files stay.
+    /// Puts `new`, written under the tombstones up to `upto`, in the place of `old`: in the manifest first,
+    /// then for snapshots. The old files stay.
     pub(super) fn replace_blocks(
         &self,
         manifest: &mut Manifest,
         old: &[Arc<Block>],
         new: Option<Block>,
+        upto: Seq,
     ) -> Result<(), MaintainError> {
         let is_old = |number: u64| old.iter().any(|block| block.number() == number);
         let mut next = manifest.clone();
@@ -120,6 +197,9 @@ impl Inner {
         self.files.save(&next)?;
         *manifest = next;
         self.show(|view| {
+            let numbers: Vec<u64> = old.iter().map(|block| block.number()).collect();
+            let number = new.as_ref().map(Block::number);
+            Arc::make_mut(&mut view.tombstones).blocks_changed(&numbers, number, upto);
             let mut blocks: Vec<Arc<Block>> = view.blocks.iter().filter(|b| !is_old(b.number())).cloned().collect();
             if let Some(block) = new {
                 // A position among the blocks that stay, as in the manifest: later blocks win.

@@ -4,14 +4,19 @@
 //! Does not know: the query language, rules, threads.
 //! When you change this, also touch: `storage-format.md`, if bytes on the disk change.
 
+mod backup;
+mod beside;
 mod block;
 mod checkpoint;
 mod commit;
 mod compact;
+mod entries;
+mod exemplars;
 mod head;
 mod index;
 mod maintain;
 mod manifest;
+mod metadata;
 mod open;
 mod options;
 mod replay;
@@ -19,9 +24,12 @@ mod series;
 mod snapshot;
 mod status;
 mod store;
+mod tombstones;
 mod wal;
 
+pub use backup::{BackupError, BackupReport};
 pub use commit::CommitError;
+pub use exemplars::ExemplarCounts;
 pub use maintain::{MaintainError, MaintainReport};
 pub use open::OpenError;
 pub use options::{Durability, StoreOptions};

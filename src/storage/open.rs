@@ -11,10 +11,12 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use crate::env::disk::{DirEntry, Disk};
-use crate::model::{Labels, Sample, Seq, SeriesRef};
+use crate::model::{Labels, Sample, Seq, SeriesRef, Timestamp};
 
+use super::beside::Kept;
 use super::block::{Block, BlockError};
 use super::commit::Writer;
+use super::entries::Tombstone;
 use super::head::Generation;
 use super::index::Index;
 use super::manifest::{Attachments, BlockName, Files, Loaded, Manifest};
@@ -24,6 +26,7 @@ use super::series::SeriesStates;
 use super::snapshot::{SharedIndex, View};
 use super::status::StoreStatus;
 use super::store::{Inner, Shown, Store};
+use super::tombstones::Tombstones;
 use super::wal::{Place, SEGMENT_HEADER_BYTES, Scan, scan, segment_path};
 
 /// Why a store cannot be opened.
@@ -81,11 +84,17 @@ impl Store {
         }
         remove_unnamed(&files, &manifest)?;
         let attachments = load_attachments(&files, &manifest, &mut report);
+        let tombstones = load_tombstones(&files, &manifest, &mut report);
+        let mut kept = Kept::new(options.exemplars_max);
+        for fault in kept.restore(&attachments.parts) {
+            report.note(files.attachments(manifest.attachments).display(), fault);
+        }
         let mut log = FoundLog::default();
         log.read(&files, &manifest, &mut report)?;
         (status.wal_bytes, status.wal_segments) = (log.bytes, log.segments.len() as u64);
         let live = Arc::new(Generation::new(manifest.seq));
-        let view = View { blocks: Arc::new(blocks), frozen: None, live };
+        let view =
+            View { blocks: Arc::new(blocks), frozen: None, live, tombstones: Arc::new(Tombstones::new(tombstones)) };
         let inner = Arc::new(Inner {
             options,
             shown: RwLock::new(Shown { view: Arc::new(view), seq: manifest.seq, at: manifest.at }),
@@ -94,10 +103,15 @@ impl Store {
             maintenance: Mutex::new(manifest),
             pending: Mutex::new(None),
             index: Arc::new(SharedIndex { lock: RwLock::new(index) }),
+            kept: RwLock::new(kept),
             status: Mutex::new(status),
             damaged_segments: Mutex::new(log.damaged),
             _directory_lock: directory_lock,
         });
+        for tombstone in Arc::clone(&inner.shown.read().view.tombstones).iter() {
+            let deleted = (tombstone.matchers.as_slice(), tombstone.range);
+            inner.forget_newest(&mut inner.writer.lock(), deleted, tombstone.seq, Timestamp::MAX);
+        }
         let replay = Replay { inner: Arc::clone(&inner), report, attachments, segments: log.segments, current: None };
         Ok((Store { inner }, replay))
     }
@@ -141,13 +155,16 @@ fn rebuild(files: &Files) -> Result<Manifest, OpenError> {
     let attachments = list(files, &files.blocks, ".attachments")?;
     let segments = list(files, &files.wal, ".log")?;
     let newest = attachments.iter().rev().find_map(|(n, _)| Some((*n, files.load_attachments(*n).ok()?)));
-    let last_file = blocks.iter().chain(&attachments).map(|(number, _)| *number).max().unwrap_or(0);
+    let tombstones = list(files, &files.blocks, ".tombstones")?;
+    let last_file = blocks.iter().chain(&attachments).chain(&tombstones).map(|(number, _)| *number).max().unwrap_or(0);
     let mut manifest = Manifest {
         first_segment: segments.first().map_or(1, |(number, _)| *number),
         next_file: last_file + 1,
         blocks: blocks.iter().map(|(number, _)| BlockName { number: *number, level: 0 }).collect(),
         ..Manifest::default()
     };
+    manifest.tombstones =
+        tombstones.iter().rev().map(|(number, _)| *number).find(|n| files.load_tombstones(*n).is_ok()).unwrap_or(0);
     if let Some((number, found)) = newest {
         (manifest.attachments, manifest.seq, manifest.at) = (number, found.seq, found.at);
     }
@@ -198,6 +215,11 @@ fn remove_unnamed(files: &Files, manifest: &Manifest) -> Result<(), OpenError> {
             unnamed.push(entry.path);
         }
     }
+    for (number, entry) in list(files, &files.blocks, ".tombstones")? {
+        if number != manifest.tombstones {
+            unnamed.push(entry.path);
+        }
+    }
     for (number, entry) in list(files, &files.wal, ".log")? {
         if number < manifest.first_segment {
             unnamed.push(entry.path);
@@ -227,6 +249,24 @@ fn load_attachments(files: &Files, manifest: &Manifest, report: &mut RecoveryRep
             nothing
         }
     }
+}
+
+/// The tombstones. A file that is there and damaged is left, so that the next start tells again until
+/// a checkpoint writes another one.
+fn load_tombstones(files: &Files, manifest: &Manifest, report: &mut RecoveryReport) -> Vec<Tombstone> {
+    if manifest.tombstones == 0 {
+        return Vec::new();
+    }
+    let mut found = files.load_tombstones(manifest.tombstones).unwrap_or_else(|reason| {
+        let path = files.tombstones(manifest.tombstones);
+        report.note(path.display(), format!("{reason}; what was deleted is shown again, so delete it again"));
+        Vec::new()
+    });
+    // Blocks that were written anew since then are not named any more, and hold nothing of it.
+    for tombstone in &mut found {
+        tombstone.blocks.retain(|number| manifest.blocks.iter().any(|name| name.number == *number));
+    }
+    found
 }
 
 /// What the log's directory holds.

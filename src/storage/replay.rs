@@ -136,6 +136,14 @@ impl Inner {
             EntryKind::Tick => Applied::Tick { seq, at },
             EntryKind::Note => Applied::Note { seq, at, bytes: place.payload(&segment.bytes).to_vec() },
             EntryKind::Transaction => Applied::Transaction(self.replay_transaction(segment, place, report)),
+            EntryKind::Exemplars | EntryKind::Metadata | EntryKind::Delete => {
+                let (applied, done) = self.replay_beside(place.header.kind, place.payload(&segment.bytes), (seq, at));
+                if let Err(damaged) = done {
+                    let file = segment_path(&self.files.wal, segment.number);
+                    report.note(file.display(), format!("entry {} is lost: {damaged}", seq.0));
+                }
+                applied
+            }
         };
         let mut writer = self.writer.lock();
         writer.log_bytes += place.length as u64;

@@ -28,6 +28,11 @@ impl SeriesState {
         }
     }
 
+    /// Its newest sample is deleted; this one is left.
+    pub(super) fn forget_newest(&mut self, left: Option<Sample>) {
+        self.newest = left.map(|sample| (sample.t, sample.v.to_bits()));
+    }
+
     /// The time of the newest sample.
     pub(super) fn newest(&self) -> Option<Timestamp> {
         self.newest.map(|(t, _)| t)

@@ -15,6 +15,7 @@ use crate::model::{Labels, Matcher, Sample, Seq, SeriesRef, TimeRange, Timestamp
 use super::block::{Block, DamagedBlock, PageCache};
 use super::head::Generation;
 use super::index::Index;
+use super::tombstones::{Cover, Tombstones};
 
 /// Where samples are: blocks, a generation on its way into a block, the one that is written.
 #[derive(Debug, Clone)]
@@ -22,6 +23,7 @@ pub(super) struct View {
     pub(super) blocks: Arc<Vec<Arc<Block>>>,
     pub(super) frozen: Option<Arc<Generation>>,
     pub(super) live: Arc<Generation>,
+    pub(super) tombstones: Arc<Tombstones>,
 }
 
 /// A view of the store at one place of its log. Cheap to take and to clone.
@@ -108,7 +110,7 @@ impl Snapshot {
         let mut cache = PageCache::default();
         let mut found = Vec::new();
         for (series, labels) in self.matching(matchers) {
-            let samples = self.read(series, range, &mut cache)?;
+            let samples = self.read(series, &self.cover(&labels, range), range, &mut cache)?;
             room = room.checked_sub(samples.len()).ok_or(ReadError::TooManySamples { limit: samples_max })?;
             if !samples.is_empty() {
                 found.push((labels, samples));
@@ -129,12 +131,19 @@ impl Snapshot {
                 || self.view.frozen.as_ref().is_some_and(|frozen| frozen.touches(series, range, self.seq))
                 || self.view.blocks.iter().any(|block| block.touches(series, range))
         };
-        Ok(self
-            .matching(matchers)
-            .into_iter()
-            .filter(|(series, _)| inside(*series))
-            .map(|(_, labels)| labels)
-            .collect())
+        let mut cache = PageCache::default();
+        let mut found = Vec::new();
+        for (series, labels) in self.matching(matchers) {
+            if !inside(series) {
+                continue;
+            }
+            let cover = self.cover(&labels, range);
+            // Where something is deleted only a look at the samples tells whether any are left.
+            if cover.is_empty() || !self.read(series, &cover, range, &mut cache)?.is_empty() {
+                found.push(labels);
+            }
+        }
+        Ok(found)
     }
 
     /// The names of the labels of those series, sorted.
@@ -163,26 +172,34 @@ impl Snapshot {
         found
     }
 
+    /// What is deleted of a series.
+    pub(super) fn cover(&self, labels: &Labels, range: TimeRange) -> Cover {
+        self.view.tombstones.cover(labels, range, self.seq)
+    }
+
     fn visible(&self, range: TimeRange) -> TimeRange {
         TimeRange { after: range.after.max(self.oldest), until: range.until }
     }
 
-    /// The samples of one series: blocks, then the frozen generation, then the live one; at one
+    /// The samples of one series that `cover` does not hide: blocks, then the frozen generation, then the live one; at one
     /// instant the youngest source counts.
     pub(super) fn read(
         &self,
         series: SeriesRef,
+        cover: &Cover,
         range: TimeRange,
         cache: &mut PageCache,
     ) -> Result<Vec<Sample>, ReadError> {
         let mut samples = Vec::new();
         for block in self.view.blocks.iter() {
+            let from = samples.len();
             block.read(series, range, cache, &mut samples)?;
+            cover.thin(block.number(), &mut samples, from);
         }
         if let Some(frozen) = &self.view.frozen {
-            frozen.read(series, range, self.seq, &mut samples);
+            frozen.read(series, cover, range, self.seq, &mut samples);
         }
-        self.view.live.read(series, range, self.seq, &mut samples);
+        self.view.live.read(series, cover, range, self.seq, &mut samples);
         put_in_order(&mut samples);
         Ok(samples)
     }

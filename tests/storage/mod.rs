@@ -1,9 +1,12 @@
 //! Tests of `storage`.
 
+mod backup;
 mod crash;
 mod damage;
+mod deletes;
 mod engine;
 mod format;
+mod kept;
 mod model;
 
 use std::path::Path;

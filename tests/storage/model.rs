@@ -59,6 +59,13 @@ impl Model {
         refused
     }
 
+    fn delete(&mut self, matchers: &[Matcher], range: TimeRange) {
+        self.seq += 1;
+        let matching =
+            self.samples.iter_mut().filter(|(labels, _)| matchers.iter().all(|m| m.matches(labels.get(m.name()))));
+        matching.for_each(|(_, samples)| samples.retain(|t, _| !range.contains(Timestamp(*t))));
+    }
+
     fn select(&self, options: &StoreOptions, matchers: &[Matcher], range: TimeRange) -> Vec<(Labels, Vec<(i64, u64)>)> {
         let oldest = (self.at - options.retention).max(range.after).0;
         let matching =
@@ -160,6 +167,22 @@ fn run(seed: u64) {
                 check(&store.snapshot(), &model, &options, &matchers, range);
             }
             6 => now = now + Millis(rng.below(60_000) as i64),
+            7 => {
+                let (matchers, mut range) = random_query(&mut rng, now);
+                if rng.below(3) == 0 {
+                    range = TimeRange::ALL;
+                }
+                let before = (super::content(&store.snapshot()), store.snapshot());
+                now = now.max(model.at);
+                store.commit(now, vec![Entry::Delete { matchers: matchers.clone(), range }]).unwrap();
+                model.at = now;
+                model.delete(&matchers, range);
+                assert_eq!(super::content(&before.1), before.0, "a snapshot from before still shows it");
+                check(&store.snapshot(), &model, &options, &[], TimeRange::ALL);
+            }
+            8 => {
+                store.clean(now).unwrap();
+            }
             _ => commit(&store, &mut model, &options, &mut rng, &mut now),
         }
     }

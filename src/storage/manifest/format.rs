@@ -22,6 +22,8 @@ pub(in crate::storage) struct Manifest {
     pub(in crate::storage) next_file: u64,
     /// The number of the attachments' file; 0 if there is none.
     pub(in crate::storage) attachments: u64,
+    /// The number of the tombstones' file; 0 if there is none.
+    pub(in crate::storage) tombstones: u64,
     /// The blocks, in the order in which they were made.
     pub(in crate::storage) blocks: Vec<BlockName>,
 }
@@ -36,7 +38,7 @@ pub(in crate::storage) struct BlockName {
 }
 
 impl Manifest {
-    /// Magic, version, seq, at, first segment, next file, attachments, count of blocks, blocks, checksum.
+    /// Magic, version, seq, at, first segment, next file, attachments, tombstones, count of blocks, blocks, checksum.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut out = open_seal(MANIFEST_MAGIC, VERSION);
         out.extend(self.seq.0.to_le_bytes());
@@ -44,6 +46,7 @@ impl Manifest {
         out.extend(self.first_segment.to_le_bytes());
         out.extend(self.next_file.to_le_bytes());
         out.extend(self.attachments.to_le_bytes());
+        out.extend(self.tombstones.to_le_bytes());
         out.extend((self.blocks.len() as u32).to_le_bytes());
         for block in &self.blocks {
             out.extend(block.number.to_le_bytes());
@@ -61,6 +64,7 @@ impl Manifest {
             first_segment: from.u64()?,
             next_file: from.u64()?,
             attachments: from.u64()?,
+            tombstones: from.u64()?,
             blocks: Vec::new(),
         };
         for _ in 0..from.u32()? {
@@ -129,6 +133,7 @@ mod tests {
             first_segment: 3,
             next_file: 12,
             attachments: 11,
+            tombstones: 10,
             blocks: vec![BlockName { number: 4, level: 0 }, BlockName { number: 7, level: 2 }],
         };
         let bytes = manifest.to_bytes();

@@ -62,6 +62,12 @@ pub(in crate::storage) enum EntryKind {
     Tick,
     /// Bytes of an upper layer.
     Note,
+    /// Exemplars.
+    Exemplars,
+    /// What metric families are.
+    Metadata,
+    /// A delete.
+    Delete,
 }
 
 impl EntryKind {
@@ -70,11 +76,22 @@ impl EntryKind {
             EntryKind::Transaction => 1,
             EntryKind::Tick => 2,
             EntryKind::Note => 3,
+            EntryKind::Exemplars => 4,
+            EntryKind::Metadata => 5,
+            EntryKind::Delete => 6,
         }
     }
 
     fn from_tag(tag: u8) -> Option<EntryKind> {
-        [EntryKind::Transaction, EntryKind::Tick, EntryKind::Note].into_iter().find(|kind| kind.tag() == tag)
+        const ALL: [EntryKind; 6] = [
+            EntryKind::Transaction,
+            EntryKind::Tick,
+            EntryKind::Note,
+            EntryKind::Exemplars,
+            EntryKind::Metadata,
+            EntryKind::Delete,
+        ];
+        ALL.into_iter().find(|kind| kind.tag() == tag)
     }
 }
 
