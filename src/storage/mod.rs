@@ -19,6 +19,7 @@ mod series;
 mod snapshot;
 mod status;
 mod store;
+mod summary;
 mod wal;
 
 pub use commit::CommitError;
@@ -29,3 +30,4 @@ pub use replay::{Damage, RecoveryReport, Replay};
 pub use snapshot::{ReadError, Snapshot};
 pub use status::{Health, StoreStatus};
 pub use store::{Applied, Entry, Store};
+pub use summary::Summary;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use crate::env::disk::{DirEntry, Disk};
-use crate::model::{Labels, Sample, Seq, SeriesRef};
+use crate::model::Seq;
 
 use super::block::{Block, BlockError};
 use super::commit::Writer;
@@ -69,12 +69,8 @@ impl Store {
         files.create_dirs()?;
         let mut report = RecoveryReport::default();
         let mut manifest = load_manifest(&files, &mut report)?;
-        let (mut index, mut states, mut status) = (Index::default(), SeriesStates::default(), StoreStatus::default());
-        let blocks = open_blocks(&files, &mut manifest, &mut report, |labels, newest| {
-            let series = index.intern(labels);
-            states.entry(series).see(newest);
-            series
-        })?;
+        let (index, states, mut status) = (Index::default(), SeriesStates::default(), StoreStatus::default());
+        let blocks = open_blocks(&files, &mut manifest, &mut report)?;
         for block in &blocks {
             status.see_sample(block.first());
             status.see_sample(block.last());
@@ -158,13 +154,12 @@ fn open_blocks(
     files: &Files,
     manifest: &mut Manifest,
     report: &mut RecoveryReport,
-    mut intern: impl FnMut(&Labels, Sample) -> SeriesRef,
 ) -> Result<Vec<Arc<Block>>, OpenError> {
     let mut blocks = Vec::new();
     let mut lost = BTreeSet::new();
     for name in &manifest.blocks {
         let path = files.block(name.number);
-        match Block::open(&*files.disk, &path, (name.number, name.level), &mut intern) {
+        match Block::open(&*files.disk, &path, (name.number, name.level)) {
             Ok(block) => blocks.push(Arc::new(block)),
             Err(BlockError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 report.note(path.display(), "the block is missing; its samples are lost");
