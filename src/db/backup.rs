@@ -23,7 +23,7 @@ impl Db {
     pub fn clean(&self) -> Result<MaintainReport, MaintainError> {
         let inner = &*self.inner;
         inner.core.lock().checkpoint_now(inner);
-        inner.store.clean(inner.now())
+        inner.store.clean(inner.now(), &mut |_| ())
     }
 
     /// Copies the whole database to `dir`, which is empty or not there yet, while it goes on. The copy

@@ -69,6 +69,16 @@ impl Labels {
         Ok(Labels(Arc::from(text)))
     }
 
+    /// The set of these labels, which stand in the order of their names, none twice and none empty.
+    pub(crate) fn from_sorted<'a>(labels: impl Iterator<Item = Label<'a>>) -> Labels {
+        let mut text = String::new();
+        for label in labels {
+            push_part(&mut text, label.name);
+            push_part(&mut text, label.value);
+        }
+        Labels(Arc::from(text))
+    }
+
     /// Reads back what [`Labels::as_text`] gave.
     ///
     /// # Errors

@@ -22,6 +22,10 @@ pub const METADATA_PER_FAMILY_MAX: usize = 8;
 pub const METADATA_TEXT_BYTES_MAX: usize = 4096;
 /// Deletes that may wait to be worked off: each is looked at for every series that is read.
 pub const TOMBSTONES_MAX: usize = 1000;
+/// Values that a pattern may spell out and still be taken as a list of them.
+pub const PATTERN_LITERALS_MAX: usize = 4096;
+/// Bytes of such values on the way.
+pub const PATTERN_LITERAL_BYTES_MAX: usize = 256 * 1024;
 /// How far a sample may lie ahead of the clock; Prometheus believes ten minutes too.
 pub const FUTURE_MAX: Millis = Millis::minutes(10);
 /// How far the clock may lie behind the log's last entry without a word. More is no drift.

@@ -10,9 +10,8 @@ use std::sync::Arc;
 
 use crate::codec::Damaged;
 use crate::model::limits::TOMBSTONES_MAX;
-use crate::model::{Matcher, MetricMetadata, Millis, Seq, SeriesExemplar, TimeRange, Timestamp};
+use crate::model::{Matcher, MetricMetadata, Seq, SeriesExemplar, TimeRange, Timestamp};
 
-use super::block::PageCache;
 use super::commit::{CommitError, Writer};
 use super::entries::{
     Tombstone, deletion_from_bytes, deletion_to_bytes, exemplars_from_bytes, exemplars_to_bytes, metadata_from_bytes,
@@ -49,10 +48,6 @@ mod attachment {
     pub(super) const EXEMPLARS: &str = "store.exemplars";
     pub(super) const METADATA: &str = "store.metadata";
 }
-
-/// How far before a delete the sample is looked for that is a series' newest after it, before all that is
-/// stored is read for it.
-const NEWEST_NEAR: Millis = Millis::days(1);
 
 impl Store {
     /// The exemplars inside `range` of the series that satisfy all matchers of one of `selectors`: one
@@ -178,8 +173,7 @@ impl Inner {
                     tombstone.blocks.extend(view.blocks.iter().map(|block| block.number()));
                     Arc::make_mut(&mut view.tombstones).add(tombstone);
                 });
-                // Nothing is newer than the delete, so what is left of a series lies before its range.
-                self.forget_newest(writer, (&matchers, range), seq, range.after);
+                self.forget_newest(writer, &matchers, range, seq);
             }
         }
     }
@@ -214,32 +208,18 @@ impl Inner {
         }
     }
 
-    /// Series whose newest sample lies in a delete at `seq` take samples again from the newest that is
-    /// left; it is looked for up to `until`.
-    pub(super) fn forget_newest(
-        &self,
-        writer: &mut Writer,
-        (matchers, range): (&[Matcher], TimeRange),
-        seq: Seq,
-        until: Timestamp,
-    ) {
-        let mut snapshot = self.snapshot();
-        snapshot.seq = snapshot.seq.max(seq);
-        let series = self.index.lock.read().select(matchers);
-        let mut cache = PageCache::default();
-        for (series, labels) in series {
+    /// Series of which something may be deleted: what was known of their newest samples is known no more.
+    fn forget_newest(&self, writer: &mut Writer, matchers: &[Matcher], range: TimeRange, seq: Seq) {
+        let view = Arc::clone(&self.shown.read().view);
+        for (series, labels) in self.index.lock.read().select(matchers) {
             let state = writer.states.entry(series);
             if !state.newest().is_some_and(|newest| range.contains(newest)) {
                 continue;
             }
-            let newest_behind = |after: Timestamp, cache: &mut PageCache| {
-                let sought = TimeRange { after: after.max(snapshot.oldest), until };
-                // A page that cannot be read has no newest sample; the read that meets it next reports it.
-                let left = snapshot.read(series, &snapshot.cover(&labels, sought), sought, cache);
-                left.unwrap_or_default().last().copied()
-            };
-            let near = newest_behind(range.after - NEWEST_NEAR, &mut cache);
-            state.forget_newest(near.or_else(|| newest_behind(Timestamp::MIN, &mut cache)));
+            let mut left = Vec::new();
+            let cover = view.tombstones.cover(&labels, TimeRange::ALL, seq);
+            view.head_samples(series, &cover, TimeRange::ALL, seq, &mut left);
+            state.forget_newest(left.into_iter().max_by_key(|sample| sample.t));
         }
     }
 }

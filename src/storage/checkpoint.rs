@@ -27,9 +27,6 @@ pub(super) struct Checkpoint {
     kept: Captured,
 }
 
-/// A series number that no snapshot asks for: its series is forgotten.
-const NOBODY: SeriesRef = SeriesRef(u64::MAX);
-
 impl Store {
     /// Whether the log has grown enough for a checkpoint, and none is under way.
     pub fn checkpoint_due(&self) -> bool {
@@ -153,16 +150,14 @@ impl Inner {
         let path = self.files.block(number);
         let disk = &*self.files.disk;
         let write = || {
-            let mut writer = BlockWriter::create(disk, &path)?;
+            let mut writer = BlockWriter::create(disk, &path, level)?;
             fill(&mut writer)?;
             if writer.samples() == 0 {
                 return Ok(None);
             }
             writer.finish()?;
             disk.sync_dir(&self.files.blocks)?;
-            // Locked for each series anew: a new series of the writer must not wait for all of them.
-            let number_of = |labels: &Labels, _| self.index.lock.read().find(labels).unwrap_or(NOBODY);
-            let block = Block::open(disk, &path, (number, level), number_of).map_err(|error| match error {
+            let block = Block::open(disk, &path, (number, level)).map_err(|error| match error {
                 BlockError::Io(error) => MaintainError::Io(error),
                 BlockError::Damaged(reason) => {
                     MaintainError::Unsound { file: path.display().to_string(), reason: reason.to_string() }

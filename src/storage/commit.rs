@@ -10,12 +10,9 @@ use std::io;
 use std::sync::Arc;
 
 use crate::model::limits::{LOG_RECORD_BYTES_MAX, TOMBSTONES_MAX};
-use crate::model::{
-    Batch, Committed, Labels, Millis, Rejected, Rejection, Sample, Seq, SeriesRef, TimeRange, Timestamp,
-};
+use crate::model::{Batch, Committed, Labels, Millis, Rejected, Rejection, Sample, Seq, SeriesRef, Timestamp};
 
 use super::beside::{Beside, Staged};
-use super::block::PageCache;
 use super::options::Durability;
 use super::series::{Bounds, Decision, SeriesState, SeriesStates};
 use super::status::Health;
@@ -380,10 +377,11 @@ impl Inner {
             if number.is_none() {
                 *number = stage.fresh.get(labels).copied();
             }
-            let state = number.and_then(|series| writer.states.get(series));
-            let mut decision = bounds.decide(state, sample);
-            if let (Decision::StoreLate, Some(series)) = (decision, *number) {
-                decision = self.decide_late(stage, series, sample);
+            let state = number.and_then(|series| writer.states.get(series)).copied();
+            let state = self.settled(state, labels, sample.t);
+            let mut decision = bounds.decide(Some(&state), sample);
+            if decision == Decision::StoreLate {
+                decision = self.decide_late(stage, *number, labels, sample);
             }
             match decision {
                 Decision::Known => {}
@@ -395,7 +393,7 @@ impl Inner {
                         stage.fresh.insert(labels.clone(), series);
                         series
                     });
-                    writer.accept(stage, &mut committed, (series, labels), sample);
+                    writer.accept(stage, &mut committed, (series, labels), sample, state);
                 }
             }
         }
@@ -405,17 +403,34 @@ impl Inner {
         committed
     }
 
+    /// What is known of a series, blocks included: they are asked if one of them may hold a sample that
+    /// is not older than `t`, and the head has not followed the series since before that block was made.
+    fn settled(&self, state: Option<SeriesState>, labels: &Labels, t: Timestamp) -> SeriesState {
+        let mut state = state.unwrap_or_default();
+        if !state.is_settled() {
+            let (view, seq) = {
+                let shown = self.shown.read();
+                (Arc::clone(&shown.view), shown.seq)
+            };
+            if let Some(newest) = view.newest_in_blocks(labels, t, seq) {
+                state.see(newest);
+            }
+            state.settle();
+        }
+        state
+    }
+
     /// What becomes of a sample older than its series' newest: compared with what stands at its instant.
-    fn decide_late(&self, stage: &Stage, series: SeriesRef, sample: Sample) -> Decision {
-        let staged = stage.values.as_ref().and_then(|values| values.get(&(series, sample.t))).copied();
+    fn decide_late(&self, stage: &Stage, series: Option<SeriesRef>, labels: &Labels, sample: Sample) -> Decision {
+        let staged = || stage.values.as_ref()?.get(&(series?, sample.t)).copied();
+        let staged = staged();
         let stored = || {
-            let snapshot = self.snapshot();
-            let range = TimeRange { after: Timestamp(sample.t.0.saturating_sub(1)), until: sample.t };
-            // A page that cannot be read cannot contradict; the read that meets it next reports it.
-            let labels = self.index.lock.read().labels(series).cloned().unwrap_or_else(Labels::empty);
-            let cover = snapshot.cover(&labels, range);
-            let found = snapshot.read(series, &cover, range, &mut PageCache::default()).unwrap_or_default();
-            found.first().map(|found| found.v.to_bits())
+            let (view, seq) = {
+                let shown = self.shown.read();
+                (Arc::clone(&shown.view), shown.seq)
+            };
+            let in_head = series.and_then(|series| view.sample_in_head(series, labels, sample.t, seq));
+            in_head.or_else(|| view.sample_in_blocks(labels, sample.t, seq)).map(|found| found.v.to_bits())
         };
         match staged.or_else(stored) {
             None => Decision::StoreLate,
@@ -463,12 +478,14 @@ impl Writer {
         committed: &mut Committed,
         (series, labels): (SeriesRef, &Labels),
         sample: Sample,
+        settled: SeriesState,
     ) {
         let state = self.states.entry(series);
         if state.saved_in != self.groups {
             stage.saved.push((series, *state));
             state.saved_in = self.groups;
         }
+        state.know(&settled);
         state.see(sample);
         if !state.met {
             state.met = true;

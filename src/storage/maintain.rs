@@ -69,14 +69,23 @@ impl Store {
     /// # Errors
     /// The disk's; what was done until then stays done.
     pub fn maintain(&self, now: Timestamp) -> Result<MaintainReport, MaintainError> {
+        self.maintain_paced(now, &mut |_| ())
+    }
+
+    /// As [`Store::maintain`]; `pace` is called with the number of bytes written since the call before,
+    /// and may take its time.
+    ///
+    /// # Errors
+    /// As [`Store::maintain`].
+    pub fn maintain_paced(&self, now: Timestamp, pace: &mut dyn FnMut(u64)) -> Result<MaintainReport, MaintainError> {
         let inner = &self.inner;
         let mut manifest = inner.maintenance.lock();
         inner.finish_checkpoint(&mut manifest)?;
         let mut report = MaintainReport::default();
         let cutoff = inner.cutoff(now);
         inner.drop_old(&mut manifest, cutoff, &mut report)?;
-        inner.repair(&mut manifest, cutoff, &mut report)?;
-        inner.compact(&mut manifest, cutoff, &mut report)?;
+        inner.repair(&mut manifest, cutoff, pace, &mut report)?;
+        inner.compact(&mut manifest, cutoff, pace, &mut report)?;
         inner.finish_deletes(&mut manifest, &mut report)?;
         report.series_forgotten = inner.forget_series(cutoff);
         Ok(report)
@@ -89,7 +98,7 @@ impl Store {
     ///
     /// # Errors
     /// The disk's; what was done until then stays done.
-    pub fn clean(&self, now: Timestamp) -> Result<MaintainReport, MaintainError> {
+    pub fn clean(&self, now: Timestamp, pace: &mut dyn FnMut(u64)) -> Result<MaintainReport, MaintainError> {
         let inner = &self.inner;
         let mut manifest = inner.maintenance.lock();
         inner.finish_checkpoint(&mut manifest)?;
@@ -97,8 +106,8 @@ impl Store {
         let cutoff = inner.cutoff(now);
         let view = Arc::clone(&inner.shown.read().view);
         for block in view.blocks.iter().filter(|block| view.tombstones.touch(block)) {
-            let lost = inner.merge(&mut manifest, std::slice::from_ref(block), block.level(), cutoff)?;
-            inner.put_away(block, lost, &mut report)?;
+            let lost = inner.merge(&mut manifest, std::slice::from_ref(block), block.level(), cutoff, pace)?;
+            inner.put_away(block, lost.iter().sum(), &mut report)?;
         }
         inner.finish_deletes(&mut manifest, &mut report)?;
         Ok(report)
@@ -157,7 +166,7 @@ impl Inner {
 
     /// Samples at or before this are removed. The newest sample counts as well as the clock: a
     /// clock that jumps ahead, or a store that gets nothing any more, must not delete everything.
-    fn cutoff(&self, now: Timestamp) -> Timestamp {
+    pub(super) fn cutoff(&self, now: Timestamp) -> Timestamp {
         let newest = self.status.lock().last_sample.unwrap_or(now);
         now.min(newest) - self.options.retention
     }
@@ -215,11 +224,13 @@ impl Inner {
         &self,
         manifest: &mut Manifest,
         cutoff: Timestamp,
+        pace: &mut dyn FnMut(u64),
         report: &mut MaintainReport,
     ) -> Result<(), MaintainError> {
         let blocks = Arc::clone(&self.shown.read().view.blocks);
         for block in blocks.iter().filter(|block| block.is_damaged()) {
-            let lost = self.merge(manifest, std::slice::from_ref(block), block.level(), cutoff)?;
+            let lost = self.merge(manifest, std::slice::from_ref(block), block.level(), cutoff, pace)?;
+            let lost = lost.iter().sum();
             let path = self.files.block(block.number());
             let file = path.display().to_string();
             tracing::warn!(file, lost, "a damaged block was rewritten without what cannot be read");

@@ -24,6 +24,7 @@ mod series;
 mod snapshot;
 mod status;
 mod store;
+mod summary;
 mod tombstones;
 mod wal;
 
@@ -37,3 +38,4 @@ pub use replay::{Damage, RecoveryReport, Replay};
 pub use snapshot::{ReadError, Snapshot};
 pub use status::{Health, StoreStatus};
 pub use store::{Applied, Entry, Store};
+pub use summary::Summary;

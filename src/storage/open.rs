@@ -11,7 +11,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use crate::env::disk::{DirEntry, Disk};
-use crate::model::{Labels, Sample, Seq, SeriesRef, Timestamp};
+use crate::model::Seq;
 
 use super::beside::Kept;
 use super::block::{Block, BlockError};
@@ -72,12 +72,8 @@ impl Store {
         files.create_dirs()?;
         let mut report = RecoveryReport::default();
         let mut manifest = load_manifest(&files, &mut report)?;
-        let (mut index, mut states, mut status) = (Index::default(), SeriesStates::default(), StoreStatus::default());
-        let blocks = open_blocks(&files, &mut manifest, &mut report, |labels, newest| {
-            let series = index.intern(labels);
-            states.entry(series).see(newest);
-            series
-        })?;
+        let (index, states, mut status) = (Index::default(), SeriesStates::default(), StoreStatus::default());
+        let blocks = open_blocks(&files, &mut manifest, &mut report)?;
         for block in &blocks {
             status.see_sample(block.first());
             status.see_sample(block.last());
@@ -108,10 +104,6 @@ impl Store {
             damaged_segments: Mutex::new(log.damaged),
             _directory_lock: directory_lock,
         });
-        for tombstone in Arc::clone(&inner.shown.read().view.tombstones).iter() {
-            let deleted = (tombstone.matchers.as_slice(), tombstone.range);
-            inner.forget_newest(&mut inner.writer.lock(), deleted, tombstone.seq, Timestamp::MAX);
-        }
         let replay = Replay { inner: Arc::clone(&inner), report, attachments, segments: log.segments, current: None };
         Ok((Store { inner }, replay))
     }
@@ -175,13 +167,12 @@ fn open_blocks(
     files: &Files,
     manifest: &mut Manifest,
     report: &mut RecoveryReport,
-    mut intern: impl FnMut(&Labels, Sample) -> SeriesRef,
 ) -> Result<Vec<Arc<Block>>, OpenError> {
     let mut blocks = Vec::new();
     let mut lost = BTreeSet::new();
     for name in &manifest.blocks {
         let path = files.block(name.number);
-        match Block::open(&*files.disk, &path, (name.number, name.level), &mut intern) {
+        match Block::open(&*files.disk, &path, (name.number, name.level)) {
             Ok(block) => blocks.push(Arc::new(block)),
             Err(BlockError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 report.note(path.display(), "the block is missing; its samples are lost");

@@ -12,6 +12,8 @@ use super::index::slot;
 pub(super) struct SeriesState {
     /// Its newest sample, by its value's bits.
     newest: Option<(Timestamp, u64)>,
+    /// Whether that is the newest of all, blocks included.
+    settled: bool,
     /// The segment that explains it, and by which number.
     pub(super) defined: Option<(u64, u32)>,
     /// Whether upper layers have been told its labels.
@@ -28,9 +30,26 @@ impl SeriesState {
         }
     }
 
-    /// Its newest sample is deleted; this one is left.
+    /// What was known of its newest sample is deleted; this one is left in the head, and of blocks nothing
+    /// is known.
     pub(super) fn forget_newest(&mut self, left: Option<Sample>) {
         self.newest = left.map(|sample| (sample.t, sample.v.to_bits()));
+        self.settled = false;
+    }
+
+    /// Whether the newest sample is known, blocks included.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// Takes over what another state of the series knows of its newest sample.
+    pub(super) fn know(&mut self, other: &SeriesState) {
+        (self.newest, self.settled) = (other.newest, other.settled);
+    }
+
+    /// From now on, no block has a newer sample.
+    pub(super) fn settle(&mut self) {
+        self.settled = true;
     }
 
     /// The time of the newest sample.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::model::{Labels, Matcher, Sample, Seq, TimeRange, Timestamp};
 
-use super::block::Block;
+use super::block::{Block, PageCache};
 use super::entries::Tombstone;
 
 /// The tombstones in force, in the order of the log.
@@ -64,13 +64,14 @@ impl Tombstones {
     }
 
     /// Whether a block holds a series and an instant that a tombstone naming it covers. Its samples are
-    /// not looked at.
+    /// not looked at; where its index cannot be read, it may.
     pub(super) fn touch(&self, block: &Block) -> bool {
-        let naming: Vec<_> = self.iter().filter(|one| one.blocks.contains(&block.number())).collect();
-        let inside = |one: &&&Tombstone| one.range.overlaps(block.first(), block.last());
-        let naming: Vec<_> = naming.iter().filter(inside).collect();
-        !naming.is_empty()
-            && block.labels().any(|(_, labels)| naming.iter().any(|one| satisfies(labels, &one.matchers)))
+        let mut naming = self.iter().filter(|one| one.blocks.contains(&block.number()) && block.overlaps(one.range));
+        let mut cache = PageCache::default();
+        naming.any(|one| {
+            let found = block.ask(&mut cache).and_then(|mut reader| reader.select(&one.matchers));
+            found.map_or(true, |positions| !positions.is_empty())
+        })
     }
 
     /// Whether some tombstone names this block.

@@ -53,7 +53,7 @@ fn a_backup_is_the_snapshot_bit_for_bit() {
     // What happens to the original afterwards does not reach it.
     fill(&store, 47, 80);
     store.maintain(at(80_000)).unwrap();
-    store.clean(at(80_000)).unwrap();
+    store.clean(at(80_000), &mut |_| ()).unwrap();
     let copy = opened(&disk, to);
     assert_eq!(content(&copy.snapshot()), expected);
     assert_eq!(copy.snapshot().seq(), report.seq);

@@ -86,7 +86,7 @@ fn deleted_bytes_go_with_a_clean_and_the_tombstones_with_them() {
     assert_eq!(store.status().block_samples, 6 + 6 + 3, "the head was written without what is deleted");
     assert_eq!(tombstones(), 1);
     let shown = content(&store.snapshot());
-    let done = store.clean(at(9000)).unwrap();
+    let done = store.clean(at(9000), &mut |_| ()).unwrap();
     assert_eq!(done.deletes_done, 2, "one hid nothing");
     assert_eq!((store.status().block_samples, tombstones()), (9, 0));
     assert_eq!(content(&store.snapshot()), shown);
@@ -131,7 +131,7 @@ fn a_delete_during_a_checkpoint_covers_the_block_that_it_makes() {
     let (store, ..) = open(&disk, options());
     assert_eq!(times(&store, "a"), [11_000]);
     checkpoint(&store);
-    store.clean(at(11_000)).unwrap();
+    store.clean(at(11_000), &mut |_| ()).unwrap();
     assert_eq!(times(&store, "a"), [11_000]);
 }
 
@@ -147,7 +147,7 @@ fn deletes_that_wait_are_bounded() {
     assert_eq!(full, Err(CommitError::TooManyDeletes));
     commit(&store, 9500, batch(&[(&labels("a", 1), 9500, 1.0)]));
     checkpoint(&store);
-    assert_eq!(store.clean(at(9500)).unwrap().deletes_done, limits::TOMBSTONES_MAX);
+    assert_eq!(store.clean(at(9500), &mut |_| ()).unwrap().deletes_done, limits::TOMBSTONES_MAX);
     store.commit(at(9600), vec![one()]).unwrap();
 }
 
@@ -236,7 +236,7 @@ fn run(disk: &FaultyDisk) -> (Content, Content) {
             }
             Step::Begin => store.begin_checkpoint(Vec::new()).is_ok(),
             Step::Finish => store.finish_checkpoint().is_ok(),
-            Step::Clean => store.clean(at(5000)).is_ok(),
+            Step::Clean => store.clean(at(5000), &mut |_| ()).is_ok(),
             Step::Maintain => store.maintain(at(5000)).is_ok(),
         };
         if !done {
@@ -265,7 +265,7 @@ fn a_power_cut_brings_nothing_deleted_back() {
             let found = shown(&store);
             assert!(found == certain || found == maybe, "{what}: {found:?}, not {certain:?} nor {maybe:?}");
             checkpoint(&store);
-            store.clean(at(5000)).unwrap();
+            store.clean(at(5000), &mut |_| ()).unwrap();
             assert_eq!(shown(&store), found, "{what}, cleaned");
             drop(store);
             assert_eq!(shown(&try_open(&after).unwrap()), found, "{what}, opened again");

@@ -181,7 +181,7 @@ fn run(seed: u64) {
                 check(&store.snapshot(), &model, &options, &[], TimeRange::ALL);
             }
             8 => {
-                store.clean(now).unwrap();
+                store.clean(now, &mut |_| ()).unwrap();
             }
             _ => commit(&store, &mut model, &options, &mut rng, &mut now),
         }

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use super::Evaluator;
 use super::row::{Operand, Row};
-use crate::model::{Labels, Millis, Sample, TimeRange, Timestamp, is_stale};
+use crate::model::{ExactSum, Labels, Millis, Sample, TimeRange, Timestamp, is_stale};
 use crate::promql::ast::{Expr, ExprKind, Shift};
 use crate::promql::functions::Function;
-use crate::promql::kernel::{self, ExactSum};
+use crate::promql::kernel;
 use crate::promql::plan::{Frame, Steps};
 use crate::promql::query::EvalError;
 

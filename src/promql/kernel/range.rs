@@ -1,9 +1,8 @@
 //! Functions of a window of one series.
 
-use crate::model::{Sample, TimeRange};
+use crate::model::{ExactSum, Sample, TimeRange};
 
 use super::Function;
-use super::exact_sum::ExactSum;
 use super::group::quantile;
 use super::rate::{self, Extrapolated, Motion, extrapolated};
 use super::regression::{Compensated, fit};
