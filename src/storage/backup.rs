@@ -14,7 +14,7 @@ use super::commit::CommitError;
 use super::maintain::MaintainError;
 use super::manifest::{Files, Manifest};
 use super::store::Store;
-use super::wal::{segment_number, segment_path};
+use super::wal::{END, segment_path};
 
 /// What a backup holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,12 +69,11 @@ impl Store {
         // Held to the end: no file that the manifest names goes meanwhile, and no segment.
         let mut manifest = inner.maintenance.lock();
         inner.finish_checkpoint(&mut manifest)?;
-        let (seq, at, current) = {
+        let (seq, at, segments) = {
             let mut writer = inner.writer.lock();
             writer.check_open()?;
             inner.sync_log(&mut writer)?;
-            let current = writer.segment.as_ref().map(|segment| (writer.next_segment - 1, segment.bytes()));
-            (writer.seq, writer.at, current)
+            (writer.seq, writer.at, inner.log.lock().segments.clone())
         };
         let target = Files::new(std::sync::Arc::clone(&inner.files.disk), dir);
         target.create_dirs()?;
@@ -82,16 +81,8 @@ impl Store {
         for path in named_files(&inner.files, &manifest) {
             copy.link(&path, &target.blocks)?;
         }
-        for entry in disk.list(&inner.files.wal)? {
-            let Some(number) = segment_number(&entry.name).filter(|number| *number >= manifest.first_segment) else {
-                continue;
-            };
-            match current {
-                // Begun after the place of this backup.
-                Some((last, _)) if number > last => {}
-                Some((last, bytes)) if number == last => copy.prefix(&entry.path, &target.wal, Some(bytes))?,
-                _ => copy.prefix(&segment_path(&inner.files.wal, number), &target.wal, None)?,
-            }
+        for (number, bytes) in segments.range(manifest.first_segment..) {
+            copy.segment(&segment_path(&inner.files.wal, *number), &target.wal, *bytes)?;
         }
         disk.sync_dir(&target.blocks)?;
         disk.sync_dir(&target.wal)?;
@@ -104,6 +95,7 @@ impl Store {
 /// The files that a manifest names and that never change.
 fn named_files(files: &Files, manifest: &Manifest) -> Vec<PathBuf> {
     let mut named: Vec<PathBuf> = manifest.blocks.iter().map(|name| files.block(name.number)).collect();
+    named.extend(manifest.series_files.iter().map(|name| files.series(name.number)));
     if manifest.attachments > 0 {
         named.push(files.attachments(manifest.attachments));
     }
@@ -122,27 +114,31 @@ impl Copy<'_> {
     /// Links a file that never changes, or copies it where that cannot be done.
     fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         let Some(name) = from.file_name() else { return Ok(()) };
+        let bytes = self.disk.map(from)?;
         if self.disk.link(from, &to.join(name)).is_err() {
-            return self.prefix(from, to, None);
+            return self.write(&to.join(name), &[&bytes]);
         }
-        let bytes = self.disk.map(from)?.len() as u64;
         self.report.files += 1;
-        self.report.bytes += bytes;
-        self.report.linked_bytes += bytes;
+        self.report.bytes += bytes.len() as u64;
+        self.report.linked_bytes += bytes.len() as u64;
         Ok(())
     }
 
-    /// Copies the first `length` bytes of a file, or all, and syncs them.
-    fn prefix(&mut self, from: &Path, to: &Path, length: Option<u64>) -> io::Result<()> {
+    /// Copies the records of a segment; what stands behind them in its file may be of another use.
+    fn segment(&mut self, from: &Path, to: &Path, length: u64) -> io::Result<()> {
         let Some(name) = from.file_name() else { return Ok(()) };
         let bytes = self.disk.read(from)?;
-        let length = length.map_or(bytes.len(), |length| usize::try_from(length).unwrap_or(usize::MAX));
-        let bytes = bytes.get(..length).unwrap_or(&bytes);
-        let mut file = self.disk.create(&to.join(name))?;
-        file.write_all(bytes)?;
-        file.sync()?;
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        self.write(&to.join(name), &[bytes.get(..length).unwrap_or(&bytes), &END])
+    }
+
+    fn write(&mut self, to: &Path, parts: &[&[u8]]) -> io::Result<()> {
+        let mut file = self.disk.create(to)?;
+        for part in parts {
+            file.write_all(part)?;
+            self.report.bytes += part.len() as u64;
+        }
         self.report.files += 1;
-        self.report.bytes += bytes.len() as u64;
-        Ok(())
+        file.sync()
     }
 }

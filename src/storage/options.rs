@@ -36,12 +36,12 @@ pub struct StoreOptions {
 }
 
 impl Default for StoreOptions {
-    /// Synced, 30 days, segments of 32 MiB, a checkpoint every 64 MiB of log, nothing out of order.
+    /// Synced, 30 days, segments of 16 MiB, a checkpoint every 64 MiB of log, nothing out of order.
     fn default() -> StoreOptions {
         StoreOptions {
             durability: Durability::Synced,
             retention: Millis::days(30),
-            segment_bytes_max: 32 << 20,
+            segment_bytes_max: 16 << 20,
             flush_bytes: 64 << 20,
             out_of_order: Millis::ZERO,
             reserve_bytes: 32 << 20,

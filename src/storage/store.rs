@@ -1,8 +1,7 @@
 //! The store: what it consists of, and its entries.
 //!
-//! Locks, in the order in which they may be taken: maintenance, writer, pending, index, kept, shown, status.
+//! Locks, in the order in which they may be taken: maintenance, writer, pending, index, kept, shown, log, status.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
@@ -20,6 +19,7 @@ use super::manifest::{Files, Manifest};
 use super::options::{Durability, StoreOptions};
 use super::snapshot::{SharedIndex, Snapshot, View};
 use super::status::StoreStatus;
+use super::wal::LogFiles;
 
 /// Something to be put into the log.
 #[derive(Debug, Clone)]
@@ -136,8 +136,8 @@ pub(super) struct Inner {
     pub(super) kept: RwLock<Kept>,
     pub(super) shown: RwLock<Shown>,
     pub(super) status: Mutex<StoreStatus>,
-    /// Segments with damage: kept aside instead of removed.
-    pub(super) damaged_segments: Mutex<BTreeSet<u64>>,
+    /// What the log's directory holds.
+    pub(super) log: Mutex<LogFiles>,
     /// Given back last.
     pub(super) _directory_lock: Box<dyn Send + Sync>,
 }
@@ -185,6 +185,10 @@ impl Store {
         };
         status.series = self.inner.index.lock.read().len() as u64;
         (status.last_seq, status.last_at) = (seq, at);
+        {
+            let log = self.inner.log.lock();
+            (status.wal_bytes, status.wal_segments) = (log.bytes(), log.segments.len() as u64);
+        }
         status.blocks = view.blocks.len() as u64;
         status.block_bytes = view.blocks.iter().map(|block| block.bytes()).sum();
         status.block_samples = view.blocks.iter().map(|block| block.samples()).sum();

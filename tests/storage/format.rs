@@ -12,6 +12,7 @@ const DESCRIBED: &[(&str, &[&str])] = &[
     ("src/slo/format.rs", &["State of the objectives"]),
     ("src/storage/block/format.rs", &["Block"]),
     ("src/storage/manifest/format.rs", &["Manifest", "Attachments"]),
+    ("src/storage/series_files/format.rs", &["Series file"]),
     ("src/storage/wal/format.rs", &["Log segment"]),
 ];
 
