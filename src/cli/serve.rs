@@ -19,7 +19,7 @@ use crate::env::{Clock, RealHost, SystemClock};
 use crate::notify::NotifyOptions;
 use crate::scrape::{Job, Scraper};
 use crate::server::{self, Changes, Doors, Hosts, HttpTransport, Reload, ServerOptions, ServerState};
-use crate::storage::{Durability, StoreOptions};
+use crate::storage::{Durability, RetentionRule, StoreOptions};
 
 use super::Listen;
 use super::collect;
@@ -123,8 +123,16 @@ fn db_options(data: &Path, config: &Config, url: &str, clock: Arc<dyn Clock>) ->
         retention: config.storage.retention,
         out_of_order: config.storage.out_of_order,
         exemplars_max: config.storage.exemplars_max,
+        retention_bytes: config.storage.retention_bytes,
+        retention_rules: config
+            .storage
+            .retention_rules
+            .iter()
+            .map(|rule| RetentionRule { matchers: rule.matchers.clone(), keep: rule.keep })
+            .collect(),
         ..StoreOptions::default()
     };
+    options.compaction_bytes_per_second = config.storage.compaction_bytes_per_second;
     options.clock = clock;
     options.transport = transport();
     options

@@ -19,7 +19,7 @@ use crate::env::disk::Disk;
 use crate::env::{Clock, Transport};
 use crate::model::{Batch, MetricMetadata, Millis, RawBatch, Rejected, Seq, SeriesExemplar, Timestamp, limits};
 use crate::notify::Notifier;
-use crate::storage::{Entry, ExemplarCounts, Health, Store};
+use crate::storage::{Entry, ExemplarCounts, Health, MaintainError, Store};
 
 use super::core::Core;
 use super::error::AppendError;
@@ -106,6 +106,10 @@ pub(super) struct Inner {
     pub(super) delivery: [Bell; 2],
     /// Rung when the log has grown enough for a checkpoint.
     pub(super) upkeep: Bell,
+    /// Only closed: paces the background work on blocks.
+    pub(super) pace: Bell,
+    /// Bytes a second that it writes; 0 for any number.
+    pub(super) compaction_bytes_per_second: u64,
     /// Only closed: paces the syncs of `Durability::Interval`.
     pub(super) sync: Bell,
     pub(super) started_at: Timestamp,
@@ -141,6 +145,7 @@ pub(super) struct Parts {
     pub(super) core: Core,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) dir: PathBuf,
+    pub(super) compaction_bytes_per_second: u64,
 }
 
 /// Refuses a batch that no log record can hold, before it fails the group that it would share.
@@ -174,6 +179,8 @@ impl Inner {
             timer: Bell::default(),
             delivery: Default::default(),
             upkeep: Bell::default(),
+            pace: Bell::default(),
+            compaction_bytes_per_second: parts.compaction_bytes_per_second,
             sync: Bell::default(),
             started_at,
             queue: Mutex::new(VecDeque::new()),
@@ -263,16 +270,22 @@ impl Inner {
         }
     }
 
+    /// Whether somebody waits for an entry to be committed.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.queue.lock().is_empty()
+    }
+
     /// Writes what a checkpoint froze, compacts, and drops what is past its retention.
-    pub(super) fn upkeep_step(&self) {
+    pub(super) fn upkeep_step(&self, pace: &mut dyn FnMut(u64)) {
         if matches!(self.store.status().health, Health::ReadOnly { .. }) {
             // Nobody may be writing; whether the disk takes entries again is asked here.
             self.core.lock().tick(self, self.now());
         }
-        let done = self.store.finish_checkpoint().and_then(|()| self.store.maintain(self.now()));
+        let done = self.store.finish_checkpoint().and_then(|()| self.store.maintain_paced(self.now(), pace));
         match done {
             Ok(report) if !report.is_empty() => tracing::info!("{report}"),
             Ok(_) => {}
+            Err(error @ MaintainError::Interrupted) => tracing::debug!("{error}"),
             Err(error) => tracing::error!("upkeep failed and is tried again: {error}"),
         }
     }

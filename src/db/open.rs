@@ -84,6 +84,7 @@ impl Db {
             core,
             disk: options.disk,
             dir: options.dir,
+            compaction_bytes_per_second: options.compaction_bytes_per_second,
         }));
         {
             let mut core = inner.core.lock();
@@ -143,6 +144,8 @@ impl Db {
     /// # Errors
     /// The log cannot be synced.
     pub fn close(self) -> Result<(), AppendError> {
+        // The checkpoint must not wait for a long merge.
+        self.inner.store.interrupt();
         self.inner.store.sync()?;
         self.inner.core.lock().checkpoint_now(&self.inner);
         Ok(())
@@ -153,7 +156,7 @@ impl Db {
     pub fn step(&self) {
         self.inner.tick_if_due();
         self.inner.notifier.step(self.inner.now(), &*self.inner.transport);
-        self.inner.upkeep_step();
+        self.inner.upkeep_step(&mut |_| ());
     }
 }
 

@@ -14,6 +14,7 @@ use crate::model::{Batch, Committed, Labels, Rejected, Rejection, Sample, Seq, S
 
 use super::beside::{Beside, Staged};
 use super::options::Durability;
+use super::retention::Cutoff;
 use super::series::{Bounds, Decision, SeriesState, SeriesStates};
 use super::status::Health;
 use super::store::{Applied, Entry, Inner, Store};
@@ -356,7 +357,8 @@ impl Inner {
     /// Decides every sample of a batch and encodes those that are stored.
     fn stage_transaction(&self, writer: &mut Writer, stage: &mut Stage, batch: &Batch, seq: Seq) -> Committed {
         let at = writer.at;
-        let bounds = Bounds::new(at, self.options.retention, self.options.out_of_order);
+        let cutoff = Cutoff::new(&self.retention, at);
+        let bounds = Bounds::new(at, cutoff.all(), self.options.out_of_order);
         let mut committed = Committed {
             seq,
             at,
@@ -382,6 +384,9 @@ impl Inner {
             let state = number.and_then(|series| writer.states.get(series)).copied();
             let state = self.settled(state, labels, sample.t);
             let mut decision = bounds.decide(Some(&state), sample);
+            if cutoff.may_hide(sample.t) && sample.t <= cutoff.of(labels) {
+                decision = Decision::Refuse(Rejection::TooOld);
+            }
             if decision == Decision::StoreLate {
                 decision = self.decide_late(stage, *number, labels, sample);
             }

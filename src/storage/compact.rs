@@ -7,12 +7,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::model::{Labels, Sample, TimeRange, Timestamp};
 
 use super::block::{Block, BlockReader, BlockWriter, ChunkPlace, DamagedBlock, EncodedChunk, PageCache, Slice};
 use super::maintain::{MaintainError, MaintainReport};
 use super::manifest::Manifest;
+use super::retention::Cutoff;
 use super::snapshot::put_in_order;
 use super::store::{Inner, Store};
 use super::tombstones::Cover;
@@ -41,7 +43,7 @@ impl Store {
         let mut report = MaintainReport::default();
         let blocks = Arc::clone(&inner.shown.read().view.blocks);
         if !blocks.is_empty() {
-            inner.merge_into_one(&mut manifest, &blocks, LEVEL_MAX, inner.cutoff(now), pace, &mut report)?;
+            inner.merge_into_one(&mut manifest, &blocks, LEVEL_MAX, &inner.cutoff(now), pace, &mut report)?;
         }
         Ok(report)
     }
@@ -51,7 +53,7 @@ impl Inner {
     pub(super) fn compact(
         &self,
         manifest: &mut Manifest,
-        cutoff: Timestamp,
+        cutoff: &Cutoff,
         pace: &mut dyn FnMut(u64),
         report: &mut MaintainReport,
     ) -> Result<(), MaintainError> {
@@ -67,7 +69,7 @@ impl Inner {
         manifest: &mut Manifest,
         sources: &[Arc<Block>],
         level: u8,
-        cutoff: Timestamp,
+        cutoff: &Cutoff,
         pace: &mut dyn FnMut(u64),
         report: &mut MaintainReport,
     ) -> Result<(), MaintainError> {
@@ -101,24 +103,29 @@ impl Inner {
         manifest: &mut Manifest,
         sources: &[Arc<Block>],
         level: u8,
-        cutoff: Timestamp,
+        cutoff: &Cutoff,
         pace: &mut dyn FnMut(u64),
     ) -> Result<Vec<u64>, MaintainError> {
         let (tombstones, upto) = {
             let shown = self.shown.read();
             (Arc::clone(&shown.view.tombstones), shown.seq)
         };
+        let interrupts = self.interrupts.load(Ordering::Relaxed);
         let mut lost = Vec::new();
         let merged = self.write_block(manifest, level, |writer| {
             let mut caches: Vec<PageCache> = sources.iter().map(|_| PageCache::default()).collect();
-            let mut merge = Merge::begin(sources, &mut caches, cutoff);
+            let mut merge = Merge::begin(sources, &mut caches, cutoff.all());
             let mut told = writer.bytes();
             while let Some((labels, places)) = merge.next_series() {
+                merge.cutoff = cutoff.of(&labels);
                 merge.cover = tombstones.cover(&labels, TimeRange::ALL, upto);
                 let chunks = merge.chunks(&places, writer)?;
                 writer.add_chunks(&labels, &chunks)?;
                 pace(writer.bytes() - told);
                 told = writer.bytes();
+                if self.interrupts.load(Ordering::Relaxed) != interrupts {
+                    return Err(MaintainError::Interrupted);
+                }
             }
             lost = merge.lost();
             Ok(())
@@ -131,6 +138,7 @@ impl Inner {
 /// A merge of blocks, series by series in the order of labels.
 struct Merge<'a> {
     sources: Vec<MergeSource<'a>>,
+    /// Samples of the series at hand at or before this are past their time.
     cutoff: Timestamp,
     /// What is deleted of the series at hand.
     cover: Cover,

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::model::{Seq, TimeRange, Timestamp};
 
 use super::block::Block;
 use super::head::Generation;
 use super::manifest::{BlockName, Manifest};
+use super::retention::Cutoff;
 use super::store::{Inner, Store};
 use super::tombstones::Tombstones;
 
@@ -18,6 +20,9 @@ pub enum MaintainError {
     /// The disk failed.
     #[error("background work on stored blocks stopped: {0}; the next round tries again")]
     Io(#[from] io::Error),
+    /// [`Store::interrupt`] was called.
+    #[error("background work on stored blocks was interrupted; the next round begins again")]
+    Interrupted,
     /// A block that was just written cannot be read back.
     #[error("{file} cannot be read back after writing: {reason}; check the disk")]
     Unsound {
@@ -33,6 +38,10 @@ pub enum MaintainError {
 pub struct MaintainReport {
     /// Blocks removed because all their samples were too old.
     pub blocks_dropped: usize,
+    /// Blocks removed because everything together took too much room.
+    pub blocks_over_size: usize,
+    /// Blocks written anew without series that are past their time.
+    pub blocks_thinned: usize,
     /// Blocks merged into larger ones.
     pub blocks_merged: usize,
     /// Damaged blocks moved to quarantine, with the samples of each that could not be read.
@@ -57,6 +66,15 @@ impl fmt::Display for MaintainReport {
             "upkeep: {} blocks merged, {} blocks and {} series past their retention dropped",
             self.blocks_merged, self.blocks_dropped, self.series_forgotten
         )?;
+        if self.blocks_over_size > 0 {
+            write!(f, "; {} blocks dropped for their size", self.blocks_over_size)?;
+        }
+        if self.blocks_thinned > 0 {
+            write!(f, "; {} blocks written anew without series past their retention", self.blocks_thinned)?;
+        }
+        if self.deletes_done > 0 {
+            write!(f, "; {} deletes worked off", self.deletes_done)?;
+        }
         self.quarantined.iter().try_for_each(|(block, lost)| {
             write!(f, "; {block} is damaged and set aside, {lost} samples of it cannot be read")
         })
@@ -84,16 +102,28 @@ impl Store {
         inner.finish_checkpoint(&mut manifest)?;
         let mut report = MaintainReport::default();
         let cutoff = inner.cutoff(now);
-        inner.drop_old(&mut manifest, cutoff, &mut report)?;
-        inner.repair(&mut manifest, cutoff, pace, &mut report)?;
-        inner.compact(&mut manifest, cutoff, pace, &mut report)?;
+        inner.drop_old(&mut manifest, &cutoff, pace, &mut report)?;
+        inner.repair(&mut manifest, &cutoff, pace, &mut report)?;
+        inner.compact(&mut manifest, &cutoff, pace, &mut report)?;
+        inner.drop_over_size(&mut manifest, &mut report)?;
         inner.finish_deletes(&mut manifest, &mut report)?;
-        report.series_forgotten = inner.forget_series(cutoff);
+        report.series_forgotten = inner.forget_series(cutoff.all());
         Ok(report)
     }
 }
 
 impl Store {
+    /// Ends a merge that is under way, so that what waits for it, a last checkpoint say, need not wait
+    /// long. What the merge wrote is removed; its sources stay.
+    pub fn interrupt(&self) {
+        self.inner.interrupts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether a checkpoint has begun and waits for its end.
+    pub fn checkpoint_pending(&self) -> bool {
+        self.inner.pending.lock().is_some()
+    }
+
     /// Writes the blocks anew that hold deleted samples, without them. Deletes behind the last checkpoint
     /// stay in force and are worked off after the next one.
     ///
@@ -107,7 +137,7 @@ impl Store {
         let cutoff = inner.cutoff(now);
         let view = Arc::clone(&inner.shown.read().view);
         for block in view.blocks.iter().filter(|block| view.tombstones.touch(block)) {
-            let lost = inner.merge(&mut manifest, std::slice::from_ref(block), block.level(), cutoff, pace)?;
+            let lost = inner.merge(&mut manifest, std::slice::from_ref(block), block.level(), &cutoff, pace)?;
             inner.put_away(block, lost.iter().sum(), &mut report)?;
         }
         inner.finish_deletes(&mut manifest, &mut report)?;
@@ -165,27 +195,11 @@ impl Inner {
         Ok(())
     }
 
-    /// Samples at or before this are removed. The newest sample counts as well as the clock: a
+    /// What is removed. The newest sample counts as well as the clock: a
     /// clock that jumps ahead, or a store that gets nothing any more, must not delete everything.
-    pub(super) fn cutoff(&self, now: Timestamp) -> Timestamp {
+    pub(super) fn cutoff(&self, now: Timestamp) -> Cutoff {
         let newest = self.status.lock().last_sample.unwrap_or(now);
-        now.min(newest) - self.options.retention
-    }
-
-    fn drop_old(
-        &self,
-        manifest: &mut Manifest,
-        cutoff: Timestamp,
-        report: &mut MaintainReport,
-    ) -> Result<(), MaintainError> {
-        let blocks = Arc::clone(&self.shown.read().view.blocks);
-        let old: Vec<Arc<Block>> = blocks.iter().filter(|block| block.last() <= cutoff).cloned().collect();
-        if !old.is_empty() {
-            self.replace_blocks(manifest, &old, None, Seq(0))?;
-            old.iter().for_each(|block| self.remove(&self.files.block(block.number())));
-            report.blocks_dropped = old.len();
-        }
-        Ok(())
+        Cutoff::new(&self.retention, now.min(newest))
     }
 
     /// Puts `new`, written under the tombstones up to `upto`, in the place of `old`: in the manifest first,
@@ -224,7 +238,7 @@ impl Inner {
     fn repair(
         &self,
         manifest: &mut Manifest,
-        cutoff: Timestamp,
+        cutoff: &Cutoff,
         pace: &mut dyn FnMut(u64),
         report: &mut MaintainReport,
     ) -> Result<(), MaintainError> {

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::{Mutex, RwLock};
 
@@ -24,6 +25,7 @@ use super::manifest::{Attachments, BlockName, Files, Loaded, Manifest, SeriesFil
 use super::open_log::FoundLog;
 use super::options::StoreOptions;
 use super::replay::{RecoveryReport, Replay};
+use super::retention::Retention;
 use super::series::SeriesStates;
 use super::series_files;
 use super::snapshot::{SharedIndex, View};
@@ -96,6 +98,7 @@ impl Store {
         let view =
             View { blocks: Arc::new(blocks), frozen: None, live, tombstones: Arc::new(Tombstones::new(tombstones)) };
         let inner = Arc::new(Inner {
+            retention: Arc::new(Retention::new(&options)),
             options,
             shown: RwLock::new(Shown { view: Arc::new(view), seq: manifest.seq, at: manifest.at }),
             writer: Mutex::new(Writer::new((manifest.seq, manifest.at), log.next_segment, next_series, states)),
@@ -105,6 +108,7 @@ impl Store {
             index: Arc::new(SharedIndex { lock: RwLock::new(index) }),
             kept: RwLock::new(kept),
             status: Mutex::new(status),
+            interrupts: AtomicU64::new(0),
             log: Mutex::new(log.files),
             _directory_lock: directory_lock,
         });

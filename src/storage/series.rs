@@ -116,8 +116,8 @@ pub(super) struct Bounds {
 
 impl Bounds {
     /// The bounds at log time `at`.
-    pub(super) fn new(at: Timestamp, retention: Millis, out_of_order: Millis) -> Bounds {
-        Bounds { too_old: at - retention, far_future: at + FUTURE_MAX, out_of_order }
+    pub(super) fn new(at: Timestamp, too_old: Timestamp, out_of_order: Millis) -> Bounds {
+        Bounds { too_old, far_future: at + FUTURE_MAX, out_of_order }
     }
 
     /// What becomes of a sample of a series in this state.

@@ -3,7 +3,7 @@
 //! Invariants:
 //! - A snapshot shows exactly the entries up to its place in the log, whatever is written, flushed
 //!   or compacted after it was taken.
-//! - Samples at or before the log's time less the retention are not shown.
+//! - Samples at or before the log's time less their series' retention are not shown.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::model::{Labels, Matcher, Sample, Seq, SeriesRef, TimeRange, Timestamp
 use super::block::{Block, BlockReader, DamagedBlock, PageCache};
 use super::head::Generation;
 use super::index::Index;
+use super::retention::Cutoff;
 use super::summary::Summary;
 use super::tombstones::{Cover, Tombstones};
 
@@ -34,7 +35,7 @@ pub struct Snapshot {
     pub(super) index: Arc<SharedIndex>,
     pub(super) seq: Seq,
     pub(super) at: Timestamp,
-    pub(super) oldest: Timestamp,
+    pub(super) cutoff: Cutoff,
 }
 
 /// The index that the writer, all snapshots and the background work share.
@@ -240,7 +241,7 @@ impl Snapshot {
         range: TimeRange,
         question: impl FnOnce(&mut Asked<'_>) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
-        let range = TimeRange { after: range.after.max(self.oldest), until: range.until };
+        let range = TimeRange { after: range.after.max(self.cutoff.all()), until: range.until };
         let blocks: Vec<&Block> =
             self.view.blocks.iter().map(|block| &**block).filter(|block| block.overlaps(range)).collect();
         let mut caches: Vec<PageCache> = blocks.iter().map(|_| PageCache::default()).collect();
@@ -277,13 +278,14 @@ impl Asked<'_> {
 
     fn head_series(&self, matchers: &[Matcher]) -> Vec<Labels> {
         let series = self.snapshot.index.lock.read().select(matchers);
-        series.into_iter().filter(|(series, _)| self.head_touches(*series)).map(|(_, labels)| labels).collect()
+        let touches = |(series, labels): &(SeriesRef, Labels)| self.head_touches(*series, self.range_of(labels));
+        series.into_iter().filter(touches).map(|(_, labels)| labels).collect()
     }
 
-    fn head_touches(&self, series: SeriesRef) -> bool {
+    fn head_touches(&self, series: SeriesRef, range: TimeRange) -> bool {
         let (view, seq) = (&self.snapshot.view, self.snapshot.seq);
-        view.live.touches(series, self.range, seq)
-            || view.frozen.as_ref().is_some_and(|frozen| frozen.touches(series, self.range, seq))
+        view.live.touches(series, range, seq)
+            || view.frozen.as_ref().is_some_and(|frozen| frozen.touches(series, range, seq))
     }
 
     fn touches(&mut self, labels: &Labels, sources: &[Source]) -> Result<bool, ReadError> {
@@ -291,12 +293,13 @@ impl Asked<'_> {
             // Where something is deleted only the samples tell whether any are left.
             return Ok(!self.samples(labels, sources)?.is_empty());
         }
+        let range = self.range_of(labels);
         for source in sources {
             let touches = match *source {
-                Source::Head(series) => self.head_touches(series),
+                Source::Head(series) => self.head_touches(series, range),
                 Source::Block(at, position) => {
                     let (block, reader) = &mut self.blocks[at];
-                    block.is_inside(self.range) || reader.touches(position, self.range)?
+                    block.is_inside(range) || reader.touches(position, range)?
                 }
             };
             if touches {
@@ -309,24 +312,32 @@ impl Asked<'_> {
     /// The samples of one series that `cover` does not hide: blocks, then the frozen generation, then the live one; at one
     /// instant the youngest source counts.
     fn samples(&mut self, labels: &Labels, sources: &[Source]) -> Result<Vec<Sample>, ReadError> {
-        let cover = self.cover(labels);
+        let (cover, range) = (self.cover(labels), self.range_of(labels));
         let mut samples = Vec::new();
         for source in sources {
             match *source {
                 Source::Block(at, position) => {
                     let from = samples.len();
-                    self.blocks[at].1.samples(position, self.range, &mut samples)?;
+                    self.blocks[at].1.samples(position, range, &mut samples)?;
                     cover.thin(self.blocks[at].0.number(), &mut samples, from);
                 }
-                Source::Head(series) => self.head_samples(series, &cover, &mut samples),
+                Source::Head(series) => self.head_samples(series, &cover, range, &mut samples),
             }
         }
         put_in_order(&mut samples);
         Ok(samples)
     }
 
-    fn head_samples(&self, series: SeriesRef, cover: &Cover, samples: &mut Vec<Sample>) {
-        self.snapshot.view.head_samples(series, cover, self.range, self.snapshot.seq, samples);
+    fn head_samples(&self, series: SeriesRef, cover: &Cover, range: TimeRange, samples: &mut Vec<Sample>) {
+        self.snapshot.view.head_samples(series, cover, range, self.snapshot.seq, samples);
+    }
+
+    /// The asked range without what is past the series' time.
+    fn range_of(&self, labels: &Labels) -> TimeRange {
+        if !self.snapshot.cutoff.may_hide(self.range.after) {
+            return self.range;
+        }
+        TimeRange { after: self.range.after.max(self.snapshot.cutoff.of(labels)), until: self.range.until }
     }
 
     /// What is deleted of a series.
@@ -340,16 +351,17 @@ impl Asked<'_> {
         if !self.cover(labels).is_empty() {
             return Ok(Summary::of(&self.samples(labels, sources)?));
         }
+        let range = self.range_of(labels);
         let mut parts = Vec::with_capacity(sources.len());
         let mut head = Vec::new();
         for source in sources {
             match *source {
                 Source::Block(at, position) => {
-                    let bounds = self.blocks[at].1.bounds(position, self.range)?;
+                    let bounds = self.blocks[at].1.bounds(position, range)?;
                     parts.extend(bounds.map(|(first, last)| (first, last, *source)));
                 }
                 Source::Head(series) => {
-                    self.head_samples(series, &Cover::default(), &mut head);
+                    self.head_samples(series, &Cover::default(), range, &mut head);
                     put_in_order(&mut head);
                     let ends = head.first().zip(head.last());
                     parts.extend(ends.map(|(first, last)| (first.t, last.t, *source)));
@@ -363,7 +375,7 @@ impl Asked<'_> {
         let mut summary = Summary::default();
         for (.., source) in parts {
             match source {
-                Source::Block(at, position) => self.blocks[at].1.summarize(position, self.range, &mut summary)?,
+                Source::Block(at, position) => self.blocks[at].1.summarize(position, range, &mut summary)?,
                 Source::Head(_) => head.iter().for_each(|sample| summary.push(*sample)),
             }
         }

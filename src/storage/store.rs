@@ -3,6 +3,7 @@
 //! Locks, in the order in which they may be taken: maintenance, writer, pending, index, kept, shown, log, status.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::{Mutex, RwLock};
 
@@ -17,6 +18,7 @@ use super::commit::Writer;
 use super::exemplars::ExemplarCounts;
 use super::manifest::{Files, Manifest};
 use super::options::{Durability, StoreOptions};
+use super::retention::{Cutoff, Retention};
 use super::snapshot::{SharedIndex, Snapshot, View};
 use super::status::StoreStatus;
 use super::wal::LogFiles;
@@ -125,6 +127,7 @@ pub struct Store {
 /// What [`Store`] and [`Replay`](super::Replay) share.
 pub(super) struct Inner {
     pub(super) options: StoreOptions,
+    pub(super) retention: Arc<Retention>,
     pub(super) files: Files,
     /// Held by whoever changes the set of files in the background.
     pub(super) maintenance: Mutex<Manifest>,
@@ -136,6 +139,8 @@ pub(super) struct Inner {
     pub(super) kept: RwLock<Kept>,
     pub(super) shown: RwLock<Shown>,
     pub(super) status: Mutex<StoreStatus>,
+    /// How often merges were told to end.
+    pub(super) interrupts: AtomicU64,
     /// What the log's directory holds.
     pub(super) log: Mutex<LogFiles>,
     /// Given back last.
@@ -204,7 +209,7 @@ impl Inner {
             index: Arc::clone(&self.index),
             seq: shown.seq,
             at: shown.at,
-            oldest: shown.at - self.options.retention,
+            cutoff: Cutoff::new(&self.retention, shown.at),
         }
     }
 

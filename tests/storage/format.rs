@@ -11,6 +11,7 @@ const DESCRIBED: &[(&str, &[&str])] = &[
     ("src/rules/format.rs", &["State of the rules"]),
     ("src/slo/format.rs", &["State of the objectives"]),
     ("src/storage/block/format.rs", &["Block"]),
+    ("src/storage/entries/format.rs", &["Exemplars, metadata, deletes"]),
     ("src/storage/manifest/format.rs", &["Manifest", "Attachments"]),
     ("src/storage/series_files/format.rs", &["Series file"]),
     ("src/storage/wal/format.rs", &["Log segment"]),
