@@ -8,6 +8,7 @@ mod backup;
 mod check;
 mod collect;
 mod demo;
+mod inspect;
 mod serve;
 mod verdict;
 
@@ -39,6 +40,9 @@ enum Command {
     Deploy(ask::DeployArgs),
     Check(check::CheckArgs),
     Backup(backup::BackupArgs),
+    Inspect(inspect::InspectArgs),
+    Verify(inspect::VerifyArgs),
+    Compact(inspect::CompactArgs),
 }
 
 /// Where a running server is.
@@ -73,6 +77,9 @@ pub fn run() -> ExitCode {
         Command::Deploy(args) => ask::deploy(args),
         Command::Check(args) => check::run(args),
         Command::Backup(args) => backup::run(args),
+        Command::Inspect(args) => inspect::inspect(args),
+        Command::Verify(args) => inspect::verify(args),
+        Command::Compact(args) => inspect::compact(args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

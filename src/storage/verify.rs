@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::env::disk::Disk;
 use crate::model::{Labels, Matcher, Sample, Seq, Timestamp};
 
-use super::block::{Block, BlockError, BlockReader, PageCache};
+use super::block::{Block, BlockError, BlockReader, PageCache, VECTOR_SAMPLES};
 use super::entries::{deletion_from_bytes, exemplars_from_bytes, metadata_from_bytes};
 use super::manifest::{Files, Loaded, Manifest};
 use super::series_files;
@@ -54,11 +54,7 @@ pub struct VerifyReport {
 ///
 /// # Errors
 /// The disk's; what it cannot read is no fault of the store.
-pub fn verify(
-    disk: &Arc<dyn Disk>,
-    dir: &Path,
-    progress: &mut dyn FnMut(u64, u64),
-) -> io::Result<VerifyReport> {
+pub fn verify(disk: &Arc<dyn Disk>, dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> io::Result<VerifyReport> {
     let files = Files::new(Arc::clone(disk), dir);
     let mut check = Check { files: &files, report: VerifyReport::default(), series: HashMap::new() };
     let manifest = match files.load()? {
@@ -171,7 +167,10 @@ impl Check<'_> {
                 Err(reason) => self.fault(&path, reason),
                 Ok(found) => {
                     if found.seq != manifest.seq {
-                        self.fault(&path, format!("it is of entry {}, the manifest of {}", found.seq.0, manifest.seq.0));
+                        self.fault(
+                            &path,
+                            format!("it is of entry {}, the manifest of {}", found.seq.0, manifest.seq.0),
+                        );
                     }
                     for (name, bytes) in &found.parts {
                         let read = match name.as_str() {
@@ -364,7 +363,11 @@ impl BlockCheck<'_, '_, '_> {
             match self.reader.select(&[Matcher::equal(&name, &value)]) {
                 Err(damaged) => self.fault(None, None, format!("the postings of {name}={value:?}: {}", damaged.reason)),
                 Ok(found) if found != positions => {
-                    let what = format!("the postings of {name}={value:?} name {} series, {} have it", found.len(), positions.len());
+                    let what = format!(
+                        "the postings of {name}={value:?} name {} series, {} have it",
+                        found.len(),
+                        positions.len()
+                    );
                     self.fault(None, None, what);
                 }
                 Ok(_) => {}
@@ -406,7 +409,7 @@ impl BlockCheck<'_, '_, '_> {
             }
             last = samples.last().map(|sample| sample.t).or(last);
             let told = statistics.get(number).map(Vec::as_slice).unwrap_or_default();
-            for (vector, told) in samples.chunks(crate::codec::VECTOR).zip(told) {
+            for (vector, told) in samples.chunks(VECTOR_SAMPLES).zip(told) {
                 if told.as_ref().is_some_and(|told| !same(told, vector)) {
                     let range = vector.first().zip(vector.last()).map(|(a, b)| (a.t, b.t));
                     self.fault(Some(labels), range, "its statistics say something else than its samples".to_owned());

@@ -8,6 +8,8 @@ mod engine;
 mod format;
 mod kept;
 mod model;
+mod retention;
+mod verify;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -53,9 +53,8 @@ impl Block {
             for number in 0..place.pages {
                 let offset = take_place(&self.content, place.table, number);
                 let page = offset.and_then(|offset| {
-                    StoredPage::take(self.content.get(offset..).unwrap_or_default()).and_then(|page| {
-                        page.unpack().map(|unpacked| (page.length() as u64, unpacked.len() as u64))
-                    })
+                    StoredPage::take(self.content.get(offset..).unwrap_or_default())
+                        .and_then(|page| page.unpack().map(|unpacked| (page.length() as u64, unpacked.len() as u64)))
                 });
                 match page {
                     Ok((bytes, unpacked)) => {

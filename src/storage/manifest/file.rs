@@ -149,3 +149,16 @@ impl Files {
         file.sync()
     }
 }
+
+/// The manifest that these bytes are; `Err` says in words why they are none.
+pub(in crate::storage) fn manifest_of(bytes: &[u8]) -> Result<Manifest, String> {
+    Manifest::from_bytes(bytes).map_err(|error| match error {
+        SealError::Damaged(damaged) => damaged.to_string(),
+        SealError::Version(version) => format!("it has version {version}, which is not known here"),
+    })
+}
+
+/// The attachments that these bytes are; `Err` says in words why they are none.
+pub(in crate::storage) fn attachments_of(bytes: &[u8]) -> Result<Attachments, String> {
+    Attachments::from_bytes(bytes).map_err(|damaged| damaged.to_string())
+}

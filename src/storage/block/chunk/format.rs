@@ -10,7 +10,7 @@ use crate::storage::block::pages::Place;
 use crate::storage::summary::Summary;
 
 /// Samples of a vector: what is decoded at once.
-pub(in crate::storage::block) const VECTOR_SAMPLES: usize = 1024;
+pub(in crate::storage) const VECTOR_SAMPLES: usize = 1024;
 /// Samples of a chunk: eight vectors.
 pub(in crate::storage::block) const CHUNK_SAMPLES: usize = 8 * VECTOR_SAMPLES;
 /// Series, or timelines, that share a page of a directory.
