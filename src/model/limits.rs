@@ -42,6 +42,15 @@ pub const BODY_DECODED_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Samples of one transaction: a body of the size above with samples of 17 bytes, about the least
 /// that an honest sender needs. A hostile one could say a sample in two bytes.
 pub const SAMPLES_PER_BATCH_MAX: usize = 2_000_000;
+/// Exemplars of one write request; senders put at most a few thousand into one.
+pub const EXEMPLARS_PER_BATCH_MAX: usize = 100_000;
+/// Entries on metric families of one write request; senders put at most a few thousand into one.
+pub const METADATA_PER_BATCH_MAX: usize = 100_000;
+/// Bytes of memory for one decompressed body that are kept for the next: a large request of an
+/// ordinary sender, 10,000 samples, takes two million.
+pub const BODY_ROOM_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Pieces of such memory that are kept: as many as are decoded at once on many cores.
+pub const BODY_ROOMS_MAX: usize = 16;
 /// Batches that wait for the writer.
 pub const WRITE_QUEUE_MAX: usize = 1024;
 /// Batches that share one sync of the log.

@@ -19,6 +19,7 @@ mod raw_batch;
 mod reduction;
 mod sample;
 mod series;
+mod summary;
 mod time;
 
 pub use alert::{Alert, AlertState, Transition, TransitionId, TransitionKind};
@@ -31,7 +32,8 @@ pub use label::{Label, Labels, LabelsBuilder, LabelsError};
 pub use matcher::{MatchOp, Matcher};
 pub use metadata::{MetricKind, MetricMetadata};
 pub use pattern::{Groups, Pattern, PatternError};
-pub use raw_batch::{RawBatch, RawSeriesSamples, ReadLabels};
+pub use raw_batch::{RawBatch, RawBatchBuilder, RawSeriesSamples, ReadLabels};
 pub use sample::{STALE_NAN, Sample, is_stale};
 pub use series::{Seq, SeriesRef};
+pub use summary::Summary;
 pub use time::{DurationError, Millis, TimeRange, Timestamp};

@@ -127,6 +127,55 @@ impl RawBatch {
     }
 }
 
+/// A [`RawBatch`] in the making, while its bytes are still being read.
+///
+/// The samples of a series are pushed first, then the series.
+#[derive(Debug, Default)]
+pub struct RawBatchBuilder {
+    series: Vec<RawSeries>,
+    samples: Vec<Sample>,
+}
+
+impl RawBatchBuilder {
+    /// Room for so many series of one sample each.
+    pub fn with_capacity(series: usize) -> RawBatchBuilder {
+        RawBatchBuilder { series: Vec::with_capacity(series), samples: Vec::with_capacity(series) }
+    }
+
+    /// Adds a sample of the series that is pushed next.
+    pub fn push_sample(&mut self, sample: Sample) {
+        self.samples.push(sample);
+    }
+
+    /// How many samples there are.
+    pub fn sample_count(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// Takes samples back that belong to no series yet.
+    pub fn drop_samples_from(&mut self, n: usize) {
+        self.samples.truncate(n);
+    }
+
+    /// Adds series number `position` of the request, whose label fields are `labels` and will begin
+    /// at `start` of the batch's bytes.
+    pub fn push_series(&mut self, labels: &[u8], start: usize, position: usize) {
+        let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        self.series.push(RawSeries {
+            fingerprint: Fingerprint::of_raw(labels),
+            start: small(start),
+            end: small(start.saturating_add(labels.len())),
+            samples_end: small(self.samples.len()),
+            position: small(position),
+        });
+    }
+
+    /// The batch, whose labels lie in `bytes`.
+    pub fn finish(self, bytes: Bytes, read_labels: ReadLabels) -> RawBatch {
+        RawBatch { bytes, read_labels, series: self.series, samples: self.samples }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

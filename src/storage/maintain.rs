@@ -196,10 +196,11 @@ impl Inner {
     }
 
     /// What is removed. The newest sample counts as well as the clock: a
-    /// clock that jumps ahead, or a store that gets nothing any more, must not delete everything.
+    /// clock that jumps ahead, or a store that gets nothing any more, must not delete everything. And
+    /// the log's time counts: what a snapshot shows stays.
     pub(super) fn cutoff(&self, now: Timestamp) -> Cutoff {
         let newest = self.status.lock().last_sample.unwrap_or(now);
-        Cutoff::new(&self.retention, now.min(newest))
+        Cutoff::new(&self.retention, now.min(newest).min(self.shown.read().at))
     }
 
     /// Puts `new`, written under the tombstones up to `upto`, in the place of `old`: in the manifest first,

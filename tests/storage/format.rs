@@ -5,7 +5,12 @@ use std::path::{Path, PathBuf};
 
 /// Each `format.rs` below `src/` and the headings of the document that describe it.
 const DESCRIBED: &[(&str, &[&str])] = &[
-    ("src/codec/format.rs", &["Numbers and texts", "Columns"]),
+    ("src/codec/bits/format.rs", &["Packed numbers"]),
+    ("src/codec/format.rs", &["Numbers and texts"]),
+    ("src/codec/integers/format.rs", &["Columns of whole numbers"]),
+    ("src/codec/postings/format.rs", &["Postings"]),
+    ("src/codec/timestamps/format.rs", &["Columns of timestamps"]),
+    ("src/codec/values/format.rs", &["Columns of values"]),
     ("src/db/format.rs", &["Deploys"]),
     ("src/notify/outbox/format.rs", &["Outbox"]),
     ("src/rules/format.rs", &["State of the rules"]),
