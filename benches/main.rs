@@ -1,7 +1,8 @@
 //! The one benchmark binary.
 
+mod codec;
 mod query;
 mod rules;
 mod storage;
 
-criterion::criterion_main!(storage::benches, query::benches, rules::benches);
+criterion::criterion_main!(codec::benches, storage::benches, query::benches, rules::benches);

@@ -1,11 +1,10 @@
-//! Benchmarks of `storage` and of the columns that its chunks are made of.
+//! Benchmarks of `storage`.
 
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput};
-use evenkeel::codec::{Cursor, put_timestamps, put_values, take_timestamps, take_values};
 use evenkeel::env::Rng;
 use evenkeel::env::disk::{Disk, MemoryDisk, RealDisk};
 use evenkeel::model::{Batch, Labels, Matcher, Millis, Sample, TimeRange, Timestamp};
@@ -115,36 +114,4 @@ fn read(criterion: &mut Criterion) {
     );
 }
 
-fn columns(criterion: &mut Criterion) {
-    let mut rng = Rng::new(1);
-    let times: Vec<i64> = (0..1000).map(|i| START + i * 15_000 + rng.below(3) as i64).collect();
-    let mut total = 0.0;
-    let counter = (0..1000).map(|_| {
-        total += rng.below(50) as f64;
-        total
-    });
-    let columns = [("counter", counter.collect::<Vec<f64>>()), ("noise", (0..1000).map(|_| rng.normal()).collect())];
-    let mut group = criterion.benchmark_group("codec");
-    group.throughput(Throughput::Elements(1000));
-    for (name, values) in columns {
-        let mut bytes = Vec::new();
-        put_timestamps(&mut bytes, &times);
-        put_values(&mut bytes, &values);
-        group.bench_function(format!("{name}/encode"), |bencher| {
-            bencher.iter(|| {
-                bytes.clear();
-                put_timestamps(&mut bytes, &times);
-                put_values(&mut bytes, &values);
-            });
-        });
-        group.bench_function(format!("{name}/decode"), |bencher| {
-            bencher.iter(|| {
-                let mut from = Cursor::new(&bytes);
-                black_box((take_timestamps(&mut from, 1000), take_values(&mut from, 1000)))
-            });
-        });
-    }
-    group.finish();
-}
-
-criterion::criterion_group!(benches, append, read, columns);
+criterion::criterion_group!(benches, append, read);

@@ -18,7 +18,7 @@ const WORDS: &[(&str, &[&str], &str)] = &[
     (".await", &["server/", "scrape/", "cli/"], "a synchronous core"),
     ("serde", &["config/", "report/", "testkit/", "server/", "scrape/", "cli/"], "wire forms stay at the edge"),
     ("anyhow", &["cli/"], "typed errors below the program"),
-    ("unsafe {", &["env/disk/mmap.rs"], "unsafe code is listed here"),
+    ("unsafe {", &["codec/bits/wide.rs", "env/disk/mmap.rs"], "unsafe code is listed here"),
     ("cfg(feature", &["lib.rs", "main.rs"], "one switch, in one place"),
     ("Arc<Mutex", &["env/disk/memory.rs"], "name the shared type"),
     ("Arc<RwLock", &[], "name the shared type"),

@@ -4,13 +4,37 @@
 //! Does not know: what the numbers mean.
 //! When you change this, also touch: `storage-format.md`.
 
+mod bits;
 mod compress;
 mod cursor;
 mod format;
+mod integers;
+mod postings;
+mod timestamps;
+mod values;
 
 pub use compress::{compress, decompress};
 pub use cursor::{Cursor, Damaged};
 pub use format::{
-    SealError, break_seal, checksum, close_seal, open_seal, put_maybe, put_signed, put_text, put_timestamps,
-    put_values, put_varint, signed, take_timestamps, take_values, unsigned,
+    SealError, break_seal, checksum, close_seal, open_seal, put_maybe, put_signed, put_text, put_varint, signed,
+    unsigned,
 };
+pub use integers::{put_integers, take_integers};
+pub use postings::{Postings, PostingsCursor, intersect, put_postings};
+pub use timestamps::{Timestamps, put_timestamps};
+pub use values::{Values, put_values};
+
+/// Samples of a vector: what is decoded at once.
+pub const VECTOR: usize = 1024;
+/// Samples of a chunk at most: eight vectors. A larger one would gain under a hundredth.
+pub const CHUNK_MAX: usize = 8 * VECTOR;
+
+/// How hard a column is worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// Little, for columns of some ten to some hundred values that are compressed together with many
+    /// others and merged soon.
+    Young,
+    /// Until it is as small as it gets, for columns that stay.
+    Cold,
+}

@@ -10,9 +10,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::model::limits::LOG_RECORD_BYTES_MAX;
-use crate::model::{
-    Batch, Committed, Labels, Millis, Rejected, Rejection, Sample, Seq, SeriesRef, Timestamp,
-};
+use crate::model::{Batch, Committed, Labels, Millis, Rejected, Rejection, Sample, Seq, SeriesRef, Timestamp};
 
 use super::options::Durability;
 use super::series::{Bounds, Decision, SeriesState, SeriesStates};

@@ -195,7 +195,11 @@ impl<'a> Merge<'a> {
 
     /// The chunks of a series in the new block: copied where they are long, overlap nothing and lose
     /// nothing, else made anew.
-    fn chunks(&mut self, places: &[(usize, u32)], writer: &mut BlockWriter) -> Result<Vec<EncodedChunk>, MaintainError> {
+    fn chunks(
+        &mut self,
+        places: &[(usize, u32)],
+        writer: &mut BlockWriter,
+    ) -> Result<Vec<EncodedChunk>, MaintainError> {
         let mut all = Vec::new();
         for (source, position) in places {
             let Some(reader) = &mut self.sources[*source].reader else { continue };

@@ -5,12 +5,19 @@ use std::path::{Path, PathBuf};
 
 /// Each `format.rs` below `src/` and the headings of the document that describe it.
 const DESCRIBED: &[(&str, &[&str])] = &[
-    ("src/codec/format.rs", &["Numbers and texts", "Columns"]),
+    ("src/codec/bits/format.rs", &["Packed numbers"]),
+    ("src/codec/format.rs", &["Numbers and texts"]),
+    ("src/codec/integers/format.rs", &["Columns of whole numbers"]),
+    ("src/codec/postings/format.rs", &["Postings"]),
+    ("src/codec/timestamps/format.rs", &["Columns of timestamps"]),
+    ("src/codec/values/format.rs", &["Columns of values"]),
     ("src/db/format.rs", &["Deploys"]),
     ("src/notify/outbox/format.rs", &["Outbox"]),
     ("src/rules/format.rs", &["State of the rules"]),
     ("src/slo/format.rs", &["State of the objectives"]),
+    ("src/storage/block/chunk/format.rs", &["Chunks of a block"]),
     ("src/storage/block/format.rs", &["Block"]),
+    ("src/storage/block/index/format.rs", &["Index of a block"]),
     ("src/storage/manifest/format.rs", &["Manifest", "Attachments"]),
     ("src/storage/wal/format.rs", &["Log segment"]),
 ];

@@ -1,5 +1,6 @@
 //! Tests of `storage`.
 
+mod blocks;
 mod crash;
 mod damage;
 mod engine;

@@ -17,6 +17,8 @@ pub(super) const PAGE_HEADER_BYTES: usize = 12;
 pub(super) const FOOTER_BYTES: usize = 56 + SECTIONS * 16;
 /// Bytes that an unpacked page may have: an item larger than a page has one to itself.
 const PAGE_BYTES_MAX: usize = 256 << 20;
+/// Bytes below which compressing is not tried: there is nothing to gain.
+const COMPRESSED_BYTES_MIN: usize = 128;
 /// Places of pages that one page of a table holds.
 const TABLE_PLACES: usize = 512;
 
@@ -86,6 +88,7 @@ pub(super) fn check_header(bytes: &[u8]) -> Result<(), Damaged> {
 pub(super) fn put_page(out: &mut Vec<u8>, raw: &[u8], packing: Packing) {
     let packed = match packing {
         Packing::Plain => None,
+        Packing::Zstd(_) if raw.len() < COMPRESSED_BYTES_MIN => None,
         Packing::Zstd(part) => compress(raw).filter(|packed| packed.len() + raw.len() / part < raw.len()),
     };
     let stored = packed.as_deref().unwrap_or(raw);
@@ -178,11 +181,14 @@ pub(super) fn take_numbers(from: &mut Cursor<'_>, count: usize) -> Result<Vec<u6
 /// Appends a column of numbers that are near those before them: each as its difference.
 pub(super) fn put_differences(out: &mut Vec<u8>, numbers: impl IntoIterator<Item = u64>) {
     let mut before = 0u64;
-    put_numbers(out, numbers.into_iter().map(|n| {
-        let step = unsigned(n.wrapping_sub(before) as i64);
-        before = n;
-        step
-    }));
+    put_numbers(
+        out,
+        numbers.into_iter().map(|n| {
+            let step = unsigned(n.wrapping_sub(before) as i64);
+            before = n;
+            step
+        }),
+    );
 }
 
 /// Takes `count` numbers that [`put_differences`] put.

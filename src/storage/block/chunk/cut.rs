@@ -55,9 +55,8 @@ mod tests {
         let start = 1_700_000_000_000i64;
         let stamps: Vec<i64> = (0..20_000).map(|i| start + i * 15_000 + i * 7 % 11).collect();
         let whole = samples(stamps.iter().copied());
-        let ends = |skip: usize| -> Vec<usize> {
-            cut(&whole[skip..]).into_iter().map(|chunk| chunk.end + skip).collect()
-        };
+        let ends =
+            |skip: usize| -> Vec<usize> { cut(&whole[skip..]).into_iter().map(|chunk| chunk.end + skip).collect() };
         assert_eq!(ends(0).last(), Some(&20_000));
         for skip in [1, 77, 3000] {
             let expected: Vec<usize> = ends(0).into_iter().filter(|end| *end > skip).collect();

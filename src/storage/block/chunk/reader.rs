@@ -74,7 +74,11 @@ impl ChunkPlace {
 
 impl<'a> Chunks<'a> {
     /// Of a block.
-    pub(in crate::storage::block) fn new(file: &'a Mapped, footer: &'a Footer, cache: &'a mut ChunkCache) -> Chunks<'a> {
+    pub(in crate::storage::block) fn new(
+        file: &'a Mapped,
+        footer: &'a Footer,
+        cache: &'a mut ChunkCache,
+    ) -> Chunks<'a> {
         Chunks { file, footer, cache }
     }
 
@@ -182,7 +186,11 @@ impl<'a> Chunks<'a> {
     }
 
     /// Which samples of a chunk lie inside `range`.
-    pub(in crate::storage::block) fn inside(&mut self, chunk: &ChunkPlace, range: TimeRange) -> Result<Range<usize>, Damaged> {
+    pub(in crate::storage::block) fn inside(
+        &mut self,
+        chunk: &ChunkPlace,
+        range: TimeRange,
+    ) -> Result<Range<usize>, Damaged> {
         let start = self.behind(chunk, range.after)?;
         let end = self.behind(chunk, range.until)?.max(start);
         Ok(start..end)
@@ -264,7 +272,7 @@ impl<'a> Chunks<'a> {
             stamps.extend((0..n as u64).map(|i| first.wrapping_add_unsigned(i.wrapping_mul(gap_max))));
         } else {
             let bytes = self.item(Section::Stamps, timeline.place, timeline.length)?;
-            format::take_stamps(bytes, count, vector..vector + 1, &mut stamps)?;
+            format::take_stamps(bytes, count, vector, &mut stamps)?;
         }
         self.cache.stamps_count += stamps.len();
         if self.cache.stamps_count > STAMPS_MAX {

@@ -200,7 +200,8 @@ impl Index<'_> {
         let mut kept = Vec::new();
         for position in candidates.iter().copied() {
             let page = self.series_page(u64::from(position) / GROUP as u64)?;
-            let labels = page.get(position as usize % GROUP).ok_or(Damaged("a series lies behind the end of its page"))?;
+            let labels =
+                page.get(position as usize % GROUP).ok_or(Damaged("a series lies behind the end of its page"))?;
             let satisfied = match labels.iter().find(|(n, _)| *n == name) {
                 None => empty,
                 Some((_, value)) => match decided.get(value) {

@@ -1,0 +1,7 @@
+//! Unsigned numbers of one width, side by side without gaps.
+
+mod format;
+mod wide;
+
+pub(super) use format::{packed_bytes, put_bits, take_bits, width_of};
+pub(super) use wide::{POWERS, decimals, prefix_sums, whole_numbers};

@@ -1,0 +1,239 @@
+//! The loops that run over every number that is read, in versions for wide registers.
+//!
+//! Each loop stands once, in safe code that the compiler vectorises; what differs is the set of
+//! instructions that it may use. That all versions agree is tested below.
+#![expect(
+    unsafe_code,
+    reason = "calling code for instructions that were found on this machine; the proof is at the call"
+)]
+
+use super::format::LANES;
+use crate::codec::VECTOR;
+
+/// Powers of ten that a double holds exactly and values are scaled by.
+pub(crate) const POWERS: [f64; 19] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18];
+
+/// Defines a function that runs `$body` compiled for the widest instructions of this machine.
+macro_rules! widest {
+    ($(#[$doc:meta])* $name:ident, $avx512:ident, $avx2:ident, $body:ident::<$fma:literal>, ($($arg:ident: $type:ty),*) -> $result:ty) => {
+        $(#[$doc])*
+        pub(crate) fn $name($($arg: $type),*) -> $result {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma,bmi2")]
+                fn $avx512($($arg: $type),*) -> $result {
+                    $body::<$fma>($($arg),*)
+                }
+                #[target_feature(enable = "avx2,fma,bmi2")]
+                fn $avx2($($arg: $type),*) -> $result {
+                    $body::<$fma>($($arg),*)
+                }
+                if is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("bmi2")
+                {
+                    // SAFETY: the function is safe code; it only needs the instructions that were just found.
+                    return unsafe { $avx512($($arg),*) };
+                }
+                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("bmi2") {
+                    // SAFETY: as above.
+                    return unsafe { $avx2($($arg),*) };
+                }
+            }
+            $body::<false>($($arg),*)
+        }
+    };
+}
+
+widest! {
+    /// Unpacks a full vector of `width` bits, 1 to 64, from exactly `128 * width` bytes.
+    unpack, unpack_avx512, unpack_avx2, unpack_lanes::<true>, (bytes: &[u8], width: u32, numbers: &mut [u64; VECTOR]) -> ()
+}
+
+widest! {
+    /// Adds `base` to each number and sums up `order` times, at most 2, beginning at the `firsts`.
+    prefix_sums, prefix_sums_avx512, prefix_sums_avx2, sum_up::<true>, (numbers: &mut [u64], base: u64, order: usize, firsts: [u64; 2]) -> ()
+}
+
+widest! {
+    /// Writes `(origin + step * n) / 10^exponent` of each number.
+    decimals, decimals_avx512, decimals_avx2, divide::<true>, (numbers: &[u64], origin: u64, step: u64, exponent: usize, values: &mut [f64]) -> ()
+}
+
+widest! {
+    /// Finds the whole numbers that give back the values by division by `10^exponent`, and counts the
+    /// values for which there is none; their numbers may be any.
+    whole_numbers, whole_numbers_avx512, whole_numbers_avx2, multiply::<true>, (values: &[f64], exponent: usize, numbers: &mut [u64]) -> usize
+}
+
+#[inline(always)]
+fn unpack_lanes<const WIDE: bool>(bytes: &[u8], width: u32, numbers: &mut [u64; VECTOR]) {
+    let mask = u64::MAX >> (64 - width);
+    let (rows, _) = numbers.as_chunks_mut::<LANES>();
+    let (words, _) = bytes.as_chunks::<{ LANES * 8 }>();
+    let load = |lanes: &[u8; LANES * 8]| {
+        let mut row = [0u64; LANES];
+        for (word, bytes) in row.iter_mut().zip(lanes.as_chunks::<8>().0) {
+            *word = u64::from_le_bytes(*bytes);
+        }
+        row
+    };
+    for (r, row) in rows.iter_mut().enumerate() {
+        let bit = r * width as usize;
+        let (word, shift) = (bit / 64, (bit % 64) as u32);
+        let low = load(&words[word]);
+        if shift + width <= 64 {
+            for (n, low) in row.iter_mut().zip(low) {
+                *n = (low >> shift) & mask;
+            }
+        } else {
+            let high = load(&words[word + 1]);
+            for ((n, low), high) in row.iter_mut().zip(low).zip(high) {
+                *n = (low >> shift | high << (64 - shift)) & mask;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn sum_up<const WIDE: bool>(numbers: &mut [u64], base: u64, order: usize, firsts: [u64; 2]) {
+    let [mut sum, mut step] = firsts;
+    match order {
+        0 if base == 0 => {}
+        0 => numbers.iter_mut().for_each(|n| *n = n.wrapping_add(base)),
+        1 => {
+            for n in numbers {
+                sum = sum.wrapping_add(n.wrapping_add(base));
+                *n = sum;
+            }
+        }
+        _ => {
+            for n in numbers {
+                step = step.wrapping_add(n.wrapping_add(base));
+                sum = sum.wrapping_add(step);
+                *n = sum;
+            }
+        }
+    }
+}
+
+/// A signed number as the nearest double, in operations that every machine has for vectors.
+#[inline(always)]
+fn to_f64(n: u64) -> f64 {
+    // The halves are put below the exponents of 2^84 and 2^52; the one rounding is in the last sum.
+    let high = f64::from_bits((n >> 32) ^ 0x4530_0000_8000_0000);
+    let low = f64::from_bits((n & 0xffff_ffff) | 0x4330_0000_0000_0000);
+    (high - f64::from_bits(0x4530_0000_8010_0000)) + low
+}
+
+/// With `FMA`, division is a product with the reciprocal and one correction, which gives the same
+/// bits for `|n| <= 2^53` and powers up to 10^22: the remainder of the first quotient is exact, and
+/// the corrected quotient is off by at most 1.5 * 2^-53 units in the last place before its rounding;
+/// but `n / 10^e` is never nearer than `0.5 / 5^e` units to the middle between two doubles.
+#[inline(always)]
+fn divide<const FMA: bool>(numbers: &[u64], origin: u64, step: u64, exponent: usize, values: &mut [f64]) {
+    let power = POWERS[exponent.min(POWERS.len() - 1)];
+    let at = |n: u64| to_f64(origin.wrapping_add(n.wrapping_mul(step)));
+    if exponent == 0 {
+        values.iter_mut().zip(numbers).for_each(|(v, n)| *v = at(*n));
+    } else if FMA {
+        let reciprocal = 1.0 / power;
+        for (v, n) in values.iter_mut().zip(numbers) {
+            let n = at(*n);
+            let quotient = n * reciprocal;
+            let remainder = (-quotient).mul_add(power, n);
+            *v = remainder.mul_add(reciprocal, quotient);
+        }
+    } else {
+        values.iter_mut().zip(numbers).for_each(|(v, n)| *v = at(*n) / power);
+    }
+}
+
+/// Products beyond 2^51 are not rounded by adding and subtracting [`ROUNDER`].
+const PRODUCT_MAX: f64 = 2_251_799_813_685_248.0;
+/// In doubles of this size the last place is one.
+const ROUNDER: f64 = 6_755_399_441_055_744.0;
+
+#[inline(always)]
+fn multiply<const FMA: bool>(values: &[f64], exponent: usize, numbers: &mut [u64]) -> usize {
+    let mut misfits = 0u64;
+    if exponent == 0 {
+        for (v, n) in values.iter().zip(numbers) {
+            let whole = *v as i64;
+            *n = whole as u64;
+            // The largest is what a value that is too large becomes.
+            let fits = (whole as f64).to_bits() == v.to_bits() && whole != i64::MAX;
+            misfits += u64::from(!fits);
+        }
+        return misfits as usize;
+    }
+    let power = POWERS[exponent.min(POWERS.len() - 1)];
+    let reciprocal = 1.0 / power;
+    for (v, n) in values.iter().zip(numbers) {
+        let product = v * power;
+        let rounded = (product + ROUNDER) - ROUNDER;
+        *n = (product + ROUNDER).to_bits().wrapping_sub(ROUNDER.to_bits());
+        let back = if FMA {
+            let quotient = rounded * reciprocal;
+            (-quotient).mul_add(power, rounded).mul_add(reciprocal, quotient)
+        } else {
+            rounded / power
+        };
+        let fits = (back.to_bits() == v.to_bits()) & (product.abs() < PRODUCT_MAX);
+        misfits += u64::from(!fits);
+    }
+    misfits as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn halves_give_the_nearest_double() {
+        for n in [0, 1, -1, i64::MIN, i64::MAX, 1 << 53, (1 << 53) + 1, -(1 << 53) - 1, (1 << 62) + 12345] {
+            assert_eq!(to_f64(n as u64).to_bits(), (n as f64).to_bits(), "{n}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn all_versions_agree(
+            seed in any::<u64>(),
+            width in 1u32..=64,
+            (base, order, first, step) in (any::<u64>(), 0usize..3, any::<u64>(), any::<u64>()),
+        ) {
+            let noise = |i: u64| (seed ^ i).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31).wrapping_mul(0xd6e8_feb8_6659_fd93);
+            let bytes: Vec<u8> = (0..16 * u64::from(width)).flat_map(|i| noise(i).to_le_bytes()).collect();
+            let (mut wide, mut plain) = ([0; VECTOR], [1; VECTOR]);
+            unpack(&bytes, width, &mut wide);
+            unpack_lanes::<false>(&bytes, width, &mut plain);
+            prop_assert_eq!(wide, plain);
+            prefix_sums(&mut wide, base, order, [first, step]);
+            sum_up::<false>(&mut plain, base, order, [first, step]);
+            prop_assert_eq!(wide, plain);
+        }
+
+        #[test]
+        fn a_reciprocal_and_a_correction_divide(
+            numbers in proptest::collection::vec((-(1i64 << 53)..=1 << 53, 0u32..54), 100),
+            exponent in 0usize..19,
+        ) {
+            let numbers: Vec<u64> = numbers.into_iter().map(|(n, shift)| (n >> shift) as u64).collect();
+            let (mut wide, mut plain) = (vec![0.0; numbers.len()], vec![1.0; numbers.len()]);
+            decimals(&numbers, 0, 1, exponent, &mut wide);
+            divide::<false>(&numbers, 0, 1, exponent, &mut plain);
+            for ((n, a), b) in numbers.iter().zip(&wide).zip(&plain) {
+                prop_assert_eq!(a.to_bits(), b.to_bits(), "{} / 10^{}", *n as i64, exponent);
+                prop_assert_eq!(a.to_bits(), (*n as i64 as f64 / POWERS[exponent]).to_bits());
+            }
+        }
+    }
+}

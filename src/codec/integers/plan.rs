@@ -1,0 +1,135 @@
+//! Which frame, width and order of differences a vector of numbers takes least bytes in.
+//!
+//! Invariant: the cost of a plan is the length of the bytes that it leads to, or a little more.
+
+use crate::codec::unsigned;
+
+/// How often differences are taken before numbers are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::codec) enum Order {
+    /// The numbers themselves.
+    Values,
+    /// Each less the one before.
+    Steps,
+    /// Each step less the one before.
+    Turns,
+}
+
+impl Order {
+    /// All of them.
+    pub(in crate::codec) const ALL: [Order; 3] = [Order::Values, Order::Steps, Order::Turns];
+}
+
+/// A way to pack a vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::codec) struct Plan {
+    /// What is packed.
+    pub(in crate::codec) order: Order,
+    /// What is subtracted from each number before it is packed.
+    pub(in crate::codec) base: u64,
+    /// Bits of a packed number; what has more is an exception.
+    pub(in crate::codec) width: u32,
+    /// Bytes that this takes.
+    pub(in crate::codec) cost: usize,
+}
+
+impl Plan {
+    /// The cheapest plan for the numbers, of which there is at least one. `scratch` is room to sort in.
+    pub(in crate::codec) fn cheapest(numbers: &[u64], scratch: &mut Vec<u64>) -> Plan {
+        let mut best: Option<Plan> = None;
+        for order in Order::ALL {
+            if numbers.len() <= order as usize {
+                break;
+            }
+            let plan = Plan::of_order(order, numbers, scratch);
+            if best.is_none_or(|best| plan.cost < best.cost) {
+                best = Some(plan);
+            }
+            // A line stays one however often differences are taken.
+            if plan.width == 0 && plan.cost < 24 {
+                break;
+            }
+        }
+        best.unwrap_or(Plan { order: Order::Values, base: 0, width: 64, cost: usize::MAX })
+    }
+
+    /// The cheapest plan of one order.
+    fn of_order(order: Order, numbers: &[u64], scratch: &mut Vec<u64>) -> Plan {
+        differences(order, numbers, scratch);
+        let head = 2 + numbers[..order as usize].iter().map(|n| signed_bytes(*n)).sum::<usize>();
+        // Signed order: what is near zero on both sides lies together.
+        for n in scratch.iter_mut() {
+            *n ^= 1 << 63;
+        }
+        scratch.sort_unstable();
+        let sorted = &scratch[..];
+        let (first, last) = (sorted[0], sorted[sorted.len() - 1]);
+        let mut width = bits_of(last - first);
+        let mut best: Option<Plan> = None;
+        loop {
+            let (start, covered) = densest(sorted, width);
+            // They may need less than they were given.
+            width = bits_of(sorted[start + covered - 1] - sorted[start]);
+            let outside = sorted.len() - covered;
+            let base = sorted[start] ^ (1 << 63);
+            let exception = 1 + usize::from(outside > 0)
+                * (bits_of(last - sorted[start]).max(bits_of(sorted[start] - first)) as usize + 1).div_ceil(7);
+            let cost = head
+                + signed_bytes(base)
+                + (numbers.len() * width as usize).div_ceil(8)
+                + usize::from(outside > 0) * 3
+                + outside.min(numbers.len() / 128)
+                + outside * exception;
+            if best.is_none_or(|best| cost < best.cost) {
+                best = Some(Plan { order, base, width, cost });
+            }
+            if width == 0 || outside > sorted.len() / 4 {
+                break;
+            }
+            width -= 1;
+        }
+        best.unwrap_or(Plan { order, base: 0, width: 64, cost: usize::MAX })
+    }
+}
+
+/// The numbers' differences of an order, wrapping, without the first `order` of them.
+pub(super) fn differences(order: Order, numbers: &[u64], out: &mut Vec<u64>) {
+    out.clear();
+    match order {
+        Order::Values => out.extend_from_slice(numbers),
+        Order::Steps => out.extend(numbers.windows(2).map(|two| two[1].wrapping_sub(two[0]))),
+        Order::Turns => out.extend(
+            numbers
+                .windows(3)
+                .map(|three| three[2].wrapping_sub(three[1]).wrapping_sub(three[1].wrapping_sub(three[0]))),
+        ),
+    }
+}
+
+/// Where the run of sorted numbers begins that spans less than `2^width` and is longest, and its length.
+fn densest(sorted: &[u64], width: u32) -> (usize, usize) {
+    let span = if width == 0 { 0 } else { u64::MAX >> (64 - width) };
+    let (mut best, mut end) = ((0, 0), 0);
+    for (start, from) in sorted.iter().enumerate() {
+        while end < sorted.len() && sorted[end] - from <= span {
+            end += 1;
+        }
+        if end - start > best.1 {
+            best = (start, end - start);
+        }
+        if end == sorted.len() {
+            break;
+        }
+    }
+    best
+}
+
+/// The bits that a number needs.
+pub(super) fn bits_of(n: u64) -> u32 {
+    64 - n.leading_zeros()
+}
+
+/// The bytes of the number as a signed varint.
+fn signed_bytes(n: u64) -> usize {
+    (bits_of(unsigned(n as i64) | 1) as usize).div_ceil(7)
+}

@@ -1,0 +1,373 @@
+//! Byte layout of a column of values. `storage-format.md` describes it; change both together.
+//!
+//! Invariants:
+//! - What is put comes back bit for bit: both zeros, every NaN, infinities.
+//! - Taking never panics and never makes more values than the caller says that there are.
+
+use super::decimal::Decimals;
+use crate::codec::bits::{POWERS, decimals};
+use crate::codec::integers::{Vectors, put_vectors};
+use crate::codec::{CHUNK_MAX, Cursor, Damaged, Effort, VECTOR, put_integers, put_signed, put_varint, take_integers};
+
+const ZERO: u8 = 0;
+const INTEGER: u8 = 1;
+const BITS: u8 = 2;
+const STALE: u8 = 3;
+const LINE: u8 = 4;
+const DECIMALS: u8 = 5;
+const RAW: u8 = 6;
+const PATCHED: u8 = 7;
+
+/// The bits of the value that ends a series, which has a short form of its own.
+const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
+
+/// Appends a column of at most [`CHUNK_MAX`] values; it ends where its caller says.
+pub fn put_values(out: &mut Vec<u8>, values: &[f64], effort: Effort) {
+    debug_assert!(values.len() <= CHUNK_MAX, "a chunk has at most {CHUNK_MAX} values");
+    let Some(first) = values.first() else { return };
+    if values.iter().all(|v| v.to_bits() == first.to_bits()) {
+        return put_constant(out, *first);
+    }
+    let Some(decimals) = Decimals::of(values) else {
+        out.push(RAW);
+        out.extend(values.iter().flat_map(|v| v.to_bits().to_le_bytes()));
+        return;
+    };
+    let _ = effort;
+    if !decimals.misfits.is_empty() {
+        put_patches(out, values, &decimals.misfits);
+    }
+    put_decimals(out, &decimals);
+}
+
+fn put_constant(out: &mut Vec<u8>, v: f64) {
+    let whole = v as i64;
+    match v.to_bits() {
+        0 => out.push(ZERO),
+        STALE_BITS => out.push(STALE),
+        bits if (whole as f64).to_bits() == bits && whole.unsigned_abs() < 1 << 53 => {
+            out.push(INTEGER);
+            put_signed(out, whole);
+        }
+        bits => {
+            out.push(BITS);
+            out.extend(bits.to_le_bytes());
+        }
+    }
+}
+
+/// Appends values that the column behind does not have: their count, their places, how many bytes
+/// they take as a column of their own, and that column.
+fn put_patches(out: &mut Vec<u8>, values: &[f64], places: &[u32]) {
+    out.push(PATCHED);
+    put_varint(out, places.len() as u64);
+    put_integers(out, &places.iter().map(|i| u64::from(*i)).collect::<Vec<_>>());
+    let values: Vec<f64> = places.iter().map(|i| values[*i as usize]).collect();
+    let mut column = Vec::new();
+    let first = values[0].to_bits();
+    if values.iter().all(|v| v.to_bits() == first) {
+        put_constant(&mut column, values[0]);
+    } else {
+        column.push(RAW);
+        column.extend(values.iter().flat_map(|v| v.to_bits().to_le_bytes()));
+    }
+    put_varint(out, column.len() as u64);
+    out.extend(column);
+}
+
+fn put_decimals(out: &mut Vec<u8>, decimals: &Decimals) {
+    let numbers = &decimals.numbers;
+    let step = numbers.get(1).map_or(0, |n| n.wrapping_sub(numbers[0]));
+    let line = numbers.windows(2).all(|two| two[1].wrapping_sub(two[0]) == step);
+    out.push(if line { LINE } else { DECIMALS });
+    out.push(decimals.exponent);
+    put_varint(out, decimals.step);
+    put_varint(out, decimals.origin);
+    if line {
+        put_signed(out, numbers[0] as i64);
+        put_signed(out, step as i64);
+    } else {
+        put_vectors(out, numbers);
+    }
+}
+
+/// A column that [`put_values`] put, of which vectors are taken one by one.
+#[derive(Debug, Clone)]
+pub struct Values<'a> {
+    count: usize,
+    /// Places and values that the body does not have, in the order of places.
+    patches: Vec<(u32, f64)>,
+    body: Body<'a>,
+}
+
+#[derive(Debug, Clone)]
+enum Body<'a> {
+    Constant(f64),
+    Line { scale: Scale, first: u64, step: u64 },
+    Decimals { scale: Scale, vectors: Vectors<'a> },
+    Raw(&'a [[u8; 8]]),
+}
+
+/// How whole numbers become values.
+#[derive(Debug, Clone, Copy)]
+struct Scale {
+    exponent: u8,
+    step: u64,
+    origin: u64,
+}
+
+impl Scale {
+    fn take(from: &mut Cursor<'_>) -> Result<Scale, Damaged> {
+        let exponent = from.u8()?;
+        if usize::from(exponent) >= POWERS.len() {
+            return Err(Damaged("an exponent is too large"));
+        }
+        Ok(Scale { exponent, step: from.varint()?, origin: from.varint()? })
+    }
+
+    fn put(self, numbers: &[u64], values: &mut [f64]) {
+        decimals(numbers, self.origin, self.step, usize::from(self.exponent), values);
+    }
+}
+
+impl<'a> Values<'a> {
+    /// A column of `count` values that is all of `bytes`.
+    ///
+    /// # Errors
+    /// The data ends early or is malformed, or there are more values than a chunk may have.
+    pub fn open(bytes: &'a [u8], count: usize) -> Result<Values<'a>, Damaged> {
+        if count > CHUNK_MAX {
+            return Err(Damaged("a chunk has more values than any that is written"));
+        }
+        let mut from = Cursor::new(bytes);
+        if count == 0 {
+            from.end()?;
+            return Ok(Values { count, patches: Vec::new(), body: Body::Constant(0.0) });
+        }
+        let mut tag = from.u8()?;
+        let mut patches = Vec::new();
+        if tag == PATCHED {
+            patches = take_patches(&mut from, count)?;
+            tag = from.u8()?;
+        }
+        let body = take_body(&mut from, tag, count)?;
+        from.end()?;
+        Ok(Values { count, patches, body })
+    }
+
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How many vectors there are; all but the last have [`VECTOR`] values.
+    pub fn vectors(&self) -> usize {
+        self.count.div_ceil(VECTOR)
+    }
+
+    /// Appends the values of vector `i`.
+    ///
+    /// # Errors
+    /// There is no such vector, or it is malformed; nothing is appended then.
+    pub fn vector(&self, i: usize, out: &mut Vec<f64>) -> Result<(), Damaged> {
+        if i >= self.vectors() {
+            return Err(Damaged("there is no such vector"));
+        }
+        let first = i * VECTOR;
+        let (start, count) = (out.len(), (self.count - first).min(VECTOR));
+        out.resize(start + count, 0.0);
+        let values = &mut out[start..];
+        if let Err(damaged) = self.body.take(i, values) {
+            out.truncate(start);
+            return Err(damaged);
+        }
+        let before = self.patches.partition_point(|(place, _)| (*place as usize) < first);
+        for (place, v) in &self.patches[before..] {
+            match values.get_mut(*place as usize - first) {
+                Some(value) => *value = *v,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends all values.
+    ///
+    /// # Errors
+    /// A vector is malformed; those before it are appended then.
+    pub fn all(&self, out: &mut Vec<f64>) -> Result<(), Damaged> {
+        out.reserve(self.count);
+        (0..self.vectors()).try_for_each(|i| self.vector(i, out))
+    }
+}
+
+fn take_patches(from: &mut Cursor<'_>, count: usize) -> Result<Vec<(u32, f64)>, Damaged> {
+    let patch_count = from.length()?;
+    if patch_count > count {
+        return Err(Damaged("a column has more exceptions than values"));
+    }
+    let places = take_integers(from, patch_count)?;
+    if !places.is_sorted_by(|a, b| a < b) || places.last().is_some_and(|last| *last >= count as u64) {
+        return Err(Damaged("an exception lies behind the end"));
+    }
+    let length = from.length()?;
+    let mut column = Cursor::new(from.bytes(length)?);
+    let tag = column.u8()?;
+    let body = match tag {
+        PATCHED | LINE | DECIMALS => return Err(Damaged("an exception has an unknown tag")),
+        tag => take_body(&mut column, tag, patch_count)?,
+    };
+    let mut values = vec![0.0; patch_count];
+    body.take(0, &mut values)?;
+    column.end()?;
+    Ok(places.into_iter().map(|place| place as u32).zip(values).collect())
+}
+
+fn take_body<'a>(from: &mut Cursor<'a>, tag: u8, count: usize) -> Result<Body<'a>, Damaged> {
+    Ok(match tag {
+        ZERO => Body::Constant(0.0),
+        STALE => Body::Constant(f64::from_bits(STALE_BITS)),
+        INTEGER => Body::Constant(from.signed()? as f64),
+        BITS => Body::Constant(from.f64()?),
+        LINE => Body::Line { scale: Scale::take(from)?, first: from.signed()? as u64, step: from.signed()? as u64 },
+        DECIMALS => Body::Decimals { scale: Scale::take(from)?, vectors: Vectors::open(from, count)? },
+        RAW => Body::Raw(from.bytes(count * 8)?.as_chunks().0),
+        _ => return Err(Damaged("a column of values has an unknown tag")),
+    })
+}
+
+impl Body<'_> {
+    /// The values of vector `i`.
+    fn take(&self, i: usize, values: &mut [f64]) -> Result<(), Damaged> {
+        let mut room = [0u64; VECTOR];
+        let numbers = &mut room[..values.len().min(VECTOR)];
+        match self {
+            Body::Constant(v) => values.fill(*v),
+            Body::Line { scale, first, step } => {
+                for (j, n) in (i as u64 * VECTOR as u64..).zip(numbers.iter_mut()) {
+                    *n = first.wrapping_add(step.wrapping_mul(j));
+                }
+                scale.put(numbers, values);
+            }
+            Body::Decimals { scale, vectors } => {
+                vectors.take(i, numbers)?;
+                scale.put(numbers, values);
+            }
+            Body::Raw(bytes) => {
+                for (v, bytes) in values.iter_mut().zip(&bytes[i * VECTOR..]) {
+                    *v = f64::from_bits(u64::from_le_bytes(*bytes));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(values: &[f64]) -> usize {
+        let mut length = 0;
+        for effort in [Effort::Young, Effort::Cold] {
+            let mut out = Vec::new();
+            put_values(&mut out, values, effort);
+            let column = Values::open(&out, values.len()).unwrap();
+            let mut back = Vec::new();
+            column.all(&mut back).unwrap();
+            let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&back), bits(values), "{effort:?}");
+            for i in (0..column.vectors()).rev() {
+                let mut vector = vec![1.5];
+                column.vector(i, &mut vector).unwrap();
+                let rest = &values[i * VECTOR..];
+                assert_eq!(bits(&vector[1..]), bits(&rest[..rest.len().min(VECTOR)]), "{effort:?}");
+            }
+            assert!(column.vector(column.vectors(), &mut back).is_err());
+            length = out.len();
+        }
+        length
+    }
+
+    fn stale() -> f64 {
+        f64::from_bits(STALE_BITS)
+    }
+
+    #[test]
+    fn edges_come_back() {
+        check(&[]);
+        check(&[-0.0]);
+        check(&[0.0, -0.0, f64::NAN, stale(), f64::INFINITY, f64::NEG_INFINITY, f64::MIN_POSITIVE, f64::MAX]);
+        check(&[f64::from_bits(0x7ff8_dead_beef_0001), f64::from_bits(0xfff0_0000_0000_0001)]);
+        check(&[9_007_199_254_740_993.0, -9_223_372_036_854_775_808.0, 9_223_372_036_854_775_807.0, 1e18, 5e-324]);
+    }
+
+    #[test]
+    fn columns_take_what_they_need() {
+        for (values, bytes) in [
+            (vec![0.0; 8192], 1),
+            (vec![1.0; 500], 2),
+            (vec![stale(); 500], 1),
+            (vec![0.1; 8192], 9),
+            ((0..8192).map(|i| f64::from(i) * 15.0).collect(), 8),
+            ((0..8192).map(|i| 1000.0 + f64::from(i) / 100.0).collect(), 8),
+            ((0..1024).map(|i| 1e9 + f64::from(i * 3 + i % 2)).collect(), 145),
+            ((0..1024).map(|i| if i == 1023 { stale() } else { f64::from(i % 7) / 100.0 }).collect(), 400),
+        ] {
+            let length = check(&values);
+            assert!(length <= bytes, "{length} bytes for {:?}…", &values[..9]);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_column_comes_back(bits in proptest::collection::vec(any::<u64>(), 0..1100)) {
+            check(&bits.iter().map(|b| f64::from_bits(*b)).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn mixtures_come_back(
+            values in proptest::collection::vec(
+                prop_oneof![
+                    20 => (-1000i32..1000).prop_map(|n| f64::from(n) / 1000.0),
+                    1 => any::<f64>(),
+                    1 => Just(-0.0),
+                    1 => Just(f64::from_bits(STALE_BITS)),
+                ],
+                0..2100,
+            ),
+        ) {
+            check(&values);
+        }
+
+        #[test]
+        fn counters_come_back(
+            steps in proptest::collection::vec((0u32..50, 0u32..300), 0..2500),
+            (unit, exponent) in (prop_oneof![Just(1.0), Just(4096.0), Just(1e9), any::<u32>().prop_map(f64::from)], 0usize..15),
+        ) {
+            let mut n = 0.0;
+            let mut walk = |(step, rare): (u32, u32)| {
+                n = if rare == 0 { 0.0 } else { n + f64::from(step) };
+                n * unit / POWERS[exponent]
+            };
+            check(&steps.into_iter().map(&mut walk).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn garbage_never_panics(tag in 0u8..20, bytes in proptest::collection::vec(any::<u8>(), 0..300), count in 0usize..9000) {
+            let mut bytes = bytes;
+            bytes.insert(0, tag);
+            if let Ok(column) = Values::open(&bytes, count) {
+                let _ = column.all(&mut Vec::new());
+            }
+        }
+    }
+}
