@@ -1,6 +1,7 @@
 //! Tests of `storage`.
 
 mod backup;
+mod blocks;
 mod crash;
 mod damage;
 mod deletes;

@@ -8,6 +8,9 @@ use crate::env::disk::{DiskFile, Mapped};
 
 use super::format::{self, Footer, Packing, SECTIONS, Section, SectionPlace, StoredPage};
 
+/// Bytes that are written at once.
+const BUFFER_BYTES: usize = 256 << 10;
+
 /// The file of a block in the making.
 pub(super) struct PageWriter {
     file: Box<dyn DiskFile>,
@@ -18,10 +21,10 @@ pub(super) struct PageWriter {
 
 impl PageWriter {
     /// Begins the file.
-    pub(super) fn create(mut file: Box<dyn DiskFile>) -> io::Result<PageWriter> {
-        file.write_all(&format::header())?;
+    pub(super) fn create(file: Box<dyn DiskFile>) -> PageWriter {
         let places = std::array::from_fn(|_| Vec::new());
-        Ok(PageWriter { file, offset: format::HEADER_BYTES as u64, places, buffer: Vec::new() })
+        let buffer = format::header().to_vec();
+        PageWriter { file, offset: format::HEADER_BYTES as u64, places, buffer }
     }
 
     /// The number of bytes written so far.
@@ -36,11 +39,14 @@ impl PageWriter {
 
     /// Writes a page.
     pub(super) fn put(&mut self, section: Section, raw: &[u8], packing: Packing) -> io::Result<()> {
-        self.buffer.clear();
+        let before = self.buffer.len();
         format::put_page(&mut self.buffer, raw, packing);
-        self.file.write_all(&self.buffer)?;
         self.places[section as usize].push(self.offset);
-        self.offset += self.buffer.len() as u64;
+        self.offset += (self.buffer.len() - before) as u64;
+        if self.buffer.len() >= BUFFER_BYTES {
+            self.file.write_all(&self.buffer)?;
+            self.buffer.clear();
+        }
         Ok(())
     }
 
@@ -48,13 +54,13 @@ impl PageWriter {
     pub(super) fn finish(mut self, footer: impl FnOnce([SectionPlace; SECTIONS]) -> Footer) -> io::Result<()> {
         let mut sections = [SectionPlace::default(); SECTIONS];
         for (section, places) in sections.iter_mut().zip(&self.places) {
-            self.buffer.clear();
+            let before = self.buffer.len();
             format::put_table(&mut self.buffer, places);
-            self.file.write_all(&self.buffer)?;
             *section = SectionPlace { table: self.offset, pages: places.len() as u64 };
-            self.offset += self.buffer.len() as u64;
+            self.offset += (self.buffer.len() - before) as u64;
         }
-        self.file.write_all(&footer(sections).to_bytes())?;
+        self.buffer.extend(footer(sections).to_bytes());
+        self.file.write_all(&self.buffer)?;
         self.file.sync()
     }
 }

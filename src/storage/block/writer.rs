@@ -8,6 +8,7 @@ use super::chunk::{EncodedChunk, TimelineWriter, cut};
 use super::format::{Footer, Packing, Section};
 use super::index::IndexWriter;
 use super::pages::{PageWriter, Place, Stream};
+use crate::codec::Effort;
 use crate::env::disk::Disk;
 use crate::model::{Labels, Sample, Timestamp};
 
@@ -21,6 +22,7 @@ const STATISTICS_PAGE_BYTES: usize = 8 << 10;
 /// A block in the making. Series come in the order of their labels, samples in the order of time.
 pub(in crate::storage) struct BlockWriter {
     pages: PageWriter,
+    effort: Effort,
     values: Stream,
     statistics: Stream,
     timelines: TimelineWriter,
@@ -38,14 +40,18 @@ pub(in crate::storage) struct BlockWriter {
 impl BlockWriter {
     /// Begins the file of a block of that level.
     pub(in crate::storage) fn create(disk: &dyn Disk, path: &Path, level: u8) -> io::Result<BlockWriter> {
-        let pages = PageWriter::create(disk.create(path)?)?;
-        let (bytes, packing) =
-            if level == 0 { (YOUNG_PAGE_BYTES, Packing::Zstd(64)) } else { (MERGED_PAGE_BYTES, Packing::Zstd(32)) };
+        let pages = PageWriter::create(disk.create(path)?);
+        let (bytes, packing, effort) = if level == 0 {
+            (YOUNG_PAGE_BYTES, Packing::Zstd(64), Effort::Young)
+        } else {
+            (MERGED_PAGE_BYTES, Packing::Zstd(32), Effort::Cold)
+        };
         Ok(BlockWriter {
             pages,
+            effort,
             values: Stream::new(Section::Values, packing, bytes),
             statistics: Stream::new(Section::Statistics, Packing::Zstd(16), STATISTICS_PAGE_BYTES),
-            timelines: TimelineWriter::new(packing),
+            timelines: TimelineWriter::new(packing, effort),
             index: IndexWriter::default(),
             group: Vec::new(),
             group_places: Default::default(),
@@ -70,7 +76,7 @@ impl BlockWriter {
             let part = &samples[part];
             let stamps: Vec<i64> = part.iter().map(|sample| sample.t.0).collect();
             let slice = self.intern(&stamps)?;
-            chunks.push(EncodedChunk::of(slice, part));
+            chunks.push(EncodedChunk::of(slice, part, self.effort));
         }
         Ok(chunks)
     }

@@ -3,102 +3,63 @@
 
 use std::ops::Range;
 
-use crate::codec::{Cursor, Damaged, put_timestamps, put_values, put_varint, take_timestamps, take_values};
+use crate::codec::{
+    CHUNK_MAX, Cursor, Damaged, Effort, Timestamps, VECTOR, Values, put_timestamps, put_values, put_varint,
+};
 use crate::model::{ExactSum, Sample, Timestamp};
 use crate::storage::block::format::{put_differences, put_numbers, take_differences, take_numbers};
 use crate::storage::block::pages::Place;
 use crate::storage::summary::Summary;
 
 /// Samples of a vector: what is decoded at once.
-pub(in crate::storage) const VECTOR_SAMPLES: usize = 1024;
+pub(in crate::storage) const VECTOR_SAMPLES: usize = VECTOR;
 /// Samples of a chunk: eight vectors.
-pub(in crate::storage::block) const CHUNK_SAMPLES: usize = 8 * VECTOR_SAMPLES;
+pub(in crate::storage::block) const CHUNK_SAMPLES: usize = CHUNK_MAX;
 /// Series, or timelines, that share a page of a directory.
 pub(in crate::storage::block) const GROUP: usize = 128;
 
 const TOO_LARGE: Damaged = Damaged("a number of a directory is over its bound");
 
-/// Appends the values of a chunk: the length of each vector but the last, then the vectors.
-pub(in crate::storage::block) fn put_chunk_values(out: &mut Vec<u8>, values: &[f64]) {
-    put_vectors(out, values, put_values);
+/// Appends the values of a chunk: a column.
+pub(in crate::storage::block) fn put_chunk_values(out: &mut Vec<u8>, values: &[f64], effort: Effort) {
+    put_values(out, values, effort);
 }
 
 /// Adds the values of some vectors of a chunk of `count` samples to `out`.
 pub(in crate::storage::block) fn take_chunk_values(
     bytes: &[u8],
     count: usize,
-    vectors: Range<usize>,
+    mut vectors: Range<usize>,
     out: &mut Vec<f64>,
 ) -> Result<(), Damaged> {
-    take_vectors(bytes, count, vectors, out, take_values)
+    let values = Values::open(bytes, count)?;
+    vectors.try_for_each(|vector| values.vector(vector, out))
 }
 
-/// Appends the stamps of a timeline: the length of each vector but the last, then the vectors.
-pub(in crate::storage::block) fn put_stamps(out: &mut Vec<u8>, stamps: &[i64]) {
-    put_vectors(out, stamps, put_timestamps);
+/// Appends the stamps of a timeline: a column.
+pub(in crate::storage::block) fn put_stamps(out: &mut Vec<u8>, stamps: &[i64], effort: Effort) {
+    put_timestamps(out, stamps, effort);
 }
 
-/// Adds the stamps of some vectors of a timeline of `count` stamps to `out`.
+/// Adds the stamps of a vector of a timeline of `count` stamps to `out`.
 pub(in crate::storage::block) fn take_stamps(
     bytes: &[u8],
     count: usize,
-    vectors: Range<usize>,
+    vector: usize,
     out: &mut Vec<i64>,
 ) -> Result<(), Damaged> {
-    take_vectors(bytes, count, vectors, out, take_timestamps)
-}
-
-fn put_vectors<T>(out: &mut Vec<u8>, column: &[T], put: impl Fn(&mut Vec<u8>, &[T])) {
-    let (mut lengths, mut vectors) = (Vec::new(), Vec::new());
-    for vector in column.chunks(VECTOR_SAMPLES) {
-        let start = vectors.len();
-        put(&mut vectors, vector);
-        lengths.push((vectors.len() - start) as u64);
-    }
-    lengths.pop();
-    put_numbers(out, lengths);
-    out.extend(vectors);
-}
-
-fn take_vectors<T>(
-    bytes: &[u8],
-    count: usize,
-    vectors: Range<usize>,
-    out: &mut Vec<T>,
-    take: impl Fn(&mut Cursor<'_>, usize) -> Result<Vec<T>, Damaged>,
-) -> Result<(), Damaged> {
-    let mut from = Cursor::new(bytes);
-    let total = count.div_ceil(VECTOR_SAMPLES);
-    let lengths = take_numbers(&mut from, total.saturating_sub(1))?;
-    for (vector, n) in vector_counts(count).enumerate() {
-        let bytes = match lengths.get(vector) {
-            Some(length) => from.bytes(usize::try_from(*length).map_err(|_| TOO_LARGE)?)?,
-            None => from.bytes(from.remaining())?,
-        };
-        if vectors.contains(&vector) {
-            let mut from = Cursor::new(bytes);
-            out.extend(take(&mut from, n)?);
-            from.end()?;
-        }
-    }
-    Ok(())
-}
-
-/// How many samples each vector of `count` samples has.
-pub(in crate::storage::block) fn vector_counts(count: usize) -> impl Iterator<Item = usize> {
-    (0..count).step_by(VECTOR_SAMPLES).map(move |start| (count - start).min(VECTOR_SAMPLES))
+    Timestamps::open(bytes, count)?.vector(vector, out)
 }
 
 /// Appends the one value of a chunk whose values are all the same.
 pub(in crate::storage::block) fn put_constant(out: &mut Vec<u8>, value: f64) {
-    put_values(out, &[value]);
+    put_values(out, &[value], Effort::Young);
 }
 
 /// Takes what [`put_constant`] put.
 pub(in crate::storage::block) fn take_constant(bytes: &[u8]) -> Result<f64, Damaged> {
-    let mut from = Cursor::new(bytes);
-    let values = take_values(&mut from, 1)?;
-    from.end()?;
+    let mut values = Vec::new();
+    Values::open(bytes, 1)?.all(&mut values)?;
     values.first().copied().ok_or(Damaged("a constant has no value"))
 }
 
@@ -376,7 +337,12 @@ pub(in crate::storage::block) fn put_statistics(out: &mut Vec<u8>, vectors: &[Ve
     }
     out.extend(flags);
     for column in [firsts, lasts, bounds, sums] {
-        column.chunks(VECTOR_SAMPLES).for_each(|part| put_values(out, part));
+        for part in column.chunks(CHUNK_MAX) {
+            let mut bytes = Vec::new();
+            put_values(&mut bytes, part, Effort::Cold);
+            put_varint(out, bytes.len() as u64);
+            out.extend(bytes);
+        }
     }
     put_numbers(out, changes);
     out.extend(rest);
@@ -404,8 +370,9 @@ pub(in crate::storage::block) fn take_statistics(bytes: &[u8], count: usize) -> 
     let stored = having(STORED, STORED);
     let column = |from: &mut Cursor<'_>, n: usize| -> Result<std::vec::IntoIter<f64>, Damaged> {
         let mut values = Vec::new();
-        for start in (0..n).step_by(VECTOR_SAMPLES) {
-            values.extend(take_values(from, (n - start).min(VECTOR_SAMPLES))?);
+        for start in (0..n).step_by(CHUNK_MAX) {
+            let length = from.length()?;
+            Values::open(from.bytes(length)?, (n - start).min(CHUNK_MAX))?.all(&mut values)?;
         }
         Ok(values.into_iter())
     };

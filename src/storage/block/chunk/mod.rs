@@ -15,6 +15,7 @@ pub(super) use reader::{ChunkCache, Chunks};
 pub(super) use timeline::TimelineWriter;
 
 use self::format::{Slice, VectorStatistics};
+use crate::codec::Effort;
 use crate::model::Sample;
 use crate::storage::summary::Summary;
 
@@ -42,13 +43,13 @@ pub(in crate::storage) struct EncodedChunk {
 
 impl EncodedChunk {
     /// Encodes the values of a chunk whose stamps are that part of a timeline.
-    pub(super) fn of(slice: Slice, samples: &[Sample]) -> EncodedChunk {
+    pub(super) fn of(slice: Slice, samples: &[Sample], effort: Effort) -> EncodedChunk {
         let values: Vec<f64> = samples.iter().map(|sample| sample.v).collect();
         let constant = values.windows(2).all(|two| two[0].to_bits() == two[1].to_bits());
         let mut bytes = Vec::new();
         match values.first() {
             Some(first) if constant => format::put_constant(&mut bytes, *first),
-            _ => format::put_chunk_values(&mut bytes, &values),
+            _ => format::put_chunk_values(&mut bytes, &values, effort),
         }
         let vectors = samples.len().div_ceil(format::VECTOR_SAMPLES);
         let worth = bytes.len() > SUMMARIZED_BYTES_MIN * vectors && samples.len() >= SUMMARIZED_SAMPLES_MIN;

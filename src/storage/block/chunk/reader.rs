@@ -282,7 +282,7 @@ impl<'a> Chunks<'a> {
             stamps.extend((0..n as u64).map(|i| first.wrapping_add_unsigned(i.wrapping_mul(gap_max))));
         } else {
             let bytes = self.item(Section::Stamps, timeline.place, timeline.length)?;
-            format::take_stamps(bytes, count, vector..vector + 1, &mut stamps)?;
+            format::take_stamps(bytes, count, vector, &mut stamps)?;
         }
         self.cache.stamps_count += stamps.len();
         if self.cache.stamps_count > STAMPS_MAX {

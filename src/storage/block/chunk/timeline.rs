@@ -8,6 +8,7 @@ use std::sync::Arc;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::format::{self, GROUP, Slice, StampVector, Timeline, VECTOR_SAMPLES};
+use crate::codec::Effort;
 use crate::storage::block::format::{Packing, Section};
 use crate::storage::block::pages::{PageWriter, Place, Stream};
 
@@ -22,6 +23,7 @@ const PAGE_BYTES: usize = 4 << 10;
 /// Takes columns of stamps and gives their places.
 pub(in crate::storage::block) struct TimelineWriter {
     stamps: Stream,
+    effort: Effort,
     /// Timelines of the page that is being filled.
     page: Vec<Timeline>,
     /// Where the stamps of that page begin.
@@ -40,10 +42,11 @@ pub(in crate::storage::block) struct TimelineWriter {
 
 impl TimelineWriter {
     /// Begins without any.
-    pub(in crate::storage::block) fn new(packing: Packing) -> TimelineWriter {
+    pub(in crate::storage::block) fn new(packing: Packing, effort: Effort) -> TimelineWriter {
         let random = RandomState::new();
         TimelineWriter {
             stamps: Stream::new(Section::Stamps, packing, PAGE_BYTES),
+            effort,
             page: Vec::new(),
             page_place: Place::default(),
             count: 0,
@@ -125,7 +128,7 @@ impl TimelineWriter {
             stamps.chunks(VECTOR_SAMPLES).zip(&vectors).all(|(stamps, vector)| vector.is_regular(stamps.len()));
         let mut bytes = Vec::new();
         if !regular {
-            format::put_stamps(&mut bytes, stamps);
+            format::put_stamps(&mut bytes, stamps, self.effort);
         }
         let place = if regular { self.stamps.place(pages) } else { self.stamps.put(pages, &bytes)? };
         let count = stamps.len() as u32;

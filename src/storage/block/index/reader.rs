@@ -144,9 +144,9 @@ impl<'a> Index<'a> {
         if !cached {
             self.cache.list = Some((list.place.page, self.read(Section::Postings, list.place.page)?));
         }
-        let start = list.place.start as usize;
+        let (start, series) = (list.place.start as usize, self.len());
         let bytes = self.cache.list.as_ref().and_then(|(_, page)| page.get(start..start + list.length as usize));
-        format::take_list(bytes.ok_or(Damaged("a list lies behind the end of its page"))?, list.count, out)
+        format::take_list(bytes.ok_or(Damaged("a list lies behind the end of its page"))?, series, out)
     }
 
     fn read(&self, section: Section, page: u64) -> Result<Page, Damaged> {
