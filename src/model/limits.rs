@@ -22,6 +22,12 @@ pub const METADATA_PER_FAMILY_MAX: usize = 8;
 pub const METADATA_TEXT_BYTES_MAX: usize = 4096;
 /// Deletes that may wait to be worked off: each is looked at for every series that is read.
 pub const TOMBSTONES_MAX: usize = 1000;
+/// Series that are active at once. At about 250 bytes each they take 12 GB, so most machines are
+/// better off with less.
+pub const ACTIVE_SERIES_MAX: u64 = 50_000_000;
+/// Spellings under which a series is found besides that of its labels: each sender has one way to
+/// write, and few senders bring the same series.
+pub const SERIES_ALIASES_MAX: u8 = 4;
 /// Values that a pattern may spell out and still be taken as a list of them.
 pub const PATTERN_LITERALS_MAX: usize = 4096;
 /// Bytes of such values on the way.

@@ -4,6 +4,7 @@
 //! Does not know: the query language, rules, threads.
 //! When you change this, also touch: `storage-format.md`, if bytes on the disk change.
 
+mod admit;
 mod backup;
 mod beside;
 mod block;
@@ -21,6 +22,7 @@ mod metadata;
 mod open;
 mod open_log;
 mod options;
+mod pages;
 mod replay;
 mod retention;
 mod series;

@@ -39,6 +39,8 @@ pub struct StoreOptions {
     pub reserve_bytes: u64,
     /// Exemplars that are kept in memory, of all series together; 0 keeps none.
     pub exemplars_max: usize,
+    /// Series that are in memory at once; new ones beyond are refused.
+    pub series_max: u64,
 }
 
 impl Default for StoreOptions {
@@ -55,6 +57,7 @@ impl Default for StoreOptions {
             out_of_order: Millis::ZERO,
             reserve_bytes: 32 << 20,
             exemplars_max: limits::EXEMPLARS_MAX,
+            series_max: limits::ACTIVE_SERIES_MAX,
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Labels, Matcher, Sample, Seq, TimeRange, Timestamp};
+use crate::model::{Labels, Matcher, Sample, Seq, TimeRange};
 
 use super::block::{Block, PageCache};
 use super::entries::Tombstone;
@@ -110,9 +110,9 @@ impl Cover {
         self.tombstones.is_empty()
     }
 
-    /// Whether it hides a sample that entry `seq` brought.
-    pub(super) fn hides(&self, seq: Seq, t: Timestamp) -> bool {
-        self.tombstones.iter().any(|one| one.seq >= seq && one.range.contains(t))
+    /// Up to which entry it hides samples of the head, and of which instants.
+    pub(super) fn spans(&self) -> impl Iterator<Item = (Seq, TimeRange)> {
+        self.tombstones.iter().map(|one| (one.seq, one.range))
     }
 
     /// Takes what it hides of a block out of the samples from place `from` on, which are that block's.
@@ -144,6 +144,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::model::Timestamp;
 
     fn tombstone(seq: u64, job: &str, after: i64, until: i64, blocks: &[u64]) -> Tombstone {
         Tombstone {
@@ -163,9 +164,10 @@ mod tests {
         let all = Tombstones::new(vec![tombstone(5, "a", 10, 20, &[1]), tombstone(9, "a", 15, 30, &[1, 2])]);
         let range = TimeRange { after: Timestamp(0), until: Timestamp(100) };
         let cover = all.cover(&labels("a"), range, Seq(9));
-        assert!(cover.hides(Seq(5), Timestamp(11)) && cover.hides(Seq(9), Timestamp(16)));
-        assert!(!cover.hides(Seq(6), Timestamp(11)) && !cover.hides(Seq(5), Timestamp(10)));
-        assert!(!all.cover(&labels("a"), range, Seq(8)).hides(Seq(1), Timestamp(25)), "a view before the delete");
+        let spans =
+            |cover: &Cover| cover.spans().map(|(seq, range)| (seq.0, range.after.0, range.until.0)).collect::<Vec<_>>();
+        assert_eq!(spans(&cover), [(5, 10, 20), (9, 15, 30)]);
+        assert_eq!(spans(&all.cover(&labels("a"), range, Seq(8))), [(5, 10, 20)], "a view before the second delete");
         assert!(all.cover(&labels("b"), range, Seq(9)).is_empty());
         assert!(all.cover(&labels("a"), TimeRange { after: Timestamp(30), until: Timestamp(40) }, Seq(9)).is_empty());
         let sample = |t| Sample { t: Timestamp(t), v: 0.0 };

@@ -7,6 +7,7 @@ mod damage;
 mod deletes;
 mod engine;
 mod format;
+mod intake;
 mod kept;
 mod model;
 mod retention;
