@@ -82,10 +82,11 @@ impl Store {
 
 impl Inner {
     /// Samples at or before this are removed. The newest sample counts as well as the clock: a
-    /// clock that jumps ahead, or a store that gets nothing any more, must not delete everything.
+    /// clock that jumps ahead, or a store that gets nothing any more, must not delete everything. And
+    /// the log's time counts: what a snapshot shows stays.
     fn cutoff(&self, now: Timestamp) -> Timestamp {
         let newest = self.status.lock().last_sample.unwrap_or(now);
-        now.min(newest) - self.options.retention
+        now.min(newest).min(self.shown.read().at) - self.options.retention
     }
 
     fn drop_old(

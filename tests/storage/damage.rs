@@ -7,6 +7,8 @@ use evenkeel::env::disk::{Disk, MemoryDisk, Survival};
 use evenkeel::model::{Labels, MatchOp, Matcher, Sample, TimeRange};
 use evenkeel::storage::{OpenError, ReadError, RecoveryReport, Store};
 
+use crate::campaign;
+
 use super::{at, batch, commit, content, dir, labels, open, options};
 
 type Content = Vec<(String, Vec<(i64, u64)>)>;
@@ -70,7 +72,13 @@ fn missing(found: &Content, all: &Content) -> usize {
 }
 
 #[test]
-fn a_damaged_byte_of_the_log_costs_at_most_one_entry() {
+fn damage_anywhere_is_told_and_invents_nothing() {
+    let outcomes = campaign::flips::run(&[0x01, 0x80], 37).unwrap();
+    outcomes.iter().for_each(|outcome| outcome.assert_clean(100));
+}
+
+#[test]
+fn a_damaged_byte_of_the_log_costs_at_most_one_entry_and_what_it_explains() {
     let (_, all) = store();
     damage_each(
         |disk| file_of(disk, "wal", ".log"),
