@@ -5,9 +5,13 @@
 //! find them when the lock comes to them. So a lone sender pays no hand-over to another thread,
 //! and a crowd shares its syncs.
 //!
+//! A sender that must not block leaves a call to be made with the result. One thread leads: it
+//! commits what waits until nothing does. Whoever queues while none leads is told to send one.
+//!
 //! Invariants:
 //! - An entry is answered exactly once, after it is durable and the rules have seen it.
 //! - The queue is bounded; a full one answers at once.
+//! - While a call waits in the queue, a thread leads or somebody was told to send one.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -58,8 +62,36 @@ pub(super) struct Inner {
     /// Only closed: paces the syncs of `Durability::Interval`.
     pub(super) sync: Bell,
     pub(super) started_at: Timestamp,
-    queue: Mutex<VecDeque<Waiting>>,
+    queue: Mutex<Queue>,
 }
+
+/// What waits for the writer.
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Waiting>,
+    led: Led,
+}
+
+/// Whether a thread commits what waits until nothing does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Led {
+    #[default]
+    No,
+    Yes,
+}
+
+/// What the caller of [`Db::submit`](super::Db::submit) has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "without a leader nothing is committed"]
+pub enum Submitted {
+    /// Have [`Db::commit_waiting`](super::Db::commit_waiting) called on a thread that may block.
+    Lead,
+    /// Nothing.
+    Follow,
+}
+
+/// Called with the result of an entry.
+type Done = Box<dyn FnOnce(Result<Receipt, AppendError>) + Send>;
 
 /// An entry in the queue with the place for its result.
 pub(super) struct Waiting {
@@ -69,15 +101,34 @@ pub(super) struct Waiting {
 
 /// The place for one result.
 #[derive(Default)]
-pub(super) struct Slot(Mutex<Option<Result<Receipt, AppendError>>>);
+pub(super) struct Slot {
+    result: Mutex<Option<Result<Receipt, AppendError>>>,
+    /// Called instead of keeping the result.
+    done: Mutex<Option<Done>>,
+}
 
 impl Slot {
     pub(super) fn fill(&self, result: Result<Receipt, AppendError>) {
-        *self.0.lock() = Some(result);
+        let done = self.done.lock().take();
+        match done {
+            Some(done) => done(result),
+            None => *self.result.lock() = Some(result),
+        }
     }
 
     fn take(&self) -> Option<Result<Receipt, AppendError>> {
-        self.0.lock().take()
+        self.result.lock().take()
+    }
+}
+
+/// Gives up the lead if a commit panics, so that the next sender's thread takes it.
+struct Leading<'a>(&'a Inner);
+
+impl Drop for Leading<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.queue.lock().led = Led::No;
+        }
     }
 }
 
@@ -106,6 +157,21 @@ fn check_size(label_bytes: usize, series: usize, samples: usize) -> Result<(), A
     )))
 }
 
+impl Queue {
+    fn push(&mut self, waiting: Waiting) -> Result<(), AppendError> {
+        if self.waiting.len() >= limits::WRITE_QUEUE_MAX {
+            return Err(AppendError::Full { waiting: self.waiting.len() });
+        }
+        self.waiting.push_back(waiting);
+        Ok(())
+    }
+
+    fn next_group(&mut self) -> Vec<Waiting> {
+        let n = self.waiting.len().min(limits::GROUP_COMMIT_MAX);
+        self.waiting.drain(..n).collect()
+    }
+}
+
 impl Inner {
     pub(super) fn new(parts: Parts) -> Inner {
         let started_at = Timestamp(parts.clock.now_ms());
@@ -121,7 +187,7 @@ impl Inner {
             upkeep: Bell::default(),
             sync: Bell::default(),
             started_at,
-            queue: Mutex::new(VecDeque::new()),
+            queue: Mutex::default(),
         }
     }
 
@@ -152,22 +218,60 @@ impl Inner {
     /// Queues an entry and sees it through.
     pub(super) fn submit(&self, entry: Entry) -> Result<Receipt, AppendError> {
         let slot = Arc::new(Slot::default());
-        {
-            let mut queue = self.queue.lock();
-            if queue.len() >= limits::WRITE_QUEUE_MAX {
-                return Err(AppendError::Full { waiting: queue.len() });
-            }
-            queue.push_back(Waiting { entry, slot: Arc::clone(&slot) });
-        }
+        self.queue.lock().push(Waiting { entry, slot: Arc::clone(&slot) })?;
         let mut core = self.core.lock();
         loop {
             if let Some(result) = slot.take() {
                 return result;
             }
-            let group: Vec<Waiting> = {
+            let group = self.queue.lock().next_group();
+            core.commit(self, group);
+        }
+    }
+
+    /// Queues a write; `done` is called with its result.
+    pub(super) fn submit_write(self: &Arc<Inner>, batch: RawBatch, done: Done) -> Submitted {
+        let begun = self.clock.elapsed();
+        let inner = Arc::clone(self);
+        let done = move |result| {
+            inner.counters.appended(&result, inner.clock.elapsed().saturating_sub(begun));
+            done(result);
+        };
+        if let Err(error) = check_size(batch.label_bytes(), batch.series_count(), batch.sample_count()) {
+            done(Err(error));
+            return Submitted::Follow;
+        }
+        let slot = Arc::new(Slot { done: Mutex::new(Some(Box::new(done))), ..Slot::default() });
+        let mut queue = self.queue.lock();
+        let pushed = queue.push(Waiting { entry: Entry::Write(batch), slot: Arc::clone(&slot) });
+        let led = queue.led;
+        if pushed.is_ok() {
+            queue.led = Led::Yes;
+        }
+        drop(queue);
+        match (pushed, led) {
+            (Err(error), _) => {
+                slot.fill(Err(error));
+                Submitted::Follow
+            }
+            (Ok(()), Led::No) => Submitted::Lead,
+            (Ok(()), Led::Yes) => Submitted::Follow,
+        }
+    }
+
+    /// Commits what waits until nothing does.
+    pub(super) fn commit_waiting(&self) {
+        let _leading = Leading(self);
+        loop {
+            let mut core = self.core.lock();
+            let group = {
                 let mut queue = self.queue.lock();
-                let n = queue.len().min(limits::GROUP_COMMIT_MAX);
-                queue.drain(..n).collect()
+                let group = queue.next_group();
+                if group.is_empty() {
+                    queue.led = Led::No;
+                    return;
+                }
+                group
             };
             core.commit(self, group);
         }
@@ -206,7 +310,7 @@ mod tests {
     use crate::db::{Db, DbOptions, Threads, Watch};
     use crate::env::ManualClock;
     use crate::env::disk::MemoryDisk;
-    use crate::model::{Labels, Sample};
+    use crate::model::{Labels, RawBatchBuilder, Sample};
     use crate::rules::{AlertingRule, Rule, RuleGroup};
 
     #[test]
@@ -229,6 +333,44 @@ mod tests {
         disk.set_capacity(None);
         assert!(db.inner.tick_if_due().unwrap() > due);
         assert!(db.alerts()[0].fired_at == Some(due), "the deadline is passed at its own instant");
+    }
+
+    #[test]
+    fn one_thread_commits_what_others_leave() {
+        let mut options = DbOptions::new("/db");
+        (options.disk, options.clock) = (Arc::new(MemoryDisk::new()), Arc::new(ManualClock::new(1_000_000)));
+        options.threads = Threads::None;
+        let db = Db::open(options).unwrap();
+        let (results, received) = std::sync::mpsc::channel();
+        let submit = |t| {
+            let mut raw = RawBatchBuilder::default();
+            raw.push_sample(Sample { t: Timestamp(t), v: 1.0 });
+            raw.push_series(b"x", 0, 0);
+            let labels = |_: &[u8], _, _| Ok(Labels::new([("__name__", "x")]).unwrap());
+            let results = results.clone();
+            db.submit(raw.finish("x".into(), labels), move |result| results.send(result).unwrap())
+        };
+        assert_eq!([submit(1_000_000), submit(1_000_001)], [Submitted::Lead, Submitted::Follow]);
+        assert!(received.try_recv().is_err(), "nobody leads yet");
+        let syncs = db.status().store.fsyncs;
+        db.commit_waiting();
+        let seqs: Vec<u64> = received.try_iter().map(|result| result.unwrap().seq.0).collect();
+        assert_eq!(seqs.len(), 2);
+        assert_eq!(seqs[1], seqs[0] + 1);
+        assert_eq!(db.status().store.fsyncs, syncs + 1, "one sync for both");
+        assert_eq!(submit(1_000_002), Submitted::Lead, "the lead was given up");
+        // A sender that may block commits what waits, too.
+        db.mark_deploy("a", "1").unwrap();
+        assert_eq!(received.try_iter().count(), 1);
+        db.commit_waiting();
+        for n in 0..limits::WRITE_QUEUE_MAX as i64 {
+            let expected = if n == 0 { Submitted::Lead } else { Submitted::Follow };
+            assert_eq!(submit(1_000_003 + n), expected);
+        }
+        assert_eq!(submit(2_000_000), Submitted::Follow);
+        assert!(matches!(received.try_recv(), Ok(Err(AppendError::Full { .. }))));
+        db.commit_waiting();
+        assert_eq!(received.try_iter().filter(Result::is_ok).count(), limits::WRITE_QUEUE_MAX);
     }
 
     fn group() -> RuleGroup {

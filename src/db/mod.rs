@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 pub use deploys::Deploy;
 pub use error::{AppendError, OpenError, QueryError};
-pub use ingest::Receipt;
+pub use ingest::{Receipt, Submitted};
 pub use options::{DbOptions, Threads, Watch};
 pub use status::DbStatus;
 

@@ -9,7 +9,7 @@ use crate::storage::Entry;
 use super::Db;
 use super::deploys::{self, Deploy};
 use super::error::{AppendError, QueryError};
-use super::ingest::Receipt;
+use super::ingest::{Receipt, Submitted};
 use super::source::Source;
 
 impl Db {
@@ -29,6 +29,21 @@ impl Db {
     /// As [`Db::append`].
     pub fn write(&self, batch: RawBatch) -> Result<Receipt, AppendError> {
         self.inner.write(batch)
+    }
+
+    /// Queues a write request without waiting: `done` is called with what [`Db::write`] would return,
+    /// on the thread that commits it, and must be quick.
+    pub fn submit(
+        &self,
+        batch: RawBatch,
+        done: impl FnOnce(Result<Receipt, AppendError>) + Send + 'static,
+    ) -> Submitted {
+        self.inner.submit_write(batch, Box::new(done))
+    }
+
+    /// Commits what [`Db::submit`] left until nothing waits.
+    pub fn commit_waiting(&self) {
+        self.inner.commit_waiting();
     }
 
     /// Notes in the log that a version of a service went live.
