@@ -183,7 +183,7 @@ impl Inner {
 
     fn show_replayed(&self, place: Place) {
         let mut writer = self.writer.lock();
-        writer.log_bytes += place.length as u64;
+        writer.log_bytes += place.bytes();
         writer.seq = writer.seq.max(place.header.seq);
         writer.at = writer.at.max(place.header.at);
         writer.durable = writer.seq;
