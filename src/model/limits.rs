@@ -10,6 +10,12 @@ pub const LABELS_PER_SERIES_MAX: usize = 128;
 pub const LABEL_NAME_BYTES_MAX: usize = 1024;
 /// Bytes of a label's value. Kubernetes annotations reach a few kilobytes.
 pub const LABEL_VALUE_BYTES_MAX: usize = 16 * 1024;
+/// Buckets of a native histogram. Clients keep to 160 unless told otherwise.
+pub const HISTOGRAM_BUCKETS_MAX: usize = 4096;
+/// Spans of a native histogram on one side of zero: no more than buckets, which may be one each.
+pub const HISTOGRAM_SPANS_MAX: usize = 4096;
+/// Counts of buckets of all histograms of one chunk: a vector of the largest, 32 MiB.
+pub const HISTOGRAM_CHUNK_COUNTS_MAX: usize = 1024 * HISTOGRAM_BUCKETS_MAX;
 /// How far a sample may lie ahead of the clock; Prometheus believes ten minutes too.
 pub const FUTURE_MAX: Millis = Millis::minutes(10);
 /// How far the clock may lie behind the log's last entry without a word. More is no drift.

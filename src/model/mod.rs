@@ -7,6 +7,7 @@
 mod alert;
 mod batch;
 mod date;
+mod histogram;
 mod label;
 pub mod limits;
 mod matcher;
@@ -18,6 +19,7 @@ mod time;
 pub use alert::{Alert, AlertState, Transition, TransitionId, TransitionKind};
 pub use batch::{Batch, BatchSample, Committed, Rejected, Rejection};
 pub use date::Date;
+pub use histogram::{CUSTOM_SCHEMA, EXPONENTIAL_SCHEMAS, Histogram, HistogramCounts, HistogramError, ResetHint, Span};
 pub use label::{Label, Labels, LabelsBuilder, LabelsError};
 pub use matcher::{MatchOp, Matcher};
 pub use pattern::{Groups, Pattern, PatternError};
