@@ -141,23 +141,38 @@ fn unpack_lanes<const WIDE: bool>(bytes: &[u8], width: u32, numbers: &mut [u64; 
 
 #[inline(always)]
 fn sum_up<const WIDE: bool>(numbers: &mut [u64], base: u64, order: usize, firsts: [u64; 2]) {
-    let [mut sum, mut step] = firsts;
     match order {
         0 if base == 0 => {}
         0 => numbers.iter_mut().for_each(|n| *n = n.wrapping_add(base)),
-        1 => {
-            for n in numbers {
-                sum = sum.wrapping_add(n.wrapping_add(base));
-                *n = sum;
-            }
-        }
+        1 => scan(numbers, base, firsts[0]),
         _ => {
-            for n in numbers {
-                step = step.wrapping_add(n.wrapping_add(base));
-                sum = sum.wrapping_add(step);
-                *n = sum;
-            }
+            scan(numbers, base, firsts[1]);
+            scan(numbers, 0, firsts[0]);
         }
+    }
+}
+
+/// Adds `base` to each number, and to that all numbers before it and `sum`.
+///
+/// Eight numbers are summed up side by side in three steps, so that only one addition in eight waits
+/// for the one before.
+#[inline(always)]
+fn scan(numbers: &mut [u64], base: u64, mut sum: u64) {
+    let (eights, rest) = numbers.as_chunks_mut::<8>();
+    for eight in eights {
+        let mut sums = eight.map(|n| n.wrapping_add(base));
+        let [a, b, c, d, e, f, g, _] = sums;
+        sums.iter_mut().zip([0, a, b, c, d, e, f, g]).for_each(|(n, before)| *n = n.wrapping_add(before));
+        let [a, b, c, d, e, f, ..] = sums;
+        sums.iter_mut().zip([0, 0, a, b, c, d, e, f]).for_each(|(n, before)| *n = n.wrapping_add(before));
+        let [a, b, c, d, ..] = sums;
+        sums.iter_mut().zip([0, 0, 0, 0, a, b, c, d]).for_each(|(n, before)| *n = n.wrapping_add(before));
+        *eight = sums.map(|n| n.wrapping_add(sum));
+        sum = sum.wrapping_add(sums[7]);
+    }
+    for n in rest {
+        sum = sum.wrapping_add(n.wrapping_add(base));
+        *n = sum;
     }
 }
 

@@ -43,6 +43,20 @@ impl Plan {
         plans.into_iter().flatten().min_by_key(|plan| plan.cost).unwrap_or(Plan::WHOLE)
     }
 
+    /// The cheaper plan of two orders, which are chosen by how far the numbers of each lie from one of them.
+    pub(in crate::codec) fn quick(numbers: &[u64], scratch: &mut Vec<u64>) -> Plan {
+        let mut orders = Order::ALL.map(|order| (u32::MAX, order));
+        for (bits, order) in orders.iter_mut().filter(|(_, order)| numbers.len() > *order as usize) {
+            differences(*order, numbers, scratch);
+            let middle = scratch[scratch.len() / 2];
+            *bits = scratch.iter().map(|n| bits_of(unsigned(n.wrapping_sub(middle) as i64))).sum();
+        }
+        orders.sort_unstable_by_key(|(bits, _)| *bits);
+        let chosen = orders[..2].iter().filter(|(bits, _)| *bits < u32::MAX);
+        let plans = chosen.map(|(_, order)| Plan::of_order(*order, numbers, scratch));
+        plans.min_by_key(|plan| plan.cost).unwrap_or(Plan::WHOLE)
+    }
+
     /// The cheapest plan of each order for which there are numbers enough; once one gives a line, of no further one.
     pub(in crate::codec) fn of_each_order(numbers: &[u64], scratch: &mut Vec<u64>) -> [Option<Plan>; 3] {
         let mut plans = [None; 3];

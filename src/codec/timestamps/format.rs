@@ -48,7 +48,7 @@ pub fn put_timestamps(out: &mut Vec<u8>, times: &[i64], effort: Effort) {
 /// The numbers packed or coded, whichever is smaller, with a tag.
 fn numbers_as_they_are(numbers: &[u64], effort: Effort) -> Vec<u8> {
     let mut best = vec![VECTORS];
-    put_vectors(&mut best, numbers);
+    put_vectors(&mut best, numbers, effort);
     for order in Order::ALL.into_iter().filter(|_| effort == Effort::Cold) {
         let mut coded = vec![CODED];
         if put_coded_integers(&mut coded, numbers, order).is_some() && coded.len() < best.len() {
