@@ -74,7 +74,7 @@ pub(crate) fn run(options: &Options, programs: &Programs, premises: &Premises, o
         if set == Set::Recorded && options.recording.is_none() {
             return Err("the recorded set needs --recording FILE; the command `record` makes one".into());
         }
-        let mut columns = vec![
+        let columns = [
             "",
             "bytes/sample",
             "allocated",
@@ -85,7 +85,6 @@ pub(crate) fn run(options: &Options, programs: &Programs, premises: &Premises, o
             "given back",
             "peer ÷ ours",
         ];
-        columns.truncate(if programs.all().len() > 1 { 9 } else { 8 });
         let mut table = Table::new(&columns);
         let (mut ours, mut title) = (f64::NAN, String::new());
         for program in programs.all() {
