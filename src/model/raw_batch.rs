@@ -98,6 +98,11 @@ impl RawBatch {
         })
     }
 
+    /// What its series are found by, in the order of the request.
+    pub fn fingerprints(&self) -> impl ExactSizeIterator<Item = Fingerprint> {
+        self.series.iter().map(|series| series.fingerprint)
+    }
+
     /// The labels of series `n` of this batch.
     ///
     /// # Errors
@@ -137,6 +142,11 @@ pub struct RawBatchBuilder {
 }
 
 impl RawBatchBuilder {
+    /// Room for so many series of one sample each.
+    pub fn with_capacity(series: usize) -> RawBatchBuilder {
+        RawBatchBuilder { series: Vec::with_capacity(series), samples: Vec::with_capacity(series) }
+    }
+
     /// Adds a sample of the series that is pushed next.
     pub fn push_sample(&mut self, sample: Sample) {
         self.samples.push(sample);

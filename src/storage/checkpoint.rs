@@ -29,6 +29,10 @@ pub(super) struct Checkpoint {
     generation: Arc<Generation>,
 }
 
+/// A sample takes four to nine bytes of the log, so this is a chunk of about a hundred samples.
+const LOG_BYTES_PER_SERIES: u64 = 512;
+/// So many times the configured bytes at the most: a start must not take longer for it than people wait.
+const FLUSH_FACTOR_MAX: u64 = 2;
 /// Series files after which the next checkpoint writes one in the place of all.
 const SERIES_FILES_MAX: usize = 8;
 /// Series whose labels are read under one lock of the index.
@@ -40,8 +44,9 @@ const NOBODY: SeriesRef = SeriesRef(u64::MAX);
 impl Store {
     /// Whether the log has grown enough for a checkpoint, and none is under way.
     pub fn checkpoint_due(&self) -> bool {
-        let due = self.inner.writer.lock().log_bytes >= self.inner.options.flush_bytes;
-        due && self.inner.pending.lock().is_none()
+        let log_bytes = self.inner.writer.lock().log_bytes;
+        let series = self.inner.index.lock.read().len() as u64;
+        log_bytes >= flush_bytes(self.inner.options.flush_bytes, series) && self.inner.pending.lock().is_none()
     }
 
     /// Begins a checkpoint at the last entry, with what upper layers want to find at the next start.
@@ -88,6 +93,13 @@ impl Store {
         let mut manifest = self.inner.maintenance.lock();
         self.inner.finish_checkpoint(&mut manifest)
     }
+}
+
+/// Log bytes after which a checkpoint is due. The chunks of a block are as long as the log gives its
+/// series samples, and short ones cost bytes and merging; but a start replays the log.
+fn flush_bytes(configured: u64, series: u64) -> u64 {
+    let wanted = series.saturating_mul(LOG_BYTES_PER_SERIES);
+    wanted.clamp(configured, configured.saturating_mul(FLUSH_FACTOR_MAX))
 }
 
 impl Inner {
@@ -269,7 +281,7 @@ impl Inner {
     fn sorted_series(&self, generation: &Generation) -> Vec<(Labels, SeriesRef)> {
         let series = generation.series();
         let index = self.index.lock.read();
-        let named = |series: SeriesRef| index.labels(series).map(|labels| (labels.clone(), series));
+        let named = |series: SeriesRef| Some((index.labels(series)?, series));
         let mut all: Vec<_> = series.into_iter().filter_map(named).collect();
         drop(index);
         all.sort_unstable();

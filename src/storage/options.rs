@@ -1,6 +1,6 @@
 //! What a store is opened with.
 
-use crate::model::Millis;
+use crate::model::{Millis, limits};
 
 /// When a transaction counts as taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,25 +24,29 @@ pub struct StoreOptions {
     pub retention: Millis,
     /// The size at which a log segment is closed and the next one begun.
     pub segment_bytes_max: u64,
-    /// Log bytes after which a checkpoint is due.
+    /// Log bytes after which a checkpoint is due; twice as many if there are many series.
     pub flush_bytes: u64,
     /// How much older than its series' newest a sample may be.
     pub out_of_order: Millis,
     /// Bytes that a commit leaves free on the disk, so that a checkpoint can still be written and
     /// make room.
     pub reserve_bytes: u64,
+    /// Series that are in memory at once; new ones beyond are refused.
+    pub series_max: u64,
 }
 
 impl Default for StoreOptions {
-    /// Synced, 30 days, segments of 16 MiB, a checkpoint every 64 MiB of log, nothing out of order.
+    /// Synced, 30 days, segments of 32 MiB, a checkpoint every 64 MiB of log (128 MiB if there are many
+    /// series), nothing out of order. Two segments between checkpoints are as many as are used again.
     fn default() -> StoreOptions {
         StoreOptions {
             durability: Durability::Synced,
             retention: Millis::days(30),
-            segment_bytes_max: 16 << 20,
+            segment_bytes_max: 32 << 20,
             flush_bytes: 64 << 20,
             out_of_order: Millis::ZERO,
             reserve_bytes: 32 << 20,
+            series_max: limits::ACTIVE_SERIES_MAX,
         }
     }
 }

@@ -18,6 +18,11 @@ pub(in crate::storage) struct Place {
 }
 
 impl Place {
+    /// The bytes that the record takes.
+    pub(in crate::storage) fn bytes(&self) -> u64 {
+        format::record_bytes(self.length) as u64
+    }
+
     /// The record's payload in its segment's bytes.
     pub(in crate::storage) fn payload<'a>(&self, segment: &'a [u8]) -> &'a [u8] {
         segment.get(self.payload..self.payload + self.length).unwrap_or_default()

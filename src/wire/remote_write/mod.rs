@@ -23,7 +23,11 @@ use self::body::Rooms;
 use self::series::Walk;
 use super::error::WireError;
 use super::protobuf::{Fault, Fields};
-use crate::model::{Batch, MetricMetadata, RawBatch, Rejected, SeriesExemplar};
+use crate::model::{Batch, MetricMetadata, RawBatch, RawBatchBuilder, Rejected, SeriesExemplar};
+
+/// Bytes of a series with one sample, about: real ones take 100 to 400. For the room that is made
+/// before the message is read.
+const SERIES_BYTES: usize = 128;
 
 /// A decoded request.
 #[derive(Debug, Clone)]
@@ -60,7 +64,8 @@ impl RemoteWriteDecoder {
     /// The body is too large, not a snappy block, or not a `WriteRequest`.
     pub fn decode(&self, body: &[u8]) -> Result<WriteRequest, WireError> {
         let room = body::decompress(body, &self.rooms)?;
-        let mut walk = Walk::default();
+        let batch = RawBatchBuilder::with_capacity(room.as_ref().len() / SERIES_BYTES);
+        let mut walk = Walk::into(batch);
         walk_message(&mut walk, room.as_ref(), Walk::series)?;
         let bytes = room.with(&walk.gathered).into_bytes();
         Ok(WriteRequest {

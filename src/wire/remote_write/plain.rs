@@ -17,7 +17,21 @@ const DOUBLE: u8 = 0x09;
 const TIME: u8 = 0x10;
 
 /// Where the label field that begins at `at` ends.
+#[inline]
 pub(super) fn label_end(series: &[u8], at: usize) -> Option<usize> {
+    let [LABEL, length, name_key, name] = *series.get(at..)?.first_chunk::<4>()? else { return None };
+    if length >= 0x80 || name >= 0x80 || name_key != NAME {
+        return long_label_end(series, at);
+    }
+    let (value_at, end) = (at + 4 + usize::from(name), at + 2 + usize::from(length));
+    let [VALUE, value] = *series.get(value_at..)?.first_chunk::<2>()? else { return None };
+    // A value of 128 bytes or more does not fit into the label's length.
+    (value_at + 2 + usize::from(value) == end && end <= series.len()).then_some(end)
+}
+
+/// The same with lengths of two bytes.
+#[cold]
+fn long_label_end(series: &[u8], at: usize) -> Option<usize> {
     let (start, end) = field(series, at, LABEL)?;
     let (_, name_end) = field(series, start, NAME)?;
     let (_, value_end) = field(series, name_end, VALUE)?;
@@ -41,6 +55,7 @@ fn field(series: &[u8], at: usize, key: u8) -> Option<(usize, usize)> {
 
 /// The sample whose field begins at `at`, and where it ends. Behind the series, `message` may go on:
 /// eight bytes are read at once where eight are left.
+#[inline]
 pub(super) fn sample(message: &[u8], at: usize, series_end: usize) -> Option<(Sample, usize)> {
     let [key, length] = *message.get(at..)?.first_chunk::<2>()?;
     if key != SAMPLE || length >= 0x80 {
@@ -63,6 +78,7 @@ pub(super) fn sample(message: &[u8], at: usize, series_end: usize) -> Option<(Sa
 }
 
 /// The varint that takes all bytes from `at` to `end`, at most eight.
+#[inline]
 fn whole_varint(message: &[u8], at: usize, end: usize) -> Option<u64> {
     const MORE: u64 = 0x8080_8080_8080_8080;
     let bytes = end.checked_sub(at).filter(|bytes| (1..=8).contains(bytes))?;

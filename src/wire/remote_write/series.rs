@@ -41,6 +41,11 @@ struct Parts<'a> {
 }
 
 impl Walk {
+    /// A walk whose series go to `batch`.
+    pub(super) fn into(batch: RawBatchBuilder) -> Walk {
+        Walk { batch, ..Walk::default() }
+    }
+
     /// The place of the series that comes next.
     pub(super) fn place(&self) -> Place {
         Place { series: self.position, part: Part::Series }
@@ -86,6 +91,7 @@ impl Walk {
     }
 
     /// Reads a series in any form that the format allows.
+    #[cold]
     fn any_series(&mut self, message: &[u8], series: Fields<'_>) -> Result<(), WireError> {
         let start = series.offset();
         let before = self.batch.sample_count();

@@ -12,7 +12,7 @@ use evenkeel::model::{Batch, MatchOp, Matcher, Millis, STALE_NAN, Sample, TimeRa
 use evenkeel::storage::{Applied, CommitError, Durability, Entry, Store, StoreOptions};
 use evenkeel::testkit::{Contents, Fault, FaultyDisk, Loss, Names, TraceDisk};
 
-use super::cases::{Found, Outcome, REORDERED, Tally};
+use super::cases::{Found, Outcome, Tally};
 use super::model::{End, Truth, difference, select};
 use super::workload::{START, dir, labels, open, open_sound};
 
@@ -174,8 +174,8 @@ impl History {
         let contents = match self.rng.below(4) {
             0 => Contents::Lost,
             1 => Contents::Kept,
-            3 if REORDERED => Contents::Scattered(seed),
-            _ => Contents::Torn(seed),
+            2 => Contents::Torn(seed),
+            _ => Contents::Scattered(seed),
         };
         let names = match self.rng.below(3) {
             0 => Names::Lost,
