@@ -36,6 +36,7 @@ const MERGED_WITHIN: Duration = Duration::from_secs(900);
 const HOW: &str = "\n## Bytes on disk\n
 The same samples go to each by remote-write, one sample per series and request. Then:\n
 - Evenkeel is stopped (which writes a checkpoint) and, where the program has the command, `evenkeel compact` runs.
+  Its log and the series files, which say what the log's series are, are not counted.
 - Prometheus keeps the whole span in its head and writes it as one block (an admin snapshot): one index for everything,
   which is its best case. It would have blocks of 2 to 36 hours with an index each. Its log is not counted.
 - VictoriaMetrics is flushed and force-merged until no merge runs, then stopped. Its caches are not counted.\n
