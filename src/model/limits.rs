@@ -10,6 +10,12 @@ pub const LABELS_PER_SERIES_MAX: usize = 128;
 pub const LABEL_NAME_BYTES_MAX: usize = 1024;
 /// Bytes of a label's value. Kubernetes annotations reach a few kilobytes.
 pub const LABEL_VALUE_BYTES_MAX: usize = 16 * 1024;
+/// Series that are active at once. At about 250 bytes each they take 12 GB, so most machines are
+/// better off with less.
+pub const ACTIVE_SERIES_MAX: u64 = 50_000_000;
+/// Spellings under which a series is found besides that of its labels: each sender has one way to
+/// write, and few senders bring the same series.
+pub const SERIES_ALIASES_MAX: u8 = 4;
 /// Bytes of the canonical text of a series' labels: the three above, and the lengths in the text.
 pub const LABELS_TEXT_BYTES_MAX: usize = LABELS_PER_SERIES_MAX * (LABEL_NAME_BYTES_MAX + LABEL_VALUE_BYTES_MAX + 6);
 /// Values that a pattern may spell out and still be taken as a list of them.

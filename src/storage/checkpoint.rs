@@ -281,7 +281,7 @@ impl Inner {
     fn sorted_series(&self, generation: &Generation) -> Vec<(Labels, SeriesRef)> {
         let series = generation.series();
         let index = self.index.lock.read();
-        let named = |series: SeriesRef| index.labels(series).map(|labels| (labels.clone(), series));
+        let named = |series: SeriesRef| Some((index.labels(series)?, series));
         let mut all: Vec<_> = series.into_iter().filter_map(named).collect();
         drop(index);
         all.sort_unstable();

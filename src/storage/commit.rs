@@ -10,11 +10,11 @@ use std::io;
 use std::sync::Arc;
 
 use crate::model::limits::LOG_RECORD_BYTES_MAX;
-use crate::model::{Batch, Committed, Labels, Rejected, Rejection, Sample, Seq, SeriesRef, TimeRange, Timestamp};
+use crate::model::{Seq, SeriesRef, Timestamp};
 
-use super::block::PageCache;
+use super::admit::{Fresh, Resolved};
 use super::options::Durability;
-use super::series::{Bounds, Decision, SeriesState, SeriesStates};
+use super::series::{SeriesState, SeriesStates};
 use super::status::Health;
 use super::store::{Applied, Entry, Inner, Store};
 use super::wal::{Encoder, EntryKind, NewSegment, RecordHeader, Segment, WriteError, allocated_bytes};
@@ -77,30 +77,31 @@ pub(super) struct Writer {
     pub(super) states: SeriesStates,
     /// Bytes logged since the last checkpoint began.
     pub(super) log_bytes: u64,
-    encoder: Encoder,
-    groups: u64,
+    pub(super) encoder: Encoder,
     /// The last entry that is known to be durable.
     pub(super) durable: Seq,
-    /// Of the series of the batch at hand: their numbers, if known. Kept for its memory.
-    numbers: Vec<Option<SeriesRef>>,
+    /// Of the batch at hand. Kept for its memory.
+    pub(super) resolved: Resolved,
     /// [`Stage::saved`] between two groups, empty. Kept for its memory.
     saved: Vec<(SeriesRef, SeriesState)>,
 }
 
 /// Entries of vectors that are kept for their memory: one large batch must not keep its own for ever.
-const KEPT_MAX: usize = 1 << 16;
+pub(super) const KEPT_MAX: usize = 1 << 16;
 
 /// What a group has changed in the writer, for taking it back, and what it will show.
-struct Stage {
+pub(super) struct Stage {
     seq: Seq,
     at: Timestamp,
-    next_series: u32,
+    /// Series from this number on are new in the group.
+    pub(super) next_series: u32,
     explained: usize,
-    saved: Vec<(SeriesRef, SeriesState)>,
-    fresh: HashMap<Labels, SeriesRef>,
-    /// Samples of the group so far; kept only if late samples may have to be compared with them.
-    values: Option<HashMap<(SeriesRef, Timestamp), u64>>,
-    applied: Vec<Applied>,
+    /// States before each change, in order.
+    pub(super) saved: Vec<(SeriesRef, SeriesState)>,
+    pub(super) fresh: Fresh,
+    /// Samples of the group so far, from the first one on that is late and to be compared with them.
+    pub(super) values: Option<HashMap<(SeriesRef, Timestamp), u64>>,
+    pub(super) applied: Vec<Applied>,
 }
 
 impl Writer {
@@ -121,9 +122,8 @@ impl Writer {
             states,
             log_bytes: 0,
             encoder: Encoder::default(),
-            groups: 0,
             durable: seq,
-            numbers: Vec::new(),
+            resolved: Resolved::default(),
             saved: Vec::new(),
         }
     }
@@ -140,12 +140,15 @@ impl Writer {
         if let Some(segment) = &mut self.segment {
             segment.unstage();
         }
-        (self.seq, self.at, self.next_series) = (stage.seq, stage.at, stage.next_series);
-        self.explained.truncate(stage.explained);
-        for (series, state) in stage.saved {
+        // A state may have changed several times; the first one saved is the one before the group.
+        for (series, state) in stage.saved.into_iter().rev() {
             *self.states.entry(series) = state;
         }
-        self.states.truncate(stage.next_series);
+        for number in stage.next_series..self.next_series {
+            self.states.remove(SeriesRef(u64::from(number)));
+        }
+        (self.seq, self.at, self.next_series) = (stage.seq, stage.at, stage.next_series);
+        self.explained.truncate(stage.explained);
     }
 }
 
@@ -191,15 +194,14 @@ impl Store {
 impl Inner {
     fn commit(&self, writer: &mut Writer, at: Timestamp, group: Vec<Entry>) -> Result<Vec<Applied>, CommitError> {
         self.provide_segment(writer)?;
-        writer.groups += 1;
         let mut stage = Stage {
             seq: writer.seq,
             at: writer.at,
             next_series: writer.next_series,
             explained: writer.explained.len(),
             saved: std::mem::take(&mut writer.saved),
-            fresh: HashMap::new(),
-            values: (self.options.out_of_order.0 > 0).then(HashMap::new),
+            fresh: Fresh::default(),
+            values: None,
             applied: Vec::with_capacity(group.len()),
         };
         writer.at = writer.at.max(at);
@@ -306,16 +308,12 @@ impl Inner {
         let (seq, at) = (Seq(writer.seq.0 + 1), writer.at);
         let (kind, note) = match entry {
             Entry::Transaction(batch) => {
-                let committed = self.stage_transaction(writer, stage, &batch, seq);
+                let committed = self.admit(writer, stage, &batch, seq);
                 stage.applied.push(Applied::Transaction(committed));
                 (EntryKind::Transaction, None)
             }
-            Entry::Write(raw) => {
-                let mut unnamed = Rejected::default();
-                let batch = raw.read(&mut unnamed);
-                let mut committed = self.stage_transaction(writer, stage, &batch, seq);
-                (committed.rejected.unnamed, committed.rejected.first_unnamed) =
-                    (unnamed.unnamed, unnamed.first_unnamed);
+            Entry::Write(batch) => {
+                let committed = self.admit(writer, stage, &batch, seq);
                 stage.applied.push(Applied::Transaction(committed));
                 (EntryKind::Transaction, None)
             }
@@ -341,132 +339,27 @@ impl Inner {
         Ok(())
     }
 
-    /// Decides every sample of a batch and encodes those that are stored.
-    fn stage_transaction(&self, writer: &mut Writer, stage: &mut Stage, batch: &Batch, seq: Seq) -> Committed {
-        let at = writer.at;
-        let bounds = Bounds::new(at, self.options.retention, self.options.out_of_order);
-        let mut committed = Committed {
-            seq,
-            at,
-            new_series: Vec::new(),
-            samples: Vec::with_capacity(batch.samples().len()),
-            rejected: Rejected::default(),
-        };
-        writer.encoder.begin(at);
-        let mut numbers = std::mem::take(&mut writer.numbers);
-        {
-            let index = self.index.lock.read();
-            numbers.extend(batch.series().iter().map(|labels| index.find(labels)));
-        }
-        for sample in batch.samples() {
-            let position = sample.series as usize;
-            let (Some(labels), Some(number)) = (batch.series().get(position), numbers.get_mut(position)) else {
-                continue;
-            };
-            let sample = sample.sample;
-            if number.is_none() {
-                *number = stage.fresh.get(labels).copied();
-            }
-            let state = number.and_then(|series| writer.states.get(series));
-            let mut decision = bounds.decide(state, sample);
-            if let (Decision::StoreLate, Some(series)) = (decision, *number) {
-                decision = self.decide_late(stage, series, sample);
-            }
-            match decision {
-                Decision::Known => {}
-                Decision::Refuse(reason) => committed.rejected.add(labels, sample, reason),
-                Decision::Store | Decision::StoreLate => {
-                    let series = *number.get_or_insert_with(|| {
-                        let series = SeriesRef(u64::from(writer.next_series));
-                        writer.next_series += 1;
-                        writer.states.entry(series).saved_in = writer.groups;
-                        stage.fresh.insert(labels.clone(), series);
-                        series
-                    });
-                    writer.accept(stage, &mut committed, (series, labels), sample);
-                }
-            }
-        }
-        numbers.clear();
-        numbers.shrink_to(KEPT_MAX);
-        writer.numbers = numbers;
-        committed
-    }
-
-    /// What becomes of a sample older than its series' newest: compared with what stands at its instant.
-    fn decide_late(&self, stage: &Stage, series: SeriesRef, sample: Sample) -> Decision {
-        let staged = stage.values.as_ref().and_then(|values| values.get(&(series, sample.t))).copied();
-        let stored = || {
-            let range = TimeRange { after: Timestamp(sample.t.0.saturating_sub(1)), until: sample.t };
-            // A page that cannot be read cannot contradict; the read that meets it next reports it.
-            let found = self.snapshot().read(series, range, &mut PageCache::default()).unwrap_or_default();
-            found.first().map(|found| found.v.to_bits())
-        };
-        match staged.or_else(stored) {
-            None => Decision::StoreLate,
-            Some(bits) if bits == sample.v.to_bits() => Decision::Known,
-            Some(_) => Decision::Refuse(Rejection::Duplicate),
-        }
-    }
-
     /// Shows a group that is in the log.
     fn apply(&self, stage: &Stage) {
         if !stage.fresh.is_empty() {
-            let mut fresh: Vec<(&Labels, &SeriesRef)> = stage.fresh.iter().collect();
-            fresh.sort_unstable_by_key(|(_, series)| **series);
-            let mut index = self.index.lock.write();
-            for (labels, series) in fresh {
-                index.insert(*series, labels);
-            }
+            stage.fresh.show(&mut self.index.lock.write());
         }
         let live = Arc::clone(&self.shown.read().view.live);
         let mut status = self.status.lock();
         for applied in &stage.applied {
             let Applied::Transaction(committed) = applied else { continue };
-            live.append(committed.seq, &committed.samples);
             status.count_rejected(&committed.rejected);
+            status.see_samples(&committed.samples);
             status.samples_appended += committed.samples.len() as u64;
-            for (_, sample) in &committed.samples {
-                status.see_sample(sample.t);
-            }
         }
         drop(status);
+        for applied in &stage.applied {
+            let Applied::Transaction(committed) = applied else { continue };
+            live.append(committed.seq, &committed.samples);
+        }
         if let Some(last) = stage.applied.last() {
             let mut shown = self.shown.write();
             (shown.seq, shown.at) = (last.seq(), last.at());
-        }
-    }
-}
-
-impl Writer {
-    /// Encodes a sample that is stored.
-    fn accept(
-        &mut self,
-        stage: &mut Stage,
-        committed: &mut Committed,
-        (series, labels): (SeriesRef, &Labels),
-        sample: Sample,
-    ) {
-        let state = self.states.entry(series);
-        if state.saved_in != self.groups {
-            stage.saved.push((series, *state));
-            state.saved_in = self.groups;
-        }
-        state.see(sample);
-        if !state.met {
-            state.met = true;
-            committed.new_series.push((series, labels.clone()));
-        }
-        let number = series.0 as u32;
-        if !state.explained {
-            state.explained = true;
-            self.explained.push(number);
-            self.encoder.explain(number, labels.as_text());
-        }
-        self.encoder.sample(number, sample);
-        committed.samples.push((series, sample));
-        if let Some(values) = &mut stage.values {
-            values.insert((series, sample.t), sample.v.to_bits());
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Does not know: the query language, rules, threads.
 //! When you change this, also touch: `storage-format.md`, if bytes on the disk change.
 
+mod admit;
 mod block;
 mod checkpoint;
 mod commit;
@@ -15,6 +16,7 @@ mod manifest;
 mod open;
 mod open_log;
 mod options;
+mod pages;
 mod replay;
 mod series;
 mod series_files;

@@ -1,6 +1,6 @@
 //! What a store is opened with.
 
-use crate::model::Millis;
+use crate::model::{Millis, limits};
 
 /// When a transaction counts as taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,6 +31,8 @@ pub struct StoreOptions {
     /// Bytes that a commit leaves free on the disk, so that a checkpoint can still be written and
     /// make room.
     pub reserve_bytes: u64,
+    /// Series that are in memory at once; new ones beyond are refused.
+    pub series_max: u64,
 }
 
 impl Default for StoreOptions {
@@ -44,6 +46,7 @@ impl Default for StoreOptions {
             flush_bytes: 64 << 20,
             out_of_order: Millis::ZERO,
             reserve_bytes: 32 << 20,
+            series_max: limits::ACTIVE_SERIES_MAX,
         }
     }
 }

@@ -226,7 +226,7 @@ impl Inner {
                 && let Some(labels) = index.labels(*series)
             {
                 state.met = true;
-                new_series.push((*series, labels.clone()));
+                new_series.push((*series, labels));
             }
             true
         });
@@ -235,7 +235,7 @@ impl Inner {
         let live = Arc::clone(&self.shown.read().view.live);
         live.append(seq, &replayed.committed.samples);
         let mut status = self.status.lock();
-        replayed.committed.samples.iter().for_each(|(_, sample)| status.see_sample(sample.t));
+        status.see_samples(&replayed.committed.samples);
         replayed
     }
 

@@ -136,6 +136,7 @@ impl Store {
         };
         status.series = self.inner.index.lock.read().len() as u64;
         (status.last_seq, status.last_at) = (seq, at);
+        status.head_bytes = view.frozen.iter().chain([&view.live]).map(|generation| generation.bytes() as u64).sum();
         {
             let log = self.inner.log.lock();
             (status.wal_bytes, status.wal_segments) = (log.bytes(), log.segments.len() as u64);

@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod engine;
 mod format;
+mod intake;
 mod model;
 
 use std::path::Path;
