@@ -59,6 +59,7 @@ fn one(seed: u64, tally: &mut Tally) -> Result<(), Found> {
         flush_bytes: 1000 + rng.below(6000),
         out_of_order: Millis(rng.below(2) as i64 * 3000),
         reserve_bytes: 0,
+        ..StoreOptions::default()
     };
     let series = 1 + rng.below(24);
     let mut history =
