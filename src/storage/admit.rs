@@ -7,16 +7,18 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 use crate::model::limits::SERIES_ALIASES_MAX;
 use crate::model::{
-    Batch, Committed, Fingerprint, Labels, RawBatch, Rejected, Rejection, Sample, Seq, SeriesRef, TimeRange, Timestamp,
+    Batch, Committed, Fingerprint, Labels, RawBatch, Rejected, Rejection, Sample, Seq, SeriesRef, Timestamp,
 };
 
-use super::block::PageCache;
 use super::commit::{KEPT_MAX, Stage, Writer};
 use super::index::Index;
-use super::series::{Bounds, Decision, SeriesStates};
+use super::retention::Cutoff;
+use super::series::{Bounds, Decision, SeriesState, SeriesStates};
+use super::snapshot::View;
 use super::store::{Applied, Inner};
 
 /// Lookups whose memory is fetched at once.
@@ -167,7 +169,8 @@ impl Inner {
     /// Decides every sample of a batch and encodes those that are stored.
     pub(super) fn admit(&self, writer: &mut Writer, stage: &mut Stage, batch: &impl Incoming, seq: Seq) -> Committed {
         let at = writer.at;
-        let bounds = Bounds::new(at, self.options.retention, self.options.out_of_order);
+        let cutoff = Cutoff::new(&self.retention, at);
+        let bounds = Bounds::new(at, cutoff.all(), self.options.out_of_order);
         let mut committed = Committed {
             seq,
             at,
@@ -184,11 +187,12 @@ impl Inner {
                 Some(Found::Known(series)) => *series,
                 Some(Found::Unknown(at)) => {
                     let unknown = &resolved.unknown[*at as usize];
-                    match writer.welcome(stage, unknown, &bounds, sample, room) {
-                        Ok(series) => {
+                    match self.welcome(writer, stage, unknown, (&bounds, &cutoff), sample, room) {
+                        Ok(Some(series)) => {
                             resolved.series[position] = Found::Known(series);
                             series
                         }
+                        Ok(None) => continue,
                         Err(reason) => {
                             committed.rejected.add(|| unknown.labels.clone(), sample, reason);
                             continue;
@@ -197,14 +201,20 @@ impl Inner {
                 }
                 Some(Found::Unnamed) | None => continue,
             };
-            let mut decision = bounds.decide(writer.states.get(series), sample);
-            if decision == Decision::StoreLate {
-                decision = self.decide_late(stage, &committed, series, sample);
-            }
             let labels = || {
                 let stored = || self.index.lock.read().labels(series);
                 batch.labels(position).ok().or_else(stored).unwrap_or_else(Labels::empty)
             };
+            if let Some(state) = writer.states.get_mut(series).filter(|state| !state.is_settled()) {
+                *state = self.settled(*state, &labels(), sample.t);
+            }
+            let mut decision = bounds.decide(writer.states.get(series), sample);
+            if cutoff.may_hide(sample.t) && sample.t <= cutoff.of(&labels()) {
+                decision = Decision::Refuse(Rejection::TooOld);
+            }
+            if decision == Decision::StoreLate {
+                decision = self.decide_late(stage, &committed, (series, &labels), sample);
+            }
             match decision {
                 Decision::Known => {}
                 Decision::Refuse(reason) => committed.rejected.add(labels, sample, reason),
@@ -283,22 +293,79 @@ impl Inner {
         }
     }
 
+    /// What is known of a series, blocks included: they are asked if one of them may hold a sample that
+    /// is not older than `t`, and the head has not followed the series since before that block was made.
+    fn settled(&self, state: SeriesState, labels: &Labels, t: Timestamp) -> SeriesState {
+        let mut state = state;
+        let (view, seq) = self.shown_view();
+        if let Some(newest) = view.newest_in_blocks(labels, t, seq) {
+            state.see(newest);
+        }
+        state.settle();
+        state
+    }
+
+    fn shown_view(&self) -> (Arc<View>, Seq) {
+        let shown = self.shown.read();
+        (Arc::clone(&shown.view), shown.seq)
+    }
+
+    /// The number of a series that was unknown when the batch came, given out now if its sample is one
+    /// to be stored and there is `room` for so many more series than the index has. None if the sample is
+    /// in a block already.
+    fn welcome(
+        &self,
+        writer: &mut Writer,
+        stage: &mut Stage,
+        unknown: &Unknown,
+        (bounds, cutoff): (&Bounds, &Cutoff),
+        sample: Sample,
+        room: u64,
+    ) -> Result<Option<SeriesRef>, Rejection> {
+        if let Some(series) = stage.fresh.numbers.get(&unknown.fingerprint) {
+            return Ok(Some(*series));
+        }
+        // What is refused without a look at the blocks needs none.
+        if let Decision::Refuse(reason) = bounds.decide(None, sample) {
+            return Err(reason);
+        }
+        if cutoff.may_hide(sample.t) && sample.t <= cutoff.of(&unknown.labels) {
+            return Err(Rejection::TooOld);
+        }
+        let state = self.settled(SeriesState::default(), &unknown.labels, sample.t);
+        match bounds.decide(Some(&state), sample) {
+            Decision::Refuse(reason) => return Err(reason),
+            Decision::Known => return Ok(None),
+            Decision::Store | Decision::StoreLate => {}
+        }
+        if stage.fresh.series.len() as u64 >= room || writer.next_series == u32::MAX {
+            return Err(Rejection::TooManySeries);
+        }
+        Ok(Some(writer.number(stage, unknown, &state)))
+    }
+
     /// What becomes of a sample older than its series' newest: compared with what stands at its instant.
-    fn decide_late(&self, stage: &mut Stage, committed: &Committed, series: SeriesRef, sample: Sample) -> Decision {
+    fn decide_late(
+        &self,
+        stage: &mut Stage,
+        committed: &Committed,
+        (series, labels): (SeriesRef, &impl Fn() -> Labels),
+        sample: Sample,
+    ) -> Decision {
         let values = stage.values.get_or_insert_with(|| {
             let earlier = stage.applied.iter().filter_map(|applied| match applied {
                 Applied::Transaction(committed) => Some(committed),
-                Applied::Tick { .. } | Applied::Note { .. } => None,
+                _ => None,
             });
             let samples = earlier.chain([committed]).flat_map(|committed| &committed.samples);
             samples.map(|(series, sample)| ((*series, sample.t), sample.v.to_bits())).collect()
         });
         let staged = values.get(&(series, sample.t)).copied();
         let stored = || {
-            let range = TimeRange { after: Timestamp(sample.t.0.saturating_sub(1)), until: sample.t };
-            // A page that cannot be read cannot contradict; the read that meets it next reports it.
-            let found = self.snapshot().read(series, range, &mut PageCache::default()).unwrap_or_default();
-            found.first().map(|found| found.v.to_bits())
+            let (view, seq) = self.shown_view();
+            let labels = labels();
+            let in_head = view.sample_in_head(series, &labels, sample.t, seq);
+            in_head.or_else(|| view.sample_in_blocks(&labels, sample.t, seq)).map(|found| found.v.to_bits())
         };
         match staged.or_else(stored) {
             None => Decision::StoreLate,
@@ -309,32 +376,17 @@ impl Inner {
 }
 
 impl Writer {
-    /// The number of a series that was unknown when the batch came, given out now if its sample is one
-    /// to be stored and there is `room` for so many more series than the index has.
-    fn welcome(
-        &mut self,
-        stage: &mut Stage,
-        unknown: &Unknown,
-        bounds: &Bounds,
-        sample: Sample,
-        room: u64,
-    ) -> Result<SeriesRef, Rejection> {
-        if let Some(series) = stage.fresh.numbers.get(&unknown.fingerprint) {
-            return Ok(*series);
-        }
-        if let Decision::Refuse(reason) = bounds.decide(None, sample) {
-            return Err(reason);
-        }
-        if stage.fresh.series.len() as u64 >= room || self.next_series == u32::MAX {
-            return Err(Rejection::TooManySeries);
-        }
+    /// Gives a number to a series of which this is known.
+    fn number(&mut self, stage: &mut Stage, unknown: &Unknown, known: &SeriesState) -> SeriesRef {
         let series = SeriesRef(u64::from(self.next_series));
         self.next_series += 1;
-        self.states.entry(series).aliases = u8::from(unknown.spelling.is_some());
+        let state = self.states.entry(series);
+        state.know(known);
+        state.aliases = u8::from(unknown.spelling.is_some());
         stage.fresh.numbers.insert(unknown.fingerprint, series);
         stage.fresh.series.push((series, unknown.fingerprint, unknown.labels.clone()));
         stage.fresh.aliases.extend(unknown.spelling.map(|spelling| (spelling, series)));
-        Ok(series)
+        series
     }
 
     /// Encodes a sample that is stored.

@@ -9,10 +9,11 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use crate::model::limits::LOG_RECORD_BYTES_MAX;
+use crate::model::limits::{LOG_RECORD_BYTES_MAX, TOMBSTONES_MAX};
 use crate::model::{Seq, SeriesRef, Timestamp};
 
 use super::admit::{Fresh, Resolved};
+use super::beside::{Beside, Staged};
 use super::options::Durability;
 use super::series::{SeriesState, SeriesStates};
 use super::status::Health;
@@ -49,6 +50,9 @@ pub enum CommitError {
         /// How large it is.
         bytes: usize,
     },
+    /// As many deletes wait as may.
+    #[error("{TOMBSTONES_MAX} deletes wait to be worked off already; have them cleaned, then delete again")]
+    TooManyDeletes,
 }
 
 /// Whether entries are taken.
@@ -102,6 +106,7 @@ pub(super) struct Stage {
     /// Samples of the group so far, from the first one on that is late and to be compared with them.
     pub(super) values: Option<HashMap<(SeriesRef, Timestamp), u64>>,
     pub(super) applied: Vec<Applied>,
+    beside: Vec<Beside>,
 }
 
 impl Writer {
@@ -172,7 +177,7 @@ impl Store {
         let health = match &applied {
             Ok(_) => Health::Healthy,
             Err(CommitError::Poisoned { reason }) => Health::Poisoned { reason: reason.clone() },
-            Err(CommitError::TooLarge { .. } | CommitError::Replaying) => return applied,
+            Err(CommitError::TooLarge { .. } | CommitError::TooManyDeletes | CommitError::Replaying) => return applied,
             Err(error) => Health::ReadOnly { reason: error.to_string() },
         };
         status.set_health(health, at);
@@ -203,12 +208,13 @@ impl Inner {
             fresh: Fresh::default(),
             values: None,
             applied: Vec::with_capacity(group.len()),
+            beside: Vec::new(),
         };
         writer.at = writer.at.max(at);
         let written = self.stage_and_write(writer, &mut stage, group);
         match written {
             Ok(()) => {
-                self.apply(&stage);
+                self.apply(&mut stage, writer);
                 stage.saved.clear();
                 stage.saved.shrink_to(KEPT_MAX);
                 writer.saved = stage.saved;
@@ -322,6 +328,13 @@ impl Inner {
                 (EntryKind::Tick, Some(Vec::new()))
             }
             Entry::Note(bytes) => (EntryKind::Note, Some(bytes)),
+            other => {
+                let Some(Staged { applied, logged }) = self.stage_beside(other, writer.seq, at)? else { return Ok(()) };
+                stage.applied.push(applied);
+                let Some((kind, payload, beside)) = logged else { return Ok(()) };
+                stage.beside.push(beside);
+                (kind, Some(payload))
+            }
         };
         let payload = note.as_deref().unwrap_or_else(|| writer.encoder.finish());
         if payload.len() > LOG_RECORD_BYTES_MAX {
@@ -340,7 +353,7 @@ impl Inner {
     }
 
     /// Shows a group that is in the log.
-    fn apply(&self, stage: &Stage) {
+    fn apply(&self, stage: &mut Stage, writer: &mut Writer) {
         if !stage.fresh.is_empty() {
             stage.fresh.show(&mut self.index.lock.write());
         }
@@ -357,6 +370,7 @@ impl Inner {
             let Applied::Transaction(committed) = applied else { continue };
             live.append(committed.seq, &committed.samples);
         }
+        std::mem::take(&mut stage.beside).into_iter().for_each(|beside| self.apply_beside(beside, writer));
         if let Some(last) = stage.applied.last() {
             let mut shown = self.shown.write();
             (shown.seq, shown.at) = (last.seq(), last.at());

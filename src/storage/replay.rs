@@ -135,6 +135,14 @@ impl Replay {
             let applied = match place.header.kind {
                 EntryKind::Tick => Applied::Tick { seq, at },
                 EntryKind::Note => Applied::Note { seq, at, bytes: payload.to_vec() },
+                EntryKind::Exemplars | EntryKind::Metadata | EntryKind::Delete => {
+                    let (applied, done) = self.inner.replay_beside(place.header.kind, payload, (seq, at));
+                    if let Err(damaged) = done {
+                        let file = segment_path(&self.inner.files.wal, segment.number);
+                        self.report.note(file.display(), format!("entry {} is lost: {damaged}", seq.0));
+                    }
+                    applied
+                }
                 EntryKind::Transaction => {
                     let committed = self.inner.replay_transaction(payload, &mut self.aliases, place.header);
                     Applied::Transaction(committed.tell(&self.inner, segment.number, &mut self.report))

@@ -15,6 +15,8 @@ pub(super) struct SeriesState {
     bits: u64,
     present: bool,
     sampled: bool,
+    /// Whether that is the newest of all, blocks included.
+    settled: bool,
     /// Whether the log or a series file says which labels its number stands for.
     pub(super) explained: bool,
     /// Whether upper layers have been told its labels.
@@ -30,6 +32,29 @@ impl SeriesState {
             self.sampled = true;
             (self.t, self.bits) = (sample.t, sample.v.to_bits());
         }
+    }
+
+    /// What was known of its newest sample is deleted; this one is left in the head, and of blocks nothing
+    /// is known.
+    pub(super) fn forget_newest(&mut self, left: Option<Sample>) {
+        self.sampled = false;
+        self.settled = false;
+        left.into_iter().for_each(|sample| self.see(sample));
+    }
+
+    /// Whether the newest sample is known, blocks included.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// Takes over what another state of the series knows of its newest sample.
+    pub(super) fn know(&mut self, other: &SeriesState) {
+        (self.t, self.bits, self.sampled, self.settled) = (other.t, other.bits, other.sampled, other.settled);
+    }
+
+    /// From now on, no block has a newer sample.
+    pub(super) fn settle(&mut self) {
+        self.settled = true;
     }
 
     /// The time of the newest sample.
@@ -120,8 +145,8 @@ pub(super) struct Bounds {
 
 impl Bounds {
     /// The bounds at log time `at`.
-    pub(super) fn new(at: Timestamp, retention: Millis, out_of_order: Millis) -> Bounds {
-        Bounds { too_old: at - retention, far_future: at + FUTURE_MAX, out_of_order }
+    pub(super) fn new(at: Timestamp, too_old: Timestamp, out_of_order: Millis) -> Bounds {
+        Bounds { too_old, far_future: at + FUTURE_MAX, out_of_order }
     }
 
     /// What becomes of a sample of a series in this state.

@@ -14,6 +14,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock, RwLockWriteGuard};
 use crate::model::{Sample, Seq, SeriesRef, TimeRange, Timestamp};
 
 use super::pages::{PAGE, Pages, place, series_at};
+use super::tombstones::Cover;
 use arena::{Arena, Column, Point};
 use stamps::Stamps;
 
@@ -84,9 +85,10 @@ impl Generation {
         }
     }
 
-    /// Adds to `out` the samples of a series inside `range` that entries up to `seq` brought.
-    pub(super) fn read(&self, series: SeriesRef, range: TimeRange, seq: Seq, out: &mut Vec<Sample>) {
-        self.each_visible(series, range.after, seq, |sample| {
+    /// Adds to `out` the samples of a series inside `range` that entries up to `seq` brought and `cover`
+    /// does not hide.
+    pub(super) fn read(&self, series: SeriesRef, cover: &Cover, range: TimeRange, seq: Seq, out: &mut Vec<Sample>) {
+        self.each_visible(series, cover, range.after, seq, |sample| {
             if range.contains(sample.t) {
                 out.push(sample);
             }
@@ -97,7 +99,7 @@ impl Generation {
     /// Whether [`Generation::read`] would add anything.
     pub(super) fn touches(&self, series: SeriesRef, range: TimeRange, seq: Seq) -> bool {
         let mut found = false;
-        self.each_visible(series, range.after, seq, |sample| {
+        self.each_visible(series, &Cover::default(), range.after, seq, |sample| {
             found = range.contains(sample.t);
             !found
         });
@@ -122,9 +124,16 @@ impl Generation {
         columns + self.stamps.read().bytes()
     }
 
-    /// Gives the samples of a series behind `after` that entries up to `seq` brought, and perhaps some
-    /// earlier ones, while `take` wants more.
-    fn each_visible(&self, series: SeriesRef, after: Timestamp, seq: Seq, mut take: impl FnMut(Sample) -> bool) {
+    /// Gives the samples of a series behind `after` that entries up to `seq` brought and `cover` does not
+    /// hide, and perhaps some earlier ones, while `take` wants more.
+    fn each_visible(
+        &self,
+        series: SeriesRef,
+        cover: &Cover,
+        after: Timestamp,
+        seq: Seq,
+        mut take: impl FnMut(Sample) -> bool,
+    ) {
         let (page, at) = place(series);
         let shard = self.shards[page % SHARDS].lock();
         let column = shard.column(page, at);
@@ -133,10 +142,16 @@ impl Generation {
         }
         let stamps = self.stamps.read();
         let end = stamps.end(self.entry(seq));
+        let hidden: Vec<(u32, TimeRange)> =
+            cover.spans().map(|(seq, range)| (stamps.end(self.entry(seq)), range)).collect();
         // What is asked for most often is the end of a column.
         let early_enough = |point: Point| !column.is_unordered() && stamps.time(point.stamp) <= after.0;
         for point in shard.arena.points(column, early_enough).take_while(|point| point.stamp < end) {
-            if !take(Sample { t: Timestamp(stamps.time(point.stamp)), v: point.v }) {
+            let t = Timestamp(stamps.time(point.stamp));
+            if hidden.iter().any(|(end, range)| point.stamp < *end && range.contains(t)) {
+                continue;
+            }
+            if !take(Sample { t, v: point.v }) {
                 return;
             }
         }
@@ -163,7 +178,7 @@ mod tests {
         let check = |seq: u64, after: i64, until: i64, expected: &[i64]| {
             let mut out = Vec::new();
             let range = TimeRange { after: Timestamp(after), until: Timestamp(until) };
-            generation.read(SeriesRef(3), range, Seq(seq), &mut out);
+            generation.read(SeriesRef(3), &Cover::default(), range, Seq(seq), &mut out);
             assert_eq!(out.iter().map(|s| s.t.0).collect::<Vec<_>>(), expected);
             assert_eq!(generation.touches(SeriesRef(3), range, Seq(seq)), !expected.is_empty());
         };
@@ -186,7 +201,7 @@ mod tests {
         assert!(series.iter().copied().eq((0..5000).map(SeriesRef)));
         for n in [0, 63, 64, 1023, 1024, 4999] {
             let mut out = Vec::new();
-            generation.read(SeriesRef(n), TimeRange::ALL, Seq(1), &mut out);
+            generation.read(SeriesRef(n), &Cover::default(), TimeRange::ALL, Seq(1), &mut out);
             assert_eq!(out, [Sample { t: Timestamp(n as i64), v: 0.0 }]);
         }
     }

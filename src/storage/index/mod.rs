@@ -117,6 +117,7 @@ impl Index {
     }
 
     /// The number of a series, which becomes known if it is not.
+    #[cfg(test)]
     pub(super) fn intern(&mut self, labels: &Labels) -> SeriesRef {
         let fingerprint = Fingerprint::of_labels(labels);
         if let Some(series) = self.lookup(fingerprint) {
