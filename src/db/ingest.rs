@@ -15,7 +15,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::env::{Clock, Transport};
-use crate::model::{Batch, Millis, Rejected, Seq, Timestamp, limits};
+use crate::model::{Batch, Millis, RawBatch, Rejected, Seq, Timestamp, limits};
 use crate::notify::Notifier;
 use crate::storage::{Entry, Health, Store};
 
@@ -91,19 +91,17 @@ pub(super) struct Parts {
 }
 
 /// Refuses a batch that no log record can hold, before it fails the group that it would share.
-fn check_size(batch: &Batch) -> Result<(), AppendError> {
+fn check_size(label_bytes: usize, series: usize, samples: usize) -> Result<(), AppendError> {
     /// At most two lengths of ten bytes beside each label set.
     const SERIES_BYTES: usize = 20;
     /// At most ten bytes each for the series and the time, and eight for the value.
     const SAMPLE_BYTES: usize = 28;
-    let labels: usize = batch.series().iter().map(|labels| labels.as_text().len() + SERIES_BYTES).sum();
-    let bytes = labels + batch.samples().len() * SAMPLE_BYTES;
+    let bytes = label_bytes + series * SERIES_BYTES + samples * SAMPLE_BYTES;
     if bytes <= limits::LOG_RECORD_BYTES_MAX {
         return Ok(());
     }
     Err(AppendError::Invalid(format!(
-        "a transaction of {} samples takes up to {bytes} bytes in the log; at most {} are taken, so send it in parts",
-        batch.samples().len(),
+        "a transaction of {samples} samples takes up to {bytes} bytes in the log; at most {} are taken, so send it in parts",
         limits::LOG_RECORD_BYTES_MAX
     )))
 }
@@ -136,8 +134,17 @@ impl Inner {
     }
 
     pub(super) fn append(&self, batch: Batch) -> Result<Receipt, AppendError> {
+        let label_bytes = batch.series().iter().map(|labels| labels.as_text().len()).sum();
+        self.take(check_size(label_bytes, batch.series().len(), batch.samples().len()), Entry::Transaction(batch))
+    }
+
+    pub(super) fn write(&self, batch: RawBatch) -> Result<Receipt, AppendError> {
+        self.take(check_size(batch.label_bytes(), batch.series_count(), batch.sample_count()), Entry::Write(batch))
+    }
+
+    fn take(&self, fits: Result<(), AppendError>, entry: Entry) -> Result<Receipt, AppendError> {
         let begun = self.clock.elapsed();
-        let result = check_size(&batch).and_then(|()| self.submit(Entry::Transaction(batch)));
+        let result = fits.and_then(|()| self.submit(entry));
         self.counters.appended(&result, self.clock.elapsed().saturating_sub(begun));
         result
     }

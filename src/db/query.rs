@@ -1,6 +1,6 @@
 //! The read path: text, expression, one immutable view, answer.
 
-use crate::model::{Alert, Batch, Labels, Matcher, Millis, TimeRange, Timestamp, limits};
+use crate::model::{Alert, Batch, Labels, Matcher, Millis, RawBatch, TimeRange, Timestamp, limits};
 use crate::promql::{Answer, EvalOptions, Query};
 use crate::rules::GroupStatus;
 use crate::slo::ObjectiveStatus;
@@ -20,6 +20,15 @@ impl Db {
     /// Nothing of the batch is stored; the error says whether to try again.
     pub fn append(&self, batch: Batch) -> Result<Receipt, AppendError> {
         self.inner.append(batch)
+    }
+
+    /// Stores a write request, as [`Db::append`] does a batch. Series whose labels cannot name one are
+    /// left out and counted in the receipt.
+    ///
+    /// # Errors
+    /// As [`Db::append`].
+    pub fn write(&self, batch: RawBatch) -> Result<Receipt, AppendError> {
+        self.inner.write(batch)
     }
 
     /// Notes in the log that a version of a service went live.

@@ -109,6 +109,10 @@ pub struct Rejected {
     pub counts: Vec<(Rejection, u64)>,
     /// The first refused sample.
     pub first: Option<(Labels, Sample, Rejection)>,
+    /// Series that were left out because their labels cannot name one.
+    pub unnamed: u64,
+    /// Why the first of them cannot.
+    pub first_unnamed: Option<String>,
 }
 
 impl Rejected {
@@ -121,6 +125,12 @@ impl Rejected {
         if self.first.is_none() {
             self.first = Some((labels.clone(), sample, reason));
         }
+    }
+
+    /// Counts one series that cannot be named.
+    pub fn add_unnamed(&mut self, fault: String) {
+        self.unnamed += 1;
+        self.first_unnamed.get_or_insert(fault);
     }
 
     /// How many samples were refused.

@@ -10,10 +10,14 @@ pub const LABELS_PER_SERIES_MAX: usize = 128;
 pub const LABEL_NAME_BYTES_MAX: usize = 1024;
 /// Bytes of a label's value. Kubernetes annotations reach a few kilobytes.
 pub const LABEL_VALUE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of the canonical text of a series' labels: the three above, and the lengths in the text.
+pub const LABELS_TEXT_BYTES_MAX: usize = LABELS_PER_SERIES_MAX * (LABEL_NAME_BYTES_MAX + LABEL_VALUE_BYTES_MAX + 6);
 /// Values that a pattern may spell out and still be taken as a list of them.
 pub const PATTERN_LITERALS_MAX: usize = 4096;
 /// Bytes of such values on the way.
 pub const PATTERN_LITERAL_BYTES_MAX: usize = 256 * 1024;
+/// Characters of all names and values of an exemplar's labels, as OpenMetrics says.
+pub const EXEMPLAR_LABEL_CHARS_MAX: usize = 128;
 /// How far a sample may lie ahead of the clock; Prometheus believes ten minutes too.
 pub const FUTURE_MAX: Millis = Millis::minutes(10);
 /// How far the clock may lie behind the log's last entry without a word. More is no drift.
@@ -25,6 +29,15 @@ pub const BODY_DECODED_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Samples of one transaction: a body of the size above with samples of 17 bytes, about the least
 /// that an honest sender needs. A hostile one could say a sample in two bytes.
 pub const SAMPLES_PER_BATCH_MAX: usize = 2_000_000;
+/// Exemplars of one write request; senders put at most a few thousand into one.
+pub const EXEMPLARS_PER_BATCH_MAX: usize = 100_000;
+/// Entries on metric families of one write request; senders put at most a few thousand into one.
+pub const METADATA_PER_BATCH_MAX: usize = 100_000;
+/// Bytes of memory for one decompressed body that are kept for the next: a large request of an
+/// ordinary sender, 10,000 samples, takes two million.
+pub const BODY_ROOM_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Pieces of such memory that are kept: as many as are decoded at once on many cores.
+pub const BODY_ROOMS_MAX: usize = 16;
 /// Batches that wait for the writer.
 pub const WRITE_QUEUE_MAX: usize = 1024;
 /// Batches that share one sync of the log.

@@ -10,13 +10,13 @@ use std::io;
 use std::sync::Arc;
 
 use crate::model::limits::LOG_RECORD_BYTES_MAX;
-use crate::model::{Batch, Committed, Labels, Millis, Rejected, Rejection, Sample, Seq, SeriesRef, Timestamp};
+use crate::model::{Batch, Committed, Labels, Rejected, Rejection, Sample, Seq, SeriesRef, Timestamp};
 
 use super::options::Durability;
 use super::series::{Bounds, Decision, SeriesState, SeriesStates};
 use super::status::Health;
 use super::store::{Applied, Entry, Inner, Store};
-use super::wal::{Encoder, EntryKind, RecordHeader, Segment, WriteError};
+use super::wal::{Encoder, EntryKind, NewSegment, RecordHeader, Segment, WriteError, allocated_bytes};
 
 /// Why nothing of a group was taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,29 +69,23 @@ pub(super) struct Writer {
     /// The segment that is written; none before the first entry and after a checkpoint began.
     pub(super) segment: Option<Segment>,
     pub(super) next_segment: u64,
-    /// The next series number of the segment.
-    next_id: u32,
+    /// The next number that a series gets.
+    pub(super) next_series: u32,
+    /// Series explained in the log since the last checkpoint began.
+    pub(super) explained: Vec<u32>,
     pub(super) states: SeriesStates,
     /// Bytes logged since the last checkpoint began.
     pub(super) log_bytes: u64,
     encoder: Encoder,
     groups: u64,
-    /// Bytes that may be written before the disk is asked again how much is free.
-    room: u64,
-    /// When the disk was asked last.
-    room_asked_at: Timestamp,
+    /// The last entry that is known to be durable.
+    pub(super) durable: Seq,
     /// Of the series of the batch at hand: their numbers, if known. Kept for its memory.
     numbers: Vec<Option<SeriesRef>>,
     /// [`Stage::saved`] between two groups, empty. Kept for its memory.
     saved: Vec<(SeriesRef, SeriesState)>,
 }
 
-/// The part of the free bytes that is written before the disk is asked again: one in so many.
-const ROOM_SHARE: u64 = 64;
-/// And at most so many bytes.
-const ROOM_MAX: u64 = 1 << 20;
-/// How long an answer of the disk about its room is believed: others write to it too.
-const ROOM_ASKED_EVERY: Millis = Millis::seconds(1);
 /// Entries of vectors that are kept for their memory: one large batch must not keep its own for ever.
 const KEPT_MAX: usize = 1 << 16;
 
@@ -99,8 +93,8 @@ const KEPT_MAX: usize = 1 << 16;
 struct Stage {
     seq: Seq,
     at: Timestamp,
-    next_id: u32,
-    states: usize,
+    next_series: u32,
+    explained: usize,
     saved: Vec<(SeriesRef, SeriesState)>,
     fresh: HashMap<Labels, SeriesRef>,
     /// Samples of the group so far; kept only if late samples may have to be compared with them.
@@ -109,20 +103,25 @@ struct Stage {
 }
 
 impl Writer {
-    pub(super) fn new(seq: Seq, at: Timestamp, next_segment: u64, states: SeriesStates) -> Writer {
+    pub(super) fn new(
+        (seq, at): (Seq, Timestamp),
+        next_segment: u64,
+        next_series: u32,
+        states: SeriesStates,
+    ) -> Writer {
         Writer {
             mode: Mode::Replaying,
             seq,
             at,
             segment: None,
             next_segment,
-            next_id: 0,
+            next_series,
+            explained: Vec::new(),
             states,
             log_bytes: 0,
             encoder: Encoder::default(),
             groups: 0,
-            room: 0,
-            room_asked_at: Timestamp::MIN,
+            durable: seq,
             numbers: Vec::new(),
             saved: Vec::new(),
         }
@@ -140,12 +139,12 @@ impl Writer {
         if let Some(segment) = &mut self.segment {
             segment.unstage();
         }
-        (self.seq, self.at, self.next_id) = (stage.seq, stage.at, stage.next_id);
-        self.room = 0;
+        (self.seq, self.at, self.next_series) = (stage.seq, stage.at, stage.next_series);
+        self.explained.truncate(stage.explained);
         for (series, state) in stage.saved {
             *self.states.entry(series) = state;
         }
-        self.states.truncate(stage.states);
+        self.states.truncate(stage.next_series);
     }
 }
 
@@ -195,8 +194,8 @@ impl Inner {
         let mut stage = Stage {
             seq: writer.seq,
             at: writer.at,
-            next_id: writer.next_id,
-            states: writer.states.len(),
+            next_series: writer.next_series,
+            explained: writer.explained.len(),
             saved: std::mem::take(&mut writer.saved),
             fresh: HashMap::new(),
             values: (self.options.out_of_order.0 > 0).then(HashMap::new),
@@ -226,15 +225,11 @@ impl Inner {
         }
         let Some(segment) = &mut writer.segment else { return Err(CommitError::Replaying) };
         let staged = segment.staged_bytes() as u64;
-        let asked_lately = writer.at - writer.room_asked_at < ROOM_ASKED_EVERY;
-        writer.room = match writer.room.checked_sub(staged).filter(|_| asked_lately) {
-            Some(room) => room,
-            None => {
-                let room = self.look_for_room(staged)?;
-                writer.room_asked_at = writer.at;
-                room
-            }
-        };
+        // What fits into the file has its room already.
+        match segment.missing_bytes() {
+            0 => {}
+            missing => self.look_for_room(missing)?,
+        }
         match segment.write() {
             Ok(()) => {}
             Err(WriteError::Refused(error)) => return Err(refusal(&error)),
@@ -243,26 +238,24 @@ impl Inner {
             }
         }
         writer.log_bytes += staged;
-        self.status.lock().wal_bytes += staged;
+        let mut log = self.log.lock();
+        log.segments.insert(segment.number(), segment.bytes());
+        drop(log);
         match self.options.durability {
             Durability::Synced if !only_ticks => self.sync_log(writer),
             Durability::Synced | Durability::Interval(_) | Durability::Buffered => Ok(()),
         }
     }
 
-    /// Asks the disk whether it has room for `staged` bytes besides the reserve. Gives how many more
-    /// may be written before it is asked again: a small part of what is free, so that others who write
-    /// to the same disk are noticed in time.
-    fn look_for_room(&self, staged: u64) -> Result<u64, CommitError> {
+    /// Asks the disk whether it has room for `wanted` bytes besides the reserve.
+    fn look_for_room(&self, wanted: u64) -> Result<(), CommitError> {
         let available = self.files.disk.available_bytes(&self.files.dir).unwrap_or(u64::MAX);
         let reserve = self.options.reserve_bytes;
-        match available.checked_sub(staged.saturating_add(reserve)) {
-            Some(left) => Ok((left / ROOM_SHARE).min(ROOM_MAX)),
-            None => {
-                let reason = format!("{available} bytes are free, {staged} and a reserve of {reserve} are needed");
-                Err(CommitError::DiskFull { reason })
-            }
+        if available >= wanted.saturating_add(reserve) {
+            return Ok(());
         }
+        let reason = format!("{available} bytes are free, {wanted} and a reserve of {reserve} are needed");
+        Err(CommitError::DiskFull { reason })
     }
 
     /// Makes sure that there is a segment with room; the one before it is durable then.
@@ -272,14 +265,18 @@ impl Inner {
             self.sync_log(writer)?;
         }
         if full || writer.segment.is_none() {
-            let segment = Segment::create(&*self.files.disk, &self.files.wal, writer.next_segment)
-                .map_err(|error| refusal(&error))?;
-            let mut status = self.status.lock();
-            status.wal_segments += 1;
-            status.wal_bytes += segment.bytes();
-            drop(status);
+            let new = NewSegment {
+                wal: &self.files.wal,
+                number: writer.next_segment,
+                bytes_max: self.options.segment_bytes_max,
+            };
+            let spare = self.log.lock().spares.pop();
+            if spare.is_none() {
+                self.look_for_room(allocated_bytes(new.bytes_max))?;
+            }
+            let segment = Segment::create(&*self.files.disk, new, spare).map_err(|error| refusal(&error))?;
+            self.log.lock().segments.insert(segment.number(), segment.bytes());
             writer.next_segment += 1;
-            writer.next_id = 0;
             writer.segment = Some(segment);
         }
         Ok(())
@@ -290,6 +287,9 @@ impl Inner {
         let Some(segment) = writer.segment.as_mut().filter(|segment| segment.unsynced()) else { return Ok(()) };
         let synced = segment.sync();
         self.status.lock().fsyncs += 1;
+        if synced.is_ok() {
+            writer.durable = writer.seq;
+        }
         synced.map_err(|error| self.poison(writer, "a sync failed", &error))
     }
 
@@ -309,6 +309,15 @@ impl Inner {
                 stage.applied.push(Applied::Transaction(committed));
                 (EntryKind::Transaction, None)
             }
+            Entry::Write(raw) => {
+                let mut unnamed = Rejected::default();
+                let batch = raw.read(&mut unnamed);
+                let mut committed = self.stage_transaction(writer, stage, &batch, seq);
+                (committed.rejected.unnamed, committed.rejected.first_unnamed) =
+                    (unnamed.unnamed, unnamed.first_unnamed);
+                stage.applied.push(Applied::Transaction(committed));
+                (EntryKind::Transaction, None)
+            }
             Entry::Tick => {
                 stage.applied.push(Applied::Tick { seq, at });
                 (EntryKind::Tick, Some(Vec::new()))
@@ -320,7 +329,9 @@ impl Inner {
             return Err(CommitError::TooLarge { bytes: payload.len() });
         }
         if let Some(segment) = &mut writer.segment {
-            segment.stage(RecordHeader { seq, at, kind }, payload);
+            let unsynced = u32::try_from(writer.seq.0.saturating_sub(writer.durable.0)).unwrap_or(u32::MAX);
+            let next_series = writer.next_series;
+            segment.stage(RecordHeader { seq, at, kind, next_series, unsynced }, payload);
         }
         if let (EntryKind::Note, Some(bytes)) = (kind, note) {
             stage.applied.push(Applied::Note { seq, at, bytes });
@@ -366,7 +377,8 @@ impl Inner {
                 Decision::Refuse(reason) => committed.rejected.add(labels, sample, reason),
                 Decision::Store | Decision::StoreLate => {
                     let series = *number.get_or_insert_with(|| {
-                        let series = SeriesRef(writer.states.len() as u64);
+                        let series = SeriesRef(u64::from(writer.next_series));
+                        writer.next_series += 1;
                         writer.states.entry(series).saved_in = writer.groups;
                         stage.fresh.insert(labels.clone(), series);
                         series
@@ -421,8 +433,7 @@ impl Inner {
             fresh.sort_unstable_by_key(|(_, series)| **series);
             let mut index = self.index.lock.write();
             for (labels, series) in fresh {
-                let number = index.intern(labels);
-                debug_assert_eq!(number, *series, "the index and the writer count alike");
+                index.insert(*series, labels);
             }
         }
         let live = Arc::clone(&self.shown.read().view.live);
@@ -465,19 +476,13 @@ impl Writer {
             state.met = true;
             committed.new_series.push((series, labels.clone()));
         }
-        // The segment being written is the one before the next.
-        let segment = self.next_segment - 1;
-        let id = match state.defined {
-            Some((defined_in, id)) if defined_in == segment => id,
-            _ => {
-                let id = self.next_id;
-                self.next_id += 1;
-                state.defined = Some((segment, id));
-                self.encoder.define(id, labels.as_text());
-                id
-            }
-        };
-        self.encoder.sample(id, sample);
+        let number = series.0 as u32;
+        if !state.explained {
+            state.explained = true;
+            self.explained.push(number);
+            self.encoder.explain(number, labels.as_text());
+        }
+        self.encoder.sample(number, sample);
         committed.samples.push((series, sample));
         if let Some(values) = &mut stage.values {
             values.insert((series, sample.t), sample.v.to_bits());

@@ -45,11 +45,18 @@ impl Index {
     }
 
     /// The number of a series, which becomes known if it is not.
+    #[cfg(test)]
     pub(super) fn intern(&mut self, labels: &Labels) -> SeriesRef {
         if let Some(series) = self.find(labels) {
             return series;
         }
         let series = self.next();
+        self.insert(series, labels);
+        series
+    }
+
+    /// Makes a series known by a number that no other series has had.
+    pub(super) fn insert(&mut self, series: SeriesRef, labels: &Labels) {
         for label in labels.iter() {
             // Looked up by slice first: most names and values exist already.
             if !self.postings.contains_key(label.name) {
@@ -57,15 +64,27 @@ impl Index {
             }
             let Some(values) = self.postings.get_mut(label.name) else { continue };
             match values.get_mut(label.value) {
-                Some(list) => list.push(series),
+                // Numbers mostly come in order; only the log may bring an older one.
+                Some(list) if list.last().is_none_or(|last| *last < series) => list.push(series),
+                Some(list) => list.insert(list.partition_point(|other| *other < series), series),
                 None => {
                     values.insert(label.value.into(), vec![series]);
                 }
             }
         }
         self.numbers.insert(labels.clone(), series);
-        self.series.push(Some(labels.clone()));
-        series
+        let slot = slot(series);
+        if self.series.len() <= slot {
+            self.series.resize(slot + 1, None);
+        }
+        self.series[slot] = Some(labels.clone());
+    }
+
+    /// Gives no number below this one to a new series.
+    pub(super) fn reserve(&mut self, next: SeriesRef) {
+        if self.series.len() < slot(next) {
+            self.series.resize(slot(next), None);
+        }
     }
 
     /// Forgets the series for which `gone` holds.

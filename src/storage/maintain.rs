@@ -4,9 +4,10 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crate::model::Timestamp;
+use crate::model::{Seq, TimeRange, Timestamp};
 
 use super::block::Block;
+use super::head::Generation;
 use super::manifest::{BlockName, Manifest};
 use super::store::{Inner, Store};
 
@@ -90,10 +91,11 @@ impl Store {
 
 impl Inner {
     /// Samples at or before this are removed. The newest sample counts as well as the clock: a
-    /// clock that jumps ahead, or a store that gets nothing any more, must not delete everything.
+    /// clock that jumps ahead, or a store that gets nothing any more, must not delete everything. And
+    /// the log's time counts: what a snapshot shows stays.
     pub(super) fn cutoff(&self, now: Timestamp) -> Timestamp {
         let newest = self.status.lock().last_sample.unwrap_or(now);
-        now.min(newest) - self.options.retention
+        now.min(newest).min(self.shown.read().at) - self.options.retention
     }
 
     fn drop_old(
@@ -167,7 +169,13 @@ impl Inner {
         let mut index = self.index.lock.write();
         let before = index.len();
         let newest = |series| writer.states.get(series).and_then(|state| state.newest());
-        index.remove(|series| newest(series).is_none_or(|t| t <= cutoff));
+        // While the log has a sample of a series, it needs the labels: a start would take it for lost.
+        let view = Arc::clone(&self.shown.read().view);
+        let logged = |series| {
+            let in_generation = |generation: &Generation| generation.touches(series, TimeRange::ALL, Seq(u64::MAX));
+            in_generation(&view.live) || view.frozen.as_deref().is_some_and(in_generation)
+        };
+        index.remove(|series| newest(series).is_none_or(|t| t <= cutoff) && !logged(series));
         before - index.len()
     }
 }

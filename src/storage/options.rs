@@ -24,7 +24,7 @@ pub struct StoreOptions {
     pub retention: Millis,
     /// The size at which a log segment is closed and the next one begun.
     pub segment_bytes_max: u64,
-    /// Log bytes after which a checkpoint is due.
+    /// Log bytes after which a checkpoint is due; twice as many if there are many series.
     pub flush_bytes: u64,
     /// How much older than its series' newest a sample may be.
     pub out_of_order: Millis,
@@ -34,7 +34,8 @@ pub struct StoreOptions {
 }
 
 impl Default for StoreOptions {
-    /// Synced, 30 days, segments of 32 MiB, a checkpoint every 64 MiB of log, nothing out of order.
+    /// Synced, 30 days, segments of 32 MiB, a checkpoint every 64 MiB of log (128 MiB if there are many
+    /// series), nothing out of order. Two segments between checkpoints are as many as are used again.
     fn default() -> StoreOptions {
         StoreOptions {
             durability: Durability::Synced,

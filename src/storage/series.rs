@@ -14,8 +14,8 @@ pub(super) struct SeriesState {
     newest: Option<(Timestamp, u64)>,
     /// Whether that is the newest of all, blocks included.
     settled: bool,
-    /// The segment that explains it, and by which number.
-    pub(super) defined: Option<(u64, u32)>,
+    /// Whether the log or a series file says which labels its number stands for.
+    pub(super) explained: bool,
     /// Whether upper layers have been told its labels.
     pub(super) met: bool,
     /// The group of entries in which it was saved for taking back.
@@ -58,9 +58,9 @@ pub(super) struct SeriesStates {
 }
 
 impl SeriesStates {
-    /// How many numbers have been given out.
-    pub(super) fn len(&self) -> usize {
-        self.states.len()
+    /// The numbers that the log or a series file explains, in order.
+    pub(super) fn explained(&self) -> impl Iterator<Item = u32> {
+        (0..).zip(&self.states).filter(|(_, state)| state.explained).map(|(number, _)| number)
     }
 
     /// The state of a series; one that has none yet gets an empty one.
@@ -77,9 +77,9 @@ impl SeriesStates {
         self.states.get(slot(series))
     }
 
-    /// Forgets every state from number `len` on.
-    pub(super) fn truncate(&mut self, len: usize) {
-        self.states.truncate(len);
+    /// Forgets every state from number `next` on.
+    pub(super) fn truncate(&mut self, next: u32) {
+        self.states.truncate(next as usize);
     }
 }
 

@@ -1,13 +1,12 @@
 //! The store: what it consists of, and its entries.
 //!
-//! Locks, in the order in which they may be taken: maintenance, writer, pending, index, shown, status.
+//! Locks, in the order in which they may be taken: maintenance, writer, pending, index, shown, log, status.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::model::{Batch, Committed, Labels, Millis, Seq, SeriesRef, Timestamp};
+use crate::model::{Batch, Committed, Labels, Millis, RawBatch, Seq, SeriesRef, Timestamp};
 
 use super::checkpoint::Checkpoint;
 use super::commit::Writer;
@@ -15,12 +14,15 @@ use super::manifest::{Files, Manifest};
 use super::options::{Durability, StoreOptions};
 use super::snapshot::{SharedIndex, Snapshot, View};
 use super::status::StoreStatus;
+use super::wal::LogFiles;
 
 /// Something to be put into the log.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Entry {
     /// Samples that are taken together.
     Transaction(Batch),
+    /// The same, in the bytes in which a write request told them.
+    Write(RawBatch),
     /// Time moved and nothing arrived.
     Tick,
     /// Bytes of an upper layer, which the store does not read.
@@ -85,8 +87,8 @@ pub(super) struct Inner {
     pub(super) index: Arc<SharedIndex>,
     pub(super) shown: RwLock<Shown>,
     pub(super) status: Mutex<StoreStatus>,
-    /// Segments with damage: kept aside instead of removed.
-    pub(super) damaged_segments: Mutex<BTreeSet<u64>>,
+    /// What the log's directory holds.
+    pub(super) log: Mutex<LogFiles>,
     /// Given back last.
     pub(super) _directory_lock: Box<dyn Send + Sync>,
 }
@@ -134,6 +136,10 @@ impl Store {
         };
         status.series = self.inner.index.lock.read().len() as u64;
         (status.last_seq, status.last_at) = (seq, at);
+        {
+            let log = self.inner.log.lock();
+            (status.wal_bytes, status.wal_segments) = (log.bytes(), log.segments.len() as u64);
+        }
         status.blocks = view.blocks.len() as u64;
         status.block_bytes = view.blocks.iter().map(|block| block.bytes()).sum();
         status.block_samples = view.blocks.iter().map(|block| block.samples()).sum();

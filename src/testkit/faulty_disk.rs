@@ -168,6 +168,22 @@ impl DiskFile for FaultyFile {
         }
     }
 
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        match self.plan.judge("write", &self.name) {
+            Verdict::Go => self.file.write_at(offset, bytes),
+            Verdict::Fail(error) => Err(error),
+            Verdict::Half(error) => {
+                self.file.write_at(offset, &bytes[..bytes.len() / 2])?;
+                Err(error)
+            }
+        }
+    }
+
+    fn allocate(&mut self, len: u64) -> io::Result<()> {
+        self.plan.pass("allocate", Path::new(&self.name))?;
+        self.file.allocate(len)
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         self.plan.pass("sync", Path::new(&self.name))?;
         self.file.sync()

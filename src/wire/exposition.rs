@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use super::error::WireError;
 use super::exposition_series::{Cursor, LabelText, unescape_help, walk_series};
-use crate::model::{Labels, LabelsError, Sample, Timestamp, limits};
+use crate::model::{Labels, LabelsError, MetricKind, Sample, Timestamp, limits};
 
 /// Which of the two text formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,54 +20,6 @@ pub enum Format {
     Text,
     /// `application/openmetrics-text`: timestamps in seconds, one space, exemplars, `# EOF`.
     OpenMetrics,
-}
-
-/// The type of a metric family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MetricKind {
-    /// Only goes up, or starts again from zero.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// Counts in buckets.
-    Histogram,
-    /// Counts in buckets that may also go down.
-    GaugeHistogram,
-    /// Quantiles as the sender computed them.
-    Summary,
-    /// Facts as labels.
-    Info,
-    /// One of several states.
-    StateSet,
-    /// Nobody said.
-    Unknown,
-}
-
-impl MetricKind {
-    fn parse(word: &str) -> Option<MetricKind> {
-        Some(match word {
-            "counter" => MetricKind::Counter,
-            "gauge" => MetricKind::Gauge,
-            "histogram" => MetricKind::Histogram,
-            "gaugehistogram" => MetricKind::GaugeHistogram,
-            "summary" => MetricKind::Summary,
-            "info" => MetricKind::Info,
-            "stateset" => MetricKind::StateSet,
-            "unknown" | "untyped" => MetricKind::Unknown,
-            _ => return None,
-        })
-    }
-
-    /// The word of the text format 0.0.4, which does not know them all.
-    pub(super) fn text_word(self) -> &'static str {
-        match self {
-            MetricKind::Counter => "counter",
-            MetricKind::Gauge | MetricKind::Info | MetricKind::StateSet => "gauge",
-            MetricKind::Histogram => "histogram",
-            MetricKind::Summary => "summary",
-            MetricKind::GaugeHistogram | MetricKind::Unknown => "untyped",
-        }
-    }
 }
 
 /// A line that says something.
@@ -292,7 +244,7 @@ fn text_comment<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Line<'a>>, WireErr
 fn kind(cursor: &mut Cursor<'_>) -> Result<MetricKind, WireError> {
     let at = cursor.at();
     let word = cursor.token();
-    MetricKind::parse(word).ok_or_else(|| {
+    MetricKind::from_word(word).ok_or_else(|| {
         cursor.error_at(
             at,
             &format!("\"{word}\" is not a metric type; use counter, gauge, histogram, summary or untyped"),

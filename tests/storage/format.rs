@@ -19,6 +19,7 @@ const DESCRIBED: &[(&str, &[&str])] = &[
     ("src/storage/block/format.rs", &["Block"]),
     ("src/storage/block/index/format.rs", &["Index of a block"]),
     ("src/storage/manifest/format.rs", &["Manifest", "Attachments"]),
+    ("src/storage/series_files/format.rs", &["Series file"]),
     ("src/storage/wal/format.rs", &["Log segment"]),
 ];
 

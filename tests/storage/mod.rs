@@ -27,7 +27,7 @@ fn at(ms: i64) -> Timestamp {
 }
 
 fn options() -> StoreOptions {
-    StoreOptions { reserve_bytes: 0, ..StoreOptions::default() }
+    StoreOptions { reserve_bytes: 0, segment_bytes_max: 16 << 10, ..StoreOptions::default() }
 }
 
 fn labels(name: &str, n: u64) -> Labels {

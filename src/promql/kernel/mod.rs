@@ -17,7 +17,7 @@ mod scalar;
 
 pub use group::{Accumulator, Removal, quantile};
 pub use histogram::{HistogramQuantile, histogram_quantile};
-pub use range::{motion, over_range};
+pub use range::{by_summary, motion, over_range, over_summary};
 pub use rate::Motion;
 pub use scalar::{binary, compare, unary_math};
 

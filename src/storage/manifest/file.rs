@@ -18,7 +18,7 @@ pub(in crate::storage) struct Files {
     pub(in crate::storage) dir: PathBuf,
     /// The directory of log segments.
     pub(in crate::storage) wal: PathBuf,
-    /// The directory of blocks and attachments.
+    /// The directory of blocks, series files and attachments.
     pub(in crate::storage) blocks: PathBuf,
 }
 
@@ -49,6 +49,11 @@ impl Files {
     /// Where attachments lie.
     pub(in crate::storage) fn attachments(&self, number: u64) -> PathBuf {
         self.blocks.join(format!("{number:08}.attachments"))
+    }
+
+    /// Where a series file lies.
+    pub(in crate::storage) fn series(&self, number: u64) -> PathBuf {
+        self.blocks.join(format!("{number:08}.series"))
     }
 
     /// Creates the directories, durably.

@@ -5,4 +5,4 @@ mod file;
 mod format;
 
 pub(super) use file::{Files, Loaded};
-pub(super) use format::{Attachments, BlockName, Manifest};
+pub(super) use format::{Attachments, BlockName, Manifest, SeriesFileName};
