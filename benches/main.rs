@@ -4,5 +4,6 @@ mod codec;
 mod query;
 mod rules;
 mod storage;
+mod wire;
 
-criterion::criterion_main!(codec::benches, storage::benches, query::benches, rules::benches);
+criterion::criterion_main!(codec::benches, storage::benches, query::benches, rules::benches, wire::benches);

@@ -4,6 +4,8 @@
 mod layering;
 mod tidy;
 
+#[path = "../tools/faults/campaign/mod.rs"]
+mod campaign;
 mod config;
 mod db;
 mod notify;

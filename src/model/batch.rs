@@ -88,6 +88,8 @@ pub enum Rejection {
     FarFuture,
     /// Older than what is kept.
     TooOld,
+    /// Of a series that would be one more than the store takes.
+    TooManySeries,
 }
 
 impl Rejection {
@@ -98,6 +100,7 @@ impl Rejection {
             Rejection::Duplicate => "duplicate sample for timestamp",
             Rejection::FarFuture => "timestamp too far in the future",
             Rejection::TooOld => "timestamp older than the retention",
+            Rejection::TooManySeries => "new series over the limit of active series",
         }
     }
 }
@@ -109,18 +112,28 @@ pub struct Rejected {
     pub counts: Vec<(Rejection, u64)>,
     /// The first refused sample.
     pub first: Option<(Labels, Sample, Rejection)>,
+    /// Series that were left out because their labels cannot name one.
+    pub unnamed: u64,
+    /// Why the first of them cannot.
+    pub first_unnamed: Option<String>,
 }
 
 impl Rejected {
-    /// Counts one refused sample.
-    pub fn add(&mut self, labels: &Labels, sample: Sample, reason: Rejection) {
+    /// Counts one refused sample; `labels` is asked for the first one only.
+    pub fn add(&mut self, labels: impl FnOnce() -> Labels, sample: Sample, reason: Rejection) {
         match self.counts.iter_mut().find(|(r, _)| *r == reason) {
             Some((_, n)) => *n += 1,
             None => self.counts.push((reason, 1)),
         }
         if self.first.is_none() {
-            self.first = Some((labels.clone(), sample, reason));
+            self.first = Some((labels(), sample, reason));
         }
+    }
+
+    /// Counts one series that cannot be named.
+    pub fn add_unnamed(&mut self, fault: String) {
+        self.unnamed += 1;
+        self.first_unnamed.get_or_insert(fault);
     }
 
     /// How many samples were refused.

@@ -16,6 +16,33 @@ pub const HISTOGRAM_BUCKETS_MAX: usize = 4096;
 pub const HISTOGRAM_SPANS_MAX: usize = 4096;
 /// Counts of buckets of all histograms of one chunk: a vector of the largest, 32 MiB.
 pub const HISTOGRAM_CHUNK_COUNTS_MAX: usize = 1024 * HISTOGRAM_BUCKETS_MAX;
+/// Characters of all names and values of an exemplar's labels, as OpenMetrics says.
+pub const EXEMPLAR_LABEL_CHARS_MAX: usize = 128;
+/// Exemplars that are kept unless told otherwise, of all series together, as in Prometheus.
+pub const EXEMPLARS_MAX: usize = 100_000;
+/// Metric families whose descriptions are kept. Large clusters have some ten thousand.
+pub const METADATA_FAMILIES_MAX: usize = 100_000;
+/// Different descriptions of one family that are kept: targets in different versions.
+pub const METADATA_PER_FAMILY_MAX: usize = 8;
+/// Bytes of a description that are kept.
+pub const METADATA_TEXT_BYTES_MAX: usize = 4096;
+/// Deletes that may wait to be worked off: each is looked at for every series that is read.
+pub const TOMBSTONES_MAX: usize = 1000;
+/// Series that are active at once. At about 250 bytes each they take 12 GB, so most machines are
+/// better off with less.
+pub const ACTIVE_SERIES_MAX: u64 = 50_000_000;
+/// Spellings under which a series is found besides that of its labels: each sender has one way to
+/// write, and few senders bring the same series.
+pub const SERIES_ALIASES_MAX: u8 = 4;
+/// Values that a pattern may spell out and still be taken as a list of them.
+pub const PATTERN_LITERALS_MAX: usize = 4096;
+/// Bytes of such values on the way.
+pub const PATTERN_LITERAL_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of the canonical text of a series' labels: the three above, and the lengths in the text.
+pub const LABELS_TEXT_BYTES_MAX: usize = LABELS_PER_SERIES_MAX * (LABEL_NAME_BYTES_MAX + LABEL_VALUE_BYTES_MAX + 6);
+/// Bytes that background work on blocks writes in a second unless told otherwise. A tenth of what a cheap
+/// solid-state disk takes, and a hundred times what a million samples a second give it to do.
+pub const COMPACTION_BYTES_PER_SECOND: u64 = 64 * 1024 * 1024;
 /// How far a sample may lie ahead of the clock; Prometheus believes ten minutes too.
 pub const FUTURE_MAX: Millis = Millis::minutes(10);
 /// How far the clock may lie behind the log's last entry without a word. More is no drift.
@@ -27,6 +54,15 @@ pub const BODY_DECODED_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Samples of one transaction: a body of the size above with samples of 17 bytes, about the least
 /// that an honest sender needs. A hostile one could say a sample in two bytes.
 pub const SAMPLES_PER_BATCH_MAX: usize = 2_000_000;
+/// Exemplars of one write request; senders put at most a few thousand into one.
+pub const EXEMPLARS_PER_BATCH_MAX: usize = 100_000;
+/// Entries on metric families of one write request; senders put at most a few thousand into one.
+pub const METADATA_PER_BATCH_MAX: usize = 100_000;
+/// Bytes of memory for one decompressed body that are kept for the next: a large request of an
+/// ordinary sender, 10,000 samples, takes two million.
+pub const BODY_ROOM_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Pieces of such memory that are kept: as many as are decoded at once on many cores.
+pub const BODY_ROOMS_MAX: usize = 16;
 /// Batches that wait for the writer.
 pub const WRITE_QUEUE_MAX: usize = 1024;
 /// Batches that share one sync of the log.

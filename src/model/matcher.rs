@@ -55,6 +55,42 @@ impl Matcher {
         }
     }
 
+    /// The values that the value or pattern spells out, sorted, if they are few: those that satisfy it,
+    /// or with `!=` and `!~` those that do not.
+    pub fn literals(&self) -> Option<&[String]> {
+        match &self.pattern {
+            Some(pattern) => pattern.literals(),
+            None => Some(std::slice::from_ref(&self.value)),
+        }
+    }
+
+    /// What each of the values begins with that the value or pattern stands for.
+    pub fn prefix(&self) -> &str {
+        self.pattern.as_ref().map_or(&self.value, Pattern::prefix)
+    }
+
+    /// Whether it is satisfied by what its value or pattern does not stand for: `!=` and `!~`.
+    pub fn is_negative(&self) -> bool {
+        matches!(self.op, MatchOp::NotEqual | MatchOp::NotMatch)
+    }
+
+    /// Whether every value satisfies it, the empty one too.
+    pub fn matches_all(&self) -> bool {
+        match (self.op, &self.pattern) {
+            (MatchOp::Match, Some(pattern)) => pattern.least_chars() == Some(0),
+            _ => false,
+        }
+    }
+
+    /// Whether every value but the empty one satisfies it: `!=""`, `=~".+"`.
+    pub fn is_presence(&self) -> bool {
+        match (self.op, &self.pattern) {
+            (MatchOp::Match, Some(pattern)) => pattern.least_chars() == Some(1),
+            (MatchOp::NotEqual | MatchOp::NotMatch, _) => self.literals().is_some_and(|all| *all == [""]),
+            _ => false,
+        }
+    }
+
     /// The label's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -88,5 +124,29 @@ impl fmt::Display for Matcher {
             MatchOp::NotMatch => "!~",
         };
         write!(f, "{}{op}{:?}", self.name, self.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_matcher_demands_is_known() {
+        use MatchOp::{Equal, Match, NotEqual, NotMatch};
+        let check = |op, value: &str, literals: Option<&[&str]>, prefix: &str, all: bool, presence: bool| {
+            let matcher = Matcher::new("a", op, value).unwrap();
+            let found: Option<Vec<&str>> = matcher.literals().map(|all| all.iter().map(String::as_str).collect());
+            let found = (found.as_deref(), matcher.prefix(), matcher.matches_all(), matcher.is_presence());
+            assert_eq!(found, (literals, prefix, all, presence), "{matcher}");
+        };
+        check(Equal, "x", Some(&["x"]), "x", false, false);
+        check(NotEqual, "", Some(&[""]), "", false, true);
+        check(NotMatch, "", Some(&[""]), "", false, true);
+        check(Match, ".+", None, "", false, true);
+        check(Match, ".*", None, "", true, false);
+        check(NotMatch, ".+", None, "", false, false);
+        check(Match, "x(1|2)", Some(&["x1", "x2"]), "x", false, false);
+        check(Match, "x.*", None, "x", false, false);
     }
 }

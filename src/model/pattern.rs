@@ -4,14 +4,27 @@
 //! - A pattern is anchored at both ends and `.` matches a newline, as in Prometheus 3.
 //! - A pattern is written in Go's syntax; what Go and Rust read differently is translated.
 
+use std::sync::OnceLock;
+
 use regex::{Captures, Regex};
+
+use super::reduction::Reduction;
 
 /// A regular expression as Prometheus reads it: in Go's syntax, matching a value as a whole.
 ///
 /// The one way to patterns of users: selectors, `label_replace` and relabeling must agree on what a
 /// pattern means.
 #[derive(Debug, Clone)]
-pub struct Pattern(Regex);
+pub struct Pattern {
+    /// In Rust's syntax, anchored.
+    text: String,
+    reduction: Reduction,
+    /// Compiled at once if values need it, else when somebody asks for groups.
+    regex: OnceLock<Option<Regex>>,
+}
+
+/// Texts up to this length are compiled only when needed: they are well below any limit of size.
+const LAZY_BYTES_MAX: usize = 4096;
 
 impl Pattern {
     /// Compiles a pattern.
@@ -19,21 +32,53 @@ impl Pattern {
     /// # Errors
     /// It is not a regular expression, or would take too much memory.
     pub fn new(pattern: &str) -> Result<Pattern, PatternError> {
-        Regex::new(&format!("^(?s:{})$", to_rust(pattern))).map(Pattern).map_err(|error| {
-            let text = error.to_string();
+        let inner = to_rust(pattern);
+        let text = format!("^(?s:{inner})$");
+        let fail = |text: String| {
             let reason = text.lines().last().unwrap_or("it does not parse").trim_start_matches("error: ").to_owned();
             PatternError { pattern: pattern.to_owned(), reason }
-        })
+        };
+        let hir = regex_syntax::ParserBuilder::new()
+            .dot_matches_new_line(true)
+            .build()
+            .parse(&inner)
+            .map_err(|error| fail(error.to_string()))?;
+        let reduction = Reduction::of(&hir);
+        let regex = OnceLock::new();
+        if !reduction.complete || text.len() > LAZY_BYTES_MAX {
+            let compiled = Regex::new(&text).map_err(|error| fail(error.to_string()))?;
+            let _ = regex.set(Some(compiled));
+        }
+        Ok(Pattern { text, reduction, regex })
     }
 
     /// Whether it matches the whole value.
     pub fn is_match(&self, value: &str) -> bool {
-        self.0.is_match(value)
+        self.reduction.decide(value).unwrap_or_else(|| self.regex().is_some_and(|regex| regex.is_match(value)))
     }
 
     /// What its groups caught, if it matches the whole value.
     pub fn groups<'v>(&self, value: &'v str) -> Option<Groups<'v>> {
-        self.0.captures(value).map(Groups)
+        self.regex()?.captures(value).map(Groups)
+    }
+
+    /// All values that it matches, sorted, if they are few.
+    pub fn literals(&self) -> Option<&[String]> {
+        self.reduction.literals.as_deref()
+    }
+
+    /// What every value that it matches begins with.
+    pub fn prefix(&self) -> &str {
+        &self.reduction.prefix
+    }
+
+    /// How many characters a value must have at least, if it demands nothing else: 0 for `.*`.
+    pub fn least_chars(&self) -> Option<u32> {
+        self.reduction.least_chars()
+    }
+
+    fn regex(&self) -> Option<&Regex> {
+        self.regex.get_or_init(|| Regex::new(&self.text).ok()).as_ref()
     }
 }
 
@@ -175,6 +220,62 @@ mod tests {
         check(r"\Qa.b\E", "axb", false);
         check("(?i:ERROR)", "error", true);
         check(r"\Wé", "éé", true);
+    }
+
+    #[test]
+    fn a_pattern_is_reduced() {
+        let check = |pattern: &str, literals: Option<&[&str]>, prefix: &str, automaton: bool| {
+            let pattern = Pattern::new(pattern).unwrap();
+            let found: Option<Vec<&str>> = pattern.literals().map(|all| all.iter().map(String::as_str).collect());
+            assert_eq!((found.as_deref(), pattern.prefix()), (literals, prefix), "{pattern:?}");
+            assert_eq!(pattern.regex.get().is_some(), automaton, "{pattern:?}");
+        };
+        check("a|b", Some(&["a", "b"]), "", false);
+        check("^node-(1|2)$", Some(&["node-1", "node-2"]), "node-", false);
+        check("ab?[cd]", Some(&["abc", "abd", "ac", "ad"]), "a", false);
+        check("(?i:aB)", Some(&["AB", "Ab", "aB", "ab"]), "", false);
+        check("", Some(&[""]), "", false);
+        check(".*", None, "", false);
+        check("prod-.*", None, "prod-", false);
+        check("prod-.+-(db).*x", None, "prod-", false);
+        check("prod-[0-9]+", None, "prod-", true);
+        check("(?i:production)-.*", None, "", true);
+        check("a.*|b.*", None, "", true);
+        check("a^b", None, "a", true);
+        assert_eq!(Pattern::new(".*").unwrap().least_chars(), Some(0));
+        assert_eq!(Pattern::new("^(.+).*$").unwrap().least_chars(), Some(1));
+        assert_eq!(Pattern::new("a.*").unwrap().least_chars(), None);
+    }
+
+    fn pattern() -> impl proptest::strategy::Strategy<Value = String> {
+        use proptest::prelude::*;
+        let leaf = prop_oneof![
+            8 => proptest::sample::select(vec!["a", "b", "ab", "é", "-", "S", "s"]).prop_map(str::to_owned),
+            4 => proptest::sample::select(vec![".*", ".+", ".", ".{2,}", ".?", "[ab]", "[^a]", "\\w", "^", "$", "\\b", "(?i:s)"])
+                .prop_map(str::to_owned),
+        ];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            prop_oneof![
+                4 => proptest::collection::vec(inner.clone(), 1..4).prop_map(|parts| parts.concat()),
+                1 => proptest::collection::vec(inner.clone(), 2..4).prop_map(|parts| format!("({})", parts.join("|"))),
+                1 => inner.clone().prop_map(|part| format!("(?:{part}){{1,2}}")),
+                1 => inner.clone().prop_map(|part| format!("(?i:{part})")),
+                1 => inner.prop_map(|part| format!("(?:{part})*")),
+            ]
+        })
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(500))]
+        #[test]
+        fn a_reduced_pattern_is_the_pattern(pattern in pattern(), values in proptest::collection::vec("[abéSsſ\\-\\n]{0,6}", 1..12)) {
+            let plain = Regex::new(&format!("^(?s:{})$", to_rust(&pattern))).unwrap();
+            let reduced = Pattern::new(&pattern).unwrap();
+            for value in &values {
+                assert_eq!(reduced.is_match(value), plain.is_match(value), "{pattern} on {value:?}");
+                assert!(!plain.is_match(value) || value.starts_with(reduced.prefix()), "{pattern} on {value:?}");
+            }
+        }
     }
 
     #[test]

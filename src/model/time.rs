@@ -231,6 +231,11 @@ impl TimeRange {
         self.after < t && t <= self.until
     }
 
+    /// The smallest range that both lie in.
+    pub fn hull(self, other: TimeRange) -> TimeRange {
+        TimeRange { after: self.after.min(other.after), until: self.until.max(other.until) }
+    }
+
     /// Whether any instant of the closed span `first..=last` lies inside.
     pub fn overlaps(self, first: Timestamp, last: Timestamp) -> bool {
         self.after < last && first <= self.until

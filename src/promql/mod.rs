@@ -22,6 +22,6 @@ pub use ast::{
 pub use functions::Function;
 pub use parse::{ParseError, parse, parse_selector};
 pub use query::{Deadline, EvalError, EvalOptions, NameDropping, Query};
-pub use source::{SeriesSamples, SeriesSource, SourceError};
+pub use source::{SeriesSamples, SeriesSource, SeriesSummaries, SourceError};
 pub use value::{Answer, MatrixSeries, Value, VectorSample};
 pub use value_type::ValueType;

@@ -5,8 +5,10 @@
 //!   of a selector by the same functions.
 
 use super::ast::{At, Expr, ExprKind, Selector, Shift};
+use super::functions::Function;
+use super::kernel;
 use super::query::{EvalError, EvalOptions};
-use super::source::{SeriesSamples, SeriesSource};
+use super::source::{SeriesSamples, SeriesSource, SeriesSummaries};
 use crate::model::{Matcher, Millis, TimeRange, Timestamp};
 
 /// The instants at which an expression is evaluated.
@@ -112,8 +114,23 @@ impl Frame {
     }
 }
 
+/// A window is answered from a summary if so much of stored time lies between two of them: a summary
+/// may have to decode a chunk's part at each edge, a few hours of samples at the usual intervals,
+/// while reading all decodes everything once.
+const SUMMARY_SPAN_MIN: Millis = Millis::hours(12);
+
 /// The series that the query has read.
-pub(super) struct Reads(Vec<Read>);
+pub(super) struct Reads {
+    samples: Vec<Read>,
+    summaries: Vec<SummaryRead>,
+}
+
+/// Summaries of one selector's windows, one for each step.
+struct SummaryRead {
+    matchers: Vec<Matcher>,
+    windows: Vec<TimeRange>,
+    series: Vec<SeriesSummaries>,
+}
 
 struct Read {
     matchers: Vec<Matcher>,
@@ -130,16 +147,22 @@ impl Reads {
         source: &dyn SeriesSource,
         deadline: impl Fn() -> Result<(), EvalError>,
     ) -> Result<Reads, EvalError> {
-        let mut reads = Vec::new();
+        let mut reads = Reads { samples: Vec::new(), summaries: Vec::new() };
         collect(expr, steps, frame, &mut reads)?;
         let mut left = frame.samples_max;
-        for read in &mut reads {
+        for read in &mut reads.samples {
             deadline()?;
             read.series = source.select(&read.matchers, read.range, left)?;
             let samples: usize = read.series.iter().map(|series| series.samples.len()).sum();
             left = left.checked_sub(samples).ok_or(EvalError::TooManySamples)?;
         }
-        Ok(Reads(reads))
+        for read in &mut reads.summaries {
+            deadline()?;
+            read.series = source.summaries(&read.matchers, &read.windows, left)?;
+            let held = read.series.len().saturating_mul(read.windows.len());
+            left = left.checked_sub(held).ok_or(EvalError::TooManySamples)?;
+        }
+        Ok(reads)
     }
 
     /// The series of a selector; `range` is one that [`collect`] has seen.
@@ -147,20 +170,53 @@ impl Reads {
         let covers = |read: &&Read| {
             read.range.after <= range.after && range.until <= read.range.until && read.matchers == matchers
         };
-        self.0.iter().find(covers).map_or(&[], |read| &read.series)
+        self.samples.iter().find(covers).map_or(&[], |read| &read.series)
     }
 
-    /// How many samples are held.
+    /// The summaries of a selector's windows.
+    pub(super) fn summaries(&self, matchers: &[Matcher], windows: &[TimeRange]) -> &[SeriesSummaries] {
+        let same = |read: &&SummaryRead| read.windows == windows && read.matchers == matchers;
+        self.summaries.iter().find(same).map_or(&[], |read| &read.series)
+    }
+
+    /// How many samples and summaries are held.
     pub(super) fn samples(&self) -> usize {
-        self.0.iter().flat_map(|read| &read.series).map(|series| series.samples.len()).sum()
+        let samples = self.samples.iter().flat_map(|read| &read.series).map(|series| series.samples.len());
+        let summaries = self.summaries.iter().map(|read| read.series.len() * read.windows.len());
+        samples.chain(summaries).sum()
     }
 }
 
-fn collect(expr: &Expr, steps: Steps, frame: &Frame, reads: &mut Vec<Read>) -> Result<(), EvalError> {
+/// The windows of a call that is answered from summaries, one for each step.
+pub(super) fn summarized<'e>(
+    function: Function,
+    args: &'e [Expr],
+    steps: Steps,
+    frame: &Frame,
+) -> Option<(&'e Selector, Vec<TimeRange>)> {
+    let [arg] = args else { return None };
+    let ExprKind::Range { selector, range } = &arg.without_parens().kind else { return None };
+    if !kernel::by_summary(function) || *range < SUMMARY_SPAN_MIN || steps.count() == 0 {
+        return None;
+    }
+    let span = frame.span(&selector.shift, *range, steps);
+    let apart = (span.until - span.after).0 / steps.count() as i64;
+    let window = |t: Timestamp| {
+        let until = frame.seen(&selector.shift, t);
+        TimeRange { after: until - *range, until }
+    };
+    (apart >= SUMMARY_SPAN_MIN.0).then(|| (selector, steps.times().map(window).collect()))
+}
+
+fn collect(expr: &Expr, steps: Steps, frame: &Frame, reads: &mut Reads) -> Result<(), EvalError> {
     match &expr.kind {
         ExprKind::Number(_) | ExprKind::String(_) => {}
-        ExprKind::Selector(selector) => add(selector, frame.span(&selector.shift, frame.lookback, steps), reads),
-        ExprKind::Range { selector, range } => add(selector, frame.span(&selector.shift, *range, steps), reads),
+        ExprKind::Selector(selector) => {
+            add(selector, frame.span(&selector.shift, frame.lookback, steps), &mut reads.samples)
+        }
+        ExprKind::Range { selector, range } => {
+            add(selector, frame.span(&selector.shift, *range, steps), &mut reads.samples);
+        }
         ExprKind::Subquery { expr, range, step, shift } => {
             let inner = frame.inner_steps(*range, *step, shift, steps)?;
             if inner.count() > 0 {
@@ -177,7 +233,12 @@ fn collect(expr: &Expr, steps: Steps, frame: &Frame, reads: &mut Vec<Read>) -> R
                 collect(expr, steps, frame, reads)?;
             }
         }
-        ExprKind::Call { args, .. } => {
+        ExprKind::Call { function, args } => {
+            if let Some((selector, windows)) = summarized(*function, args, steps, frame) {
+                let matchers = selector.matchers.clone();
+                reads.summaries.push(SummaryRead { matchers, windows, series: Vec::new() });
+                return Ok(());
+            }
             for arg in args {
                 collect(arg, steps, frame, reads)?;
             }
@@ -207,9 +268,9 @@ mod tests {
     fn ranges(text: &str, start: i64, end: i64) -> Vec<(i64, i64)> {
         let steps = Steps::new(Timestamp(start), Timestamp(end), Millis(1000), usize::MAX).unwrap();
         let frame = Frame::new(steps, &EvalOptions::default());
-        let mut reads = Vec::new();
+        let mut reads = Reads { samples: Vec::new(), summaries: Vec::new() };
         collect(&parse(text).unwrap(), steps, &frame, &mut reads).unwrap();
-        let mut ranges: Vec<_> = reads.iter().map(|read| (read.range.after.0, read.range.until.0)).collect();
+        let mut ranges: Vec<_> = reads.samples.iter().map(|read| (read.range.after.0, read.range.until.0)).collect();
         ranges.sort_unstable();
         ranges
     }
@@ -228,6 +289,27 @@ mod tests {
         check("x @ end()", &[(600_000, 900_000)]);
         check("max_over_time(x[10s:1s])", &[(291_000, 900_000)]);
         check("max_over_time(rate(x[1m])[10m:7s] offset 1s)", &[(-60_000, 896_000)]);
+        check("stddev_over_time(x[1d])", &[(-85_800_000, 900_000)]);
+    }
+
+    #[test]
+    fn long_windows_far_apart_are_summarized() {
+        let check = |text: &str, steps: Steps, expected: Option<usize>| {
+            let frame = Frame::new(steps, &EvalOptions::default());
+            let ExprKind::Call { function, args } = parse(text).unwrap().kind else { panic!("{text} is no call") };
+            let windows = summarized(function, &args, steps, &frame).map(|(_, windows)| windows.len());
+            assert_eq!(windows, expected, "{text}");
+        };
+        let once = Steps::once(Timestamp(0));
+        let days = Steps::new(Timestamp(0), Timestamp(10 * 86_400_000), Millis::days(1), usize::MAX).unwrap();
+        let minutes = Steps::new(Timestamp(0), Timestamp(86_400_000), Millis::minutes(1), usize::MAX).unwrap();
+        check("increase(x[30d])", once, Some(1));
+        check("increase((x[30d] offset 1h))", once, Some(1));
+        check("increase(x[1h])", once, None);
+        check("max_over_time(x[30d:1m])", once, None);
+        check("quantile_over_time(0.5, x[30d])", once, None);
+        check("avg_over_time(x[1d])", days, Some(11));
+        check("avg_over_time(x[1d])", minutes, None);
     }
 
     #[test]

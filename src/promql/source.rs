@@ -1,6 +1,6 @@
 //! The one thing that the language asks of the world: series that match, with their samples.
 
-use crate::model::{Labels, Matcher, Sample, TimeRange};
+use crate::model::{Labels, Matcher, Sample, Summary, TimeRange};
 
 /// A series and its samples of one range, in the order of time, staleness markers included.
 #[derive(Debug, Clone, PartialEq)]
@@ -9,6 +9,15 @@ pub struct SeriesSamples {
     pub labels: Labels,
     /// Its samples; may be empty.
     pub samples: Vec<Sample>,
+}
+
+/// A series and what is known of its samples in several windows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesSummaries {
+    /// Which series.
+    pub labels: Labels,
+    /// One for each window asked for.
+    pub windows: Vec<Summary>,
 }
 
 /// One immutable view of stored series.
@@ -24,6 +33,31 @@ pub trait SeriesSource: Sync {
         range: TimeRange,
         samples_max: usize,
     ) -> Result<Vec<SeriesSamples>, SourceError>;
+
+    /// What is known of the samples of those series in each window, sorted by labels: what
+    /// [`Summary::of`] says of the samples that [`SeriesSource::select`] gives, bit for bit. A source
+    /// that keeps statistics need not read the samples.
+    ///
+    /// # Errors
+    /// As [`SeriesSource::select`].
+    fn summaries(
+        &self,
+        matchers: &[Matcher],
+        windows: &[TimeRange],
+        samples_max: usize,
+    ) -> Result<Vec<SeriesSummaries>, SourceError> {
+        let Some(hull) = windows.iter().copied().reduce(TimeRange::hull) else { return Ok(Vec::new()) };
+        let summaries = |series: SeriesSamples| {
+            let samples = &series.samples;
+            let inside = |window: &TimeRange| {
+                let from = samples.partition_point(|sample| sample.t <= window.after);
+                let to = samples.partition_point(|sample| sample.t <= window.until).max(from);
+                Summary::of(&samples[from..to])
+            };
+            SeriesSummaries { windows: windows.iter().map(inside).collect(), labels: series.labels }
+        };
+        Ok(self.select(matchers, hull, samples_max)?.into_iter().map(summaries).collect())
+    }
 }
 
 /// A view that cannot answer.

@@ -16,6 +16,7 @@ use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::model::limits;
+use crate::wire::RemoteWriteDecoder;
 
 /// The bounds under which bodies are read.
 #[derive(Debug, Clone)]
@@ -43,6 +44,7 @@ impl Default for BodyLimits {
 pub(super) struct BodyReader {
     limits: BodyLimits,
     memory: Arc<Semaphore>,
+    decoder: RemoteWriteDecoder,
 }
 
 /// A share of the memory; given back when dropped.
@@ -71,7 +73,13 @@ pub(super) enum BodyError {
 
 impl BodyReader {
     pub(super) fn new(limits: BodyLimits) -> BodyReader {
-        BodyReader { limits, memory: Arc::new(Semaphore::new(limits::BODY_MEMORY_MAX)) }
+        let memory = Arc::new(Semaphore::new(limits::BODY_MEMORY_MAX));
+        BodyReader { limits, memory, decoder: RemoteWriteDecoder::default() }
+    }
+
+    /// Decodes bodies of writes in memory that all of them share.
+    pub(super) fn decoder(&self) -> &RemoteWriteDecoder {
+        &self.decoder
     }
 
     pub(super) async fn read(&self, body: Body) -> Result<WholeBody, BodyError> {

@@ -8,8 +8,8 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
 use crate::env::Host;
-use crate::model::Labels;
-use crate::wire::{Description, EXPOSITION_CONTENT_TYPE, MetricKind, to_exposition};
+use crate::model::{Labels, MetricKind};
+use crate::wire::{Description, EXPOSITION_CONTENT_TYPE, to_exposition};
 
 use super::state::ServerState;
 

@@ -9,17 +9,16 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use crate::model::limits::LOG_RECORD_BYTES_MAX;
-use crate::model::{
-    Batch, Committed, Labels, Millis, Rejected, Rejection, Sample, Seq, SeriesRef, TimeRange, Timestamp,
-};
+use crate::model::limits::{LOG_RECORD_BYTES_MAX, TOMBSTONES_MAX};
+use crate::model::{Seq, SeriesRef, Timestamp};
 
-use super::block::PageCache;
+use super::admit::{Fresh, Resolved};
+use super::beside::{Beside, Staged};
 use super::options::Durability;
-use super::series::{Bounds, Decision, SeriesState, SeriesStates};
+use super::series::{SeriesState, SeriesStates};
 use super::status::Health;
 use super::store::{Applied, Entry, Inner, Store};
-use super::wal::{Encoder, EntryKind, RecordHeader, Segment, WriteError};
+use super::wal::{Encoder, EntryKind, NewSegment, RecordHeader, Segment, WriteError, allocated_bytes};
 
 /// Why nothing of a group was taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +50,9 @@ pub enum CommitError {
         /// How large it is.
         bytes: usize,
     },
+    /// As many deletes wait as may.
+    #[error("{TOMBSTONES_MAX} deletes wait to be worked off already; have them cleaned, then delete again")]
+    TooManyDeletes,
 }
 
 /// Whether entries are taken.
@@ -72,61 +74,61 @@ pub(super) struct Writer {
     /// The segment that is written; none before the first entry and after a checkpoint began.
     pub(super) segment: Option<Segment>,
     pub(super) next_segment: u64,
-    /// The next series number of the segment.
-    next_id: u32,
+    /// The next number that a series gets.
+    pub(super) next_series: u32,
+    /// Series explained in the log since the last checkpoint began.
+    pub(super) explained: Vec<u32>,
     pub(super) states: SeriesStates,
     /// Bytes logged since the last checkpoint began.
     pub(super) log_bytes: u64,
-    encoder: Encoder,
-    groups: u64,
-    /// Bytes that may be written before the disk is asked again how much is free.
-    room: u64,
-    /// When the disk was asked last.
-    room_asked_at: Timestamp,
-    /// Of the series of the batch at hand: their numbers, if known. Kept for its memory.
-    numbers: Vec<Option<SeriesRef>>,
+    pub(super) encoder: Encoder,
+    /// The last entry that is known to be durable.
+    pub(super) durable: Seq,
+    /// Of the batch at hand. Kept for its memory.
+    pub(super) resolved: Resolved,
     /// [`Stage::saved`] between two groups, empty. Kept for its memory.
     saved: Vec<(SeriesRef, SeriesState)>,
 }
 
-/// The part of the free bytes that is written before the disk is asked again: one in so many.
-const ROOM_SHARE: u64 = 64;
-/// And at most so many bytes.
-const ROOM_MAX: u64 = 1 << 20;
-/// How long an answer of the disk about its room is believed: others write to it too.
-const ROOM_ASKED_EVERY: Millis = Millis::seconds(1);
 /// Entries of vectors that are kept for their memory: one large batch must not keep its own for ever.
-const KEPT_MAX: usize = 1 << 16;
+pub(super) const KEPT_MAX: usize = 1 << 16;
 
 /// What a group has changed in the writer, for taking it back, and what it will show.
-struct Stage {
+pub(super) struct Stage {
     seq: Seq,
     at: Timestamp,
-    next_id: u32,
-    states: usize,
-    saved: Vec<(SeriesRef, SeriesState)>,
-    fresh: HashMap<Labels, SeriesRef>,
-    /// Samples of the group so far; kept only if late samples may have to be compared with them.
-    values: Option<HashMap<(SeriesRef, Timestamp), u64>>,
-    applied: Vec<Applied>,
+    /// Series from this number on are new in the group.
+    pub(super) next_series: u32,
+    explained: usize,
+    /// States before each change, in order.
+    pub(super) saved: Vec<(SeriesRef, SeriesState)>,
+    pub(super) fresh: Fresh,
+    /// Samples of the group so far, from the first one on that is late and to be compared with them.
+    pub(super) values: Option<HashMap<(SeriesRef, Timestamp), u64>>,
+    pub(super) applied: Vec<Applied>,
+    beside: Vec<Beside>,
 }
 
 impl Writer {
-    pub(super) fn new(seq: Seq, at: Timestamp, next_segment: u64, states: SeriesStates) -> Writer {
+    pub(super) fn new(
+        (seq, at): (Seq, Timestamp),
+        next_segment: u64,
+        next_series: u32,
+        states: SeriesStates,
+    ) -> Writer {
         Writer {
             mode: Mode::Replaying,
             seq,
             at,
             segment: None,
             next_segment,
-            next_id: 0,
+            next_series,
+            explained: Vec::new(),
             states,
             log_bytes: 0,
             encoder: Encoder::default(),
-            groups: 0,
-            room: 0,
-            room_asked_at: Timestamp::MIN,
-            numbers: Vec::new(),
+            durable: seq,
+            resolved: Resolved::default(),
             saved: Vec::new(),
         }
     }
@@ -143,12 +145,15 @@ impl Writer {
         if let Some(segment) = &mut self.segment {
             segment.unstage();
         }
-        (self.seq, self.at, self.next_id) = (stage.seq, stage.at, stage.next_id);
-        self.room = 0;
-        for (series, state) in stage.saved {
+        // A state may have changed several times; the first one saved is the one before the group.
+        for (series, state) in stage.saved.into_iter().rev() {
             *self.states.entry(series) = state;
         }
-        self.states.truncate(stage.states);
+        for number in stage.next_series..self.next_series {
+            self.states.remove(SeriesRef(u64::from(number)));
+        }
+        (self.seq, self.at, self.next_series) = (stage.seq, stage.at, stage.next_series);
+        self.explained.truncate(stage.explained);
     }
 }
 
@@ -172,7 +177,7 @@ impl Store {
         let health = match &applied {
             Ok(_) => Health::Healthy,
             Err(CommitError::Poisoned { reason }) => Health::Poisoned { reason: reason.clone() },
-            Err(CommitError::TooLarge { .. } | CommitError::Replaying) => return applied,
+            Err(CommitError::TooLarge { .. } | CommitError::TooManyDeletes | CommitError::Replaying) => return applied,
             Err(error) => Health::ReadOnly { reason: error.to_string() },
         };
         status.set_health(health, at);
@@ -194,22 +199,22 @@ impl Store {
 impl Inner {
     fn commit(&self, writer: &mut Writer, at: Timestamp, group: Vec<Entry>) -> Result<Vec<Applied>, CommitError> {
         self.provide_segment(writer)?;
-        writer.groups += 1;
         let mut stage = Stage {
             seq: writer.seq,
             at: writer.at,
-            next_id: writer.next_id,
-            states: writer.states.len(),
+            next_series: writer.next_series,
+            explained: writer.explained.len(),
             saved: std::mem::take(&mut writer.saved),
-            fresh: HashMap::new(),
-            values: (self.options.out_of_order.0 > 0).then(HashMap::new),
+            fresh: Fresh::default(),
+            values: None,
             applied: Vec::with_capacity(group.len()),
+            beside: Vec::new(),
         };
         writer.at = writer.at.max(at);
         let written = self.stage_and_write(writer, &mut stage, group);
         match written {
             Ok(()) => {
-                self.apply(&stage);
+                self.apply(&mut stage, writer);
                 stage.saved.clear();
                 stage.saved.shrink_to(KEPT_MAX);
                 writer.saved = stage.saved;
@@ -229,15 +234,11 @@ impl Inner {
         }
         let Some(segment) = &mut writer.segment else { return Err(CommitError::Replaying) };
         let staged = segment.staged_bytes() as u64;
-        let asked_lately = writer.at - writer.room_asked_at < ROOM_ASKED_EVERY;
-        writer.room = match writer.room.checked_sub(staged).filter(|_| asked_lately) {
-            Some(room) => room,
-            None => {
-                let room = self.look_for_room(staged)?;
-                writer.room_asked_at = writer.at;
-                room
-            }
-        };
+        // What fits into the file has its room already.
+        match segment.missing_bytes() {
+            0 => {}
+            missing => self.look_for_room(missing)?,
+        }
         match segment.write() {
             Ok(()) => {}
             Err(WriteError::Refused(error)) => return Err(refusal(&error)),
@@ -246,26 +247,24 @@ impl Inner {
             }
         }
         writer.log_bytes += staged;
-        self.status.lock().wal_bytes += staged;
+        let mut log = self.log.lock();
+        log.segments.insert(segment.number(), segment.bytes());
+        drop(log);
         match self.options.durability {
             Durability::Synced if !only_ticks => self.sync_log(writer),
             Durability::Synced | Durability::Interval(_) | Durability::Buffered => Ok(()),
         }
     }
 
-    /// Asks the disk whether it has room for `staged` bytes besides the reserve. Gives how many more
-    /// may be written before it is asked again: a small part of what is free, so that others who write
-    /// to the same disk are noticed in time.
-    fn look_for_room(&self, staged: u64) -> Result<u64, CommitError> {
+    /// Asks the disk whether it has room for `wanted` bytes besides the reserve.
+    fn look_for_room(&self, wanted: u64) -> Result<(), CommitError> {
         let available = self.files.disk.available_bytes(&self.files.dir).unwrap_or(u64::MAX);
         let reserve = self.options.reserve_bytes;
-        match available.checked_sub(staged.saturating_add(reserve)) {
-            Some(left) => Ok((left / ROOM_SHARE).min(ROOM_MAX)),
-            None => {
-                let reason = format!("{available} bytes are free, {staged} and a reserve of {reserve} are needed");
-                Err(CommitError::DiskFull { reason })
-            }
+        if available >= wanted.saturating_add(reserve) {
+            return Ok(());
         }
+        let reason = format!("{available} bytes are free, {wanted} and a reserve of {reserve} are needed");
+        Err(CommitError::DiskFull { reason })
     }
 
     /// Makes sure that there is a segment with room; the one before it is durable then.
@@ -275,14 +274,18 @@ impl Inner {
             self.sync_log(writer)?;
         }
         if full || writer.segment.is_none() {
-            let segment = Segment::create(&*self.files.disk, &self.files.wal, writer.next_segment)
-                .map_err(|error| refusal(&error))?;
-            let mut status = self.status.lock();
-            status.wal_segments += 1;
-            status.wal_bytes += segment.bytes();
-            drop(status);
+            let new = NewSegment {
+                wal: &self.files.wal,
+                number: writer.next_segment,
+                bytes_max: self.options.segment_bytes_max,
+            };
+            let spare = self.log.lock().spares.pop();
+            if spare.is_none() {
+                self.look_for_room(allocated_bytes(new.bytes_max))?;
+            }
+            let segment = Segment::create(&*self.files.disk, new, spare).map_err(|error| refusal(&error))?;
+            self.log.lock().segments.insert(segment.number(), segment.bytes());
             writer.next_segment += 1;
-            writer.next_id = 0;
             writer.segment = Some(segment);
         }
         Ok(())
@@ -293,6 +296,9 @@ impl Inner {
         let Some(segment) = writer.segment.as_mut().filter(|segment| segment.unsynced()) else { return Ok(()) };
         let synced = segment.sync();
         self.status.lock().fsyncs += 1;
+        if synced.is_ok() {
+            writer.durable = writer.seq;
+        }
         synced.map_err(|error| self.poison(writer, "a sync failed", &error))
     }
 
@@ -308,7 +314,12 @@ impl Inner {
         let (seq, at) = (Seq(writer.seq.0 + 1), writer.at);
         let (kind, note) = match entry {
             Entry::Transaction(batch) => {
-                let committed = self.stage_transaction(writer, stage, &batch, seq);
+                let committed = self.admit(writer, stage, &batch, seq);
+                stage.applied.push(Applied::Transaction(committed));
+                (EntryKind::Transaction, None)
+            }
+            Entry::Write(batch) => {
+                let committed = self.admit(writer, stage, &batch, seq);
                 stage.applied.push(Applied::Transaction(committed));
                 (EntryKind::Transaction, None)
             }
@@ -317,13 +328,22 @@ impl Inner {
                 (EntryKind::Tick, Some(Vec::new()))
             }
             Entry::Note(bytes) => (EntryKind::Note, Some(bytes)),
+            other => {
+                let Some(Staged { applied, logged }) = self.stage_beside(other, writer.seq, at)? else { return Ok(()) };
+                stage.applied.push(applied);
+                let Some((kind, payload, beside)) = logged else { return Ok(()) };
+                stage.beside.push(beside);
+                (kind, Some(payload))
+            }
         };
         let payload = note.as_deref().unwrap_or_else(|| writer.encoder.finish());
         if payload.len() > LOG_RECORD_BYTES_MAX {
             return Err(CommitError::TooLarge { bytes: payload.len() });
         }
         if let Some(segment) = &mut writer.segment {
-            segment.stage(RecordHeader { seq, at, kind }, payload);
+            let unsynced = u32::try_from(writer.seq.0.saturating_sub(writer.durable.0)).unwrap_or(u32::MAX);
+            let next_series = writer.next_series;
+            segment.stage(RecordHeader { seq, at, kind, next_series, unsynced }, payload);
         }
         if let (EntryKind::Note, Some(bytes)) = (kind, note) {
             stage.applied.push(Applied::Note { seq, at, bytes });
@@ -332,138 +352,28 @@ impl Inner {
         Ok(())
     }
 
-    /// Decides every sample of a batch and encodes those that are stored.
-    fn stage_transaction(&self, writer: &mut Writer, stage: &mut Stage, batch: &Batch, seq: Seq) -> Committed {
-        let at = writer.at;
-        let bounds = Bounds::new(at, self.options.retention, self.options.out_of_order);
-        let mut committed = Committed {
-            seq,
-            at,
-            new_series: Vec::new(),
-            samples: Vec::with_capacity(batch.samples().len()),
-            rejected: Rejected::default(),
-        };
-        writer.encoder.begin(at);
-        let mut numbers = std::mem::take(&mut writer.numbers);
-        {
-            let index = self.index.lock.read();
-            numbers.extend(batch.series().iter().map(|labels| index.find(labels)));
-        }
-        for sample in batch.samples() {
-            let position = sample.series as usize;
-            let (Some(labels), Some(number)) = (batch.series().get(position), numbers.get_mut(position)) else {
-                continue;
-            };
-            let sample = sample.sample;
-            if number.is_none() {
-                *number = stage.fresh.get(labels).copied();
-            }
-            let state = number.and_then(|series| writer.states.get(series));
-            let mut decision = bounds.decide(state, sample);
-            if let (Decision::StoreLate, Some(series)) = (decision, *number) {
-                decision = self.decide_late(stage, series, sample);
-            }
-            match decision {
-                Decision::Known => {}
-                Decision::Refuse(reason) => committed.rejected.add(labels, sample, reason),
-                Decision::Store | Decision::StoreLate => {
-                    let series = *number.get_or_insert_with(|| {
-                        let series = SeriesRef(writer.states.len() as u64);
-                        writer.states.entry(series).saved_in = writer.groups;
-                        stage.fresh.insert(labels.clone(), series);
-                        series
-                    });
-                    writer.accept(stage, &mut committed, (series, labels), sample);
-                }
-            }
-        }
-        numbers.clear();
-        numbers.shrink_to(KEPT_MAX);
-        writer.numbers = numbers;
-        committed
-    }
-
-    /// What becomes of a sample older than its series' newest: compared with what stands at its instant.
-    fn decide_late(&self, stage: &Stage, series: SeriesRef, sample: Sample) -> Decision {
-        let staged = stage.values.as_ref().and_then(|values| values.get(&(series, sample.t))).copied();
-        let stored = || {
-            let range = TimeRange { after: Timestamp(sample.t.0.saturating_sub(1)), until: sample.t };
-            // A page that cannot be read cannot contradict; the read that meets it next reports it.
-            let found = self.snapshot().read(series, range, &mut PageCache::default()).unwrap_or_default();
-            found.first().map(|found| found.v.to_bits())
-        };
-        match staged.or_else(stored) {
-            None => Decision::StoreLate,
-            Some(bits) if bits == sample.v.to_bits() => Decision::Known,
-            Some(_) => Decision::Refuse(Rejection::Duplicate),
-        }
-    }
-
     /// Shows a group that is in the log.
-    fn apply(&self, stage: &Stage) {
+    fn apply(&self, stage: &mut Stage, writer: &mut Writer) {
         if !stage.fresh.is_empty() {
-            let mut fresh: Vec<(&Labels, &SeriesRef)> = stage.fresh.iter().collect();
-            fresh.sort_unstable_by_key(|(_, series)| **series);
-            let mut index = self.index.lock.write();
-            for (labels, series) in fresh {
-                let number = index.intern(labels);
-                debug_assert_eq!(number, *series, "the index and the writer count alike");
-            }
+            stage.fresh.show(&mut self.index.lock.write());
         }
         let live = Arc::clone(&self.shown.read().view.live);
         let mut status = self.status.lock();
         for applied in &stage.applied {
             let Applied::Transaction(committed) = applied else { continue };
-            live.append(committed.seq, &committed.samples);
             status.count_rejected(&committed.rejected);
+            status.see_samples(&committed.samples);
             status.samples_appended += committed.samples.len() as u64;
-            for (_, sample) in &committed.samples {
-                status.see_sample(sample.t);
-            }
         }
         drop(status);
+        for applied in &stage.applied {
+            let Applied::Transaction(committed) = applied else { continue };
+            live.append(committed.seq, &committed.samples);
+        }
+        std::mem::take(&mut stage.beside).into_iter().for_each(|beside| self.apply_beside(beside, writer));
         if let Some(last) = stage.applied.last() {
             let mut shown = self.shown.write();
             (shown.seq, shown.at) = (last.seq(), last.at());
-        }
-    }
-}
-
-impl Writer {
-    /// Encodes a sample that is stored.
-    fn accept(
-        &mut self,
-        stage: &mut Stage,
-        committed: &mut Committed,
-        (series, labels): (SeriesRef, &Labels),
-        sample: Sample,
-    ) {
-        let state = self.states.entry(series);
-        if state.saved_in != self.groups {
-            stage.saved.push((series, *state));
-            state.saved_in = self.groups;
-        }
-        state.see(sample);
-        if !state.met {
-            state.met = true;
-            committed.new_series.push((series, labels.clone()));
-        }
-        // The segment being written is the one before the next.
-        let segment = self.next_segment - 1;
-        let id = match state.defined {
-            Some((defined_in, id)) if defined_in == segment => id,
-            _ => {
-                let id = self.next_id;
-                self.next_id += 1;
-                state.defined = Some((segment, id));
-                self.encoder.define(id, labels.as_text());
-                id
-            }
-        };
-        self.encoder.sample(id, sample);
-        committed.samples.push((series, sample));
-        if let Some(values) = &mut stage.values {
-            values.insert((series, sample.t), sample.v.to_bits());
         }
     }
 }

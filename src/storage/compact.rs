@@ -3,17 +3,21 @@
 //! Invariants:
 //! - Merging changes no answer: the same samples, the younger one where two share an instant.
 //! - The merged block is durable and named by the manifest before its sources go.
+//! - Memory holds one series at a time, besides what a block's index needs to be written.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use crate::model::{Labels, Timestamp};
+use crate::model::{Labels, Sample, TimeRange, Timestamp};
 
-use super::block::{Block, PageCache};
+use super::block::{Block, BlockReader, BlockWriter, ChunkPlace, DamagedBlock, EncodedChunk, PageCache, Slice};
 use super::maintain::{MaintainError, MaintainReport};
 use super::manifest::Manifest;
+use super::retention::Cutoff;
 use super::snapshot::put_in_order;
-use super::store::Inner;
+use super::store::{Inner, Store};
+use super::tombstones::Cover;
 
 /// Blocks of one level that make one of the next. With four, a sample is rewritten about once for
 /// each fourfold growth of the store.
@@ -22,31 +26,60 @@ const FAN_IN: usize = 4;
 const LEVEL_MAX: u8 = 5;
 /// A block spans at most this part of the retention, since only whole blocks are dropped.
 const RETENTION_PARTS: i64 = 8;
+/// A chunk with fewer samples is joined with its neighbours rather than copied.
+const COPIED_SAMPLES_MIN: usize = 6000;
+
+impl Store {
+    /// Finishes a pending checkpoint and merges all blocks into one, without what is older than the
+    /// retention at `now`. `pace` is called with the number of bytes written since the call before, and
+    /// may take its time.
+    ///
+    /// # Errors
+    /// The disk's; what was done until then stays done.
+    pub fn compact_all(&self, now: Timestamp, pace: &mut dyn FnMut(u64)) -> Result<MaintainReport, MaintainError> {
+        let inner = &self.inner;
+        let mut manifest = inner.maintenance.lock();
+        inner.finish_checkpoint(&mut manifest)?;
+        let mut report = MaintainReport::default();
+        let blocks = Arc::clone(&inner.shown.read().view.blocks);
+        if !blocks.is_empty() {
+            inner.merge_into_one(&mut manifest, &blocks, LEVEL_MAX, &inner.cutoff(now), pace, &mut report)?;
+        }
+        Ok(report)
+    }
+}
 
 impl Inner {
     pub(super) fn compact(
         &self,
         manifest: &mut Manifest,
-        cutoff: Timestamp,
+        cutoff: &Cutoff,
+        pace: &mut dyn FnMut(u64),
         report: &mut MaintainReport,
     ) -> Result<(), MaintainError> {
         loop {
             let blocks = Arc::clone(&self.shown.read().view.blocks);
             let Some((sources, level)) = self.choose(&blocks) else { return Ok(()) };
-            let lost = self.merge(manifest, &sources, level, cutoff)?;
-            for block in &sources {
-                let path = self.files.block(block.number());
-                if block.is_damaged() {
-                    // Met while merging: what could be read is in the new block.
-                    self.files.quarantine(&path)?;
-                    report.quarantined.push((path.display().to_string(), lost));
-                } else {
-                    self.remove(&path);
-                }
-            }
-            report.blocks_merged += sources.len();
-            self.status.lock().blocks_merged += sources.len() as u64;
+            self.merge_into_one(manifest, &sources, level, cutoff, pace, report)?;
         }
+    }
+
+    fn merge_into_one(
+        &self,
+        manifest: &mut Manifest,
+        sources: &[Arc<Block>],
+        level: u8,
+        cutoff: &Cutoff,
+        pace: &mut dyn FnMut(u64),
+        report: &mut MaintainReport,
+    ) -> Result<(), MaintainError> {
+        let lost = self.merge(manifest, sources, level, cutoff, pace)?;
+        for (block, lost) in sources.iter().zip(lost) {
+            self.put_away(block, lost, report)?;
+        }
+        report.blocks_merged += sources.len();
+        self.status.lock().blocks_merged += sources.len() as u64;
+        Ok(())
     }
 
     /// The oldest neighbours of one level that together do not span too much, and the level that
@@ -64,35 +97,206 @@ impl Inner {
     }
 
     /// Writes the samples of `sources` behind `cutoff` into one block of `level` that takes their
-    /// place; gives the number of samples that could not be read.
+    /// place; gives for each source the number of samples that could not be read.
     pub(super) fn merge(
         &self,
         manifest: &mut Manifest,
         sources: &[Arc<Block>],
         level: u8,
-        cutoff: Timestamp,
-    ) -> Result<u64, MaintainError> {
-        let mut places: BTreeMap<&Labels, Vec<(usize, usize)>> = BTreeMap::new();
-        for (source, block) in sources.iter().enumerate() {
-            for (position, labels) in block.labels() {
-                places.entry(labels).or_default().push((source, position));
-            }
-        }
-        let mut cache = PageCache::default();
-        let mut lost = 0;
+        cutoff: &Cutoff,
+        pace: &mut dyn FnMut(u64),
+    ) -> Result<Vec<u64>, MaintainError> {
+        let (tombstones, upto) = {
+            let shown = self.shown.read();
+            (Arc::clone(&shown.view.tombstones), shown.seq)
+        };
+        let interrupts = self.interrupts.load(Ordering::Relaxed);
+        let mut lost = Vec::new();
         let merged = self.write_block(manifest, level, |writer| {
-            for (labels, places) in &places {
-                let mut samples = Vec::new();
-                for (source, position) in places {
-                    lost += sources[*source].salvage(*position, &mut cache, &mut samples);
+            let mut caches: Vec<PageCache> = sources.iter().map(|_| PageCache::default()).collect();
+            let mut merge = Merge::begin(sources, &mut caches, cutoff.all());
+            let mut told = writer.bytes();
+            while let Some((labels, places)) = merge.next_series() {
+                merge.cutoff = cutoff.of(&labels);
+                merge.cover = tombstones.cover(&labels, TimeRange::ALL, upto);
+                let chunks = merge.chunks(&places, writer)?;
+                writer.add_chunks(&labels, &chunks)?;
+                pace(writer.bytes() - told);
+                told = writer.bytes();
+                if self.interrupts.load(Ordering::Relaxed) != interrupts {
+                    return Err(MaintainError::Interrupted);
                 }
-                samples.retain(|sample| sample.t > cutoff);
-                put_in_order(&mut samples);
-                writer.add(labels, &samples)?;
             }
+            lost = merge.lost();
             Ok(())
         })?;
-        self.replace_blocks(manifest, sources, merged)?;
+        self.replace_blocks(manifest, sources, merged, upto)?;
         Ok(lost)
     }
+}
+
+/// A merge of blocks, series by series in the order of labels.
+struct Merge<'a> {
+    sources: Vec<MergeSource<'a>>,
+    /// Samples of the series at hand at or before this are past their time.
+    cutoff: Timestamp,
+    /// What is deleted of the series at hand.
+    cover: Cover,
+    /// Where timelines of the sources lie in the block that is written.
+    timelines: HashMap<(usize, u64), Slice>,
+}
+
+/// One block of a merge.
+struct MergeSource<'a> {
+    block: &'a Block,
+    /// None if it cannot be read at all.
+    reader: Option<BlockReader<'a>>,
+    /// The next series, if there is one.
+    labels: Option<Labels>,
+    position: u32,
+    /// Samples read so far.
+    read: u64,
+}
+
+impl MergeSource<'_> {
+    /// Goes to the series at `position`, or the first behind it that can be read.
+    fn go_to(&mut self, position: u32) {
+        self.labels = None;
+        let Some(reader) = &mut self.reader else { return };
+        let found = (position..self.block.series()).find_map(|at| Some((at, reader.labels(at).ok()?)));
+        if let Some((at, labels)) = found {
+            (self.position, self.labels) = (at, Some(labels));
+        }
+    }
+}
+
+/// A chunk of a series that is being merged.
+struct MergeChunk {
+    source: usize,
+    position: u32,
+    /// Which of its series' chunks it is.
+    number: usize,
+    place: ChunkPlace,
+}
+
+impl<'a> Merge<'a> {
+    fn begin(sources: &'a [Arc<Block>], caches: &'a mut [PageCache], cutoff: Timestamp) -> Merge<'a> {
+        let begin = |(block, cache): (&'a Arc<Block>, &'a mut PageCache)| {
+            let mut source = MergeSource { block, reader: block.ask(cache).ok(), labels: None, position: 0, read: 0 };
+            source.go_to(0);
+            source
+        };
+        Merge {
+            sources: sources.iter().zip(caches).map(begin).collect(),
+            cutoff,
+            cover: Cover::default(),
+            timelines: HashMap::new(),
+        }
+    }
+
+    /// The next series, with its position in each source that has it.
+    fn next_series(&mut self) -> Option<(Labels, Vec<(usize, u32)>)> {
+        let labels = self.sources.iter().filter_map(|source| source.labels.as_ref()).min()?.clone();
+        let mut places = Vec::new();
+        for (at, source) in self.sources.iter_mut().enumerate() {
+            if source.labels.as_ref() == Some(&labels) {
+                places.push((at, source.position));
+                source.go_to(source.position + 1);
+            }
+        }
+        Some((labels, places))
+    }
+
+    /// The chunks of a series in the new block: copied where they are long, overlap nothing and lose
+    /// nothing, else made anew.
+    fn chunks(
+        &mut self,
+        places: &[(usize, u32)],
+        writer: &mut BlockWriter,
+    ) -> Result<Vec<EncodedChunk>, MaintainError> {
+        let mut all = Vec::new();
+        for (source, position) in places {
+            let Some(reader) = &mut self.sources[*source].reader else { continue };
+            for (number, place) in reader.chunks(*position).unwrap_or_default().into_iter().enumerate() {
+                all.push(MergeChunk { source: *source, position: *position, number, place });
+            }
+        }
+        all.sort_by_key(|chunk| chunk.place.bounds().0);
+        let mut encoded = Vec::new();
+        let mut run: Vec<MergeChunk> = Vec::new();
+        let mut last = Timestamp::MIN;
+        let mut rest = all.into_iter().peekable();
+        while let Some(chunk) = rest.next() {
+            let bounds = chunk.place.bounds();
+            let apart = bounds.0 > last && rest.peek().is_none_or(|next| next.place.bounds().0 > bounds.1);
+            let young = self.sources[chunk.source].block.level() == 0;
+            last = last.max(bounds.1);
+            if apart
+                && !young
+                && self.cover.is_empty()
+                && bounds.0 > self.cutoff
+                && chunk.place.count() >= COPIED_SAMPLES_MIN
+            {
+                encoded.extend(writer.encode(&self.decode(&mut run))?);
+                encoded.extend(self.copy(&chunk, writer)?);
+            } else {
+                run.push(chunk);
+            }
+        }
+        encoded.extend(writer.encode(&self.decode(&mut run))?);
+        Ok(encoded)
+    }
+
+    /// The samples of chunks, in order, without those that are too old or cannot be read.
+    fn decode(&mut self, run: &mut Vec<MergeChunk>) -> Vec<Sample> {
+        // In the order of sources: at one instant the last one given counts.
+        run.sort_by_key(|chunk| (chunk.source, chunk.number));
+        let mut samples = Vec::new();
+        for chunk in run.drain(..) {
+            let source = &mut self.sources[chunk.source];
+            let Some(reader) = &mut source.reader else { continue };
+            let before = samples.len();
+            match reader.decode(&chunk.place, &mut samples) {
+                Ok(()) => {
+                    source.read += chunk.place.count() as u64;
+                    self.cover.thin(source.block.number(), &mut samples, before);
+                }
+                Err(_) => samples.truncate(before),
+            }
+        }
+        samples.retain(|sample| sample.t > self.cutoff);
+        put_in_order(&mut samples);
+        samples
+    }
+
+    fn copy(&mut self, chunk: &MergeChunk, writer: &mut BlockWriter) -> Result<Option<EncodedChunk>, MaintainError> {
+        let Some(reader) = &mut self.sources[chunk.source].reader else { return Ok(None) };
+        let key = (chunk.source, chunk.place.number());
+        let slice = match self.timelines.get(&key) {
+            Some(slice) => *slice,
+            None => {
+                let Ok(stamps) = reader.timeline(&chunk.place) else { return Ok(None) };
+                let slice = writer.intern(&stamps)?;
+                self.timelines.insert(key, slice);
+                slice
+            }
+        };
+        let copied = copied(reader, chunk, slice);
+        if copied.is_ok() {
+            self.sources[chunk.source].read += chunk.place.count() as u64;
+        }
+        Ok(copied.ok())
+    }
+
+    /// For each source, the samples that could not be read.
+    fn lost(&self) -> Vec<u64> {
+        self.sources.iter().map(|source| source.block.samples().saturating_sub(source.read)).collect()
+    }
+}
+
+fn copied(reader: &mut BlockReader<'_>, chunk: &MergeChunk, slice: Slice) -> Result<EncodedChunk, DamagedBlock> {
+    let chunks = reader.chunks(chunk.position)?;
+    let mut statistics = reader.statistics(chunk.position, &chunks)?;
+    let statistics = statistics.get_mut(chunk.number).map(std::mem::take).unwrap_or_default();
+    reader.copy(&chunk.place, slice, statistics)
 }

@@ -3,28 +3,36 @@
 //!
 //! Invariant: no content of any file makes opening panic or fail for ever, save a file of a newer version.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::{Mutex, RwLock};
 
+use crate::codec::SealError;
 use crate::env::disk::{DirEntry, Disk};
-use crate::model::{Labels, Sample, Seq, SeriesRef};
+use crate::model::{Labels, SeriesRef};
 
+use super::beside::Kept;
 use super::block::{Block, BlockError};
 use super::commit::Writer;
+use super::entries::Tombstone;
 use super::head::Generation;
 use super::index::Index;
-use super::manifest::{Attachments, BlockName, Files, Loaded, Manifest};
+use super::manifest::{Attachments, BlockName, Files, Loaded, Manifest, SeriesFileName};
+use super::open_log::FoundLog;
 use super::options::StoreOptions;
 use super::replay::{RecoveryReport, Replay};
+use super::retention::Retention;
 use super::series::SeriesStates;
+use super::series_files;
 use super::snapshot::{SharedIndex, View};
 use super::status::StoreStatus;
 use super::store::{Inner, Shown, Store};
-use super::wal::{Place, SEGMENT_HEADER_BYTES, Scan, scan, segment_path};
+use super::tombstones::Tombstones;
+use super::wal::LogFiles;
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -50,9 +58,6 @@ pub enum OpenError {
     Io(#[from] io::Error),
 }
 
-/// The log as found: segments with their records.
-type Segments = VecDeque<(u64, Vec<Place>)>;
-
 impl Store {
     /// Opens the store in `dir`, which is created if it is not there, and takes its lock. The store
     /// takes writes when the replay was read to its end.
@@ -69,41 +74,51 @@ impl Store {
         files.create_dirs()?;
         let mut report = RecoveryReport::default();
         let mut manifest = load_manifest(&files, &mut report)?;
+        remove_unnamed(&files, &manifest)?;
+        let mut log = FoundLog::read(&files, &manifest, options.segment_bytes_max, &mut report)?;
         let (mut index, mut states, mut status) = (Index::default(), SeriesStates::default(), StoreStatus::default());
-        let blocks = open_blocks(&files, &mut manifest, &mut report, |labels, newest| {
-            let series = index.intern(labels);
-            states.entry(series).see(newest);
-            series
+        let next_series = load_series(&files, &manifest, &mut log.files, &mut report, |number, labels| {
+            index.insert(SeriesRef(u64::from(number)), &labels);
+            states.entry(SeriesRef(u64::from(number))).explained = true;
         })?;
+        index.reserve(SeriesRef(u64::from(next_series.max(log.next_series))));
+        let blocks = open_blocks(&files, &mut manifest, &mut report)?;
         for block in &blocks {
             status.see_sample(block.first());
             status.see_sample(block.last());
         }
-        remove_unnamed(&files, &manifest)?;
         let attachments = load_attachments(&files, &manifest, &mut report);
-        let mut log = FoundLog::default();
-        log.read(&files, &manifest, &mut report)?;
-        (status.wal_bytes, status.wal_segments) = (log.bytes, log.segments.len() as u64);
+        let tombstones = load_tombstones(&files, &manifest, &mut report);
+        let mut kept = Kept::new(options.exemplars_max);
+        for fault in kept.restore(&attachments.parts) {
+            report.note(files.attachments(manifest.attachments).display(), fault);
+        }
+        let next_series = u32::try_from(index.next().0).unwrap_or(u32::MAX);
         let live = Arc::new(Generation::new(manifest.seq));
-        let view = View { blocks: Arc::new(blocks), frozen: None, live };
+        let view =
+            View { blocks: Arc::new(blocks), frozen: None, live, tombstones: Arc::new(Tombstones::new(tombstones)) };
         let inner = Arc::new(Inner {
+            retention: Arc::new(Retention::new(&options)),
             options,
             shown: RwLock::new(Shown { view: Arc::new(view), seq: manifest.seq, at: manifest.at }),
-            writer: Mutex::new(Writer::new(manifest.seq, manifest.at, log.next_segment, states)),
+            writer: Mutex::new(Writer::new((manifest.seq, manifest.at), log.next_segment, next_series, states)),
             files,
             maintenance: Mutex::new(manifest),
             pending: Mutex::new(None),
             index: Arc::new(SharedIndex { lock: RwLock::new(index) }),
+            kept: RwLock::new(kept),
             status: Mutex::new(status),
-            damaged_segments: Mutex::new(log.damaged),
+            interrupts: AtomicU64::new(0),
+            log: Mutex::new(log.files),
             _directory_lock: directory_lock,
         });
-        let replay = Replay { inner: Arc::clone(&inner), report, attachments, segments: log.segments, current: None };
+        let replay = Replay::new(Arc::clone(&inner), report, attachments, log.segments);
         Ok((Store { inner }, replay))
     }
 }
 
-fn list(files: &Files, dir: &Path, suffix: &str) -> io::Result<Vec<(u64, DirEntry)>> {
+/// The files of a directory whose names are a number and `suffix`, by number.
+pub(super) fn list(files: &Files, dir: &Path, suffix: &str) -> io::Result<Vec<(u64, DirEntry)>> {
     let entries = files.disk.list(dir)?.into_iter();
     let numbered = |entry: DirEntry| Some((entry.name.strip_suffix(suffix)?.parse().ok()?, entry));
     let mut found: Vec<(u64, DirEntry)> = entries.filter_map(numbered).collect();
@@ -133,38 +148,88 @@ fn load_manifest(files: &Files, report: &mut RecoveryReport) -> Result<Manifest,
     Ok(manifest)
 }
 
-/// The manifest that the files there allow: every block, every segment, the youngest attachments.
-/// Merged blocks beside their sources, or entries beside the block that has them, show the same
-/// samples, and a reader takes one of each.
+/// The manifest that the files there allow: every block, every segment, every series file, the
+/// youngest attachments. Merged blocks beside their sources, or entries beside the block that has them,
+/// show the same samples, and a reader takes one of each.
 fn rebuild(files: &Files) -> Result<Manifest, OpenError> {
     let blocks = list(files, &files.blocks, ".block")?;
     let attachments = list(files, &files.blocks, ".attachments")?;
     let segments = list(files, &files.wal, ".log")?;
+    let series = list(files, &files.blocks, ".series")?;
     let newest = attachments.iter().rev().find_map(|(n, _)| Some((*n, files.load_attachments(*n).ok()?)));
-    let last_file = blocks.iter().chain(&attachments).map(|(number, _)| *number).max().unwrap_or(0);
+    let tombstones = list(files, &files.blocks, ".tombstones")?;
+    let all = blocks.iter().chain(&attachments).chain(&tombstones).chain(&series);
+    let last_file = all.map(|(number, _)| *number).max().unwrap_or(0);
     let mut manifest = Manifest {
         first_segment: segments.first().map_or(1, |(number, _)| *number),
         next_file: last_file + 1,
         blocks: blocks.iter().map(|(number, _)| BlockName { number: *number, level: 0 }).collect(),
+        series_files: series.iter().map(|(number, _)| SeriesFileName { number: *number, series: 0 }).collect(),
         ..Manifest::default()
     };
+    manifest.tombstones =
+        tombstones.iter().rev().map(|(number, _)| *number).find(|n| files.load_tombstones(*n).is_ok()).unwrap_or(0);
     if let Some((number, found)) = newest {
         (manifest.attachments, manifest.seq, manifest.at) = (number, found.seq, found.at);
     }
     Ok(manifest)
 }
 
+/// Reads the series files, in the order in which they were made. Gives a number that no series of
+/// theirs has had. A file with damage is read as far as it goes; the next checkpoint replaces it.
+fn load_series(
+    files: &Files,
+    manifest: &Manifest,
+    log: &mut LogFiles,
+    report: &mut RecoveryReport,
+    mut insert: impl FnMut(u32, Labels),
+) -> Result<u32, OpenError> {
+    let mut next_series = manifest.next_series;
+    for name in &manifest.series_files {
+        let path = files.series(name.number);
+        let mut each = |number: u32, text: &str| match Labels::from_text(text) {
+            Ok(labels) => {
+                next_series = next_series.max(number.saturating_add(1));
+                insert(number, labels);
+            }
+            Err(error) => report.note(path.display(), format!("series {number} is lost: {error}")),
+        };
+        let lost = "later samples of these series in the log are lost, those in blocks are not";
+        let what = match files.disk.read(&path) {
+            Ok(bytes) => match series_files::load(&bytes, &mut each) {
+                Ok(loaded) => {
+                    next_series = next_series.max(loaded.next_series);
+                    let Some((count, reason)) = loaded.lost else { continue };
+                    format!("{reason}; {count} of {} series cannot be read; {lost}", loaded.series)
+                }
+                Err(SealError::Version(version)) => {
+                    return Err(OpenError::Version { file: path.display().to_string(), version });
+                }
+                Err(SealError::Damaged(damaged)) => {
+                    format!("{damaged}; its {} series cannot be read; {lost}", name.series)
+                }
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                format!("the series file is missing; its {} series cannot be read; {lost}", name.series)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        report.note(path.display(), what);
+        log.damaged_series.insert(name.number);
+    }
+    Ok(next_series)
+}
+
 fn open_blocks(
     files: &Files,
     manifest: &mut Manifest,
     report: &mut RecoveryReport,
-    mut intern: impl FnMut(&Labels, Sample) -> SeriesRef,
 ) -> Result<Vec<Arc<Block>>, OpenError> {
     let mut blocks = Vec::new();
     let mut lost = BTreeSet::new();
     for name in &manifest.blocks {
         let path = files.block(name.number);
-        match Block::open(&*files.disk, &path, (name.number, name.level), &mut intern) {
+        match Block::open(&*files.disk, &path, (name.number, name.level)) {
             Ok(block) => blocks.push(Arc::new(block)),
             Err(BlockError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 report.note(path.display(), "the block is missing; its samples are lost");
@@ -198,8 +263,13 @@ fn remove_unnamed(files: &Files, manifest: &Manifest) -> Result<(), OpenError> {
             unnamed.push(entry.path);
         }
     }
-    for (number, entry) in list(files, &files.wal, ".log")? {
-        if number < manifest.first_segment {
+    for (number, entry) in list(files, &files.blocks, ".tombstones")? {
+        if number != manifest.tombstones {
+            unnamed.push(entry.path);
+        }
+    }
+    for (number, entry) in list(files, &files.blocks, ".series")? {
+        if !manifest.series_files.iter().any(|name| name.number == number) {
             unnamed.push(entry.path);
         }
     }
@@ -229,109 +299,20 @@ fn load_attachments(files: &Files, manifest: &Manifest, report: &mut RecoveryRep
     }
 }
 
-/// What the log's directory holds.
-#[derive(Default)]
-struct FoundLog {
-    segments: Segments,
-    bytes: u64,
-    damaged: BTreeSet<u64>,
-    next_segment: u64,
-}
-
-impl FoundLog {
-    fn read(&mut self, files: &Files, manifest: &Manifest, report: &mut RecoveryReport) -> Result<(), OpenError> {
-        self.next_segment = manifest.first_segment;
-        let mut scans = Vec::new();
-        // Records count on from the checkpoint; those of a rebuilt manifest may begin before it.
-        let mut last = Seq(0);
-        for (number, entry) in list(files, &files.wal, ".log")? {
-            let bytes = files.disk.read(&entry.path)?;
-            let found = scan(&bytes, number, last)
-                .map_err(|version| OpenError::Version { file: entry.path.display().to_string(), version })?;
-            if let Some(place) = found.records.last() {
-                last = place.header.seq;
-            }
-            self.next_segment = self.next_segment.max(number + 1);
-            scans.push((number, bytes.len(), found));
-        }
-        let with_records = scans.iter().rposition(|(_, _, found)| !found.records.is_empty());
-        let mut expected = manifest.seq.0 + 1;
-        for (position, (number, length, found)) in scans.into_iter().enumerate() {
-            if with_records.is_none_or(|last| position > last) {
-                // Begun by a crash, or torn before its first record was whole.
-                report.torn_bytes += length.saturating_sub(SEGMENT_HEADER_BYTES) as u64;
-                files.disk.remove(&segment_path(&files.wal, number))?;
-                continue;
-            }
-            let is_last = with_records == Some(position);
-            self.bytes += length as u64;
-            self.take(files, (number, length, found), is_last, &mut expected, report)?;
-        }
-        Ok(())
+/// The tombstones. A file that is there and damaged is left, so that the next start tells again until
+/// a checkpoint writes another one.
+fn load_tombstones(files: &Files, manifest: &Manifest, report: &mut RecoveryReport) -> Vec<Tombstone> {
+    if manifest.tombstones == 0 {
+        return Vec::new();
     }
-
-    fn take(
-        &mut self,
-        files: &Files,
-        (number, length, found): (u64, usize, Scan),
-        is_last: bool,
-        expected: &mut u64,
-        report: &mut RecoveryReport,
-    ) -> Result<(), OpenError> {
-        let path = segment_path(&files.wal, number);
-        let mut damaged = found.damaged;
-        if is_last {
-            make_durable(files, &path, found.end)?;
-            report.torn_bytes += (length - found.end) as u64;
-            self.bytes -= (length - found.end) as u64;
-        } else if found.end < length {
-            damaged.push(found.end..length);
-        }
-        for range in &damaged {
-            let what = format!("bytes {} to {} hold no whole entry and were passed over", range.start, range.end);
-            report.note(path.display(), what);
-        }
-        if !damaged.is_empty() {
-            self.damaged.insert(number);
-        }
-        for place in &found.records {
-            let seq = place.header.seq.0;
-            if seq > *expected {
-                report.note(path.display(), format!("entries {} to {} are lost", *expected, seq - 1));
-            }
-            *expected = seq + 1;
-        }
-        self.segments.push_back((number, found.records));
-        Ok(())
+    let mut found = files.load_tombstones(manifest.tombstones).unwrap_or_else(|reason| {
+        let path = files.tombstones(manifest.tombstones);
+        report.note(path.display(), format!("{reason}; what was deleted is shown again, so delete it again"));
+        Vec::new()
+    });
+    // Blocks that were written anew since then are not named any more, and hold nothing of it.
+    for tombstone in &mut found {
+        tombstone.blocks.retain(|number| manifest.blocks.iter().any(|name| name.number == *number));
     }
-}
-
-/// Writes the first `length` bytes of the last segment anew and puts them in its place.
-///
-/// The process before may have died, or gone on, without a successful sync. What is read of such a
-/// file comes from the system's memory, and after a sync that failed another one may succeed
-/// without writing anything; only bytes written and synced anew are known to be on the disk.
-fn make_durable(files: &Files, path: &Path, length: usize) -> io::Result<()> {
-    let next = files.wal.join("rewrite.tmp");
-    let disk = &*files.disk;
-    let bytes = disk.read(path)?;
-    let rewrite = || {
-        let mut file = disk.create(&next)?;
-        file.write_all(bytes.get(..length).unwrap_or(&bytes))?;
-        file.sync()
-    };
-    match rewrite() {
-        Ok(()) => {
-            disk.rename(&next, path)?;
-            disk.sync_dir(&files.wal)
-        }
-        Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
-            // A full disk must not keep the store shut; this is the next best.
-            let _ = disk.remove(&next);
-            let mut file = disk.append(path)?;
-            file.truncate(length as u64)?;
-            file.sync()
-        }
-        Err(error) => Err(error),
-    }
+    found
 }

@@ -4,13 +4,15 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
+use crate::codec::Damaged;
 use crate::model::{Committed, Labels, Rejected, Seq, SeriesRef, Timestamp};
 
-use super::commit::Mode;
+use super::commit::{Mode, Writer};
 use super::manifest::Attachments;
 use super::open::OpenError;
+use super::open_log::FoundSegment;
 use super::store::{Applied, Inner};
-use super::wal::{EntryKind, Place, Transaction, segment_path};
+use super::wal::{EntryKind, Place, RecordHeader, Transaction, scan, segment_path};
 
 /// Something stored that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub struct RecoveryReport {
     pub entries: u64,
     /// Samples replayed.
     pub samples: u64,
+    /// Samples in whole entries whose series nothing explains any more: told as damage, too.
+    pub samples_lost: u64,
     /// Bytes of a last, half-written group that were cut off: an ordinary trace of a crash.
     pub torn_bytes: u64,
     /// Damage: things that were stored and are lost.
@@ -58,24 +62,33 @@ impl fmt::Display for RecoveryReport {
 
 /// The entries of the log behind the last checkpoint. The store takes writes when all were read.
 pub struct Replay {
-    pub(super) inner: Arc<Inner>,
-    pub(super) report: RecoveryReport,
-    pub(super) attachments: Attachments,
-    /// Segments that were not begun yet, with the places of their records.
-    pub(super) segments: VecDeque<(u64, Vec<Place>)>,
-    pub(super) current: Option<ReplaySegment>,
+    inner: Arc<Inner>,
+    report: RecoveryReport,
+    attachments: Attachments,
+    /// Segments that were not begun yet.
+    segments: VecDeque<FoundSegment>,
+    current: Option<ReplaySegment>,
+    /// Numbers of the log whose series the store knows by another one.
+    aliases: HashMap<u32, SeriesRef>,
 }
 
 /// The segment being replayed.
-pub(super) struct ReplaySegment {
+struct ReplaySegment {
     number: u64,
     bytes: Vec<u8>,
-    places: VecDeque<Place>,
-    /// The segment's numbers of series, and the store's.
-    series: HashMap<u32, (SeriesRef, Labels)>,
+    places: std::vec::IntoIter<Place>,
 }
 
 impl Replay {
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        report: RecoveryReport,
+        attachments: Attachments,
+        segments: VecDeque<FoundSegment>,
+    ) -> Replay {
+        Replay { inner, report, attachments, segments, current: None, aliases: HashMap::new() }
+    }
+
     /// What was saved under this name at the last checkpoint.
     pub fn attachment(&self, name: &str) -> Option<&[u8]> {
         self.attachments.parts.iter().find(|(n, _)| n == name).map(|(_, bytes)| bytes.as_slice())
@@ -103,25 +116,40 @@ impl Replay {
     pub fn next(&mut self) -> Result<Option<Applied>, OpenError> {
         loop {
             let Some(segment) = &mut self.current else {
-                let Some((number, places)) = self.segments.pop_front() else {
+                let Some(found) = self.segments.pop_front() else {
                     let mut writer = self.inner.writer.lock();
                     if writer.mode == Mode::Replaying {
                         writer.mode = Mode::Open;
                     }
                     return Ok(None);
                 };
-                let bytes =
-                    self.inner.files.disk.read(&segment_path(&self.inner.files.wal, number)).map_err(OpenError::Io)?;
-                let series = HashMap::new();
-                self.current = Some(ReplaySegment { number, bytes, places: places.into(), series });
+                self.current = Some(self.inner.read_segment(found)?);
                 continue;
             };
-            let Some(place) = segment.places.pop_front() else {
+            let Some(place) = segment.places.next() else {
                 self.current = None;
                 continue;
             };
-            let applied = self.inner.replay(segment, place, &mut self.report);
-            if place.header.seq > self.attachments.seq {
+            let payload = place.payload(&segment.bytes);
+            let (seq, at) = (place.header.seq, place.header.at);
+            let applied = match place.header.kind {
+                EntryKind::Tick => Applied::Tick { seq, at },
+                EntryKind::Note => Applied::Note { seq, at, bytes: payload.to_vec() },
+                EntryKind::Exemplars | EntryKind::Metadata | EntryKind::Delete => {
+                    let (applied, done) = self.inner.replay_beside(place.header.kind, payload, (seq, at));
+                    if let Err(damaged) = done {
+                        let file = segment_path(&self.inner.files.wal, segment.number);
+                        self.report.note(file.display(), format!("entry {} is lost: {damaged}", seq.0));
+                    }
+                    applied
+                }
+                EntryKind::Transaction => {
+                    let committed = self.inner.replay_transaction(payload, &mut self.aliases, place.header);
+                    Applied::Transaction(committed.tell(&self.inner, segment.number, &mut self.report))
+                }
+            };
+            self.inner.show_replayed(place);
+            if seq > self.attachments.seq {
                 self.report.entries += 1;
                 return Ok(Some(applied));
             }
@@ -129,70 +157,129 @@ impl Replay {
     }
 }
 
+/// A transaction as replayed, and what of it could not be.
+struct Replayed {
+    committed: Committed,
+    /// Samples of series that nothing explains.
+    unknown: usize,
+    faults: Vec<String>,
+}
+
+impl Replayed {
+    /// Takes what is lost into the report.
+    fn tell(self, inner: &Inner, segment: u64, report: &mut RecoveryReport) -> Committed {
+        let seq = self.committed.seq.0;
+        report.samples += self.committed.samples.len() as u64;
+        report.samples_lost += self.unknown as u64;
+        let lost = (self.unknown > 0)
+            .then(|| format!("{} samples of entry {seq} are lost with the labels of their series", self.unknown));
+        for what in self.faults.into_iter().chain(lost) {
+            report.note(segment_path(&inner.files.wal, segment).display(), what);
+        }
+        self.committed
+    }
+}
+
 impl Inner {
-    fn replay(&self, segment: &mut ReplaySegment, place: Place, report: &mut RecoveryReport) -> Applied {
-        let (seq, at) = (place.header.seq, place.header.at);
-        let applied = match place.header.kind {
-            EntryKind::Tick => Applied::Tick { seq, at },
-            EntryKind::Note => Applied::Note { seq, at, bytes: place.payload(&segment.bytes).to_vec() },
-            EntryKind::Transaction => Applied::Transaction(self.replay_transaction(segment, place, report)),
-        };
-        let mut writer = self.writer.lock();
-        writer.log_bytes += place.length as u64;
-        writer.seq = writer.seq.max(seq);
-        writer.at = writer.at.max(at);
-        let mut shown = self.shown.write();
-        (shown.seq, shown.at) = (writer.seq, writer.at);
-        applied
+    fn read_segment(&self, found: FoundSegment) -> Result<ReplaySegment, OpenError> {
+        let path = segment_path(&self.files.wal, found.number);
+        let bytes = self.files.disk.read(&path)?;
+        let scanned = scan(&bytes, found.number, found.last)
+            .map_err(|version| OpenError::Version { file: path.display().to_string(), version })?;
+        Ok(ReplaySegment { number: found.number, bytes, places: scanned.records.into_iter() })
     }
 
-    fn replay_transaction(&self, segment: &mut ReplaySegment, place: Place, report: &mut RecoveryReport) -> Committed {
-        let (seq, at) = (place.header.seq, place.header.at);
-        let mut committed =
-            Committed { seq, at, new_series: Vec::new(), samples: Vec::new(), rejected: Rejected::default() };
-        let file = segment_path(&self.files.wal, segment.number);
-        let transaction = match Transaction::decode(place.payload(&segment.bytes), at) {
-            Ok(transaction) => transaction,
-            Err(damaged) => {
-                report.note(file.display(), format!("entry {} is lost: {damaged}", seq.0));
-                return committed;
-            }
-        };
+    fn show_replayed(&self, place: Place) {
         let mut writer = self.writer.lock();
-        let mut index = self.index.lock.write();
-        for (id, text) in transaction.series {
-            match Labels::from_text(text) {
-                Ok(labels) => {
-                    segment.series.insert(id, (index.intern(&labels), labels));
-                }
-                Err(error) => report.note(file.display(), format!("a series of entry {} is lost: {error}", seq.0)),
-            }
+        writer.log_bytes += place.bytes();
+        writer.seq = writer.seq.max(place.header.seq);
+        writer.at = writer.at.max(place.header.at);
+        writer.durable = writer.seq;
+        let mut shown = self.shown.write();
+        (shown.seq, shown.at) = (writer.seq, writer.at);
+    }
+
+    fn replay_transaction(
+        &self,
+        payload: &[u8],
+        aliases: &mut HashMap<u32, SeriesRef>,
+        header: RecordHeader,
+    ) -> Replayed {
+        let RecordHeader { seq, at, .. } = header;
+        let committed =
+            Committed { seq, at, new_series: Vec::new(), samples: Vec::new(), rejected: Rejected::default() };
+        let mut replayed = Replayed { committed, unknown: 0, faults: Vec::new() };
+        let mut writer = self.writer.lock();
+        let writer = &mut *writer;
+        let decoded = Transaction::split(payload).and_then(|transaction| {
+            self.replay_series(transaction, writer, aliases, &mut replayed)?;
+            transaction.samples(at, &mut replayed.committed.samples)
+        });
+        if let Err(damaged) = decoded {
+            replayed.committed.samples.clear();
+            replayed.faults.push(format!("entry {} is lost: {damaged}", seq.0));
         }
-        drop(index);
-        let mut unknown = 0;
-        for (id, sample) in transaction.samples {
-            let Some((series, labels)) = segment.series.get(&id) else {
+        let (mut unknown, new_series) = (0, &mut replayed.committed.new_series);
+        let index = self.index.lock.read();
+        replayed.committed.samples.retain_mut(|(series, sample)| {
+            if let Some(known) = (!aliases.is_empty()).then(|| aliases.get(&(series.0 as u32))).flatten() {
+                *series = *known;
+            } else if !writer.states.get(*series).is_some_and(|state| state.explained) {
                 unknown += 1;
-                continue;
-            };
-            let state = writer.states.entry(*series);
-            state.see(sample);
-            if !state.met {
-                state.met = true;
-                committed.new_series.push((*series, labels.clone()));
+                return false;
             }
-            committed.samples.push((*series, sample));
-        }
-        if unknown > 0 {
-            let what = format!("{unknown} samples of entry {} are lost with the labels of their series", seq.0);
-            report.note(file.display(), what);
-        }
-        drop(writer);
+            let state = writer.states.entry(*series);
+            state.see(*sample);
+            if !state.met
+                && let Some(labels) = index.labels(*series)
+            {
+                state.met = true;
+                new_series.push((*series, labels));
+            }
+            true
+        });
+        drop(index);
+        replayed.unknown = unknown;
         let live = Arc::clone(&self.shown.read().view.live);
-        live.append(seq, &committed.samples);
+        live.append(seq, &replayed.committed.samples);
         let mut status = self.status.lock();
-        committed.samples.iter().for_each(|(_, sample)| status.see_sample(sample.t));
-        report.samples += committed.samples.len() as u64;
-        committed
+        status.see_samples(&replayed.committed.samples);
+        replayed
+    }
+
+    /// Takes note of the series that an entry explains.
+    fn replay_series(
+        &self,
+        transaction: Transaction<'_>,
+        writer: &mut Writer,
+        aliases: &mut HashMap<u32, SeriesRef>,
+        replayed: &mut Replayed,
+    ) -> Result<(), Damaged> {
+        let mut index = self.index.lock.write();
+        transaction.series(|number, text| {
+            let labels = match Labels::from_text(text) {
+                Ok(labels) => labels,
+                Err(error) => {
+                    let what =
+                        format!("series {number}, explained by entry {}, is lost: {error}", replayed.committed.seq.0);
+                    return replayed.faults.push(what);
+                }
+            };
+            let series = SeriesRef(u64::from(number));
+            match index.find(&labels) {
+                // A block has it, or it was explained anew after damage.
+                Some(known) if known != series => {
+                    aliases.insert(number, known);
+                }
+                known => {
+                    aliases.remove(&number);
+                    if known.is_none() {
+                        index.insert(series, &labels);
+                    }
+                }
+            }
+            writer.states.entry(series).explained = true;
+            writer.explained.push(number);
+        })
     }
 }

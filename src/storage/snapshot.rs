@@ -3,7 +3,7 @@
 //! Invariants:
 //! - A snapshot shows exactly the entries up to its place in the log, whatever is written, flushed
 //!   or compacted after it was taken.
-//! - Samples at or before the log's time less the retention are not shown.
+//! - Samples at or before the log's time less their series' retention are not shown.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,9 +12,12 @@ use parking_lot::RwLock;
 
 use crate::model::{Labels, Matcher, Sample, Seq, SeriesRef, TimeRange, Timestamp};
 
-use super::block::{Block, DamagedBlock, PageCache};
+use super::block::{Block, BlockReader, DamagedBlock, PageCache};
 use super::head::Generation;
 use super::index::Index;
+use super::retention::Cutoff;
+use super::summary::Summary;
+use super::tombstones::{Cover, Tombstones};
 
 /// Where samples are: blocks, a generation on its way into a block, the one that is written.
 #[derive(Debug, Clone)]
@@ -22,6 +25,7 @@ pub(super) struct View {
     pub(super) blocks: Arc<Vec<Arc<Block>>>,
     pub(super) frozen: Option<Arc<Generation>>,
     pub(super) live: Arc<Generation>,
+    pub(super) tombstones: Arc<Tombstones>,
 }
 
 /// A view of the store at one place of its log. Cheap to take and to clone.
@@ -31,7 +35,7 @@ pub struct Snapshot {
     pub(super) index: Arc<SharedIndex>,
     pub(super) seq: Seq,
     pub(super) at: Timestamp,
-    pub(super) oldest: Timestamp,
+    pub(super) cutoff: Cutoff,
 }
 
 /// The index that the writer, all snapshots and the background work share.
@@ -72,6 +76,25 @@ impl From<DamagedBlock> for ReadError {
     }
 }
 
+/// Where the samples of a series are.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    /// A block, by its place among those that are asked, and the series' position in it.
+    Block(usize, u32),
+    /// The head, by number.
+    Head(SeriesRef),
+}
+
+/// A series that satisfies matchers, with its sources: blocks in their order, then the head.
+type Found = (Labels, Vec<Source>);
+
+/// A question to all sources of a view.
+struct Asked<'a> {
+    snapshot: &'a Snapshot,
+    range: TimeRange,
+    blocks: Vec<(&'a Block, BlockReader<'a>)>,
+}
+
 impl Snapshot {
     /// The view as it was after an entry of the group that was committed last: what comes behind it
     /// in the group is hidden.
@@ -103,18 +126,37 @@ impl Snapshot {
         range: TimeRange,
         samples_max: usize,
     ) -> Result<Vec<(Labels, Vec<Sample>)>, ReadError> {
-        let range = self.visible(range);
-        let mut room = samples_max;
-        let mut cache = PageCache::default();
-        let mut found = Vec::new();
-        for (series, labels) in self.matching(matchers) {
-            let samples = self.read(series, range, &mut cache)?;
-            room = room.checked_sub(samples.len()).ok_or(ReadError::TooManySamples { limit: samples_max })?;
-            if !samples.is_empty() {
-                found.push((labels, samples));
+        self.ask(range, |asked| {
+            let mut room = samples_max;
+            let mut found = Vec::new();
+            for (labels, sources) in asked.matching(matchers)? {
+                let samples = asked.samples(&labels, &sources)?;
+                room = room.checked_sub(samples.len()).ok_or(ReadError::TooManySamples { limit: samples_max })?;
+                if !samples.is_empty() {
+                    found.push((labels, samples));
+                }
             }
-        }
-        Ok(found)
+            Ok(found)
+        })
+    }
+
+    /// The series that satisfy all matchers and have samples inside `range`, sorted by labels, each
+    /// with the summary of those samples: what [`Summary::of`] says of what [`Snapshot::select`] gives,
+    /// without reading most of it.
+    ///
+    /// # Errors
+    /// Stored bytes are damaged.
+    pub fn summaries(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<(Labels, Summary)>, ReadError> {
+        self.ask(range, |asked| {
+            let mut found = Vec::new();
+            for (labels, sources) in asked.matching(matchers)? {
+                let summary = asked.summary(&labels, &sources)?;
+                if summary.count + summary.stale > 0 {
+                    found.push((labels, summary));
+                }
+            }
+            Ok(found)
+        })
     }
 
     /// The series that satisfy all matchers and have samples inside `range`, sorted. A series whose
@@ -123,68 +165,284 @@ impl Snapshot {
     /// # Errors
     /// Stored bytes are damaged.
     pub fn series(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, ReadError> {
-        let range = self.visible(range);
-        let inside = |series: SeriesRef| {
-            self.view.live.touches(series, range, self.seq)
-                || self.view.frozen.as_ref().is_some_and(|frozen| frozen.touches(series, range, self.seq))
-                || self.view.blocks.iter().any(|block| block.touches(series, range))
-        };
-        Ok(self
-            .matching(matchers)
-            .into_iter()
-            .filter(|(series, _)| inside(*series))
-            .map(|(_, labels)| labels)
-            .collect())
+        self.ask(range, |asked| {
+            let mut series = Vec::new();
+            for (labels, sources) in asked.matching(matchers)? {
+                if asked.touches(&labels, &sources)? {
+                    series.push(labels);
+                }
+            }
+            Ok(series)
+        })
     }
 
-    /// The names of the labels of those series, sorted.
+    /// The names of the labels of those series, sorted. Without matchers, names of a block that
+    /// overlaps the range count even if their series have no sample in it.
     ///
     /// # Errors
     /// As [`Snapshot::series`].
     pub fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, ReadError> {
-        let series = self.series(matchers, range)?;
-        let names: BTreeSet<&str> = series.iter().flat_map(|labels| labels.iter().map(|label| label.name)).collect();
-        Ok(names.into_iter().map(str::to_owned).collect())
+        let collect = |series: &[Labels], names: &mut BTreeSet<String>| {
+            for label in series.iter().flat_map(Labels::iter) {
+                if !names.contains(label.name) {
+                    names.insert(label.name.to_owned());
+                }
+            }
+        };
+        let mut names = BTreeSet::new();
+        if !matchers.is_empty() || !self.view.tombstones.is_empty() {
+            collect(&self.series(matchers, range)?, &mut names);
+            return Ok(names.into_iter().collect());
+        }
+        self.ask(range, |asked| {
+            collect(&asked.head_series(&[]), &mut names);
+            asked.blocks.iter().for_each(|(_, reader)| names.extend(reader.label_names().map(str::to_owned)));
+            Ok(names.into_iter().collect())
+        })
     }
 
-    /// The values that the label `name` has in those series, sorted.
+    /// The values that the label `name` has in those series, sorted. Without matchers, values of a
+    /// block that overlaps the range count even if their series have no sample in it.
     ///
     /// # Errors
     /// As [`Snapshot::series`].
     pub fn label_values(&self, name: &str, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, ReadError> {
-        let series = self.series(matchers, range)?;
-        let values: BTreeSet<&str> = series.iter().map(|labels| labels.get(name)).filter(|v| !v.is_empty()).collect();
-        Ok(values.into_iter().map(str::to_owned).collect())
+        let collect = |series: &[Labels]| -> Vec<String> {
+            let values = series.iter().map(|labels| labels.get(name)).filter(|value| !value.is_empty());
+            values.map(str::to_owned).collect()
+        };
+        let mut values = if matchers.is_empty() && self.view.tombstones.is_empty() {
+            self.ask(range, |asked| {
+                let mut values = collect(&asked.head_series(&[]));
+                for (_, reader) in &mut asked.blocks {
+                    reader.label_values(name, &mut values)?;
+                }
+                Ok(values)
+            })?
+        } else {
+            collect(&self.series(matchers, range)?)
+        };
+        values.sort_unstable();
+        values.dedup();
+        Ok(values)
     }
 
-    fn matching(&self, matchers: &[Matcher]) -> Vec<(SeriesRef, Labels)> {
-        let mut found = self.index.lock.read().select(matchers);
-        found.sort_unstable_by(|a, b| a.1.cmp(&b.1));
-        found
+    /// Checks every byte of every block.
+    ///
+    /// # Errors
+    /// The first damage found.
+    pub fn verify(&self) -> Result<(), ReadError> {
+        self.view.blocks.iter().try_for_each(|block| block.check()).map_err(ReadError::from)
     }
 
-    fn visible(&self, range: TimeRange) -> TimeRange {
-        TimeRange { after: range.after.max(self.oldest), until: range.until }
-    }
-
-    /// The samples of one series: blocks, then the frozen generation, then the live one; at one
-    /// instant the youngest source counts.
-    pub(super) fn read(
+    /// Asks the blocks that may have samples of a range, and the head.
+    fn ask<T>(
         &self,
-        series: SeriesRef,
         range: TimeRange,
-        cache: &mut PageCache,
-    ) -> Result<Vec<Sample>, ReadError> {
+        question: impl FnOnce(&mut Asked<'_>) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let range = TimeRange { after: range.after.max(self.cutoff.all()), until: range.until };
+        let blocks: Vec<&Block> =
+            self.view.blocks.iter().map(|block| &**block).filter(|block| block.overlaps(range)).collect();
+        let mut caches: Vec<PageCache> = blocks.iter().map(|_| PageCache::default()).collect();
+        let mut asked = Asked { snapshot: self, range, blocks: Vec::with_capacity(blocks.len()) };
+        for (block, cache) in blocks.into_iter().zip(&mut caches) {
+            asked.blocks.push((block, block.ask(cache)?));
+        }
+        question(&mut asked)
+    }
+}
+
+impl Asked<'_> {
+    /// The series that satisfy all matchers, sorted, with all their sources.
+    fn matching(&mut self, matchers: &[Matcher]) -> Result<Vec<Found>, ReadError> {
+        let mut all: Vec<(Labels, Source)> = Vec::new();
+        for (at, (_, reader)) in self.blocks.iter_mut().enumerate() {
+            for position in reader.select(matchers)? {
+                all.push((reader.labels(position)?, Source::Block(at, position)));
+            }
+        }
+        let head = self.snapshot.index.lock.read().select(matchers);
+        all.extend(head.into_iter().map(|(series, labels)| (labels, Source::Head(series))));
+        // Stable: of one series, sources stay in their order. Runs that are sorted already cost little.
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut found: Vec<Found> = Vec::with_capacity(all.len());
+        for (labels, source) in all {
+            match found.last_mut() {
+                Some((last, sources)) if *last == labels => sources.push(source),
+                _ => found.push((labels, vec![source])),
+            }
+        }
+        Ok(found)
+    }
+
+    fn head_series(&self, matchers: &[Matcher]) -> Vec<Labels> {
+        let series = self.snapshot.index.lock.read().select(matchers);
+        let touches = |(series, labels): &(SeriesRef, Labels)| self.head_touches(*series, self.range_of(labels));
+        series.into_iter().filter(touches).map(|(_, labels)| labels).collect()
+    }
+
+    fn head_touches(&self, series: SeriesRef, range: TimeRange) -> bool {
+        let (view, seq) = (&self.snapshot.view, self.snapshot.seq);
+        view.live.touches(series, range, seq)
+            || view.frozen.as_ref().is_some_and(|frozen| frozen.touches(series, range, seq))
+    }
+
+    fn touches(&mut self, labels: &Labels, sources: &[Source]) -> Result<bool, ReadError> {
+        if !self.cover(labels).is_empty() {
+            // Where something is deleted only the samples tell whether any are left.
+            return Ok(!self.samples(labels, sources)?.is_empty());
+        }
+        let range = self.range_of(labels);
+        for source in sources {
+            let touches = match *source {
+                Source::Head(series) => self.head_touches(series, range),
+                Source::Block(at, position) => {
+                    let (block, reader) = &mut self.blocks[at];
+                    block.is_inside(range) || reader.touches(position, range)?
+                }
+            };
+            if touches {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The samples of one series that `cover` does not hide: blocks, then the frozen generation, then the live one; at one
+    /// instant the youngest source counts.
+    fn samples(&mut self, labels: &Labels, sources: &[Source]) -> Result<Vec<Sample>, ReadError> {
+        let (cover, range) = (self.cover(labels), self.range_of(labels));
         let mut samples = Vec::new();
-        for block in self.view.blocks.iter() {
-            block.read(series, range, cache, &mut samples)?;
+        for source in sources {
+            match *source {
+                Source::Block(at, position) => {
+                    let from = samples.len();
+                    self.blocks[at].1.samples(position, range, &mut samples)?;
+                    cover.thin(self.blocks[at].0.number(), &mut samples, from);
+                }
+                Source::Head(series) => self.head_samples(series, &cover, range, &mut samples),
+            }
         }
-        if let Some(frozen) = &self.view.frozen {
-            frozen.read(series, range, self.seq, &mut samples);
-        }
-        self.view.live.read(series, range, self.seq, &mut samples);
         put_in_order(&mut samples);
         Ok(samples)
+    }
+
+    fn head_samples(&self, series: SeriesRef, cover: &Cover, range: TimeRange, samples: &mut Vec<Sample>) {
+        self.snapshot.view.head_samples(series, cover, range, self.snapshot.seq, samples);
+    }
+
+    /// The asked range without what is past the series' time.
+    fn range_of(&self, labels: &Labels) -> TimeRange {
+        if !self.snapshot.cutoff.may_hide(self.range.after) {
+            return self.range;
+        }
+        TimeRange { after: self.range.after.max(self.snapshot.cutoff.of(labels)), until: self.range.until }
+    }
+
+    /// What is deleted of a series.
+    fn cover(&self, labels: &Labels) -> Cover {
+        self.snapshot.view.tombstones.cover(labels, self.range, self.snapshot.seq)
+    }
+
+    /// The summary of one series. Statistics speak for blocks that follow one another; where sources
+    /// overlap, samples do.
+    fn summary(&mut self, labels: &Labels, sources: &[Source]) -> Result<Summary, ReadError> {
+        if !self.cover(labels).is_empty() {
+            return Ok(Summary::of(&self.samples(labels, sources)?));
+        }
+        let range = self.range_of(labels);
+        let mut parts = Vec::with_capacity(sources.len());
+        let mut head = Vec::new();
+        for source in sources {
+            match *source {
+                Source::Block(at, position) => {
+                    let bounds = self.blocks[at].1.bounds(position, range)?;
+                    parts.extend(bounds.map(|(first, last)| (first, last, *source)));
+                }
+                Source::Head(series) => {
+                    self.head_samples(series, &Cover::default(), range, &mut head);
+                    put_in_order(&mut head);
+                    let ends = head.first().zip(head.last());
+                    parts.extend(ends.map(|(first, last)| (first.t, last.t, *source)));
+                }
+            }
+        }
+        parts.sort_by_key(|(first, ..)| *first);
+        if parts.windows(2).any(|two| two[0].1 >= two[1].0) {
+            return Ok(Summary::of(&self.samples(labels, sources)?));
+        }
+        let mut summary = Summary::default();
+        for (.., source) in parts {
+            match source {
+                Source::Block(at, position) => self.blocks[at].1.summarize(position, range, &mut summary)?,
+                Source::Head(_) => head.iter().for_each(|sample| summary.push(*sample)),
+            }
+        }
+        Ok(summary)
+    }
+}
+
+impl View {
+    /// Adds what the head has of a series inside `range`, by entries up to `seq` and not hidden by `cover`.
+    pub(super) fn head_samples(
+        &self,
+        series: SeriesRef,
+        cover: &Cover,
+        range: TimeRange,
+        seq: Seq,
+        samples: &mut Vec<Sample>,
+    ) {
+        if let Some(frozen) = &self.frozen {
+            frozen.read(series, cover, range, seq, samples);
+        }
+        self.live.read(series, cover, range, seq, samples);
+    }
+
+    /// The newest sample of a series among blocks that end at or after `t`; the others cannot matter to
+    /// a sample of that time. A page that cannot be read cannot contradict; the read that meets it next
+    /// reports it.
+    pub(super) fn newest_in_blocks(&self, labels: &Labels, t: Timestamp, seq: Seq) -> Option<Sample> {
+        let cover = self.tombstones.cover(labels, TimeRange::ALL, seq);
+        let newest = |block: &Block| {
+            let mut cache = PageCache::default();
+            let mut reader = block.ask(&mut cache).ok()?;
+            let position = reader.find(labels).ok()??;
+            if cover.is_empty() {
+                return reader.newest(position).ok()?;
+            }
+            let mut samples = Vec::new();
+            reader.samples(position, TimeRange::ALL, &mut samples).ok()?;
+            cover.thin(block.number(), &mut samples, 0);
+            samples.pop()
+        };
+        let late = self.blocks.iter().filter(|block| block.last() >= t);
+        // Of two at one instant, the younger block's.
+        late.filter_map(|block| newest(block)).max_by_key(|sample| sample.t)
+    }
+
+    /// The sample of a series at an instant, as the youngest block has it.
+    pub(super) fn sample_in_blocks(&self, labels: &Labels, t: Timestamp, seq: Seq) -> Option<Sample> {
+        let range = TimeRange { after: Timestamp(t.0.saturating_sub(1)), until: t };
+        let cover = self.tombstones.cover(labels, range, seq);
+        let sample = |block: &Block| {
+            let mut cache = PageCache::default();
+            let mut reader = block.ask(&mut cache).ok()?;
+            let position = reader.find(labels).ok()??;
+            let mut samples = Vec::new();
+            reader.samples(position, range, &mut samples).ok()?;
+            cover.thin(block.number(), &mut samples, 0);
+            samples.pop()
+        };
+        self.blocks.iter().rev().filter(|block| block.overlaps(range)).find_map(|block| sample(block))
+    }
+
+    /// The sample of a series at an instant that the head has, by entries up to `seq`.
+    pub(super) fn sample_in_head(&self, series: SeriesRef, labels: &Labels, t: Timestamp, seq: Seq) -> Option<Sample> {
+        let range = TimeRange { after: Timestamp(t.0.saturating_sub(1)), until: t };
+        let mut samples = Vec::new();
+        self.head_samples(series, &self.tombstones.cover(labels, range, seq), range, seq, &mut samples);
+        samples.pop()
     }
 }
 

@@ -131,6 +131,11 @@ impl Disk for FaultyDisk {
         self.disk.rename(from, to)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.plan.pass("link", to)?;
+        self.disk.link(from, to)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.plan.pass("remove", path)?;
         self.disk.remove(path)
@@ -166,6 +171,22 @@ impl DiskFile for FaultyFile {
                 Err(error)
             }
         }
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        match self.plan.judge("write", &self.name) {
+            Verdict::Go => self.file.write_at(offset, bytes),
+            Verdict::Fail(error) => Err(error),
+            Verdict::Half(error) => {
+                self.file.write_at(offset, &bytes[..bytes.len() / 2])?;
+                Err(error)
+            }
+        }
+    }
+
+    fn allocate(&mut self, len: u64) -> io::Result<()> {
+        self.plan.pass("allocate", Path::new(&self.name))?;
+        self.file.allocate(len)
     }
 
     fn sync(&mut self) -> io::Result<()> {

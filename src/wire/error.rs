@@ -42,4 +42,18 @@ pub enum WireError {
     /// More samples than one transaction takes.
     #[error("more than {} samples in one body; send smaller requests", limits::SAMPLES_PER_BATCH_MAX)]
     TooManySamples,
+    /// More of something else than one body may hold.
+    #[error("more than {max} {what} in one body; send smaller requests")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// The limit.
+        max: usize,
+    },
+    /// A series whose labels cannot name it, where one such series refuses the whole.
+    #[error("{fault}")]
+    Unnamed {
+        /// Where it stands and what is wrong.
+        fault: String,
+    },
 }

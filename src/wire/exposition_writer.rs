@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::exposition::MetricKind;
-use crate::model::Labels;
+use crate::model::{Labels, MetricKind};
 
 /// The content type of what [`to_exposition`] writes.
 pub const EXPOSITION_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=allow-utf-8";
@@ -41,13 +40,24 @@ pub fn to_exposition(samples: &[(Labels, f64)], descriptions: &[Description]) ->
             let help = description.help.replace('\\', "\\\\").replace('\n', "\\n");
             let _ = writeln!(out, "# HELP {shown} {help}");
         }
-        let _ = writeln!(out, "# TYPE {shown} {}", kind.text_word());
+        let _ = writeln!(out, "# TYPE {shown} {}", text_word(kind));
         for (labels, value) in samples {
             push_series(&mut out, labels);
             let _ = writeln!(out, " {}", number(*value));
         }
     }
     out
+}
+
+/// The word of the text format 0.0.4, which does not know them all.
+fn text_word(kind: MetricKind) -> &'static str {
+    match kind {
+        MetricKind::Counter => "counter",
+        MetricKind::Gauge | MetricKind::Info | MetricKind::StateSet => "gauge",
+        MetricKind::Histogram => "histogram",
+        MetricKind::Summary => "summary",
+        MetricKind::GaugeHistogram | MetricKind::Unknown => "untyped",
+    }
 }
 
 /// The family that a series of this name belongs to.

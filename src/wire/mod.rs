@@ -13,8 +13,8 @@ mod remote_write;
 mod remote_write_encoder;
 
 pub use error::WireError;
-pub use exposition::{Exposition, Format, Line, MetricKind, SampleLine, exposition};
+pub use exposition::{ExemplarText, Exposition, Format, Line, SampleLine, exposition};
 pub use exposition_series::LabelText;
 pub use exposition_writer::{Description, EXPOSITION_CONTENT_TYPE, to_exposition};
-pub use remote_write::{WriteRequest, decompressed_bytes, remote_write, write_request};
+pub use remote_write::{RemoteWriteDecoder, WriteRequest, decompressed_bytes, remote_write, write_request};
 pub use remote_write_encoder::encode_remote_write;

@@ -84,7 +84,17 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(super) fn new(message: &'a [u8]) -> Fields<'a> {
-        Fields { rest: message, offset: 0 }
+        Fields::at(message, 0)
+    }
+
+    /// The fields of a part of a message that begins at `offset` of it.
+    pub(super) fn at(part: &'a [u8], offset: usize) -> Fields<'a> {
+        Fields { rest: part, offset }
+    }
+
+    /// Their bytes.
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.rest
     }
 
     pub(super) fn offset(&self) -> usize {
@@ -107,10 +117,10 @@ impl<'a> Fields<'a> {
             1 => Value::Fixed64(u64::from_le_bytes(self.array()?)),
             2 => {
                 let length = self.varint()?;
-                let length = usize::try_from(length).ok().filter(|n| *n <= self.rest.len());
-                let length = length.ok_or(Fault { offset, reason: "a field is longer than the message around it" })?;
-                let content = Fields { rest: &self.rest[..length], offset: self.offset };
-                self.skip(length);
+                let content = usize::try_from(length).ok().and_then(|length| self.rest.get(..length));
+                let rest = content.ok_or(Fault { offset, reason: "a field is longer than the message around it" })?;
+                let content = Fields { rest, offset: self.offset };
+                self.skip(rest.len());
                 Value::Bytes(content)
             }
             5 => {
@@ -123,7 +133,18 @@ impl<'a> Fields<'a> {
         Ok(Some(Field { number, offset, value }))
     }
 
+    #[inline]
     fn varint(&mut self) -> Result<u64, Fault> {
+        match *self.rest {
+            [byte, ..] if byte < 0x80 => {
+                self.skip(1);
+                Ok(u64::from(byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, Fault> {
         let mut n = 0u64;
         for (i, byte) in self.rest.iter().enumerate() {
             let digit = u64::from(byte & 0x7f);
@@ -149,7 +170,7 @@ impl<'a> Fields<'a> {
     }
 
     fn skip(&mut self, n: usize) {
-        self.rest = &self.rest[n..];
+        self.rest = self.rest.get(n..).unwrap_or_default();
         self.offset += n;
     }
 }

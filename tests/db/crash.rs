@@ -89,7 +89,7 @@ impl Run {
         options.disk = Arc::new(disk.clone());
         options.transport = Arc::new(Receiver { disk: disk.clone(), heard: Arc::clone(&self.heard) });
         options.threads = Threads::None;
-        options.store = StoreOptions { flush_bytes: 150, segment_bytes_max: 400, reserve_bytes: 0, ..options.store };
+        options.store = StoreOptions { flush_bytes: 100, segment_bytes_max: 400, reserve_bytes: 0, ..options.store };
         Db::open(options).ok()
     }
 

@@ -15,7 +15,8 @@ fn open(disk: &MemoryDisk, clock: &Arc<ManualClock>, rules: &str) -> Db {
     options.disk = Arc::new(disk.clone());
     options.clock = Arc::clone(clock) as _;
     options.threads = Threads::None;
-    options.store = StoreOptions { reserve_bytes: 0, ..StoreOptions::default() };
+    // Each write needs a segment, and so room on the disk.
+    options.store = StoreOptions { reserve_bytes: 0, segment_bytes_max: 1, ..StoreOptions::default() };
     options.watch = watch(rules);
     Db::open(options).unwrap()
 }

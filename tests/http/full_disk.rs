@@ -62,8 +62,8 @@ async fn resumed(shop: &Shop, t: i64) {
     assert_eq!(blind_by_storage(shop).await, None);
 }
 
-async fn shop() -> Shop {
-    let store = StoreOptions { reserve_bytes: 4096, ..StoreOptions::default() };
+async fn shop(segment_bytes_max: u64) -> Shop {
+    let store = StoreOptions { reserve_bytes: 4096, segment_bytes_max, ..StoreOptions::default() };
     let shop = Shop::stored(store).await;
     assert_eq!(shop.write(&batch(&[(NAME, NOW_MS, 1.0)])).await.status, 204);
     assert!(healthy(&shop).await && blind_by_storage(&shop).await.is_none());
@@ -72,9 +72,10 @@ async fn shop() -> Shop {
 
 #[tokio::test]
 async fn writes_resume_by_themselves_when_there_is_room() {
-    let shop = shop().await;
+    // Each write needs a segment, and so room on the disk.
+    let shop = shop(1).await;
     shop.disk.set_capacity(Some(shop.disk.used_bytes() + 4000));
-    let reason = "the disk is full: 4000 bytes are free, 55 and a reserve of 4096 are needed; writes resume by themselves when there is room";
+    let reason = "the disk is full: 4000 bytes are free, 64 and a reserve of 4096 are needed; writes resume by themselves when there is room";
     for minute in 1..4 {
         refused(&shop, NOW_MS + minute * 60_000, reason).await;
     }
@@ -89,11 +90,11 @@ async fn writes_resume_by_themselves_when_there_is_room() {
 
 #[tokio::test]
 async fn a_write_that_was_cut_short_is_taken_back() {
-    let shop = shop().await;
-    // The whole write fits by the numbers, and then the disk takes half of it.
+    let shop = shop(4000).await;
+    // The write fits into its file, which was a spare when it was opened; and then the disk takes half of it.
     shop.faults.fail_at(shop.faults.operations(), Fault::Short(ErrorKind::StorageFull));
     let reason =
-        "the disk is full: write /db/wal/00000002.log: made to fail; writes resume by themselves when there is room";
+        "the disk is full: write /db/wal/00000001.spare: made to fail; writes resume by themselves when there is room";
     refused(&shop, NOW_MS + 1000, reason).await;
     resumed(&shop, NOW_MS + 2000).await;
 }

@@ -96,6 +96,16 @@ impl DiskFile for CuttingFile {
         self.file.write_all(bytes)
     }
 
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.disk.operation();
+        self.file.write_at(offset, bytes)
+    }
+
+    fn allocate(&mut self, len: u64) -> io::Result<()> {
+        self.disk.operation();
+        self.file.allocate(len)
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         self.disk.operation();
         self.file.sync()

@@ -10,6 +10,22 @@ use evenkeel::storage::{Applied, CommitError, Durability, Entry, Store, StoreOpt
 use evenkeel::testkit::{Fault, FaultyDisk};
 
 use super::{at, batch, content, dir, labels, open, options};
+use crate::campaign;
+
+/// Operations between two that are made to fail here; the command takes every one.
+const STRIDE: usize = 37;
+
+#[test]
+fn an_operation_that_fails_loses_nothing_acknowledged() {
+    let outcomes = campaign::enumerate::run(STRIDE).unwrap();
+    outcomes.iter().for_each(|outcome| outcome.assert_clean(30));
+}
+
+#[test]
+fn a_power_cut_loses_nothing_acknowledged_and_a_second_start_finds_the_same() {
+    let outcomes = campaign::power_cut::run(11, 2).unwrap();
+    outcomes.iter().for_each(|outcome| outcome.assert_clean(200));
+}
 
 /// One step of the workload.
 enum Step {
@@ -102,25 +118,30 @@ fn try_open_with(disk: &FaultyDisk, durability: Durability) -> Option<Store> {
     Some(store)
 }
 
-/// Runs until something fails; what was acknowledged and what was in flight then.
+/// Runs the workload until something fails.
 fn run_until_failure(disk: &FaultyDisk, durability: Durability) -> Expected {
+    run_steps(disk, durability, &workload())
+}
+
+/// Runs until something fails; what was acknowledged and what was in flight then.
+fn run_steps(disk: &FaultyDisk, durability: Durability, steps: &[Step]) -> Expected {
     let mut expected = Expected::default();
     let Some(mut store) = try_open_with(disk, durability) else { return expected };
-    for step in workload() {
+    for step in steps {
         let done = match step {
-            Step::Commit(ms, group) => match store.commit(at(ms), entries(&group)) {
+            Step::Commit(ms, group) => match store.commit(at(*ms), entries(group)) {
                 Ok(_) => {
-                    expected.acknowledge(&group);
+                    expected.acknowledge(group);
                     true
                 }
                 Err(_) => {
-                    expected.in_flight = group;
+                    expected.in_flight = group.clone();
                     false
                 }
             },
             Step::Begin => store.begin_checkpoint(vec![("a".into(), vec![1])]).is_ok(),
             Step::Finish => store.finish_checkpoint().is_ok(),
-            Step::Maintain(ms) => store.maintain(at(ms)).is_ok(),
+            Step::Maintain(ms) => store.maintain(at(*ms)).is_ok(),
             Step::Reopen => {
                 drop(store);
                 let Some(again) = try_open_with(disk, durability) else { return expected };
@@ -169,6 +190,95 @@ fn a_power_cut_after_any_operation_loses_nothing_acknowledged() {
         // The process dies and the machine stays up.
         disk.heal();
         expected.settle(&try_open(&disk).unwrap(), &format!("killed at operation {stop}"));
+    }
+}
+
+/// Entries of one size, so that those of an earlier use of a file stand exactly where the next ones come;
+/// groups of several, so that a power cut tears them in the middle.
+fn reuse() -> Vec<Step> {
+    let mut steps = Vec::new();
+    for i in 0..16i64 {
+        let samples = |part: i64| (0..3).map(|n| (n, i * 1000 + part, (i * 10 + part) as f64 + 0.123_456_7)).collect();
+        steps.push(Step::Commit(i * 1000, (0..1 + i % 3 * 2).map(samples).collect()));
+        match i {
+            2 | 5 | 9 | 14 => steps.extend([Step::Begin, Step::Finish]),
+            7 | 11 => steps.push(Step::Reopen),
+            _ => {}
+        }
+    }
+    steps
+}
+
+/// How many segments of the log hold entries of an earlier use of their files behind their own.
+fn used_again(disk: &dyn Disk) -> usize {
+    let segments = disk.list(&dir().join("wal")).unwrap();
+    let stale = |bytes: Vec<u8>| {
+        let end = bytes.windows(40).position(|window| window == [0; 40]).unwrap_or(bytes.len());
+        bytes[end..].windows(4).any(|window| window == [0xe7, b'E', b'K', 0x1a])
+    };
+    segments.iter().filter(|e| e.name.ends_with(".log")).filter(|e| stale(disk.read(&e.path).unwrap())).count()
+}
+
+#[test]
+fn what_a_file_of_the_log_held_before_never_comes_back() {
+    let run = |disk: &FaultyDisk, durability| run_steps(disk, durability, &reuse());
+    let memory = MemoryDisk::new();
+    let disk = FaultyDisk::new(Arc::new(memory.clone()));
+    run(&disk, Durability::Synced);
+    assert!(used_again(&memory) > 0, "the files are used again");
+    for stop in 0..=disk.operations() {
+        for durability in [Durability::Synced, Durability::Buffered] {
+            let memory = MemoryDisk::new();
+            let disk = FaultyDisk::new(Arc::new(memory.clone()));
+            disk.fail_at(stop, Fault::Stop);
+            let reached = run(&disk, durability);
+            for seed in 0..if durability == Durability::Synced { 4 } else { 3 } {
+                let survival =
+                    [Survival::Least, Survival::Most, Survival::Seeded(stop * 8 + seed)][seed.min(2) as usize];
+                let what = format!("stopped at operation {stop} ({:?}), {durability:?}, {survival:?}", disk.met());
+                let after = FaultyDisk::new(Arc::new(memory.power_cut(survival)));
+                let mut expected = Expected::default();
+                if durability == Durability::Synced {
+                    expected.acknowledged = reached.acknowledged.clone();
+                    expected.in_flight = reached.in_flight.clone();
+                } else {
+                    for step in reuse() {
+                        if let Step::Commit(_, group) = step {
+                            expected.in_flight.extend(group);
+                        }
+                    }
+                }
+                expected.settle(&try_open(&after).unwrap(), &what);
+                expected.settle(&try_open(&after).unwrap(), &format!("{what}, opened again"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_power_cut_during_the_start_after_a_power_cut_changes_nothing() {
+    let count = operations();
+    for stop in (0..=count).step_by(3) {
+        let memory = MemoryDisk::new();
+        let disk = FaultyDisk::new(Arc::new(memory.clone()));
+        disk.fail_at(stop, Fault::Stop);
+        let reached = run_until_failure(&disk, Durability::Synced);
+        let once = memory.power_cut(Survival::Seeded(stop));
+        for second in 0.. {
+            let memory = once.power_cut(Survival::Least);
+            let start = FaultyDisk::new(Arc::new(memory.clone()));
+            start.fail_at(second, Fault::Stop);
+            let opened = try_open(&start).is_some();
+            let survival = [Survival::Least, Survival::Most, Survival::Seeded(second)][second as usize % 3];
+            let what = format!("stopped at operation {stop}, and at {second} of the start, {survival:?}");
+            let twice = FaultyDisk::new(Arc::new(memory.power_cut(survival)));
+            let mut expected =
+                Expected { acknowledged: reached.acknowledged.clone(), in_flight: reached.in_flight.clone() };
+            expected.settle(&try_open(&twice).unwrap(), &what);
+            if opened {
+                break;
+            }
+        }
     }
 }
 

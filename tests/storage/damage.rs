@@ -7,7 +7,9 @@ use evenkeel::env::disk::{Disk, MemoryDisk, Survival};
 use evenkeel::model::{Labels, MatchOp, Matcher, Sample, TimeRange};
 use evenkeel::storage::{OpenError, ReadError, RecoveryReport, Store};
 
-use super::{at, batch, commit, content, dir, labels, open, options};
+use crate::campaign;
+
+use super::{at, batch, commit, content, dir, labels, named, open, options};
 
 type Content = Vec<(String, Vec<(i64, u64)>)>;
 
@@ -34,11 +36,17 @@ fn store() -> (MemoryDisk, Content) {
     (disk, all)
 }
 
+/// The bytes of a file up to the zeros that end a log, if there are any.
+fn used(disk: &MemoryDisk, path: &Path) -> usize {
+    let bytes = disk.read(path).unwrap();
+    bytes.windows(40).position(|window| window == [0; 40]).unwrap_or(bytes.len())
+}
+
 /// Damages each byte of a file in turn and opens the store.
 fn damage_each(path: impl Fn(&MemoryDisk) -> PathBuf, check: impl Fn(usize, &Store, &RecoveryReport, &MemoryDisk)) {
     let (original, _) = store();
     let path = path(&original);
-    for byte in 0..original.read(&path).unwrap().len() {
+    for byte in 0..used(&original, &path) {
         for mask in [0x01, 0x80] {
             let disk = original.power_cut(Survival::Most);
             disk.tamper(&path, |bytes| bytes[byte] ^= mask).unwrap();
@@ -64,14 +72,19 @@ fn missing(found: &Content, all: &Content) -> usize {
 }
 
 #[test]
-fn a_damaged_byte_of_the_log_costs_at_most_one_entry_and_what_it_explains() {
+fn damage_anywhere_is_told_and_invents_nothing() {
+    let outcomes = campaign::flips::run(&[0x01, 0x80], 37).unwrap();
+    outcomes.iter().for_each(|outcome| outcome.assert_clean(100));
+}
+
+#[test]
+fn a_damaged_byte_of_the_log_costs_at_most_one_entry() {
     let (_, all) = store();
     damage_each(
         |disk| file_of(disk, "wal", ".log"),
         |byte, store, report, _| {
             let lost = missing(&content(&store.snapshot()), &all);
-            // The first record explains the series: without it, the segment's six samples are gone.
-            assert!(lost <= 6, "byte {byte} costs {lost} samples");
+            assert!(lost == 0 || lost == 2, "byte {byte} costs {lost} samples");
             assert!(!report.damage.is_empty() || report.torn_bytes > 0, "byte {byte} is noticed");
             assert!(lost > 0 || byte < 24, "byte {byte} belongs to a record");
         },
@@ -79,10 +92,78 @@ fn a_damaged_byte_of_the_log_costs_at_most_one_entry_and_what_it_explains() {
 }
 
 #[test]
+fn a_damaged_byte_of_an_entry_that_explains_series_costs_their_samples_in_the_log() {
+    let disk = MemoryDisk::new();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let (store, ..) = open(&shared, options());
+    let (a, b) = (labels("a", 1), labels("b", 2));
+    commit(&store, 0, batch(&[(&a, 0, 1.0)]));
+    commit(&store, 1000, batch(&[(&a, 1000, 1.0), (&b, 1000, 1.0)]));
+    commit(&store, 2000, batch(&[(&a, 2000, 1.0), (&b, 2000, 1.0)]));
+    drop(store);
+    let path = file_of(&disk, "wal", ".log");
+    let at_of_labels = disk.read(&path).unwrap().windows(8).position(|bytes| bytes == b"__name__").unwrap();
+    disk.tamper(&path, |bytes| bytes[at_of_labels] ^= 1).unwrap();
+    for round in 0..2 {
+        let (store, _, report) = open(&shared, options());
+        assert_eq!(report.samples_lost, 2, "round {round}: {report}");
+        assert!(report.to_string().contains("1 samples of entry 2 are lost with the labels"), "{report}");
+        // The series is explained anew, by a number that no lost sample had.
+        let t = 3000 + round * 1000;
+        commit(&store, t, batch(&[(&a, t, 1.0), (&b, t, 1.0)]));
+        let found = content(&store.snapshot());
+        assert_eq!(
+            found[0].1.iter().map(|(t, _)| *t).collect::<Vec<_>>(),
+            (3..4 + round).map(|i| i * 1000).collect::<Vec<_>>()
+        );
+        assert_eq!(found[1].1.len() as i64, 3 + round, "the other one lost nothing");
+    }
+}
+
+/// Loses series files in all ways: the samples in the log that rest on them are told as lost, the rest is
+/// there, and the series are explained anew.
+#[test]
+fn a_damaged_series_file_costs_what_the_log_has_of_its_series() {
+    let check = |damage: &dyn Fn(&MemoryDisk, &Path), what: &str| {
+        let (disk, all) = store();
+        let path = file_of(&disk, "blocks", ".series");
+        damage(&disk, &path);
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        for round in 0..2 {
+            let (store, _, report) = open(&shared, options());
+            assert_eq!(report.samples_lost, 6, "{what}, round {round}: {report}");
+            assert!(report.damage.iter().any(|found| found.file.ends_with(".series")), "{what}: {report}");
+            let mut found = content(&store.snapshot());
+            found.iter_mut().for_each(|(_, samples)| samples.retain(|(t, _)| *t < 60_000));
+            assert_eq!(missing(&found, &all), 6, "{what}, round {round}: blocks speak for themselves");
+            let t = 60_000 + round * 1000;
+            commit(&store, t, batch(&[(&labels("a", 1), t, 1.0)]));
+        }
+        let (store, ..) = open(&shared, options());
+        assert_eq!(content(&store.snapshot())[0].1.len(), 4 + 2, "{what}: what came after the damage is whole");
+        store.begin_checkpoint(Vec::new()).unwrap();
+        store.finish_checkpoint().unwrap();
+        drop(store);
+        let (store, _, report) = open(&shared, options());
+        assert!(report.damage.is_empty(), "{what}: the checkpoint has replaced it: {report}");
+        assert_eq!(content(&store.snapshot())[0].1.len(), 4 + 2, "{what}");
+    };
+    check(&|disk, path| disk.remove(path).unwrap(), "missing");
+    let length = {
+        let disk = store().0;
+        disk.read(&file_of(&disk, "blocks", ".series")).unwrap().len()
+    };
+    for byte in 0..length {
+        check(&|disk, path| disk.tamper(path, |bytes| bytes[byte] ^= 0x10).unwrap(), &format!("byte {byte}"));
+        check(&|disk, path| disk.tamper(path, |bytes| bytes.truncate(byte)).unwrap(), &format!("cut at {byte}"));
+    }
+}
+
+#[test]
 fn a_damaged_log_segment_is_kept_aside() {
     let (disk, all) = store();
     let path = file_of(&disk, "wal", ".log");
-    let length = disk.read(&path).unwrap().len();
+    let length = used(&disk, &path);
     // Inside the second of three records.
     disk.tamper(&path, |bytes| bytes[length - 60] ^= 1).unwrap();
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
@@ -101,14 +182,30 @@ fn a_damaged_byte_of_a_block_is_told_by_the_start_or_by_the_read() {
     damage_each(
         |disk| file_of(disk, "blocks", ".block"),
         |byte, store, report, disk| {
-            let read = store.snapshot().select(&[], TimeRange::ALL, usize::MAX);
-            assert!(!report.damage.is_empty() || read.is_err(), "byte {byte} is noticed");
-            if let Err(error) = read {
+            let snapshot = store.snapshot();
+            let read = snapshot.select(&[], TimeRange::ALL, usize::MAX);
+            let found = snapshot.select(&named("a"), TimeRange::ALL, usize::MAX);
+            let told = !report.damage.is_empty();
+            assert!(told || snapshot.verify().is_err(), "byte {byte} is noticed");
+            if read.is_ok() && !told {
+                // It lies in a list of series, which a read of everything does not need.
+                assert!(found.is_err(), "byte {byte} is noticed by a search");
+            }
+            let lost = if told {
+                8
+            } else {
+                let error = read.as_ref().err().or(found.as_ref().err()).unwrap();
                 assert!(matches!(error, ReadError::Damaged { .. }), "{error}");
                 let done = store.maintain(at(7000)).unwrap();
-                assert_eq!((done.quarantined.len(), done.quarantined[0].1), (1, 8), "byte {byte}");
-            }
-            assert_eq!(missing(&content(&store.snapshot()), &all), 8, "byte {byte} costs the block's one page");
+                assert_eq!(done.quarantined.len(), 1, "byte {byte}");
+                done.quarantined[0].1 as usize
+            };
+            assert_eq!(
+                lost,
+                if read.is_ok() && !told { 0 } else { 8 },
+                "byte {byte} costs the block's one page, or nothing"
+            );
+            assert_eq!(missing(&content(&store.snapshot()), &all), lost, "byte {byte}");
             assert_eq!(disk.list(&dir().join("quarantine")).unwrap().len(), 1);
         },
     );

@@ -156,6 +156,43 @@ fn small_blocks_are_merged_and_snapshots_stay_as_they_were() {
 }
 
 #[test]
+fn series_files_are_few_and_name_what_is_there() {
+    let memory = MemoryDisk::new();
+    let disk: Arc<dyn Disk> = Arc::new(memory.clone());
+    let keep = StoreOptions { retention: Millis::minutes(30), ..options() };
+    let files = || {
+        let entries = memory.list(&super::dir().join("blocks")).unwrap().into_iter();
+        entries.filter(|entry| entry.name.ends_with(".series")).map(|entry| entry.bytes).collect::<Vec<_>>()
+    };
+    let (mut store, ..) = open(&disk, keep.clone());
+    let (mut most, mut largest) = (0, 0);
+    for i in 0..60i64 {
+        let t = i * 60_000;
+        // One series goes on, four are new each minute and end after it.
+        let fresh: Vec<Labels> = (0..4).map(|n| labels("fresh", (i * 4 + n) as u64)).collect();
+        let constant = labels("constant", 0);
+        let samples: Vec<_> = fresh.iter().chain([&constant]).map(|labels| (labels, t, 1.0)).collect();
+        commit(&store, t, batch(&samples));
+        store.begin_checkpoint(Vec::new()).unwrap();
+        commit(&store, t + 1, batch(&[(&constant, t + 1, 1.0)]));
+        store.finish_checkpoint().unwrap();
+        store.maintain(at(t)).unwrap();
+        most = most.max(files().len());
+        largest = largest.max(files().iter().sum());
+        if i % 7 == 6 {
+            let shown = content(&store.snapshot());
+            drop(store);
+            let report;
+            (store, _, report) = open(&disk, keep.clone());
+            assert!(report.damage.is_empty() && report.samples_lost == 0, "minute {i}: {report}");
+            assert_eq!(content(&store.snapshot()), shown, "minute {i}");
+        }
+    }
+    assert!((2..=8).contains(&most), "{most} files");
+    assert!(largest < 4000, "{largest} bytes: those that are gone are not named for ever");
+}
+
+#[test]
 fn labels_are_listed_and_large_answers_refused() {
     let disk = memory();
     let (store, ..) = open(&disk, options());

@@ -17,8 +17,12 @@ const DESCRIBED: &[(&str, &[&str])] = &[
     ("src/notify/outbox/format.rs", &["Outbox"]),
     ("src/rules/format.rs", &["State of the rules"]),
     ("src/slo/format.rs", &["State of the objectives"]),
+    ("src/storage/block/chunk/format.rs", &["Chunks of a block"]),
     ("src/storage/block/format.rs", &["Block"]),
+    ("src/storage/block/index/format.rs", &["Index of a block"]),
+    ("src/storage/entries/format.rs", &["Exemplars, metadata, deletes"]),
     ("src/storage/manifest/format.rs", &["Manifest", "Attachments"]),
+    ("src/storage/series_files/format.rs", &["Series file"]),
     ("src/storage/wal/format.rs", &["Log segment"]),
 ];
 

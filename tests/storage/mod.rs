@@ -1,10 +1,17 @@
 //! Tests of `storage`.
 
+mod backup;
+mod blocks;
 mod crash;
 mod damage;
+mod deletes;
 mod engine;
 mod format;
+mod intake;
+mod kept;
 mod model;
+mod retention;
+mod verify;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +33,7 @@ fn at(ms: i64) -> Timestamp {
 }
 
 fn options() -> StoreOptions {
-    StoreOptions { reserve_bytes: 0, ..StoreOptions::default() }
+    StoreOptions { reserve_bytes: 0, segment_bytes_max: 16 << 10, ..StoreOptions::default() }
 }
 
 fn labels(name: &str, n: u64) -> Labels {

@@ -29,8 +29,13 @@ impl Server {
         if let Some(config) = config {
             command.arg("--config").arg(config);
         }
-        let log = std::fs::File::options().create(true).append(true).open(data.with_extension("log"))?;
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()?;
+        Server::launch(command, address, &data.with_extension("log"))
+    }
+
+    /// Starts a program that listens at `address` and answers `/-/ready`, and waits until it is.
+    pub(crate) fn launch(mut command: Command, address: SocketAddr, log: &Path) -> io::Result<Server> {
+        let told = std::fs::File::options().create(true).append(true).open(log)?;
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(told).spawn()?;
         let mut server = Server { child, address };
         let begun = Instant::now();
         loop {
@@ -38,10 +43,7 @@ impl Server {
                 return Ok(server);
             }
             if let Some(status) = server.child.try_wait()? {
-                return Err(io::Error::other(format!(
-                    "the server ended with {status}; see {}",
-                    data.with_extension("log").display()
-                )));
+                return Err(io::Error::other(format!("the server ended with {status}; see {}", log.display())));
             }
             if begun.elapsed() > READY_WITHIN {
                 return Err(io::Error::other("the server is not ready in time"));
@@ -50,8 +52,24 @@ impl Server {
         }
     }
 
+    /// Asks the process to end, and waits for it.
+    pub(crate) fn stop(mut self) -> io::Result<()> {
+        Command::new("kill").arg(self.child.id().to_string()).status()?;
+        self.child.wait().map(|_| ())
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|status| status.is_some())
+    }
+
     /// Ends the process as `kill -9` does.
     pub(crate) fn kill(mut self) -> io::Result<()> {
+        self.kill_now()
+    }
+
+    /// Ends the process as `kill -9` does, while others hold the handle.
+    pub(crate) fn kill_now(&mut self) -> io::Result<()> {
         self.child.kill()?;
         self.child.wait().map(|_| ())
     }
@@ -106,9 +124,19 @@ impl Http {
         Ok(Http { stream: BufReader::new(stream) })
     }
 
+    /// Waits so long for each answer.
+    pub(crate) fn wait_up_to(&mut self, time: Duration) -> io::Result<()> {
+        self.stream.get_ref().set_read_timeout(Some(time))
+    }
+
     /// Sends a GET.
     pub(crate) fn get(&mut self, path: &str) -> io::Result<Answer> {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes())
+    }
+
+    /// Sends an empty POST.
+    pub(crate) fn post(&mut self, path: &str) -> io::Result<Answer> {
+        self.send(format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").as_bytes())
     }
 
     /// Sends a form.
@@ -210,6 +238,13 @@ fn take_messages(stream: TcpStream, sender: &mpsc::Sender<Message>) {
             return;
         }
     }
+}
+
+/// Text as a form wants it.
+pub(crate) fn percent(text: &str) -> String {
+    text.bytes()
+        .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect()
 }
 
 /// Milliseconds since the Unix epoch.

@@ -7,9 +7,10 @@
 //! - a page fires exactly `for` after that, to the millisecond, though the server may be down then;
 //! - every due page arrives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -20,11 +21,14 @@ use evenkeel::model::{Batch, Labels, Sample, Timestamp};
 use evenkeel::wire::encode_remote_write;
 use serde_json::Value;
 
-use crate::harness::{Http, Message, Server, now_ms, webhook_receiver};
+use crate::harness::{Http, Message, Server, now_ms, percent, webhook_receiver};
 
 const WRITERS: u64 = 3;
 const SERIES_PER_BATCH: u64 = 40;
 const HOLD_MS: i64 = 700;
+/// How long a round writes, at the least and at the most: with the starts and the comparisons, a
+/// thousand rounds take a quarter of an hour.
+const LOAD_MS: (u64, u64) = (20, 500);
 
 /// What a campaign found.
 pub(crate) struct Report {
@@ -94,13 +98,11 @@ pub(crate) fn run(program: &Path, dir: &Path, rounds: u64, seed: u64) -> Result<
         },
     };
     for round in 0..rounds {
-        let server = Server::start(program, &data, Some(&config))?;
+        let mut server = Server::start(program, &data, Some(&config))?;
         let since = now_ms();
         campaign.check_samples(&server, round.checked_sub(1))?;
         campaign.compare_alerts(&server)?;
-        campaign.load(&server, round)?;
-        campaign.compare_alerts(&server)?;
-        server.kill()?;
+        campaign.load_and_kill(&mut server, round)?;
         campaign.up.push((since, now_ms()));
         campaign.take_pages(&pages);
     }
@@ -132,25 +134,30 @@ fn write_config(dir: &Path, receiver: &str) -> std::io::Result<()> {
 }
 
 impl Campaign {
-    /// Writes from several connections for a while and raises an alert somewhere in between.
-    fn load(&mut self, server: &Server, round: u64) -> Result<(), Box<dyn Error>> {
-        let length = Duration::from_millis(60 + self.rng.below(900));
+    /// Writes from several connections for a while, raises an alert somewhere in between, and kills the
+    /// server while they go on writing.
+    fn load_and_kill(&mut self, server: &mut Server, round: u64) -> Result<(), Box<dyn Error>> {
+        let length = Duration::from_millis(LOAD_MS.0 + self.rng.below(LOAD_MS.1 - LOAD_MS.0));
         let raise_after = length.mul_f64(self.rng.unit());
         let stop = AtomicBool::new(false);
         let begun = Instant::now();
-        let (acknowledged, raised) = std::thread::scope(|scope| {
+        let alarm = format!("r{round}");
+        let address = server.address;
+        let (acknowledged, done) = std::thread::scope(|scope| {
             let stop = &stop;
             let writers: Vec<_> =
-                (0..WRITERS).map(|writer| scope.spawn(move || write_until(server, round, writer, stop))).collect();
+                (0..WRITERS).map(|writer| scope.spawn(move || write_until(address, round, writer, stop))).collect();
             std::thread::sleep(raise_after);
-            let alarm = format!("r{round}");
-            let raised = raise(server, &alarm).map(|()| alarm).map_err(|error| error.to_string());
-            std::thread::sleep(length.saturating_sub(begun.elapsed()));
+            let done = raise(server, &alarm).and_then(|()| {
+                self.raised.push(alarm);
+                self.compare_alerts(server)?;
+                std::thread::sleep(length.saturating_sub(begun.elapsed()));
+                Ok(server.kill_now()?)
+            });
             stop.store(true, Ordering::Relaxed);
-            let lists: Vec<_> = writers.into_iter().map(|writer| writer.join()).collect();
-            (lists, raised)
+            (writers.into_iter().map(|writer| writer.join()).collect::<Vec<_>>(), done)
         });
-        self.raised.push(raised?);
+        done?;
         self.report.alerts += 1;
         for list in acknowledged {
             let list = list.map_err(|_| "a writer panicked")??;
@@ -165,27 +172,27 @@ impl Campaign {
     /// Reads back the samples of one round, or of all.
     fn check_samples(&mut self, server: &Server, round: Option<u64>) -> Result<(), Box<dyn Error>> {
         let mut http = Http::connect(server.address)?;
-        for (&(of_round, writer, series), expected) in &self.acknowledged {
-            if round.is_some_and(|round| round != of_round) {
-                continue;
-            }
-            let selector = format!("load_value{{round=\"{of_round}\",writer=\"{writer}\",series=\"{series}\"}}[1d]");
+        let rounds: BTreeSet<u64> = match round {
+            Some(round) => BTreeSet::from([round]),
+            None => self.acknowledged.keys().map(|(round, ..)| *round).collect(),
+        };
+        for round in rounds {
+            let of_round = (round, 0, 0)..(round + 1, 0, 0);
+            let selector = format!("load_value{{round=\"{round}\"}}[1d]");
             // A fast writer's instants, one millisecond apart, run ahead of the clock.
-            let until = expected.iter().map(|(t, _)| *t).max().unwrap_or(0) as f64 / 1000.0;
+            let last = self.acknowledged.range(of_round.clone()).filter_map(|(_, samples)| samples.last());
+            let until = last.map(|(t, _)| *t).max().unwrap_or(0) as f64 / 1000.0;
             let answer = http.form("/api/v1/query", &format!("query={}&time={until}", percent(&selector)))?;
-            let json: Value = serde_json::from_slice(&answer.body)?;
-            let stored: BTreeMap<i64, String> = json["data"]["result"][0]["values"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(|pair| Some(((pair[0].as_f64()? * 1000.0).round() as i64, pair[1].as_str()?.to_owned())))
-                .collect();
-            for (t, v) in expected {
-                if stored.get(t) != Some(&v.to_string()) {
-                    self.report.failures.push(format!(
-                        "round {of_round}: {selector} at {t}: {v} was acknowledged, {:?} is stored",
-                        stored.get(t)
-                    ));
+            let stored = samples_of(&serde_json::from_slice(&answer.body)?);
+            for ((_, writer, series), expected) in self.acknowledged.range(of_round) {
+                let stored = stored.get(&(*writer, *series));
+                for (t, v) in expected {
+                    let found = stored.and_then(|stored| stored.get(t));
+                    if found != Some(&v.to_string()) {
+                        self.report.failures.push(format!(
+                            "round {round}, writer {writer}, series {series} at {t}: {v} was acknowledged, {found:?} is stored"
+                        ));
+                    }
                 }
             }
         }
@@ -278,10 +285,23 @@ impl Campaign {
 
 type Acks = Vec<((u64, u64, u64), (i64, f64))>;
 
-/// Writes one batch after the other and notes those that were acknowledged.
-fn write_until(server: &Server, round: u64, writer: u64, stop: &AtomicBool) -> Result<Acks, String> {
-    let error = |error: std::io::Error| error.to_string();
-    let mut http = Http::connect(server.address).map_err(error)?;
+/// The samples of an answer by writer and series: instants and values as texts.
+fn samples_of(answer: &Value) -> BTreeMap<(u64, u64), BTreeMap<i64, String>> {
+    let mut all: BTreeMap<_, BTreeMap<i64, String>> = BTreeMap::new();
+    for result in answer["data"]["result"].as_array().into_iter().flatten() {
+        let number = |name: &str| result["metric"][name].as_str().and_then(|text| text.parse::<u64>().ok());
+        let (Some(writer), Some(series)) = (number("writer"), number("series")) else { continue };
+        let pairs = result["values"].as_array().into_iter().flatten();
+        let sample = |pair: &Value| Some(((pair[0].as_f64()? * 1000.0).round() as i64, pair[1].as_str()?.to_owned()));
+        all.entry((writer, series)).or_default().extend(pairs.filter_map(sample));
+    }
+    all
+}
+
+/// Writes one batch after the other until told to stop or the server is gone, and notes those that were
+/// acknowledged.
+fn write_until(address: SocketAddr, round: u64, writer: u64, stop: &AtomicBool) -> Result<Acks, String> {
+    let mut http = Http::connect(address).map_err(|error| error.to_string())?;
     let mut acks = Acks::new();
     let mut last = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -302,11 +322,12 @@ fn write_until(server: &Server, round: u64, writer: u64, stop: &AtomicBool) -> R
             batch.push(labels, Sample { t: Timestamp(t), v });
             sent.push(((round, writer, series), (t, v)));
         }
-        let answer = http.remote_write(&encode_remote_write(&batch)).map_err(error)?;
-        if answer.status != 204 {
-            return Err(format!("a write was answered with {}: {}", answer.status, answer.text()));
+        match http.remote_write(&encode_remote_write(&batch)) {
+            Ok(answer) if answer.status == 204 => acks.extend(sent),
+            Ok(answer) => return Err(format!("a write was answered with {}: {}", answer.status, answer.text())),
+            // Killed: nothing was promised.
+            Err(_) => break,
         }
-        acks.extend(sent);
     }
     Ok(acks)
 }
@@ -317,10 +338,4 @@ fn raise(server: &Server, alarm: &str) -> Result<(), Box<dyn Error>> {
     batch.push(labels, Sample { t: Timestamp(now_ms()), v: 1.0 });
     let answer = Http::connect(server.address)?.remote_write(&encode_remote_write(&batch))?;
     if answer.status == 204 { Ok(()) } else { Err(answer.text().into()) }
-}
-
-fn percent(text: &str) -> String {
-    text.bytes()
-        .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
-        .collect()
 }

@@ -1,8 +1,10 @@
 //! A disk in memory that can lose power.
 //!
 //! Invariants:
-//! - After a power cut the synced content of a file and the synced names of a directory are there;
-//!   of what came after, any prefix may be, in the order in which it was done.
+//! - After a power cut the synced content of a file and the synced names of a directory are there. Of
+//!   names and of bytes behind the synced end, any prefix of what came after may be there too, in the
+//!   order in which it was done. Where synced bytes were written over, each sector is as any of the
+//!   writes left it, whatever became of the others.
 //! - Every clone is the same disk; what a power cut leaves is another one.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +35,8 @@ pub enum Survival {
     Least,
     /// Everything.
     Most,
-    /// A prefix of each file's unsynced bytes and of the unsynced names, drawn from this seed.
+    /// A prefix of each file's unsynced bytes and of the unsynced names, and each overwritten sector
+    /// as it was at some time, drawn from this seed.
     Seeded(u64),
 }
 
@@ -64,10 +67,109 @@ enum Change {
     Rename(PathBuf, PathBuf),
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 struct Content {
-    bytes: Vec<u8>,
-    durable: Vec<u8>,
+    /// As a program sees it.
+    now: Image,
+    /// As it was synced.
+    durable: Image,
+    /// What was done since.
+    unsynced: Vec<Edit>,
+}
+
+/// The bytes of a file; those allocated and never written are zeros and take no memory.
+#[derive(Debug, Clone, Default)]
+struct Image {
+    written: Vec<u8>,
+    len: usize,
+}
+
+#[derive(Debug)]
+enum Edit {
+    Write(usize, Vec<u8>),
+    Resize(usize),
+}
+
+/// What a disk writes whole or not at all.
+const SECTOR: usize = 512;
+
+impl Image {
+    fn of(bytes: Vec<u8>) -> Image {
+        Image { len: bytes.len(), written: bytes }
+    }
+
+    fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.len];
+        bytes[..self.written.len()].copy_from_slice(&self.written);
+        bytes
+    }
+
+    fn write(&mut self, offset: usize, bytes: &[u8]) {
+        let end = offset + bytes.len();
+        if self.written.len() < end {
+            self.written.resize(end, 0);
+        }
+        self.written[offset..end].copy_from_slice(bytes);
+        self.len = self.len.max(end);
+    }
+
+    fn apply(&mut self, edit: &Edit) {
+        match edit {
+            Edit::Write(offset, bytes) => self.write(*offset, bytes),
+            Edit::Resize(len) => {
+                self.written.truncate(*len);
+                self.len = *len;
+            }
+        }
+    }
+}
+
+impl Content {
+    fn edit(&mut self, edit: Edit) {
+        self.now.apply(&edit);
+        self.unsynced.push(edit);
+    }
+
+    fn sync(&mut self) {
+        for edit in std::mem::take(&mut self.unsynced) {
+            self.durable.apply(&edit);
+        }
+    }
+
+    /// What a power cut leaves; `upto` draws a number up to and including the one given.
+    fn survive(&self, mut upto: impl FnMut(usize) -> usize) -> Image {
+        let mut image = self.durable.clone();
+        if self.unsynced.iter().any(|edit| matches!(edit, Edit::Resize(_))) {
+            // A change of length is in the journal of the file system, and so is the order around it.
+            self.unsynced[..upto(self.unsynced.len())].iter().for_each(|edit| image.apply(edit));
+            return image;
+        }
+        let kept = self.durable.len + upto(self.now.len - self.durable.len);
+        let mut touched = BTreeSet::new();
+        for edit in &self.unsynced {
+            let Edit::Write(offset, bytes) = edit else { continue };
+            let end = (offset + bytes.len()).min(self.durable.len);
+            touched.extend((offset / SECTOR..end.div_ceil(SECTOR)).map(|sector| sector * SECTOR));
+        }
+        for sector in touched {
+            let end = (sector + SECTOR).min(self.durable.len);
+            let mut touching = Vec::new();
+            for edit in &self.unsynced {
+                let Edit::Write(offset, bytes) = edit else { continue };
+                let (from, until) = (sector.max(*offset), end.min(offset + bytes.len()));
+                if from < until {
+                    touching.push((from, &bytes[from - offset..until - offset]));
+                }
+            }
+            for (from, bytes) in &touching[..upto(touching.len())] {
+                image.write(*from, bytes);
+            }
+        }
+        if kept > self.durable.len {
+            image.write(self.durable.len, &self.now.to_vec()[self.durable.len..kept]);
+        }
+        image
+    }
 }
 
 impl MemoryDisk {
@@ -103,15 +205,8 @@ impl MemoryDisk {
             change.apply(&mut names);
         }
         let survive = |content: &Content| {
-            let bytes = if content.bytes.starts_with(&content.durable) {
-                let kept = content.durable.len() + upto(content.bytes.len() - content.durable.len());
-                content.bytes[..kept].to_vec()
-            } else if upto(1) == 1 {
-                content.bytes.clone()
-            } else {
-                content.durable.clone()
-            };
-            Content { durable: bytes.clone(), bytes }
+            let image = content.survive(&mut upto);
+            Content { durable: image.clone(), now: image, unsynced: Vec::new() }
         };
         let files = state.files.iter().map(survive).collect();
         let after = State { durable_names: names.clone(), names, files, capacity: state.capacity, ..State::default() };
@@ -126,19 +221,32 @@ impl MemoryDisk {
         let mut state = self.shared.state.lock();
         let file = state.file(path)?;
         let content = &mut state.files[file];
-        change(&mut content.bytes);
-        content.durable = content.bytes.clone();
+        let mut bytes = content.now.to_vec();
+        change(&mut bytes);
+        content.now = Image::of(bytes);
+        content.durable = content.now.clone();
+        content.unsynced.clear();
         Ok(())
     }
 }
 
 impl State {
     fn used(&self) -> u64 {
-        let files = self.names.values().filter_map(|node| match node {
-            Node::File(file) => self.files.get(*file),
-            Node::Dir => None,
-        });
-        files.map(|content| content.bytes.len() as u64).sum()
+        // A file with two names takes its room once.
+        let files: BTreeSet<usize> = self
+            .names
+            .values()
+            .filter_map(|node| match node {
+                Node::File(file) => Some(*file),
+                Node::Dir => None,
+            })
+            .collect();
+        files.into_iter().filter_map(|file| self.files.get(file)).map(|content| content.now.len as u64).sum()
+    }
+
+    fn room(&self) -> usize {
+        let room = self.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(self.used()));
+        usize::try_from(room).unwrap_or(usize::MAX)
     }
 
     fn file(&self, path: &Path) -> io::Result<usize> {
@@ -223,7 +331,7 @@ impl Disk for MemoryDisk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let state = self.shared.state.lock();
         let file = state.file(path)?;
-        Ok(state.files[file].bytes.clone())
+        Ok(state.files[file].now.to_vec())
     }
 
     fn map(&self, path: &Path) -> io::Result<Mapped> {
@@ -241,7 +349,7 @@ impl Disk for MemoryDisk {
             path: name.clone(),
             is_dir: *node == Node::Dir,
             bytes: match node {
-                Node::File(file) => state.files[*file].bytes.len() as u64,
+                Node::File(file) => state.files[*file].now.len as u64,
                 Node::Dir => 0,
             },
         };
@@ -253,6 +361,17 @@ impl Disk for MemoryDisk {
         state.file(from)?;
         state.check_parent(to)?;
         state.change(Change::Rename(from.to_owned(), to.to_owned()));
+        Ok(())
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.shared.state.lock();
+        let file = state.file(from)?;
+        state.check_parent(to)?;
+        if state.names.contains_key(to) {
+            return Err(failed(io::ErrorKind::AlreadyExists, to));
+        }
+        state.change(Change::Set(to.to_owned(), Node::File(file)));
         Ok(())
     }
 
@@ -308,28 +427,50 @@ struct MemoryFile {
 
 impl DiskFile for MemoryFile {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let end = self.disk.shared.state.lock().files[self.file].now.len;
+        self.write_at(end as u64, bytes)
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.disk.shared.state.lock();
-        let room = state.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(state.used()));
-        let fitting = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
-        state.files[self.file].bytes.extend(&bytes[..fitting]);
-        if fitting < bytes.len() {
-            return Err(io::Error::new(io::ErrorKind::StorageFull, "no space left on the disk in memory"));
+        let room = state.room();
+        let content = &mut state.files[self.file];
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        let inside = content.now.len.saturating_sub(offset);
+        let fitting = room.saturating_add(inside).min(bytes.len());
+        content.edit(Edit::Write(offset, bytes[..fitting].to_vec()));
+        if fitting < bytes.len() { Err(full()) } else { Ok(()) }
+    }
+
+    fn allocate(&mut self, len: u64) -> io::Result<()> {
+        let mut state = self.disk.shared.state.lock();
+        let room = state.room();
+        let content = &mut state.files[self.file];
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        match len.saturating_sub(content.now.len) {
+            0 => Ok(()),
+            more if more > room => Err(full()),
+            _ => {
+                content.edit(Edit::Resize(len));
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        let mut state = self.disk.shared.state.lock();
-        let content = &mut state.files[self.file];
-        content.durable = content.bytes.clone();
+        self.disk.shared.state.lock().files[self.file].sync();
         Ok(())
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
-        let mut state = self.disk.shared.state.lock();
-        state.files[self.file].bytes.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        self.disk.shared.state.lock().files[self.file].edit(Edit::Resize(len));
         Ok(())
     }
+}
+
+fn full() -> io::Error {
+    io::Error::new(io::ErrorKind::StorageFull, "no space left on the disk in memory")
 }
 
 #[cfg(test)]
@@ -370,5 +511,43 @@ mod tests {
         assert_eq!(disk.lock(Path::new("/LOCK")).err().unwrap().kind(), io::ErrorKind::WouldBlock);
         drop(held);
         disk.lock(Path::new("/LOCK")).unwrap();
+    }
+
+    #[test]
+    fn a_power_cut_leaves_each_overwritten_sector_as_it_was_at_some_time() {
+        let disk = MemoryDisk::new();
+        let path = Path::new("/f");
+        let mut file = disk.create(path).unwrap();
+        disk.sync_dir(Path::new("/")).unwrap();
+        file.allocate(3 * SECTOR as u64).unwrap();
+        assert_eq!(disk.read(path).unwrap(), [0; 3 * SECTOR]);
+        file.sync().unwrap();
+        file.write_at(SECTOR as u64 / 2, &[1; 2 * SECTOR]).unwrap();
+        file.write_at(SECTOR as u64, &[2; SECTOR]).unwrap();
+        assert_eq!(disk.power_cut(Survival::Least).read(path).unwrap(), [0; 3 * SECTOR]);
+        let mut seen = BTreeSet::new();
+        for seed in 0..200 {
+            let bytes = disk.power_cut(Survival::Seeded(seed)).read(path).unwrap();
+            assert_eq!(bytes.len(), 3 * SECTOR);
+            let of = |at: usize| bytes[at];
+            assert!(bytes[SECTOR..2 * SECTOR].iter().all(|byte| *byte == of(SECTOR)), "a sector is whole");
+            assert_eq!((of(0), of(3 * SECTOR - 1)), (0, 0), "what nobody wrote over is as it was");
+            seen.insert((of(SECTOR - 1), of(SECTOR), of(2 * SECTOR)));
+        }
+        assert_eq!(seen.len(), 2 * 3 * 2, "in every combination: {seen:?}");
+    }
+
+    #[test]
+    fn allocated_bytes_need_no_room_later() {
+        let disk = MemoryDisk::new();
+        disk.set_capacity(Some(100));
+        let mut file = disk.create(Path::new("/f")).unwrap();
+        assert_eq!(file.allocate(101).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        file.allocate(60).unwrap();
+        disk.set_capacity(Some(60));
+        file.write_at(10, &[1; 50]).unwrap();
+        assert_eq!(file.write_at(59, &[1; 2]).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        file.truncate(20).unwrap();
+        assert_eq!(disk.used_bytes(), 20);
     }
 }

@@ -1,7 +1,8 @@
 //! Files and directories behind a trait, so that a test can hold the disk in memory or break it.
 //!
 //! Invariants:
-//! - A file is written once, front to back, and never changed in place afterwards.
+//! - A file that is mapped is written once, front to back, and never changed in place afterwards. Only
+//!   files that are read whole are allocated ahead and overwritten.
 //! - What was not synced may be lost or torn by a power cut; a name is durable after its directory
 //!   was synced.
 
@@ -61,6 +62,15 @@ pub trait Disk: Send + Sync {
     /// The operating system's, with the path.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Gives a file a second name on the same file system. Only for files that nobody changes any more.
+    ///
+    /// # Errors
+    /// The operating system's; [`io::ErrorKind::Unsupported`] if this disk cannot.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let text = format!("link {} to {}: this disk cannot", from.display(), to.display());
+        Err(io::Error::new(io::ErrorKind::Unsupported, text))
+    }
+
     /// Removes a file, or a directory with all that is in it.
     ///
     /// # Errors
@@ -93,6 +103,20 @@ pub trait DiskFile: Send {
     /// # Errors
     /// The operating system's; then part of `bytes` may have been written.
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Writes over what stands at `offset`, and behind the end what does not fit before it. Where
+    /// [`DiskFile::write_all`] goes on does not change by it.
+    ///
+    /// # Errors
+    /// The operating system's; then part of `bytes` may have been written.
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes the file at least `len` bytes long and takes the room for them on the disk, so that
+    /// writing there needs none. What was never written there reads as zeros.
+    ///
+    /// # Errors
+    /// The operating system's; [`io::ErrorKind::StorageFull`] if there is not so much room.
+    fn allocate(&mut self, len: u64) -> io::Result<()>;
 
     /// Makes the content durable.
     ///

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use super::Evaluator;
 use super::row::{Operand, Row};
-use crate::model::{Labels, Millis, Sample, TimeRange, Timestamp, is_stale};
+use crate::model::{ExactSum, Labels, Millis, Sample, TimeRange, Timestamp, is_stale};
 use crate::promql::ast::{Expr, ExprKind, Shift};
 use crate::promql::functions::Function;
-use crate::promql::kernel::{self, ExactSum};
-use crate::promql::plan::{Frame, Steps};
+use crate::promql::kernel;
+use crate::promql::plan::{Frame, Steps, summarized};
 use crate::promql::query::EvalError;
+use crate::promql::source::SeriesSummaries;
 
 /// The series of a range vector with all samples that any window needs.
 pub(super) struct Windows<'a> {
@@ -116,6 +117,15 @@ impl Evaluator<'_> {
 
     /// A function of a range vector, series by series.
     pub(super) fn over_range(&self, function: Function, args: &[Expr], steps: Steps) -> Result<Operand, EvalError> {
+        if let Some((selector, windows)) = summarized(function, args, steps, &self.frame) {
+            let place = self.place(args[0].without_parens().span);
+            return self.over_summaries(
+                function,
+                &place,
+                self.reads.summaries(&selector.matchers, &windows),
+                (&windows, steps),
+            );
+        }
         let (mut windows, mut params) = (None, Vec::new());
         let mut range_place = String::new();
         for arg in args {
@@ -138,6 +148,35 @@ impl Evaluator<'_> {
             }
         }
         self.note_quantiles(function, args, &params, &rows);
+        self.named(function, rows)
+    }
+
+    /// A function of windows of which only summaries were read, one for each step.
+    fn over_summaries(
+        &self,
+        function: Function,
+        place: &str,
+        series: &[SeriesSummaries],
+        (windows, steps): (&[TimeRange], Steps),
+    ) -> Result<Operand, EvalError> {
+        let mut rows = Vec::new();
+        for series in series {
+            self.check_deadline()?;
+            let mut row = Row::absent(series.labels.clone(), steps);
+            for (step, (summary, range)) in series.windows.iter().zip(windows).enumerate() {
+                if let Some(v) = kernel::over_summary(function, summary, *range) {
+                    row.set(step, v);
+                }
+            }
+            if row.is_present() {
+                self.note_counter(function, &series.labels, place);
+                rows.push(row);
+            }
+        }
+        self.named(function, rows)
+    }
+
+    fn named(&self, function: Function, rows: Vec<Row>) -> Result<Operand, EvalError> {
         match function {
             // They give back samples as they were, so that the name still fits.
             Function::LastOverTime | Function::FirstOverTime => Ok(Operand::Vector(rows)),

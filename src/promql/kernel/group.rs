@@ -4,7 +4,7 @@
 //! - The value depends on the multiset of members alone, never on their order or history.
 
 use super::AggregateOp;
-use super::exact_sum::{ExactSum, two_product};
+use crate::model::{ExactSum, two_product};
 
 /// What an aggregation knows of one group: `sum`, `avg`, `min`, `max`, `count`, `group`,
 /// `stddev`, `stdvar`.

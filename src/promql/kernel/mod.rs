@@ -8,7 +8,6 @@
 //! - Window edges are whole milliseconds; windows are left-open and right-closed.
 //! - A sum does not depend on the order of its terms, nor on terms that came and went.
 
-mod exact_sum;
 mod group;
 mod histogram;
 mod range;
@@ -16,10 +15,9 @@ mod rate;
 mod regression;
 mod scalar;
 
-pub use exact_sum::ExactSum;
 pub use group::{Accumulator, Removal, quantile};
 pub use histogram::{HistogramQuantile, histogram_quantile};
-pub use range::{motion, over_range};
+pub use range::{by_summary, motion, over_range, over_summary};
 pub use rate::Motion;
 pub use scalar::{binary, compare, unary_math};
 

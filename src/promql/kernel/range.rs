@@ -1,11 +1,10 @@
 //! Functions of a window of one series.
 
-use crate::model::{Sample, TimeRange};
+use crate::model::{ExactSum, Sample, Summary, TimeRange};
 
 use super::Function;
-use super::exact_sum::ExactSum;
 use super::group::quantile;
-use super::rate::{self, Extrapolated, Motion, extrapolated};
+use super::rate::{self, Extrapolated, Motion, extrapolated, extrapolated_summary};
 use super::regression::{Compensated, fit};
 
 /// The value of a function of a range vector for one series; nothing where the series gets no
@@ -42,6 +41,48 @@ pub fn over_range(function: Function, args: &[f64], samples: &[Sample], range: T
         Function::StddevOverTime => variance(samples).sqrt(),
         Function::StdvarOverTime => variance(samples),
         Function::QuantileOverTime => quantile(arg(0).unwrap_or(f64::NAN), &mut values().collect::<Vec<_>>()),
+        Function::LastOverTime => last.v,
+        Function::FirstOverTime => first.v,
+        Function::PresentOverTime => 1.0,
+        _ => return None,
+    })
+}
+
+/// Whether [`over_summary`] knows the function.
+pub fn by_summary(function: Function) -> bool {
+    matches!(
+        function,
+        Function::Rate
+            | Function::Increase
+            | Function::Delta
+            | Function::Changes
+            | Function::Resets
+            | Function::AvgOverTime
+            | Function::SumOverTime
+            | Function::CountOverTime
+            | Function::MinOverTime
+            | Function::MaxOverTime
+            | Function::LastOverTime
+            | Function::FirstOverTime
+            | Function::PresentOverTime
+    )
+}
+
+/// [`over_range`], from what a summary says of the samples: the same bits.
+pub fn over_summary(function: Function, summary: &Summary, range: TimeRange) -> Option<f64> {
+    let (first, last) = summary.ends?;
+    let count = summary.count as f64;
+    Some(match function {
+        Function::Rate => extrapolated_summary(Extrapolated::Rate, summary, range)?,
+        Function::Increase => extrapolated_summary(Extrapolated::Increase, summary, range)?,
+        Function::Delta => extrapolated_summary(Extrapolated::Delta, summary, range)?,
+        Function::Changes => summary.changes as f64,
+        Function::Resets => summary.resets as f64,
+        Function::AvgOverTime => summary.sum.mean(count),
+        Function::SumOverTime => summary.sum.value(),
+        Function::CountOverTime => count,
+        Function::MinOverTime => summary.min,
+        Function::MaxOverTime => summary.max,
         Function::LastOverTime => last.v,
         Function::FirstOverTime => first.v,
         Function::PresentOverTime => 1.0,
@@ -96,6 +137,8 @@ fn variance(samples: &[Sample]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::model::Timestamp;
 
@@ -128,5 +171,27 @@ mod tests {
         check(Function::FirstOverTime, &[], &[3.0, 1.0], Some(3.0));
         check(Function::PresentOverTime, &[], &[3.0], Some(1.0));
         check(Function::SumOverTime, &[], &[], None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_summary_gives_the_same_bits(
+            values in proptest::collection::vec(proptest::prop_oneof![
+                4 => (0i32..20).prop_map(f64::from),
+                2 => (0i32..2000).prop_map(|n| f64::from(n) / 10.0),
+                1 => proptest::arbitrary::any::<f64>(),
+                1 => Just(f64::NAN),
+                1 => Just(-0.0),
+            ], 0..30),
+        ) {
+            let range = TimeRange { after: Timestamp(0), until: Timestamp(1_000_000) };
+            let samples: Vec<Sample> =
+                (1i64..).zip(values).map(|(n, v)| Sample { t: Timestamp(n * n * 1000), v }).collect();
+            let summary = Summary::of(&samples);
+            for function in Function::ALL.iter().copied().filter(|function| by_summary(*function)) {
+                let got = over_summary(function, &summary, range).map(f64::to_bits);
+                prop_assert_eq!(got, over_range(function, &[], &samples, range).map(f64::to_bits), "{:?}", function);
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! - Edges are compared and added in whole milliseconds. So while no edge is tripped the result
 //!   does not move with the window, not even by one bit.
 
-use crate::model::{Millis, Sample, TimeRange, Timestamp};
+use crate::model::{ExactSum, Millis, Sample, Summary, TimeRange, Timestamp};
 
 /// What the three functions differ in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,36 +17,85 @@ pub(super) enum Extrapolated {
     Delta,
 }
 
-/// The extrapolated change; nothing for fewer than two samples.
-pub(super) fn extrapolated(kind: Extrapolated, samples: &[Sample], range: TimeRange) -> Option<f64> {
-    let [first, .., last] = samples else { return None };
-    let change = if kind == Extrapolated::Delta { last.v - first.v } else { counter_change(samples) };
-    let sampled = (last.t - first.t).0;
-    if sampled <= 0 {
-        return None;
-    }
-    let gaps = samples.len() as i64 - 1;
-    let mut to_start = edge((first.t - range.after).0, sampled, gaps);
-    let to_end = edge((range.until - last.t).0, sampled, gaps);
-    if kind != Extrapolated::Delta
-        && let Some(zero) = to_zero(samples)
-        && zero < to_start
-    {
-        // A counter was not below zero: do not extrapolate past the instant of its zero.
-        to_start = zero;
-    }
-    let mut factor = (sampled as f64 + to_start + to_end) / sampled as f64;
-    if kind == Extrapolated::Rate {
-        factor /= (range.until - range.after).as_seconds();
-    }
-    Some(change * factor)
+/// What the functions need to know of a window.
+#[derive(Debug, Clone, Copy)]
+struct Ends {
+    first: Sample,
+    last: Sample,
+    count: u64,
+    /// The rise of a counter: what it had before each reset is added.
+    rise: f64,
 }
 
-/// The rise of a counter: what it had before each reset is added.
-fn counter_change(samples: &[Sample]) -> f64 {
-    let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return 0.0 };
-    let resets = samples.windows(2).filter(|two| two[1].v < two[0].v);
-    resets.fold(last.v - first.v, |change, two| change + two[0].v)
+impl Ends {
+    fn of(samples: &[Sample]) -> Option<Ends> {
+        let [first, .., last] = samples else { return None };
+        let mut resets = samples.windows(2).filter(|two| two[1].v < two[0].v).map(|two| two[0].v).peekable();
+        let rise = if resets.peek().is_none() {
+            last.v - first.v
+        } else {
+            let mut before = ExactSum::new();
+            resets.for_each(|v| before.add(v));
+            rise(*first, *last, before)
+        };
+        Some(Ends { first: *first, last: *last, count: samples.len() as u64, rise })
+    }
+
+    fn of_summary(summary: &Summary) -> Option<Ends> {
+        let (first, last) = summary.ends.filter(|_| summary.count > 1)?;
+        let rise = if summary.resets == 0 { last.v - first.v } else { rise(first, last, summary.reset_sum.clone()) };
+        Some(Ends { first, last, count: summary.count, rise })
+    }
+}
+
+/// `last - first` and what was there before each reset, rounded once, so that it does not matter in
+/// which order the resets are met.
+fn rise(first: Sample, last: Sample, mut before_resets: ExactSum) -> f64 {
+    before_resets.add(last.v);
+    before_resets.add(-first.v);
+    before_resets.value()
+}
+
+/// The extrapolated change; nothing for fewer than two samples.
+pub(super) fn extrapolated(kind: Extrapolated, samples: &[Sample], range: TimeRange) -> Option<f64> {
+    Ends::of(samples)?.extrapolated(kind, range)
+}
+
+/// The same from what a summary says.
+pub(super) fn extrapolated_summary(kind: Extrapolated, summary: &Summary, range: TimeRange) -> Option<f64> {
+    Ends::of_summary(summary)?.extrapolated(kind, range)
+}
+
+impl Ends {
+    fn extrapolated(self, kind: Extrapolated, range: TimeRange) -> Option<f64> {
+        let Ends { first, last, count, rise } = self;
+        let change = if kind == Extrapolated::Delta { last.v - first.v } else { rise };
+        let sampled = (last.t - first.t).0;
+        if sampled <= 0 {
+            return None;
+        }
+        let gaps = count as i64 - 1;
+        let mut to_start = edge((first.t - range.after).0, sampled, gaps);
+        let to_end = edge((range.until - last.t).0, sampled, gaps);
+        if kind != Extrapolated::Delta
+            && let Some(zero) = self.to_zero()
+            && zero < to_start
+        {
+            // A counter was not below zero: do not extrapolate past the instant of its zero.
+            to_start = zero;
+        }
+        let mut factor = (sampled as f64 + to_start + to_end) / sampled as f64;
+        if kind == Extrapolated::Rate {
+            factor /= (range.until - range.after).as_seconds();
+        }
+        Some(change * factor)
+    }
+
+    /// How long before the first sample a counter was at zero, in milliseconds, if it rises.
+    fn to_zero(self) -> Option<f64> {
+        let counts = self.rise > 0.0 && self.first.v >= 0.0;
+        counts.then(|| (self.last.t - self.first.t).0 as f64 * (self.first.v / self.rise))
+    }
 }
 
 /// How far to extrapolate beyond an outermost sample: up to the window's edge where that is less
@@ -88,7 +137,7 @@ pub(super) fn motion(kind: Extrapolated, samples: &[Sample], range: TimeRange) -
     let right_follows = !is_tripped(to_end, sampled, gaps);
     let zero = match kind {
         Extrapolated::Delta => None,
-        _ => to_zero(samples),
+        _ => Ends::of(samples).and_then(Ends::to_zero),
     };
     let edge = edge(to_start, sampled, gaps);
     let left_follows = !left_tripped && zero.is_none_or(|zero| zero >= edge);
@@ -103,13 +152,6 @@ pub(super) fn motion(kind: Extrapolated, samples: &[Sample], range: TimeRange) -
     }
     let until = edges.into_iter().filter(|t| *t > range.until).min();
     Motion { moving: left_follows != right_follows, until }
-}
-
-/// How long before the first sample a counter was at zero, in milliseconds, if it rises.
-fn to_zero(samples: &[Sample]) -> Option<f64> {
-    let [first, .., last] = samples else { return None };
-    let change = counter_change(samples);
-    (change > 0.0 && first.v >= 0.0).then(|| (last.t - first.t).0 as f64 * (first.v / change))
 }
 
 #[cfg(test)]

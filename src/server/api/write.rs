@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::db::AppendError;
 use crate::model::{Rejected, Rejection};
-use crate::wire::{WireError, decompressed_bytes, write_request};
+use crate::wire::{WireError, decompressed_bytes};
 
 use crate::server::envelope::{ApiError, ErrorType};
 use crate::server::state::ServerState;
@@ -30,12 +30,8 @@ const SHOWN_CHARS_MAX: usize = 512;
 struct Outcome {
     /// Samples stored.
     stored: usize,
-    /// Samples that were not.
+    /// Samples that were not, and series that cannot be named.
     rejected: Rejected,
-    /// Series that cannot be named.
-    unnamed: u64,
-    /// The fault of the first of them.
-    first_fault: Option<WireError>,
     /// Native histograms, which are not taken.
     histograms: u64,
 }
@@ -54,20 +50,20 @@ async fn take(state: &ServerState, request: Request) -> Result<Outcome, ApiError
     let body = state.bodies().read(request.into_body()).await?;
     let unpacked = decompressed_bytes(&body.bytes).map_err(|error| body_error(&error))?;
     let room = state.bodies().reserve(unpacked)?;
+    let decoder = state.bodies().decoder().clone();
     let written = state.bridge().write(move || {
         // Held until the batch is stored, for it is about as large.
         let _room = room;
-        let request = write_request(&body.bytes).map_err(|error| body_error(&error))?;
+        let request = decoder.decode(&body.bytes).map_err(|error| body_error(&error))?;
         drop(body);
-        let mut outcome = Outcome {
-            unnamed: request.refused,
-            first_fault: request.first_fault,
-            histograms: request.histograms,
-            ..Outcome::default()
-        };
+        let mut outcome = Outcome { histograms: request.histograms, ..Outcome::default() };
         if !request.batch.is_empty() {
-            let receipt = db.append(request.batch).map_err(|error| append_error(&error))?;
+            let receipt = db.write(request.batch).map_err(|error| append_error(&error))?;
             (outcome.stored, outcome.rejected) = (receipt.stored, receipt.rejected);
+        }
+        outcome.rejected.unnamed += request.unnamed;
+        if let Some(fault) = request.first_unnamed {
+            outcome.rejected.first_unnamed = Some(fault);
         }
         Ok(outcome)
     });
@@ -76,8 +72,10 @@ async fn take(state: &ServerState, request: Request) -> Result<Outcome, ApiError
 
 fn body_error(error: &WireError) -> ApiError {
     let kind = match error {
-        WireError::TooLarge { .. } | WireError::TooManySamples => ErrorType::TooLarge,
-        WireError::Snappy { .. } | WireError::Protobuf { .. } | WireError::Text { .. } => ErrorType::BadData,
+        WireError::TooLarge { .. } | WireError::TooManySamples | WireError::TooMany { .. } => ErrorType::TooLarge,
+        WireError::Snappy { .. } | WireError::Protobuf { .. } | WireError::Text { .. } | WireError::Unnamed { .. } => {
+            ErrorType::BadData
+        }
     };
     ApiError::new(kind, error.to_string())
 }
@@ -150,8 +148,8 @@ fn refusals(outcome: &Outcome) -> Vec<String> {
             refused.push(LATE_SAMPLES.to_owned());
         }
     }
-    if let Some(fault) = &outcome.first_fault {
-        refused.push(format!("{} series refused for their labels; the first: {fault}", outcome.unnamed));
+    if let Some(fault) = &rejected.first_unnamed {
+        refused.push(format!("{} series refused for their labels; the first: {fault}", rejected.unnamed));
     }
     if outcome.histograms > 0 {
         let count = counted(outcome.histograms, "native histogram");

@@ -1,10 +1,8 @@
-//! Byte layout of a block. `storage-format.md` describes it; change both together.
+//! Byte layout of a block's frame: header, pages, tables of pages, footer. `storage-format.md`
+//! describes it; change both together.
 
-use crate::codec::{
-    Cursor, Damaged, Effort, Timestamps, Values, checksum, compress, decompress, put_signed, put_timestamps,
-    put_values, put_varint,
-};
-use crate::model::{Labels, Sample, Timestamp};
+use crate::codec::{Cursor, Damaged, checksum, compress, decompress, put_varint, signed, unsigned};
+use crate::model::Timestamp;
 
 /// The version of blocks that is written.
 const VERSION: u32 = 1;
@@ -13,18 +11,53 @@ const VERSION_OLDEST: u32 = 1;
 const MAGIC: [u8; 8] = *b"evkblock";
 /// Length of the header.
 pub(super) const HEADER_BYTES: usize = 16;
-const PAGE_HEADER_BYTES: usize = 16;
+/// Length of what stands before a page's content.
+pub(super) const PAGE_HEADER_BYTES: usize = 12;
 /// Length of the footer.
-const FOOTER_BYTES: usize = 56;
-/// Samples of a chunk: the unit that is decoded at once.
-pub(super) const CHUNK_SAMPLES: usize = 1000;
-/// Bytes at which a page is closed; one read unpacks one page.
-pub(super) const PAGE_BYTES: usize = 32 << 10;
-/// Bytes that an unpacked page may have: one series' entry can be as large as its labels and chunks.
-const PAGE_BYTES_MAX: usize = 64 << 20;
+pub(super) const FOOTER_BYTES: usize = 56 + SECTIONS * 16;
+/// Bytes that an unpacked page may have: an item larger than a page has one to itself.
+const PAGE_BYTES_MAX: usize = 256 << 20;
+/// Bytes below which compressing is not tried: there is nothing to gain.
+const COMPRESSED_BYTES_MIN: usize = 128;
+/// Places of pages that one page of a table holds.
+const TABLE_PLACES: usize = 512;
 
-const STORED_PLAIN: u8 = 0;
-const STORED_ZSTD: u8 = 1;
+/// The kinds of pages. Each is numbered by itself, from 0 on, in the order of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Section {
+    /// Values of chunks.
+    Values,
+    /// Statistics of series.
+    Statistics,
+    /// Stamps of timelines.
+    Stamps,
+    /// Timelines, 128 a page.
+    Timelines,
+    /// Chunks of series, 128 series a page.
+    Directory,
+    /// Labels of series, 128 series a page.
+    Series,
+    /// Values of labels.
+    LabelValues,
+    /// First values of the pages of label values.
+    Fences,
+    /// Lists of series.
+    Postings,
+    /// Names of labels; one page.
+    Names,
+}
+
+/// How many kinds of pages there are.
+pub(super) const SECTIONS: usize = 10;
+
+/// How a page's content may be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Packing {
+    /// As it is.
+    Plain,
+    /// Compressed, if that makes it smaller by this part: one in so many.
+    Zstd(usize),
+}
 
 /// The header: magic, version, checksum.
 pub(super) fn header() -> [u8; HEADER_BYTES] {
@@ -51,140 +84,138 @@ pub(super) fn check_header(bytes: &[u8]) -> Result<(), Damaged> {
     }
 }
 
-/// Appends a page: checksum of all that follows, unpacked length, stored length, how stored, zeros, bytes.
-pub(super) fn put_page(out: &mut Vec<u8>, raw: &[u8]) {
-    let packed = compress(raw);
-    let (stored, how) = packed.as_deref().map_or((raw, STORED_PLAIN), |packed| (packed, STORED_ZSTD));
+/// Appends a page: checksum of all that follows, unpacked length, stored length, content.
+pub(super) fn put_page(out: &mut Vec<u8>, raw: &[u8], packing: Packing) {
+    let packed = match packing {
+        Packing::Plain => None,
+        Packing::Zstd(_) if raw.len() < COMPRESSED_BYTES_MIN => None,
+        Packing::Zstd(part) => compress(raw).filter(|packed| packed.len() + raw.len() / part < raw.len()),
+    };
+    let stored = packed.as_deref().unwrap_or(raw);
     let mut head = [0; PAGE_HEADER_BYTES];
     head[4..8].copy_from_slice(&(raw.len() as u32).to_le_bytes());
-    head[8..12].copy_from_slice(&(stored.len() as u32).to_le_bytes());
-    head[12] = how;
+    head[8..].copy_from_slice(&(stored.len() as u32).to_le_bytes());
     let crc = checksum(&[&head[4..], stored]);
     head[..4].copy_from_slice(&crc.to_le_bytes());
     out.extend(head);
     out.extend(stored);
 }
 
-/// The page at the beginning of `bytes`, unpacked, and how many bytes it takes.
-pub(super) fn take_page(bytes: &[u8]) -> Result<(Vec<u8>, usize), Damaged> {
-    let mut from = Cursor::new(bytes);
-    let head: [u8; PAGE_HEADER_BYTES] = from.array()?;
-    let mut fields = Cursor::new(&head);
-    let (crc, raw_len, stored_len) = (fields.u32()?, fields.u32()? as usize, fields.u32()? as usize);
-    let stored = from.bytes(stored_len)?;
-    if crc != checksum(&[&head[4..], stored]) {
-        return Err(Damaged("a page fails its checksum"));
-    }
-    if raw_len > PAGE_BYTES_MAX {
-        return Err(Damaged("a page is larger than any that is written"));
-    }
-    let raw = match fields.u8()? {
-        STORED_PLAIN => stored.to_vec(),
-        STORED_ZSTD => decompress(stored, raw_len)?,
-        _ => return Err(Damaged("a page is stored in an unknown way")),
-    };
-    Ok((raw, PAGE_HEADER_BYTES + stored_len))
-}
-
-/// Appends a chunk: the length of its timestamps, they, its values.
-pub(super) fn put_chunk(out: &mut Vec<u8>, samples: &[Sample]) {
-    let times: Vec<i64> = samples.iter().map(|s| s.t.0).collect();
-    let values: Vec<f64> = samples.iter().map(|s| s.v).collect();
-    let mut column = Vec::new();
-    put_timestamps(&mut column, &times, Effort::Cold);
-    put_varint(out, column.len() as u64);
-    out.extend(column);
-    put_values(out, &values, Effort::Cold);
-}
-
-/// The samples of a chunk of `count`.
-pub(super) fn take_chunk(bytes: &[u8], count: usize) -> Result<impl Iterator<Item = Sample> + use<>, Damaged> {
-    let mut from = Cursor::new(bytes);
-    let length = from.length()?;
-    let (mut times, mut values) = (Vec::new(), Vec::new());
-    Timestamps::open(from.bytes(length)?, count)?.all(&mut times)?;
-    Values::open(from.bytes(from.remaining())?, count)?.all(&mut values)?;
-    Ok(times.into_iter().zip(values).map(|(t, v)| Sample { t: Timestamp(t), v }))
-}
-
-/// Where a chunk lies and what times it spans.
+/// A page that passed its check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ChunkPlace {
-    /// Its first sample's time.
-    pub(super) first: Timestamp,
-    /// Its last sample's time.
-    pub(super) last: Timestamp,
-    /// Its samples.
-    pub(super) count: u32,
-    /// Where its page begins in the file.
-    pub(super) page: u64,
-    /// Where it begins in the unpacked page.
-    pub(super) start: u32,
-    /// Its bytes in the unpacked page.
-    pub(super) length: u32,
+pub(super) struct StoredPage<'a> {
+    /// The content as stored.
+    stored: &'a [u8],
+    raw_len: usize,
 }
 
-/// A series of a block, as its index tells it.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct SeriesEntry {
-    /// Its labels.
-    pub(super) labels: Labels,
-    /// Its newest value in the block.
-    pub(super) last_value: u64,
-    /// Its chunks in the order of time.
-    pub(super) chunks: Vec<ChunkPlace>,
-}
-
-impl SeriesEntry {
-    /// Appends it: labels, newest value, count of chunks, chunks.
-    pub(super) fn put(&self, out: &mut Vec<u8>) {
-        let text = self.labels.as_text();
-        put_varint(out, text.len() as u64);
-        out.extend(text.as_bytes());
-        out.extend(self.last_value.to_le_bytes());
-        put_varint(out, self.chunks.len() as u64);
-        let mut t = 0;
-        for chunk in &self.chunks {
-            put_signed(out, chunk.first.0.wrapping_sub(t));
-            put_varint(out, chunk.last.0.wrapping_sub(chunk.first.0) as u64);
-            put_varint(out, u64::from(chunk.count));
-            put_varint(out, chunk.page);
-            put_varint(out, u64::from(chunk.start));
-            put_varint(out, u64::from(chunk.length));
-            t = chunk.last.0;
+impl<'a> StoredPage<'a> {
+    /// Checks the page at the beginning of `bytes`.
+    pub(super) fn take(bytes: &'a [u8]) -> Result<StoredPage<'a>, Damaged> {
+        let mut from = Cursor::new(bytes);
+        let head: [u8; PAGE_HEADER_BYTES] = from.array()?;
+        let mut fields = Cursor::new(&head);
+        let (crc, raw_len, stored_len) = (fields.u32()?, fields.u32()? as usize, fields.u32()? as usize);
+        let stored = from.bytes(stored_len)?;
+        if crc != checksum(&[&head[4..], stored]) {
+            return Err(Damaged("a page fails its checksum"));
         }
+        if raw_len > PAGE_BYTES_MAX || stored_len > raw_len {
+            return Err(Damaged("a page has a length that none is written with"));
+        }
+        Ok(StoredPage { stored, raw_len })
     }
 
-    /// Takes the next one.
-    pub(super) fn take(from: &mut Cursor<'_>) -> Result<SeriesEntry, Damaged> {
-        let length = from.length()?;
-        let text = std::str::from_utf8(from.bytes(length)?).map_err(|_| Damaged("labels are not UTF-8"))?;
-        let labels = Labels::from_text(text).map_err(|_| Damaged("labels are not in canonical form"))?;
-        let last_value = from.u64()?;
-        let count = from.length()?;
-        let mut chunks = Vec::with_capacity(count);
-        let mut t = 0i64;
-        let small = |n: u64| u32::try_from(n).map_err(|_| Damaged("a chunk's place is over 32 bits"));
-        for _ in 0..count {
-            let first = t.wrapping_add(from.signed()?);
-            let last = first.wrapping_add(from.varint()? as i64);
-            let count = small(from.varint()?)?;
-            if count == 0 || count as usize > CHUNK_SAMPLES || last < first {
-                return Err(Damaged("a chunk has an impossible count or span"));
-            }
-            let (page, start, length) = (from.varint()?, small(from.varint()?)?, small(from.varint()?)?);
-            chunks.push(ChunkPlace { first: Timestamp(first), last: Timestamp(last), count, page, start, length });
-            t = last;
+    /// How many bytes of the file it takes.
+    pub(super) fn length(&self) -> usize {
+        PAGE_HEADER_BYTES + self.stored.len()
+    }
+
+    /// The content, if it is stored as it is.
+    pub(super) fn plain(&self) -> Option<&'a [u8]> {
+        (self.stored.len() == self.raw_len).then_some(self.stored)
+    }
+
+    /// The content.
+    pub(super) fn unpack(&self) -> Result<Vec<u8>, Damaged> {
+        match self.plain() {
+            Some(bytes) => Ok(bytes.to_vec()),
+            None => decompress(self.stored, self.raw_len),
         }
-        Ok(SeriesEntry { labels, last_value, chunks })
+    }
+}
+
+/// Appends the table of a section: where its pages begin, in pages of equal length but for the last.
+pub(super) fn put_table(out: &mut Vec<u8>, places: &[u64]) {
+    for part in places.chunks(TABLE_PLACES) {
+        let raw: Vec<u8> = part.iter().flat_map(|place| place.to_le_bytes()).collect();
+        put_page(out, &raw, Packing::Plain);
     }
 }
 
-/// The end of a block: where its index begins, and what is in it.
+/// Where page `number` of a section begins whose table begins at `table`.
+pub(super) fn take_place(file: &[u8], table: u64, number: u64) -> Result<usize, Damaged> {
+    const OUTSIDE: Damaged = Damaged("a page's place lies behind the end");
+    let part = number / TABLE_PLACES as u64;
+    let length = (PAGE_HEADER_BYTES + TABLE_PLACES * 8) as u64;
+    let start = part.checked_mul(length).and_then(|at| at.checked_add(table)).ok_or(OUTSIDE)?;
+    let bytes = usize::try_from(start).ok().and_then(|start| file.get(start..)).ok_or(OUTSIDE)?;
+    let places = StoredPage::take(bytes)?.plain().ok_or(Damaged("a table of pages is compressed"))?;
+    let place = places.get(number as usize % TABLE_PLACES * 8..).ok_or(OUTSIDE)?;
+    usize::try_from(Cursor::new(place).u64()?).map_err(|_| OUTSIDE)
+}
+
+/// Appends a column of numbers: each as a varint. Pages of columns are compressed as a whole.
+pub(super) fn put_numbers(out: &mut Vec<u8>, numbers: impl IntoIterator<Item = u64>) {
+    numbers.into_iter().for_each(|n| put_varint(out, n));
+}
+
+/// Takes `count` numbers that [`put_numbers`] put.
+pub(super) fn take_numbers(from: &mut Cursor<'_>, count: usize) -> Result<Vec<u64>, Damaged> {
+    if count > from.remaining() {
+        return Err(Damaged("a column is longer than the data"));
+    }
+    (0..count).map(|_| from.varint()).collect()
+}
+
+/// Appends a column of numbers that are near those before them: each as its difference.
+pub(super) fn put_differences(out: &mut Vec<u8>, numbers: impl IntoIterator<Item = u64>) {
+    let mut before = 0u64;
+    put_numbers(
+        out,
+        numbers.into_iter().map(|n| {
+            let step = unsigned(n.wrapping_sub(before) as i64);
+            before = n;
+            step
+        }),
+    );
+}
+
+/// Takes `count` numbers that [`put_differences`] put.
+pub(super) fn take_differences(from: &mut Cursor<'_>, count: usize) -> Result<Vec<u64>, Damaged> {
+    let mut numbers = take_numbers(from, count)?;
+    let mut before = 0u64;
+    for n in &mut numbers {
+        before = before.wrapping_add(signed(*n) as u64);
+        *n = before;
+    }
+    Ok(numbers)
+}
+
+/// The pages of one section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct SectionPlace {
+    /// Where its table begins.
+    pub(super) table: u64,
+    /// How many pages it has.
+    pub(super) pages: u64,
+}
+
+/// The end of a block: where its pages are, and what is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Footer {
-    /// Where the first index page begins.
-    pub(super) index: u64,
+    /// The sections, in the order of [`Section`].
+    pub(super) sections: [SectionPlace; SECTIONS],
     /// How many series there are.
     pub(super) series: u64,
     /// How many samples there are.
@@ -196,40 +227,51 @@ pub(super) struct Footer {
 }
 
 impl Footer {
-    /// The bytes: index, series, samples, first, last, magic, zeros, checksum.
+    /// The bytes: sections, series, samples, first, last, zeros, magic, zeros, checksum.
     pub(super) fn to_bytes(self) -> [u8; FOOTER_BYTES] {
-        let mut bytes = [0; FOOTER_BYTES];
-        bytes[..8].copy_from_slice(&self.index.to_le_bytes());
-        bytes[8..16].copy_from_slice(&self.series.to_le_bytes());
-        bytes[16..24].copy_from_slice(&self.samples.to_le_bytes());
-        bytes[24..32].copy_from_slice(&self.first.0.to_le_bytes());
-        bytes[32..40].copy_from_slice(&self.last.0.to_le_bytes());
-        bytes[40..48].copy_from_slice(&MAGIC);
-        let crc = checksum(&[&bytes[..52]]);
-        bytes[52..].copy_from_slice(&crc.to_le_bytes());
-        bytes
+        let mut bytes = Vec::with_capacity(FOOTER_BYTES);
+        for section in self.sections {
+            bytes.extend(section.table.to_le_bytes());
+            bytes.extend(section.pages.to_le_bytes());
+        }
+        bytes.extend(self.series.to_le_bytes());
+        bytes.extend(self.samples.to_le_bytes());
+        bytes.extend(self.first.0.to_le_bytes());
+        bytes.extend(self.last.0.to_le_bytes());
+        bytes.extend([0; 8]);
+        bytes.extend(MAGIC);
+        bytes.extend([0; 4]);
+        let crc = checksum(&[&bytes]);
+        bytes.extend(crc.to_le_bytes());
+        let mut footer = [0; FOOTER_BYTES];
+        footer.copy_from_slice(&bytes);
+        footer
     }
 
-    /// The footer of a file, and the bytes of its index pages.
-    pub(super) fn take(file: &[u8]) -> Result<(Footer, &[u8]), Damaged> {
-        let (body, bytes) =
-            file.split_last_chunk::<FOOTER_BYTES>().ok_or(Damaged("the file is shorter than a footer"))?;
-        let mut from = Cursor::new(bytes);
+    /// The footer of a file.
+    pub(super) fn take(file: &[u8]) -> Result<Footer, Damaged> {
+        let (_, bytes) = file.split_last_chunk::<FOOTER_BYTES>().ok_or(Damaged("the file is shorter than a footer"))?;
+        let (body, crc) = bytes.split_at(FOOTER_BYTES - 4);
+        if Cursor::new(crc).u32()? != checksum(&[body]) {
+            return Err(Damaged("the footer fails its checksum; the file was cut or overwritten"));
+        }
+        let mut from = Cursor::new(body);
+        let mut sections = [SectionPlace::default(); SECTIONS];
+        for section in &mut sections {
+            *section = SectionPlace { table: from.u64()?, pages: from.u64()? };
+        }
         let footer = Footer {
-            index: from.u64()?,
+            sections,
             series: from.u64()?,
             samples: from.u64()?,
             first: Timestamp(from.i64()?),
             last: Timestamp(from.i64()?),
         };
-        let magic: [u8; 8] = from.array()?;
-        from.u32()?;
-        if magic != MAGIC || from.u32()? != checksum(&[&bytes[..52]]) {
-            return Err(Damaged("the footer fails its checksum; the file was cut or overwritten"));
+        from.u64()?;
+        if from.array::<8>()? != MAGIC {
+            return Err(Damaged("the footer is not a block's"));
         }
-        let start = usize::try_from(footer.index).map_err(|_| Damaged("the index lies behind the end"))?;
-        let index = body.get(start..).ok_or(Damaged("the index lies behind the end"))?;
-        Ok((footer, index))
+        Ok(footer)
     }
 }
 
@@ -238,48 +280,57 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_and_a_footer_come_back() {
-        let labels = Labels::new([("__name__", "up"), ("job", "a")]).unwrap();
-        let chunk = |first, last, count| ChunkPlace {
-            first: Timestamp(first),
-            last: Timestamp(last),
-            count,
-            page: 1 << 40,
-            start: 7,
-            length: u32::MAX,
-        };
-        let chunks = vec![chunk(i64::MIN, -1, 1000), chunk(0, 0, 1), chunk(5, i64::MAX, 2)];
-        let entry = SeriesEntry { labels, last_value: u64::MAX, chunks };
-        let mut bytes = Vec::new();
-        entry.put(&mut bytes);
-        let mut from = Cursor::new(&bytes);
-        assert_eq!(SeriesEntry::take(&mut from), Ok(entry));
-        from.end().unwrap();
-        let footer = Footer { index: 3, series: 2, samples: 9, first: Timestamp(-5), last: Timestamp(5) };
+    fn a_footer_comes_back() {
+        let mut sections = [SectionPlace::default(); SECTIONS];
+        sections[3] = SectionPlace { table: 7, pages: u64::MAX };
+        let footer = Footer { sections, series: 2, samples: 9, first: Timestamp(-5), last: Timestamp(5) };
         let mut file = b"abcdef".to_vec();
         file.extend(footer.to_bytes());
-        assert_eq!(Footer::take(&file), Ok((footer, b"def".as_slice())));
+        assert_eq!(Footer::take(&file), Ok(footer));
     }
 
     #[test]
-    fn pages_are_packed_if_that_is_shorter() {
-        for (raw, packs) in [(vec![7; 5000], true), ((0..=255).collect::<Vec<u8>>(), false), (Vec::new(), false)] {
-            let mut page = Vec::new();
-            put_page(&mut page, &raw);
-            assert_eq!(page[12] == STORED_ZSTD, packs);
-            let length = page.len();
-            page.extend(b"next");
-            assert_eq!(take_page(&page), Ok((raw, length)));
+    fn pages_are_packed_if_that_is_worth_it() {
+        let noise: Vec<u8> = (0..=255).collect();
+        for (raw, part, packs) in [(vec![7; 5000], 32, true), (noise, 32, false), (Vec::new(), 1, false)] {
+            let mut bytes = Vec::new();
+            put_page(&mut bytes, &raw, Packing::Zstd(part));
+            let length = bytes.len();
+            bytes.extend(b"next");
+            let page = StoredPage::take(&bytes).unwrap();
+            assert_eq!((page.plain().is_none(), page.length()), (packs, length));
+            assert_eq!(page.unpack(), Ok(raw));
         }
+    }
+
+    #[test]
+    fn a_table_gives_places() {
+        let mut file = b"before".to_vec();
+        let places: Vec<u64> = (0..1300).map(|n| n * 1_000_003).collect();
+        put_table(&mut file, &places);
+        for (number, place) in places.iter().enumerate() {
+            assert_eq!(take_place(&file, 6, number as u64), Ok(*place as usize));
+        }
+        assert!(take_place(&file, 6, 1300).is_err() && take_place(&file, 6, u64::MAX).is_err());
     }
 
     proptest::proptest! {
         #[test]
-        fn garbage_never_panics(bytes in proptest::collection::vec(proptest::arbitrary::any::<u8>(), 0..300), count in 0usize..1000) {
-            let _ = SeriesEntry::take(&mut Cursor::new(&bytes));
-            let _ = take_page(&bytes);
+        fn columns_come_back(numbers in proptest::collection::vec(proptest::arbitrary::any::<u64>(), 0..50)) {
+            let mut out = Vec::new();
+            put_numbers(&mut out, numbers.iter().copied());
+            put_differences(&mut out, numbers.iter().copied());
+            let mut from = Cursor::new(&out);
+            assert_eq!(take_numbers(&mut from, numbers.len()).unwrap(), numbers);
+            assert_eq!(take_differences(&mut from, numbers.len()).unwrap(), numbers);
+        }
+
+        #[test]
+        fn garbage_never_panics(bytes in proptest::collection::vec(proptest::arbitrary::any::<u8>(), 0..300), number in 0u64..1000) {
+            let _ = StoredPage::take(&bytes).and_then(|page| page.unpack());
             let _ = Footer::take(&bytes);
-            let _ = take_chunk(&bytes, count).map(Iterator::count);
+            let _ = take_place(&bytes, 3, number);
+            let _ = take_numbers(&mut Cursor::new(&bytes), number as usize);
         }
     }
 }

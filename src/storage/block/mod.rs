@@ -3,10 +3,17 @@
 //! Invariants:
 //! - A block is complete and durable before a manifest names it, and never changed afterwards.
 //! - Every byte is under a checksum; a page's is checked each time it is read.
+//! - Of an open block, header and footer are in memory, and the names of labels once asked for.
 
+mod chunk;
 mod format;
+mod index;
+mod pages;
 mod reader;
+mod survey;
 mod writer;
 
-pub(super) use reader::{Block, BlockError, DamagedBlock, PageCache};
+pub(super) use chunk::format::{Slice, VECTOR_SAMPLES};
+pub(super) use chunk::{ChunkPlace, EncodedChunk};
+pub(super) use reader::{Block, BlockError, BlockReader, DamagedBlock, PageCache};
 pub(super) use writer::BlockWriter;

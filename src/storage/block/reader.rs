@@ -1,15 +1,21 @@
-//! An open block: its index in memory, its pages in the mapped file.
+//! An open block: pages of a mapped file, read when a question needs them.
 
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use crate::codec::{Cursor, Damaged};
+use super::chunk::format::{Slice, VectorStatistics};
+use super::chunk::{ChunkCache, ChunkPlace, Chunks, EncodedChunk};
+use super::format::{self, Footer};
+use super::index::format::Name;
+use super::index::{self, Index, IndexCache};
+use super::pages;
+use crate::codec::Damaged;
 use crate::env::disk::{Disk, Mapped};
-use crate::model::{Labels, Sample, SeriesRef, TimeRange, Timestamp};
-
-use super::format::{self, ChunkPlace, Footer, SeriesEntry};
+use crate::model::{Labels, Matcher, Sample, TimeRange, Timestamp};
+use crate::storage::summary::Summary;
 
 /// A sealed block.
 #[derive(Debug)]
@@ -17,22 +23,10 @@ pub(in crate::storage) struct Block {
     number: u64,
     level: u8,
     path: PathBuf,
-    content: Mapped,
-    footer: Footer,
-    /// In the order of labels.
-    series: Vec<BlockSeries>,
-    chunks: Vec<ChunkPlace>,
-    /// Positions in `series`, in the order of numbers.
-    by_number: Vec<(SeriesRef, u32)>,
+    pub(super) content: Mapped,
+    pub(super) footer: Footer,
+    names: OnceLock<Arc<Vec<Name>>>,
     damaged: AtomicBool,
-}
-
-/// One series of a block.
-#[derive(Debug)]
-struct BlockSeries {
-    labels: Labels,
-    chunks_start: u32,
-    chunks_end: u32,
 }
 
 /// A block that cannot be opened.
@@ -63,60 +57,31 @@ pub(in crate::storage) struct DamagedBlock {
     pub(in crate::storage) reason: Damaged,
 }
 
-/// The page of each block that was unpacked last: neighbours in order lie on the same page.
+/// What a question has read of each block: neighbours in order lie on the same pages.
 #[derive(Debug, Default)]
 pub(in crate::storage) struct PageCache {
-    pages: HashMap<u64, (u64, Vec<u8>)>,
+    blocks: HashMap<u64, (IndexCache, ChunkCache)>,
+}
+
+/// A block that is being asked.
+pub(in crate::storage) struct BlockReader<'a> {
+    block: &'a Block,
+    index: Index<'a>,
+    chunks: Chunks<'a>,
 }
 
 impl Block {
-    /// Opens a block and checks its header, index and footer. `intern` numbers a series, given its
-    /// labels and its newest sample.
+    /// Opens a block and checks its header and footer.
     pub(in crate::storage) fn open(
         disk: &dyn Disk,
         path: &Path,
         (number, level): (u64, u8),
-        mut intern: impl FnMut(&Labels, Sample) -> SeriesRef,
     ) -> Result<Block, BlockError> {
         let content = disk.map(path).map_err(BlockError::Io)?;
         format::check_header(&content)?;
-        let (footer, mut index) = Footer::take(&content)?;
-        let mut entries = Vec::new();
-        while !index.is_empty() {
-            let (page, length) = format::take_page(index)?;
-            index = &index[length..];
-            let mut from = Cursor::new(&page);
-            while from.remaining() > 0 {
-                entries.push(SeriesEntry::take(&mut from)?);
-            }
-        }
-        if entries.len() as u64 != footer.series {
-            return Err(Damaged("the index has another number of series than the footer").into());
-        }
-        // Only a block that is sound as a whole may make series known.
-        let mut block = Block {
-            number,
-            level,
-            path: path.to_owned(),
-            content,
-            footer,
-            series: Vec::with_capacity(entries.len()),
-            chunks: Vec::new(),
-            by_number: Vec::with_capacity(entries.len()),
-            damaged: AtomicBool::new(false),
-        };
-        for entry in entries {
-            let Some(last) = entry.chunks.last() else { continue };
-            let newest = Sample { t: last.last, v: f64::from_bits(entry.last_value) };
-            let series = intern(&entry.labels, newest);
-            block.by_number.push((series, block.series.len() as u32));
-            let chunks_start = block.chunks.len() as u32;
-            block.chunks.extend(entry.chunks);
-            let chunks_end = block.chunks.len() as u32;
-            block.series.push(BlockSeries { labels: entry.labels, chunks_start, chunks_end });
-        }
-        block.by_number.sort_unstable();
-        Ok(block)
+        let footer = Footer::take(&content)?;
+        let (names, damaged) = (OnceLock::new(), AtomicBool::new(false));
+        Ok(Block { number, level, path: path.to_owned(), content, footer, names, damaged })
     }
 
     /// Its number, which is its file's name.
@@ -139,6 +104,11 @@ impl Block {
         self.footer.samples
     }
 
+    /// How many series it holds.
+    pub(in crate::storage) fn series(&self) -> u32 {
+        u32::try_from(self.footer.series).unwrap_or(u32::MAX)
+    }
+
     /// The time of its first sample.
     pub(in crate::storage) fn first(&self) -> Timestamp {
         self.footer.first
@@ -149,91 +119,147 @@ impl Block {
         self.footer.last
     }
 
+    /// Whether it may hold samples inside `range`.
+    pub(in crate::storage) fn overlaps(&self, range: TimeRange) -> bool {
+        range.overlaps(self.footer.first, self.footer.last)
+    }
+
+    /// Whether all its samples lie inside `range`.
+    pub(in crate::storage) fn is_inside(&self, range: TimeRange) -> bool {
+        range.contains(self.footer.first) && range.contains(self.footer.last)
+    }
+
     /// Whether a read has met a damaged page.
     pub(in crate::storage) fn is_damaged(&self) -> bool {
         self.damaged.load(Ordering::Relaxed)
     }
 
-    /// The labels of its series, sorted, each with its position.
-    pub(in crate::storage) fn labels(&self) -> impl Iterator<Item = (usize, &Labels)> {
-        self.series.iter().map(|series| &series.labels).enumerate()
-    }
-
-    /// Adds to `out` the samples of a series inside `range`.
-    pub(in crate::storage) fn read(
-        &self,
-        series: SeriesRef,
-        range: TimeRange,
-        cache: &mut PageCache,
-        out: &mut Vec<Sample>,
-    ) -> Result<(), DamagedBlock> {
-        for chunk in self.chunks_inside(series, range) {
-            self.read_chunk(chunk, range, cache, out).map_err(|reason| self.damage(reason))?;
-        }
-        Ok(())
-    }
-
-    /// Adds to `out` all samples of the series at a position that can be read, and gives the number
-    /// of those that cannot.
-    pub(in crate::storage) fn salvage(&self, position: usize, cache: &mut PageCache, out: &mut Vec<Sample>) -> u64 {
-        let Some(series) = self.series.get(position) else { return 0 };
-        let mut lost = 0;
-        for chunk in &self.chunks[series.chunks_start as usize..series.chunks_end as usize] {
-            if let Err(reason) = self.read_chunk(chunk, TimeRange::ALL, cache, out) {
-                self.damage(reason);
-                lost += u64::from(chunk.count);
-            }
-        }
-        lost
-    }
-
-    /// Whether a chunk of the series overlaps `range`.
-    pub(in crate::storage) fn touches(&self, series: SeriesRef, range: TimeRange) -> bool {
-        self.chunks_inside(series, range).next().is_some()
-    }
-
-    fn chunks_inside(&self, series: SeriesRef, range: TimeRange) -> impl Iterator<Item = &ChunkPlace> {
-        let chunks = if range.overlaps(self.footer.first, self.footer.last)
-            && let Ok(found) = self.by_number.binary_search_by_key(&series, |(number, _)| *number)
-        {
-            let series = &self.series[self.by_number[found].1 as usize];
-            &self.chunks[series.chunks_start as usize..series.chunks_end as usize]
-        } else {
-            &[]
-        };
-        let start = chunks.partition_point(|chunk| chunk.last <= range.after);
-        chunks[start..].iter().take_while(move |chunk| chunk.first <= range.until)
-    }
-
-    fn read_chunk(
-        &self,
-        chunk: &ChunkPlace,
-        range: TimeRange,
-        cache: &mut PageCache,
-        out: &mut Vec<Sample>,
-    ) -> Result<(), Damaged> {
-        let page = match cache.pages.get(&self.number) {
-            Some((at, _)) if *at == chunk.page => &cache.pages[&self.number].1,
-            _ => {
-                let start = usize::try_from(chunk.page).unwrap_or(usize::MAX);
-                let bytes = self.content.get(start..).ok_or(Damaged("a page lies behind the end"))?;
-                let (page, _) = format::take_page(bytes)?;
-                &cache.pages.entry(self.number).insert_entry((chunk.page, page)).into_mut().1
+    /// Begins to ask it.
+    pub(in crate::storage) fn ask<'a>(&'a self, cache: &'a mut PageCache) -> Result<BlockReader<'a>, DamagedBlock> {
+        let names = match self.names.get() {
+            Some(names) => Arc::clone(names),
+            None => {
+                let names = index::names(&self.content, &self.footer).map_err(|reason| self.damage(reason))?;
+                Arc::clone(self.names.get_or_init(|| Arc::new(names)))
             }
         };
-        let start = chunk.start as usize;
-        let bytes = page.get(start..start + chunk.length as usize).ok_or(Damaged("a chunk lies behind its page"))?;
-        let samples = format::take_chunk(bytes, chunk.count as usize)?;
-        if range.after < chunk.first && chunk.last <= range.until {
-            out.extend(samples);
-        } else {
-            out.extend(samples.filter(|sample| range.contains(sample.t)));
-        }
-        Ok(())
+        let (index, chunks) = cache.blocks.entry(self.number).or_default();
+        Ok(BlockReader {
+            block: self,
+            index: Index::new(&self.content, &self.footer, names, index),
+            chunks: Chunks::new(&self.content, &self.footer, chunks),
+        })
+    }
+
+    /// Checks every byte of the file.
+    pub(in crate::storage) fn check(&self) -> Result<(), DamagedBlock> {
+        pages::check(&self.content).map_err(|reason| self.damage(reason))
     }
 
     fn damage(&self, reason: Damaged) -> DamagedBlock {
         self.damaged.store(true, Ordering::Relaxed);
         DamagedBlock { file: self.path.display().to_string(), first: self.footer.first, last: self.footer.last, reason }
+    }
+}
+
+/// Positions of series are in the order of labels.
+impl BlockReader<'_> {
+    /// The positions of the series that satisfy all matchers, in order.
+    pub(in crate::storage) fn select(&mut self, matchers: &[Matcher]) -> Result<Vec<u32>, DamagedBlock> {
+        self.index.select(matchers).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// The position of a series.
+    pub(in crate::storage) fn find(&mut self, labels: &Labels) -> Result<Option<u32>, DamagedBlock> {
+        self.index.find(labels).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// The labels of a series.
+    pub(in crate::storage) fn labels(&mut self, position: u32) -> Result<Labels, DamagedBlock> {
+        self.index.labels(position).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// The names of labels, sorted.
+    pub(in crate::storage) fn label_names(&self) -> impl Iterator<Item = &str> {
+        self.index.names.iter().map(|name| name.text.as_str())
+    }
+
+    /// Adds the values of a label to `out`, sorted.
+    pub(in crate::storage) fn label_values(&mut self, name: &str, out: &mut Vec<String>) -> Result<(), DamagedBlock> {
+        self.index.label_values(name, out).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// Adds to `out` the samples of a series inside `range`.
+    pub(in crate::storage) fn samples(
+        &mut self,
+        position: u32,
+        range: TimeRange,
+        out: &mut Vec<Sample>,
+    ) -> Result<(), DamagedBlock> {
+        self.chunks.samples(position, range, out).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// Whether a chunk of the series overlaps `range`.
+    pub(in crate::storage) fn touches(&mut self, position: u32, range: TimeRange) -> Result<bool, DamagedBlock> {
+        self.chunks.touches(position, range).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// Instants between which the samples of a series lie that `range` may contain.
+    pub(in crate::storage) fn bounds(
+        &mut self,
+        position: u32,
+        range: TimeRange,
+    ) -> Result<Option<(Timestamp, Timestamp)>, DamagedBlock> {
+        self.chunks.bounds(position, range).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// The newest sample of a series.
+    pub(in crate::storage) fn newest(&mut self, position: u32) -> Result<Option<Sample>, DamagedBlock> {
+        self.chunks.newest(position).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// Adds to `summary` what is known of the samples of a series inside `range`, which follow those
+    /// that it knows of.
+    pub(in crate::storage) fn summarize(
+        &mut self,
+        position: u32,
+        range: TimeRange,
+        summary: &mut Summary,
+    ) -> Result<(), DamagedBlock> {
+        self.chunks.summarize(position, range, summary).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// The chunks of a series, in the order of time.
+    pub(in crate::storage) fn chunks(&mut self, position: u32) -> Result<Vec<ChunkPlace>, DamagedBlock> {
+        self.chunks.places(position).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// Adds all samples of a chunk to `out`.
+    pub(in crate::storage) fn decode(&mut self, chunk: &ChunkPlace, out: &mut Vec<Sample>) -> Result<(), DamagedBlock> {
+        self.chunks.decode(chunk, 0..chunk.count(), out).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// The stamps of a chunk's whole timeline.
+    pub(in crate::storage) fn timeline(&mut self, chunk: &ChunkPlace) -> Result<Vec<i64>, DamagedBlock> {
+        self.chunks.timeline(chunk).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// The statistics of each of a series' chunks, for [`BlockReader::copy`].
+    pub(in crate::storage) fn statistics(
+        &mut self,
+        position: u32,
+        chunks: &[ChunkPlace],
+    ) -> Result<Vec<Vec<VectorStatistics>>, DamagedBlock> {
+        self.chunks.chunk_statistics(position, chunks).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// A chunk as it is stored, for a block in which its timeline is that part of another one.
+    pub(in crate::storage) fn copy(
+        &mut self,
+        chunk: &ChunkPlace,
+        timeline: Slice,
+        statistics: Vec<VectorStatistics>,
+    ) -> Result<EncodedChunk, DamagedBlock> {
+        self.chunks.copy(chunk, timeline, statistics).map_err(|reason| self.block.damage(reason))
     }
 }

@@ -3,33 +3,59 @@
 use std::io;
 use std::path::Path;
 
-use crate::env::disk::{Disk, DiskFile};
+use super::chunk::format::{self as chunk_format, ChunkEntry, GROUP, SeriesEntry, Slice};
+use super::chunk::{EncodedChunk, TimelineWriter, cut};
+use super::format::{Footer, Packing, Section};
+use super::index::IndexWriter;
+use super::pages::{PageWriter, Place, Stream};
+use crate::codec::Effort;
+use crate::env::disk::Disk;
 use crate::model::{Labels, Sample, Timestamp};
 
-use super::format::{self, ChunkPlace, Footer, SeriesEntry};
+/// Bytes of a page of a young block: short chunks of many series, worth compressing together.
+const YOUNG_PAGE_BYTES: usize = 32 << 10;
+/// Bytes of a page of a merged block: a long chunk has one to itself, and a read touches little more.
+const MERGED_PAGE_BYTES: usize = 8 << 10;
+/// Bytes of a page of statistics.
+const STATISTICS_PAGE_BYTES: usize = 8 << 10;
 
 /// A block in the making. Series come in the order of their labels, samples in the order of time.
 pub(in crate::storage) struct BlockWriter {
-    file: Box<dyn DiskFile>,
-    offset: u64,
-    /// Chunks of the page that is being filled.
-    page: Vec<u8>,
-    index: Vec<SeriesEntry>,
+    pages: PageWriter,
+    effort: Effort,
+    values: Stream,
+    statistics: Stream,
+    timelines: TimelineWriter,
+    index: IndexWriter,
+    /// Series of the page of the directory that is being filled.
+    group: Vec<SeriesEntry>,
+    /// Where their values and statistics begin.
+    group_places: (Place, Place),
+    group_samples: u64,
     samples: u64,
     first: Timestamp,
     last: Timestamp,
 }
 
 impl BlockWriter {
-    /// Begins the file.
-    pub(in crate::storage) fn create(disk: &dyn Disk, path: &Path) -> io::Result<BlockWriter> {
-        let mut file = disk.create(path)?;
-        file.write_all(&format::header())?;
+    /// Begins the file of a block of that level.
+    pub(in crate::storage) fn create(disk: &dyn Disk, path: &Path, level: u8) -> io::Result<BlockWriter> {
+        let pages = PageWriter::create(disk.create(path)?);
+        let (bytes, packing, effort) = if level == 0 {
+            (YOUNG_PAGE_BYTES, Packing::Zstd(64), Effort::Young)
+        } else {
+            (MERGED_PAGE_BYTES, Packing::Zstd(32), Effort::Cold)
+        };
         Ok(BlockWriter {
-            file,
-            offset: format::HEADER_BYTES as u64,
-            page: Vec::new(),
-            index: Vec::new(),
+            pages,
+            effort,
+            values: Stream::new(Section::Values, packing, bytes),
+            statistics: Stream::new(Section::Statistics, Packing::Zstd(16), STATISTICS_PAGE_BYTES),
+            timelines: TimelineWriter::new(packing, effort),
+            index: IndexWriter::default(),
+            group: Vec::new(),
+            group_places: Default::default(),
+            group_samples: 0,
             samples: 0,
             first: Timestamp::MAX,
             last: Timestamp::MIN,
@@ -38,65 +64,92 @@ impl BlockWriter {
 
     /// Adds a series with its samples; without samples it is left out.
     pub(in crate::storage) fn add(&mut self, labels: &Labels, samples: &[Sample]) -> io::Result<()> {
-        let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return Ok(()) };
-        debug_assert!(samples.is_sorted_by(|a, b| a.t < b.t), "samples of {labels} are in order");
-        let mut chunks = Vec::with_capacity(samples.len().div_ceil(format::CHUNK_SAMPLES));
-        for part in samples.chunks(format::CHUNK_SAMPLES) {
-            let start = self.page.len();
-            format::put_chunk(&mut self.page, part);
-            chunks.push(ChunkPlace {
-                first: part[0].t,
-                last: part[part.len() - 1].t,
-                count: part.len() as u32,
-                page: self.offset,
-                start: start as u32,
-                length: (self.page.len() - start) as u32,
-            });
-            if self.page.len() >= format::PAGE_BYTES {
-                self.close_page()?;
-            }
+        let chunks = self.encode(samples)?;
+        self.add_chunks(labels, &chunks)
+    }
+
+    /// Cuts and encodes samples.
+    pub(in crate::storage) fn encode(&mut self, samples: &[Sample]) -> io::Result<Vec<EncodedChunk>> {
+        debug_assert!(samples.is_sorted_by(|a, b| a.t < b.t), "samples are in order");
+        let mut chunks = Vec::new();
+        for part in cut(samples) {
+            let part = &samples[part];
+            let stamps: Vec<i64> = part.iter().map(|sample| sample.t.0).collect();
+            let slice = self.intern(&stamps)?;
+            chunks.push(EncodedChunk::of(slice, part, self.effort));
         }
-        self.samples += samples.len() as u64;
-        self.first = self.first.min(first.t);
-        self.last = self.last.max(last.t);
-        self.index.push(SeriesEntry { labels: labels.clone(), last_value: last.v.to_bits(), chunks });
+        Ok(chunks)
+    }
+
+    /// The place of a column of stamps in this block.
+    pub(in crate::storage) fn intern(&mut self, stamps: &[i64]) -> io::Result<Slice> {
+        self.timelines.intern(&mut self.pages, stamps)
+    }
+
+    /// Adds a series with its chunks, whose stamps have their place in this block; without chunks it is
+    /// left out.
+    pub(in crate::storage) fn add_chunks(&mut self, labels: &Labels, chunks: &[EncodedChunk]) -> io::Result<()> {
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        if self.group.is_empty() {
+            self.group_places = (self.values.place(&self.pages), self.statistics.place(&self.pages));
+        }
+        let mut entry = SeriesEntry::default();
+        for chunk in chunks {
+            let place = self.values.put(&mut self.pages, &chunk.values)?;
+            let (length, summarized) = (chunk.values.len() as u32, !chunk.statistics.is_empty());
+            entry.chunks.push(ChunkEntry { slice: chunk.slice, place, length, constant: chunk.constant, summarized });
+            self.group_samples += u64::from(chunk.count);
+            self.first = self.first.min(Timestamp(chunk.span.0));
+            self.last = self.last.max(Timestamp(chunk.span.1));
+        }
+        let statistics: Vec<_> = chunks.iter().flat_map(|chunk| chunk.statistics.iter().cloned()).collect();
+        if !statistics.is_empty() {
+            let mut bytes = Vec::new();
+            chunk_format::put_statistics(&mut bytes, &statistics);
+            entry.statistics = self.statistics.put(&mut self.pages, &bytes)?;
+            entry.statistics_length = bytes.len() as u32;
+        }
+        self.index.add(labels);
+        self.group.push(entry);
+        if self.group.len() == GROUP {
+            self.close_group()?;
+        }
         Ok(())
     }
 
     /// Samples added so far.
     pub(in crate::storage) fn samples(&self) -> u64 {
-        self.samples
+        self.samples + self.group_samples
+    }
+
+    /// Bytes written so far.
+    pub(in crate::storage) fn bytes(&self) -> u64 {
+        self.pages.bytes()
     }
 
     /// Writes index and footer and makes the file's content durable; its name is the caller's affair.
     pub(in crate::storage) fn finish(mut self) -> io::Result<()> {
-        self.close_page()?;
-        let footer = Footer {
-            index: self.offset,
-            series: self.index.len() as u64,
-            samples: self.samples,
-            first: self.first,
-            last: self.last,
-        };
-        for entry in std::mem::take(&mut self.index) {
-            entry.put(&mut self.page);
-            if self.page.len() >= format::PAGE_BYTES {
-                self.close_page()?;
-            }
-        }
-        self.close_page()?;
-        self.file.write_all(&footer.to_bytes())?;
-        self.file.sync()
+        self.close_group()?;
+        self.values.close(&mut self.pages)?;
+        self.statistics.close(&mut self.pages)?;
+        self.timelines.finish(&mut self.pages)?;
+        let series = self.index.len() as u64;
+        self.index.finish(&mut self.pages)?;
+        let (samples, first, last) = (self.samples, self.first, self.last);
+        self.pages.finish(|sections| Footer { sections, series, samples, first, last })
     }
 
-    fn close_page(&mut self) -> io::Result<()> {
-        if self.page.is_empty() {
+    fn close_group(&mut self) -> io::Result<()> {
+        if self.group.is_empty() {
             return Ok(());
         }
-        let mut bytes = Vec::with_capacity(self.page.len());
-        format::put_page(&mut bytes, &self.page);
-        self.page.clear();
-        self.offset += bytes.len() as u64;
-        self.file.write_all(&bytes)
+        let mut raw = Vec::new();
+        let (values, statistics) = self.group_places;
+        chunk_format::put_directory(&mut raw, values, statistics, self.group_samples, &self.group);
+        self.samples += std::mem::take(&mut self.group_samples);
+        self.group.clear();
+        self.pages.put(Section::Directory, &raw, Packing::Zstd(32))
     }
 }

@@ -22,8 +22,23 @@ pub(in crate::storage) struct Manifest {
     pub(in crate::storage) next_file: u64,
     /// The number of the attachments' file; 0 if there is none.
     pub(in crate::storage) attachments: u64,
+    /// The number of the tombstones' file; 0 if there is none.
+    pub(in crate::storage) tombstones: u64,
     /// The blocks, in the order in which they were made.
     pub(in crate::storage) blocks: Vec<BlockName>,
+    /// A number that no series had had at the last checkpoint.
+    pub(in crate::storage) next_series: u32,
+    /// The series files, in the order in which they were made.
+    pub(in crate::storage) series_files: Vec<SeriesFileName>,
+}
+
+/// How a manifest names a series file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::storage) struct SeriesFileName {
+    /// Its number, which is its file's name.
+    pub(in crate::storage) number: u64,
+    /// How many series it names.
+    pub(in crate::storage) series: u32,
 }
 
 /// How a manifest names a block.
@@ -36,7 +51,8 @@ pub(in crate::storage) struct BlockName {
 }
 
 impl Manifest {
-    /// Magic, version, seq, at, first segment, next file, attachments, count of blocks, blocks, checksum.
+    /// Magic, version, seq, at, first segment, next file, attachments, tombstones, count of blocks, blocks,
+    /// next series, count of series files, series files, checksum.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut out = open_seal(MANIFEST_MAGIC, VERSION);
         out.extend(self.seq.0.to_le_bytes());
@@ -44,10 +60,17 @@ impl Manifest {
         out.extend(self.first_segment.to_le_bytes());
         out.extend(self.next_file.to_le_bytes());
         out.extend(self.attachments.to_le_bytes());
+        out.extend(self.tombstones.to_le_bytes());
         out.extend((self.blocks.len() as u32).to_le_bytes());
         for block in &self.blocks {
             out.extend(block.number.to_le_bytes());
             out.push(block.level);
+        }
+        out.extend(self.next_series.to_le_bytes());
+        out.extend((self.series_files.len() as u32).to_le_bytes());
+        for file in &self.series_files {
+            out.extend(file.number.to_le_bytes());
+            out.extend(file.series.to_le_bytes());
         }
         close_seal(out)
     }
@@ -61,10 +84,15 @@ impl Manifest {
             first_segment: from.u64()?,
             next_file: from.u64()?,
             attachments: from.u64()?,
-            blocks: Vec::new(),
+            tombstones: from.u64()?,
+            ..Manifest::default()
         };
         for _ in 0..from.u32()? {
             manifest.blocks.push(BlockName { number: from.u64()?, level: from.u8()? });
+        }
+        manifest.next_series = from.u32()?;
+        for _ in 0..from.u32()? {
+            manifest.series_files.push(SeriesFileName { number: from.u64()?, series: from.u32()? });
         }
         from.end()?;
         Ok(manifest)
@@ -129,7 +157,10 @@ mod tests {
             first_segment: 3,
             next_file: 12,
             attachments: 11,
+            tombstones: 10,
             blocks: vec![BlockName { number: 4, level: 0 }, BlockName { number: 7, level: 2 }],
+            next_series: 70,
+            series_files: vec![SeriesFileName { number: 5, series: 60 }, SeriesFileName { number: 9, series: 3 }],
         };
         let bytes = manifest.to_bytes();
         assert_eq!(Manifest::from_bytes(&bytes).unwrap(), manifest);

@@ -1,14 +1,18 @@
 //! The log: segments of checksummed records, one record an entry.
 //!
 //! Invariants:
-//! - A record's bytes are written once. What a failed write left is cut off and synced before
-//!   anything else is written; if that fails, nothing is written any more.
-//! - A segment explains itself: the labels of a series stand in the segment before or with its first use.
+//! - A segment's file is as long from the beginning as it will be, so that room is missing at its creation
+//!   and not in the middle of a record, and a sync has no length to note.
+//! - What stands in a file from an earlier use never counts: the segment's number is part of each checksum.
+//! - What a failed write left is cut off and synced before anything else is written; if that fails,
+//!   nothing is written any more.
 
+mod files;
 mod format;
 mod scan;
 mod segment;
 
-pub(super) use format::{Encoder, EntryKind, RecordHeader, SEGMENT_HEADER_BYTES, Transaction};
-pub(super) use scan::{Place, Scan, scan};
-pub(super) use segment::{Segment, WriteError, segment_number, segment_path};
+pub(super) use files::{LogFiles, allocated_bytes, segment_path, segments, spares};
+pub(super) use format::{END, Encoder, EntryKind, RecordHeader, SEGMENT_HEADER_BYTES, Transaction};
+pub(super) use scan::{Place, Scan, scan, torn_bytes};
+pub(super) use segment::{NewSegment, Segment, WriteError};

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::model::Seq;
 
-use super::format::{self, HeaderError, RecordHeader, SEGMENT_HEADER_BYTES};
+use super::format::{self, END, HeaderError, RecordHeader, SEGMENT_HEADER_BYTES};
 
 /// Where a record stands in its segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,11 @@ pub(in crate::storage) struct Place {
 }
 
 impl Place {
+    /// The bytes that the record takes.
+    pub(in crate::storage) fn bytes(&self) -> u64 {
+        format::record_bytes(self.length) as u64
+    }
+
     /// The record's payload in its segment's bytes.
     pub(in crate::storage) fn payload<'a>(&self, segment: &'a [u8]) -> &'a [u8] {
         segment.get(self.payload..self.payload + self.length).unwrap_or_default()
@@ -45,9 +50,10 @@ pub(in crate::storage) fn scan(bytes: &[u8], number: u64, last: Seq) -> Result<S
     };
     found.end = at;
     let mut last = last;
-    while let Some(offset) = bytes.get(at..).and_then(format::find_magic) {
+    let searched = trim_zeros(bytes);
+    while let Some(offset) = searched.get(at..).and_then(format::find_magic) {
         at += offset;
-        match format::take_record(&bytes[at..]) {
+        match format::take_record(&bytes[at..], number) {
             Some((header, payload)) if header.seq > last => {
                 if at > found.end {
                     found.damaged.push(found.end..at);
@@ -64,17 +70,69 @@ pub(in crate::storage) fn scan(bytes: &[u8], number: u64, last: Seq) -> Result<S
     Ok(found)
 }
 
+impl Scan {
+    /// Ends the log before the first gap that a power cut explains. Unsynced sectors reach the disk in
+    /// any order, so a later record of a group can be whole while an earlier one is torn. A gap is damage
+    /// only if a record behind it knew that what is missing was durable. `last` is the entry before
+    /// the segment. Whether anything was left out.
+    pub(in crate::storage) fn cut_torn(&mut self, last: Seq) -> bool {
+        let before = |at: usize| at.checked_sub(1).map_or(last, |at| self.records[at].header.seq);
+        let gaps = (0..self.records.len()).rev().filter(|at| self.records[*at].header.seq.0 > before(*at).0 + 1);
+        let (mut known, mut behind, mut cut) = (0, self.records.len(), None);
+        for gap in gaps {
+            let durable = self.records[gap..behind].iter().map(|place| place.header.durable().0).max();
+            known = known.max(durable.unwrap_or(0));
+            behind = gap;
+            if known <= before(gap).0 {
+                cut = Some(gap);
+            }
+        }
+        let Some(cut) = cut else { return false };
+        self.records.truncate(cut);
+        self.end = self.records.last().map_or(SEGMENT_HEADER_BYTES, |place| place.payload + place.length);
+        self.damaged.retain(|range| range.start < self.end);
+        true
+    }
+}
+
+impl RecordHeader {
+    /// The last entry that was known to be durable when this one was written.
+    fn durable(&self) -> Seq {
+        Seq(self.seq.0.saturating_sub(1 + u64::from(self.unsynced)))
+    }
+}
+
+/// How many bytes behind the last record at `end` belong to one that is not whole: 0 if the end of the
+/// log stands there, or the file ends.
+pub(in crate::storage) fn torn_bytes(bytes: &[u8], end: usize) -> usize {
+    let rest = trim_zeros(bytes.get(end..).unwrap_or_default());
+    memchr::memmem::find(rest, &END).unwrap_or(rest.len())
+}
+
+/// The bytes without zeros behind them. By pages first: most of a new segment is zeros.
+fn trim_zeros(mut bytes: &[u8]) -> &[u8] {
+    const PAGE: [u8; 4096] = [0; 4096];
+    while let Some(rest) = bytes.strip_suffix(&PAGE) {
+        bytes = rest;
+    }
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    &bytes[..end]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::Timestamp;
     use crate::storage::wal::format::EntryKind;
 
+    fn header(seq: u64, unsynced: u32) -> RecordHeader {
+        RecordHeader { seq: Seq(seq), at: Timestamp(0), kind: EntryKind::Note, next_series: 0, unsynced }
+    }
+
     fn segment(notes: &[&[u8]]) -> Vec<u8> {
         let mut bytes = format::segment_header(1).to_vec();
         for (seq, note) in (1..).zip(notes) {
-            let header = RecordHeader { seq: Seq(seq), at: Timestamp(0), kind: EntryKind::Note };
-            format::put_record(&mut bytes, header, note);
+            format::put_record(&mut bytes, 1, header(seq, 0), note);
         }
         bytes
     }
@@ -113,5 +171,66 @@ mod tests {
         let found = scan(&segment(&[&inner, b"y"]), 1, Seq(0)).unwrap();
         assert_eq!(found.records.len(), 2);
         assert!(found.damaged.is_empty());
+    }
+
+    #[test]
+    fn what_another_segment_left_in_the_file_never_counts() {
+        let stale = segment(&[b"one", b"two", b"three"]);
+        let mut bytes = format::segment_header(2).to_vec();
+        format::put_record(&mut bytes, 2, header(4, 0), b"x");
+        for end in 0..stale.len() - bytes.len() {
+            // The new bytes over the old ones at every distance.
+            let mut file = stale[end..].to_vec();
+            file[..bytes.len()].copy_from_slice(&bytes);
+            let found = scan(&file, 2, Seq(3)).unwrap();
+            assert_eq!((found.records.len(), found.end, found.damaged.len()), (1, bytes.len(), 0));
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_log_is_known_from_a_torn_entry() {
+        let mut bytes = segment(&[b"one", &[0; 100]]);
+        let end = scan(&bytes, 1, Seq(0)).unwrap().end;
+        assert_eq!((end, torn_bytes(&bytes, end)), (bytes.len(), 0));
+        for zeros in [1, 39, 40, 41, 5000] {
+            bytes.resize(end + zeros, 0);
+            assert_eq!((scan(&bytes, 1, Seq(0)).unwrap().end, torn_bytes(&bytes, end)), (end, 0));
+        }
+        bytes.extend(b"of an earlier use");
+        assert_eq!(torn_bytes(&bytes, end), 0);
+        bytes[end + 7] = 1;
+        assert_eq!(torn_bytes(&bytes, end), 8, "up to the next end");
+    }
+
+    /// Records by how many entries before each were not durable; those without are missing.
+    fn check_cut(records: &[Option<u32>], last: u64, kept: usize) {
+        let mut bytes = format::segment_header(1).to_vec();
+        for (seq, unsynced) in (last + 1..).zip(records) {
+            match unsynced {
+                Some(unsynced) => format::put_record(&mut bytes, 1, header(seq, *unsynced), b"note"),
+                None => bytes.extend([7; 44]),
+            }
+        }
+        let mut found = scan(&bytes, 1, Seq(last)).unwrap();
+        let all = found.records.len();
+        assert_eq!(found.cut_torn(Seq(last)), kept < all, "{records:?}");
+        assert_eq!(found.records.len(), kept, "{records:?}");
+        assert!(found.damaged.iter().all(|range| range.end <= found.end), "{records:?}");
+    }
+
+    #[test]
+    fn a_gap_that_a_power_cut_explains_ends_the_log() {
+        check_cut(&[Some(0), Some(0), Some(0)], 0, 3);
+        // A group of three, torn in its first or second record.
+        check_cut(&[Some(0), None, Some(1), Some(2)], 5, 1);
+        check_cut(&[Some(0), Some(0), None, Some(2)], 5, 2);
+        check_cut(&[None, Some(1)], 5, 0);
+        // A later group knows the first one durable: that is damage, and nothing behind it goes.
+        check_cut(&[Some(0), None, Some(1), Some(0)], 5, 3);
+        check_cut(&[None, Some(0)], 5, 1);
+        // Damage, then a torn group.
+        check_cut(&[None, Some(0), None, Some(1)], 5, 1);
+        // Two gaps, neither known to be durable.
+        check_cut(&[Some(0), None, Some(1), None, Some(3)], 0, 1);
     }
 }

@@ -5,22 +5,17 @@ use std::path::{Path, PathBuf};
 
 use crate::env::disk::{Disk, DiskFile};
 
-use super::format::{self, RecordHeader};
-
-/// Where a segment lies.
-pub(in crate::storage) fn segment_path(wal: &Path, number: u64) -> PathBuf {
-    wal.join(format!("{number:08}.log"))
-}
-
-/// The number in a segment's name.
-pub(in crate::storage) fn segment_number(name: &str) -> Option<u64> {
-    name.strip_suffix(".log")?.parse().ok()
-}
+use super::files::{allocated_bytes, segment_path};
+use super::format::{self, END, RecordHeader, SEGMENT_HEADER_BYTES};
 
 /// An open segment, records pending in memory and the file behind it.
 pub(in crate::storage) struct Segment {
+    number: u64,
     file: Box<dyn DiskFile>,
+    /// Bytes that hold the header and records.
     bytes: u64,
+    /// How long the file is.
+    allocated: u64,
     pending: Vec<u8>,
     unsynced: bool,
 }
@@ -34,22 +29,63 @@ pub(in crate::storage) enum WriteError {
     Broken(io::Error),
 }
 
+/// Where a new segment lies, and how much it is to hold.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::storage) struct NewSegment<'a> {
+    /// The log's directory.
+    pub(in crate::storage) wal: &'a Path,
+    /// The segment's number.
+    pub(in crate::storage) number: u64,
+    /// The size at which it is closed.
+    pub(in crate::storage) bytes_max: u64,
+}
+
 impl Segment {
-    /// Creates segment `number`, durable together with its name.
-    pub(in crate::storage) fn create(disk: &dyn Disk, wal: &Path, number: u64) -> io::Result<Segment> {
-        let path = segment_path(wal, number);
-        let mut file = disk.create(&path)?;
-        let header = format::segment_header(number);
-        let made = file.write_all(&header).and_then(|()| file.sync()).and_then(|()| disk.sync_dir(wal));
-        if let Err(error) = made {
-            // Left behind it would be an empty segment, which the next start removes.
-            let _ = disk.remove(&path);
-            return Err(error);
-        }
-        Ok(Segment { file, bytes: header.len() as u64, pending: Vec::new(), unsynced: false })
+    /// Creates a segment of full length, durable together with its name: from a spare, or anew.
+    ///
+    /// # Errors
+    /// The disk's. The spare is gone then.
+    pub(in crate::storage) fn create(
+        disk: &dyn Disk,
+        new: NewSegment<'_>,
+        spare: Option<PathBuf>,
+    ) -> io::Result<Segment> {
+        let path = segment_path(new.wal, new.number);
+        let allocated = allocated_bytes(new.bytes_max);
+        let begin = || -> io::Result<Box<dyn DiskFile>> {
+            let mut file = match &spare {
+                Some(spare) => disk.append(spare)?,
+                None => disk.create(&path)?,
+            };
+            if spare.is_none() {
+                file.allocate(allocated)?;
+            }
+            let mut header = format::segment_header(new.number).to_vec();
+            header.extend(END);
+            file.write_at(0, &header)?;
+            file.sync()?;
+            if let Some(spare) = &spare {
+                disk.rename(spare, &path)?;
+            }
+            disk.sync_dir(new.wal)?;
+            Ok(file)
+        };
+        let file = begin().inspect_err(|_| {
+            // What cannot be removed is an empty segment or a spare, which the next start removes.
+            for path in spare.iter().chain([&path]) {
+                let _ = disk.remove(path);
+            }
+        })?;
+        let bytes = SEGMENT_HEADER_BYTES as u64;
+        Ok(Segment { number: new.number, file, bytes, allocated, pending: Vec::new(), unsynced: false })
     }
 
-    /// The bytes in its file.
+    /// Its number.
+    pub(in crate::storage) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The bytes that hold its header and records.
     pub(in crate::storage) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -61,12 +97,17 @@ impl Segment {
 
     /// Adds a record to the group that [`Segment::write`] will write.
     pub(in crate::storage) fn stage(&mut self, header: RecordHeader, payload: &[u8]) {
-        format::put_record(&mut self.pending, header, payload);
+        format::put_record(&mut self.pending, self.number, header, payload);
     }
 
     /// Bytes staged.
     pub(in crate::storage) fn staged_bytes(&self) -> usize {
         self.pending.len()
+    }
+
+    /// Bytes by which the staged records, and the end behind them, pass the end of the file.
+    pub(in crate::storage) fn missing_bytes(&self) -> u64 {
+        (self.bytes + (self.pending.len() + END.len()) as u64).saturating_sub(self.allocated)
     }
 
     /// Forgets the staged records.
@@ -76,8 +117,8 @@ impl Segment {
 
     /// Writes the staged records behind the last good byte, all or none.
     pub(in crate::storage) fn write(&mut self) -> Result<(), WriteError> {
-        let written = self.file.write_all(&self.pending);
         let staged = self.pending.len() as u64;
+        let written = self.write_staged();
         self.pending.clear();
         // One group must not keep its memory for ever.
         self.pending.shrink_to(1 << 20);
@@ -91,6 +132,17 @@ impl Segment {
         }
     }
 
+    fn write_staged(&mut self) -> io::Result<()> {
+        let missing = self.missing_bytes();
+        if missing > 0 {
+            self.file.allocate(self.allocated + missing)?;
+            self.allocated += missing;
+        }
+        // Where the records end is told, so that a start knows a log that was not torn.
+        self.pending.extend(END);
+        self.file.write_at(self.bytes, &self.pending)
+    }
+
     /// Makes everything written durable.
     pub(in crate::storage) fn sync(&mut self) -> io::Result<()> {
         self.file.sync()?;
@@ -98,10 +150,12 @@ impl Segment {
         Ok(())
     }
 
-    /// Cuts off what a failed write may have left, durably, so that a later start cannot find it.
+    /// Cuts off what a failed write may have left, durably, so that a later start cannot find it. The
+    /// next write takes room for itself.
     fn cut_back(&mut self, error: io::Error) -> WriteError {
         match self.file.truncate(self.bytes).and_then(|()| self.file.sync()) {
             Ok(()) => {
+                self.allocated = self.bytes;
                 self.unsynced = false;
                 WriteError::Refused(error)
             }

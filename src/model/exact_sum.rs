@@ -97,13 +97,26 @@ impl ExactSum {
         }
     }
 
+    /// The sum of these parts of a sum without huge terms, as [`ExactSum::parts`] gave them.
+    pub fn from_parts(parts: impl IntoIterator<Item = f64>) -> ExactSum {
+        let mut sum = ExactSum::new();
+        parts.into_iter().for_each(|part| sum.add(part));
+        sum
+    }
+
+    /// Whether [`ExactSum::parts`] says everything: no huge term, no NaN and no infinity is among the
+    /// terms.
+    pub fn is_plain(&self) -> bool {
+        self.huge.is_none() && !self.has_special()
+    }
+
     /// Whether a NaN or an infinity is among the terms.
-    pub(super) fn has_special(&self) -> bool {
+    pub fn has_special(&self) -> bool {
         self.nan + self.plus_infinity + self.minus_infinity > 0
     }
 
     /// The parts of a sum without huge terms, which together are exactly the sum.
-    pub(super) fn parts(&self) -> impl Iterator<Item = f64> + Clone {
+    pub fn parts(&self) -> impl Iterator<Item = f64> + Clone {
         self.finite.parts()
     }
 
@@ -223,7 +236,7 @@ fn two_sum(a: f64, b: f64) -> (f64, f64) {
 }
 
 /// The rounded product and its error, exactly, unless it under- or overflows.
-pub(super) fn two_product(a: f64, b: f64) -> (f64, f64) {
+pub fn two_product(a: f64, b: f64) -> (f64, f64) {
     let product = a * b;
     (product, a.mul_add(b, -product))
 }

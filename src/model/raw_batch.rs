@@ -1,0 +1,213 @@
+//! A write request on its way in, its series still in the bytes of the protocol.
+//!
+//! Nearly every series of a request is known already, and a known one is found by the
+//! [`Fingerprint`] of its bytes; only a new one has its labels read.
+//!
+//! Invariant: every range of a series lies inside the bytes.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::batch::{Batch, Rejected};
+use super::fingerprint::Fingerprint;
+use super::label::Labels;
+use super::sample::Sample;
+
+/// Reads the labels of a series: its bytes, where they begin in the request, and which series of
+/// the request it is. The error says why they cannot name a series, and where.
+pub type ReadLabels = fn(bytes: &[u8], offset: usize, series: usize) -> Result<Labels, String>;
+
+/// One transaction whose series are told by the bytes in which they came.
+#[derive(Debug, Clone)]
+pub struct RawBatch {
+    bytes: Bytes,
+    read_labels: ReadLabels,
+    series: Vec<RawSeries>,
+    samples: Vec<Sample>,
+}
+
+/// A series of a [`RawBatch`].
+#[derive(Debug, Clone, Copy)]
+struct RawSeries {
+    fingerprint: Fingerprint,
+    start: u32,
+    end: u32,
+    /// Where its samples end; they begin where those of the series before end.
+    samples_end: u32,
+    /// Which series of the request it is.
+    position: u32,
+}
+
+/// A series of a [`RawBatch`] with its samples.
+#[derive(Debug, Clone, Copy)]
+pub struct RawSeriesSamples<'a> {
+    /// What it is found by.
+    pub fingerprint: Fingerprint,
+    /// Its samples in the order of the request.
+    pub samples: &'a [Sample],
+}
+
+impl RawBatch {
+    /// A batch without series; their labels will lie in `bytes`.
+    pub fn new(bytes: Bytes, read_labels: ReadLabels) -> RawBatch {
+        RawBatch { bytes, read_labels, series: Vec::new(), samples: Vec::new() }
+    }
+
+    /// Room for so many more series and samples.
+    pub fn reserve(&mut self, series: usize, samples: usize) {
+        self.series.reserve(series);
+        self.samples.reserve(samples);
+    }
+
+    /// Adds series number `position` of the request, whose labels are `labels` of the bytes. A range
+    /// outside of them is an empty one.
+    pub fn push(&mut self, labels: Range<usize>, position: usize, samples: impl IntoIterator<Item = Sample>) {
+        let bytes = self.bytes.get(labels.clone()).unwrap_or_default();
+        let fingerprint = Fingerprint::of_raw(bytes);
+        let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let (start, end) = if bytes.is_empty() { (0, 0) } else { (small(labels.start), small(labels.end)) };
+        self.samples.extend(samples);
+        let samples_end = small(self.samples.len());
+        self.series.push(RawSeries { fingerprint, start, end, samples_end, position: small(position) });
+    }
+
+    /// How many series there are.
+    pub fn series_count(&self) -> usize {
+        self.series.len()
+    }
+
+    /// How many samples there are.
+    pub fn sample_count(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// Whether there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    /// The series in the order of the request.
+    pub fn series(&self) -> impl ExactSizeIterator<Item = RawSeriesSamples<'_>> {
+        let mut from = 0;
+        self.series.iter().map(move |series| {
+            let to = series.samples_end as usize;
+            let samples = self.samples.get(from..to).unwrap_or_default();
+            from = to;
+            RawSeriesSamples { fingerprint: series.fingerprint, samples }
+        })
+    }
+
+    /// What its series are found by, in the order of the request.
+    pub fn fingerprints(&self) -> impl ExactSizeIterator<Item = Fingerprint> {
+        self.series.iter().map(|series| series.fingerprint)
+    }
+
+    /// The labels of series `n` of this batch.
+    ///
+    /// # Errors
+    /// They cannot name a series; the text says why.
+    pub fn labels(&self, n: usize) -> Result<Labels, String> {
+        let series = self.series.get(n).ok_or("there is no such series in the batch")?;
+        let (start, end) = (series.start as usize, series.end as usize);
+        let bytes = self.bytes.get(start..end).unwrap_or_default();
+        (self.read_labels)(bytes, start, series.position as usize)
+    }
+
+    /// Bytes that its series take in the request.
+    pub fn label_bytes(&self) -> usize {
+        self.series.iter().map(|series| (series.end - series.start) as usize).sum()
+    }
+
+    /// The same with all labels read; series whose labels cannot name one are counted in `rejected`.
+    pub fn read(&self, rejected: &mut Rejected) -> Batch {
+        let mut batch = Batch::new();
+        for (n, series) in self.series().enumerate() {
+            match self.labels(n) {
+                Ok(labels) => batch.push_series(labels, series.samples.iter().copied()),
+                Err(fault) => rejected.add_unnamed(fault),
+            }
+        }
+        batch
+    }
+}
+
+/// A [`RawBatch`] in the making, while its bytes are still being read.
+///
+/// The samples of a series are pushed first, then the series.
+#[derive(Debug, Default)]
+pub struct RawBatchBuilder {
+    series: Vec<RawSeries>,
+    samples: Vec<Sample>,
+}
+
+impl RawBatchBuilder {
+    /// Room for so many series of one sample each.
+    pub fn with_capacity(series: usize) -> RawBatchBuilder {
+        RawBatchBuilder { series: Vec::with_capacity(series), samples: Vec::with_capacity(series) }
+    }
+
+    /// Adds a sample of the series that is pushed next.
+    pub fn push_sample(&mut self, sample: Sample) {
+        self.samples.push(sample);
+    }
+
+    /// How many samples there are.
+    pub fn sample_count(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// Takes samples back that belong to no series yet.
+    pub fn drop_samples_from(&mut self, n: usize) {
+        self.samples.truncate(n);
+    }
+
+    /// Adds series number `position` of the request, whose label fields are `labels` and will begin
+    /// at `start` of the batch's bytes.
+    pub fn push_series(&mut self, labels: &[u8], start: usize, position: usize) {
+        let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        self.series.push(RawSeries {
+            fingerprint: Fingerprint::of_raw(labels),
+            start: small(start),
+            end: small(start.saturating_add(labels.len())),
+            samples_end: small(self.samples.len()),
+            position: small(position),
+        });
+    }
+
+    /// The batch, whose labels lie in `bytes`.
+    pub fn finish(self, bytes: Bytes, read_labels: ReadLabels) -> RawBatch {
+        RawBatch { bytes, read_labels, series: self.series, samples: self.samples }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+
+    fn read(bytes: &[u8], offset: usize, series: usize) -> Result<Labels, String> {
+        let name = std::str::from_utf8(bytes).map_err(|_| format!("series {series} at {offset}"))?;
+        Labels::new([("__name__", name)]).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn series_keep_their_samples_and_faults_their_place() {
+        let mut batch = RawBatch::new(Bytes::from_static(b"ab\xffab"), read);
+        let sample = |t| Sample { t: Timestamp(t), v: 1.0 };
+        batch.push(0..2, 0, [sample(1), sample(2)]);
+        batch.push(2..3, 1, [sample(3)]);
+        batch.push(3..5, 7, [sample(4)]);
+        assert_eq!((batch.series_count(), batch.sample_count(), batch.label_bytes()), (3, 4, 5));
+        let times: Vec<Vec<i64>> = batch.series().map(|s| s.samples.iter().map(|s| s.t.0).collect()).collect();
+        assert_eq!(times, [vec![1, 2], vec![3], vec![4]]);
+        let fingerprints: Vec<Fingerprint> = batch.series().map(|s| s.fingerprint).collect();
+        assert_eq!(fingerprints[0], fingerprints[2]);
+        assert_ne!(fingerprints[0], fingerprints[1]);
+        let mut rejected = Rejected::default();
+        let whole = batch.read(&mut rejected);
+        assert_eq!(whole.series().iter().map(ToString::to_string).collect::<Vec<_>>(), ["ab", "ab"]);
+        assert_eq!(whole.samples().len(), 3);
+        assert_eq!((rejected.unnamed, rejected.first_unnamed.as_deref()), (1, Some("series 1 at 2")));
+    }
+}
