@@ -61,7 +61,7 @@ pub(super) fn deploy(args: DeployArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Sends a form and gives the `data` of a successful answer.
-async fn post(url: &str, path: &str, form: &[(&str, &str)]) -> anyhow::Result<Value> {
+pub(super) async fn post(url: &str, path: &str, form: &[(&str, &str)]) -> anyhow::Result<Value> {
     let body: String =
         form.iter().map(|(name, value)| format!("{name}={}", percent(value))).collect::<Vec<_>>().join("&");
     let request = client()?

@@ -4,9 +4,11 @@
 //! Does not know: storage internals.
 
 mod ask;
+mod backup;
 mod check;
 mod collect;
 mod demo;
+mod inspect;
 mod serve;
 mod verdict;
 
@@ -37,6 +39,10 @@ enum Command {
     Query(ask::QueryArgs),
     Deploy(ask::DeployArgs),
     Check(check::CheckArgs),
+    Backup(backup::BackupArgs),
+    Inspect(inspect::InspectArgs),
+    Verify(inspect::VerifyArgs),
+    Compact(inspect::CompactArgs),
 }
 
 /// Where a running server is.
@@ -70,6 +76,10 @@ pub fn run() -> ExitCode {
         Command::Query(args) => ask::query(args),
         Command::Deploy(args) => ask::deploy(args),
         Command::Check(args) => check::run(args),
+        Command::Backup(args) => backup::run(args),
+        Command::Inspect(args) => inspect::inspect(args),
+        Command::Verify(args) => inspect::verify(args),
+        Command::Compact(args) => inspect::compact(args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -19,7 +19,7 @@ use crate::env::{Clock, RealHost, SystemClock};
 use crate::notify::NotifyOptions;
 use crate::scrape::{Job, Scraper};
 use crate::server::{self, Changes, Doors, Hosts, HttpTransport, Reload, ServerOptions, ServerState};
-use crate::storage::{Durability, StoreOptions};
+use crate::storage::{Durability, RetentionRule, StoreOptions};
 
 use super::Listen;
 use super::collect;
@@ -36,6 +36,9 @@ pub(super) struct ServeArgs {
     /// Directory of everything that is kept
     #[arg(long, default_value = "evenkeel-data")]
     data: PathBuf,
+    /// Allow this machine to delete series and take snapshots over HTTP
+    #[arg(long, alias = "web.enable-admin-api")]
+    enable_admin_api: bool,
     #[command(flatten)]
     listen: Listen,
 }
@@ -75,6 +78,7 @@ async fn serve(args: ServeArgs, config: Config) -> anyhow::Result<()> {
         hosts: if args.listen.insecure_listen { Hosts::Any } else { Hosts::Only(Vec::new()) },
         changes: Changes::FromLoopback,
         retention: config.storage.retention,
+        admin_api: args.enable_admin_api,
         ..ServerOptions::default()
     };
     let doors = Doors {
@@ -118,8 +122,17 @@ fn db_options(data: &Path, config: &Config, url: &str, clock: Arc<dyn Clock>) ->
         durability,
         retention: config.storage.retention,
         out_of_order: config.storage.out_of_order,
+        exemplars_max: config.storage.exemplars_max,
+        retention_bytes: config.storage.retention_bytes,
+        retention_rules: config
+            .storage
+            .retention_rules
+            .iter()
+            .map(|rule| RetentionRule { matchers: rule.matchers.clone(), keep: rule.keep })
+            .collect(),
         ..StoreOptions::default()
     };
+    options.compaction_bytes_per_second = config.storage.compaction_bytes_per_second;
     options.clock = clock;
     options.transport = transport();
     options

@@ -30,6 +30,6 @@ pub use error::ConfigError;
 pub use files::{load_objectives, load_routing, load_rules, parse_objectives, parse_rules};
 pub use host::host;
 pub use note::Note;
-pub use options::{Config, Durability, StorageSettings};
+pub use options::{Config, Durability, RetentionRule, StorageSettings};
 pub use relabel::Relabel;
 pub use scrape::{ScrapeJob, TargetGroup};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::env::disk::Disk;
-use crate::model::{Labels, Millis};
+use crate::model::{Labels, Matcher, Millis, limits};
 use crate::notify::{AlertmanagerTarget, Routing};
 use crate::slo::Objective;
 
@@ -50,16 +50,41 @@ pub struct Config {
 pub struct StorageSettings {
     /// For how long.
     pub retention: Millis,
+    /// Series that are kept for another time; the first rule that takes a series counts.
+    pub retention_rules: Vec<RetentionRule>,
+    /// Bytes that everything together may take; 0 for any number.
+    pub retention_bytes: u64,
+    /// Bytes that compaction writes in a second at the most; 0 for any number.
+    pub compaction_bytes_per_second: u64,
     /// When an acknowledged sample is on disk.
     pub durability: Durability,
     /// How much older than its series' newest a sample may be.
     pub out_of_order: Millis,
+    /// Exemplars that are kept in memory; 0 keeps none.
+    pub exemplars_max: usize,
 }
 
 impl Default for StorageSettings {
     fn default() -> StorageSettings {
-        StorageSettings { retention: Millis::days(90), durability: Durability::Synced, out_of_order: Millis::ZERO }
+        StorageSettings {
+            retention: Millis::days(90),
+            retention_rules: Vec::new(),
+            retention_bytes: 0,
+            compaction_bytes_per_second: limits::COMPACTION_BYTES_PER_SECOND,
+            durability: Durability::Synced,
+            out_of_order: Millis::ZERO,
+            exemplars_max: limits::EXEMPLARS_MAX,
+        }
     }
+}
+
+/// Series that are kept for another time than the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetentionRule {
+    /// The series: those that satisfy all of them.
+    pub matchers: Vec<Matcher>,
+    /// For how long they are kept.
+    pub keep: Millis,
 }
 
 /// When an acknowledged sample is on disk.

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use crate::model::{Labels, Millis, limits};
 use crate::notify::AlertmanagerTarget;
+use crate::promql::parse_selector;
 
 use super::error::ConfigError;
 use super::loader::Loader;
-use super::options::{Config, Durability, StorageSettings};
+use super::options::{Config, Durability, RetentionRule, StorageSettings};
 use super::rule_file::{self, RuleDefaults};
 use super::scrape::{self, Addresses, Defaults};
 use super::section::{Field, Section};
@@ -212,7 +213,18 @@ fn storage(field: &Field<'_>, loader: &mut Loader<'_>) -> Result<StorageSettings
     if let Some(field) = section.get("retention") {
         storage.retention = field.positive_duration()?;
     }
-    section.refuse(&["retention_size"], "set retention, the time for which samples are kept")?;
+    if let Some(field) = section.get("retention_size") {
+        storage.retention_bytes = field.bytes()?;
+    }
+    if let Some(field) = section.get("retention_rules") {
+        for item in field.list()? {
+            storage.retention_rules.push(retention_rule(&item, loader)?);
+        }
+    }
+    if let Some(field) = section.get("compaction_rate") {
+        storage.compaction_bytes_per_second = field.bytes()?;
+    }
+    section.refuse(&["downsample"], "samples are kept as they came; set retention_rules to keep some for longer")?;
     if let Some(field) = section.get("durability") {
         storage.durability = durability(&field)?;
     }
@@ -222,9 +234,26 @@ fn storage(field: &Field<'_>, loader: &mut Loader<'_>) -> Result<StorageSettings
     if let Some(field) = section.get("tsdb") {
         tsdb(&field, &mut storage, loader)?;
     }
-    section.ignore(&["exemplars"], "exemplars are not kept");
+    if let Some(field) = section.get("exemplars") {
+        let mut inner = field.section("exemplars")?;
+        if let Some(field) = inner.get("max_exemplars") {
+            storage.exemplars_max = field.count()?;
+        }
+        loader.notes.extend(inner.finish("exemplars")?);
+    }
     loader.notes.extend(section.finish("storage")?);
     Ok(storage)
+}
+
+/// `{match: SELECTOR, keep: DURATION}`
+fn retention_rule(item: &Field<'_>, loader: &mut Loader<'_>) -> Result<RetentionRule, ConfigError> {
+    let what = "an entry of retention_rules";
+    let mut section = item.section(what)?;
+    let (selector, keep) = (section.need("match", what)?, section.need("keep", what)?);
+    let matchers = parse_selector(&selector.text()?).map_err(|error| selector.error(error.to_string()))?;
+    let keep = keep.positive_duration()?;
+    loader.notes.extend(section.finish(what)?);
+    Ok(RetentionRule { matchers, keep })
 }
 
 /// `synced`, `buffered`, or how long an acknowledged sample may wait for its sync.
@@ -252,7 +281,10 @@ fn tsdb(field: &Field<'_>, storage: &mut StorageSettings, loader: &mut Loader<'_
         if let Some(field) = inner.get("time") {
             storage.retention = field.positive_duration()?;
         }
-        inner.refuse(&["size", "percentage"], "set time")?;
+        if let Some(field) = inner.get("size") {
+            storage.retention_bytes = field.bytes()?;
+        }
+        inner.refuse(&["percentage"], "set size")?;
         loader.notes.extend(inner.finish("retention")?);
     }
     section.ignore(&["stale_series_compaction_threshold", "chunk_encoding"], "the store chooses it itself");

@@ -24,6 +24,13 @@ impl Config {
         writeln!(out, "  external labels {}", self.external_labels)?;
         writeln!(out, "storage")?;
         writeln!(out, "  keep samples for {}", self.storage.retention)?;
+        for rule in &self.storage.retention_rules {
+            let matchers: Vec<String> = rule.matchers.iter().map(ToString::to_string).collect();
+            writeln!(out, "  keep those of {{{}}} for {}", matchers.join(","), rule.keep)?;
+        }
+        if self.storage.retention_bytes > 0 {
+            writeln!(out, "  keep at most {} bytes", self.storage.retention_bytes)?;
+        }
         match self.storage.durability {
             Durability::Synced => writeln!(out, "  durability synced: on disk before they are acknowledged")?,
             Durability::Interval(span) => writeln!(out, "  durability {span}: on disk at most so long afterwards")?,

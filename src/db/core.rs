@@ -8,7 +8,7 @@
 use crate::model::{Alert, Batch, Committed, Millis, Timestamp, Transition, TransitionKind, limits};
 use crate::rules::{Evaluator, Outcome};
 use crate::slo::Objectives;
-use crate::storage::{Applied, Entry, Store};
+use crate::storage::{Applied, Entry, ExemplarCounts, Store};
 
 use super::deploys::Deploys;
 use super::error::AppendError;
@@ -134,8 +134,10 @@ impl Core {
             }
             Applied::Note { at, bytes, .. } => {
                 self.deploys.observe(*at, bytes);
-                Outcome { transitions: Vec::new(), derived: Batch::new() }
+                nothing()
             }
+            // A delete takes samples away from queries; what the rules decided on them stays decided.
+            Applied::Exemplars { .. } | Applied::Metadata { .. } | Applied::Delete { .. } => nothing(),
         }
     }
 
@@ -220,6 +222,10 @@ impl Core {
     }
 }
 
+fn nothing() -> Outcome {
+    Outcome { transitions: Vec::new(), derived: Batch::new() }
+}
+
 /// Makes decisions durable in the outbox, after the log entries that they rest on.
 pub(super) fn hand_over(inner: &Inner, transitions: &[Transition]) {
     if transitions.is_empty() {
@@ -246,9 +252,16 @@ fn receipt(applied: Applied) -> Receipt {
             at: committed.at,
             stored: committed.samples.len(),
             rejected: committed.rejected,
+            exemplars: ExemplarCounts::default(),
         },
-        Applied::Tick { seq, at } | Applied::Note { seq, at, .. } => {
-            Receipt { seq, at, stored: 0, rejected: Default::default() }
+        Applied::Exemplars { seq, at, counts } => {
+            Receipt { seq, at, stored: 0, rejected: Default::default(), exemplars: counts }
+        }
+        Applied::Tick { seq, at }
+        | Applied::Note { seq, at, .. }
+        | Applied::Metadata { seq, at }
+        | Applied::Delete { seq, at } => {
+            Receipt { seq, at, stored: 0, rejected: Default::default(), exemplars: ExemplarCounts::default() }
         }
     }
 }

@@ -10,14 +10,16 @@
 //! - The queue is bounded; a full one answers at once.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::env::disk::Disk;
 use crate::env::{Clock, Transport};
-use crate::model::{Batch, Millis, RawBatch, Rejected, Seq, Timestamp, limits};
+use crate::model::{Batch, MetricMetadata, Millis, RawBatch, Rejected, Seq, SeriesExemplar, Timestamp, limits};
 use crate::notify::Notifier;
-use crate::storage::{Entry, Health, Store};
+use crate::storage::{Entry, ExemplarCounts, Health, MaintainError, Store};
 
 use super::core::Core;
 use super::error::AppendError;
@@ -38,6 +40,52 @@ pub struct Receipt {
     pub stored: usize,
     /// Samples refused, by reason.
     pub rejected: Rejected,
+    /// What became of the exemplars that came beside the samples.
+    pub exemplars: ExemplarCounts,
+}
+
+/// What comes with samples: it shares their sync.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Beside {
+    /// Exemplars, of series of the batch or of others.
+    pub exemplars: Vec<SeriesExemplar>,
+    /// What metric families are.
+    pub metadata: Vec<MetricMetadata>,
+}
+
+impl Beside {
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.exemplars.is_empty() && self.metadata.is_empty()
+    }
+
+    /// Refuses what no log record can hold, as [`check_size`] does.
+    fn check(&self) -> Result<(), AppendError> {
+        /// Lengths, time and value beside the labels.
+        const EXEMPLAR_BYTES: usize = 40;
+        /// Lengths and type beside the texts.
+        const METADATA_BYTES: usize = 32;
+        let exemplars = self
+            .exemplars
+            .iter()
+            .map(|one| one.series.as_text().len() + one.exemplar.labels.as_text().len() + EXEMPLAR_BYTES);
+        let metadata =
+            self.metadata.iter().map(|one| one.family.len() + one.help.len() + one.unit.len() + METADATA_BYTES);
+        let bytes = exemplars.sum::<usize>().max(metadata.sum());
+        if bytes <= limits::LOG_RECORD_BYTES_MAX {
+            return Ok(());
+        }
+        Err(AppendError::Invalid(format!(
+            "exemplars or metadata of {bytes} bytes; at most {} are taken, so send them in parts",
+            limits::LOG_RECORD_BYTES_MAX
+        )))
+    }
+
+    fn entries(self) -> Vec<Entry> {
+        let exemplars = (!self.exemplars.is_empty()).then_some(Entry::Exemplars(self.exemplars));
+        let metadata = (!self.metadata.is_empty()).then_some(Entry::Metadata(self.metadata));
+        exemplars.into_iter().chain(metadata).collect()
+    }
 }
 
 /// Everything that the handles of one database share.
@@ -46,6 +94,9 @@ pub(super) struct Inner {
     pub(super) notifier: Notifier,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) transport: Arc<dyn Transport>,
+    pub(super) disk: Arc<dyn Disk>,
+    /// The directory of everything.
+    pub(super) dir: PathBuf,
     pub(super) core: Mutex<Core>,
     pub(super) counters: Counters,
     /// Rung when an earlier deadline may have come up.
@@ -55,6 +106,10 @@ pub(super) struct Inner {
     pub(super) delivery: [Bell; 2],
     /// Rung when the log has grown enough for a checkpoint.
     pub(super) upkeep: Bell,
+    /// Only closed: paces the background work on blocks.
+    pub(super) pace: Bell,
+    /// Bytes a second that it writes; 0 for any number.
+    pub(super) compaction_bytes_per_second: u64,
     /// Only closed: paces the syncs of `Durability::Interval`.
     pub(super) sync: Bell,
     pub(super) started_at: Timestamp,
@@ -88,6 +143,9 @@ pub(super) struct Parts {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) transport: Arc<dyn Transport>,
     pub(super) core: Core,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) dir: PathBuf,
+    pub(super) compaction_bytes_per_second: u64,
 }
 
 /// Refuses a batch that no log record can hold, before it fails the group that it would share.
@@ -114,11 +172,15 @@ impl Inner {
             notifier: parts.notifier,
             clock: parts.clock,
             transport: parts.transport,
+            disk: parts.disk,
+            dir: parts.dir,
             core: Mutex::new(parts.core),
             counters: Counters::default(),
             timer: Bell::default(),
             delivery: Default::default(),
             upkeep: Bell::default(),
+            pace: Bell::default(),
+            compaction_bytes_per_second: parts.compaction_bytes_per_second,
             sync: Bell::default(),
             started_at,
             queue: Mutex::new(VecDeque::new()),
@@ -133,32 +195,67 @@ impl Inner {
         self.delivery.iter().for_each(Bell::ring);
     }
 
-    pub(super) fn append(&self, batch: Batch) -> Result<Receipt, AppendError> {
+    pub(super) fn append(&self, batch: Batch, beside: Beside) -> Result<Receipt, AppendError> {
         let label_bytes = batch.series().iter().map(|labels| labels.as_text().len()).sum();
-        self.take(check_size(label_bytes, batch.series().len(), batch.samples().len()), Entry::Transaction(batch))
+        let fits = check_size(label_bytes, batch.series().len(), batch.samples().len());
+        self.take(fits, Entry::Transaction(batch), beside)
     }
 
-    pub(super) fn write(&self, batch: RawBatch) -> Result<Receipt, AppendError> {
-        self.take(check_size(batch.label_bytes(), batch.series_count(), batch.sample_count()), Entry::Write(batch))
+    pub(super) fn write(&self, batch: RawBatch, beside: Beside) -> Result<Receipt, AppendError> {
+        let fits = check_size(batch.label_bytes(), batch.series_count(), batch.sample_count());
+        self.take(fits, Entry::Write(batch), beside)
     }
 
-    fn take(&self, fits: Result<(), AppendError>, entry: Entry) -> Result<Receipt, AppendError> {
+    fn take(&self, fits: Result<(), AppendError>, entry: Entry, beside: Beside) -> Result<Receipt, AppendError> {
         let begun = self.clock.elapsed();
-        let result = fits.and_then(|()| self.submit(entry));
+        let result = fits.and_then(|()| beside.check()).and_then(|()| {
+            let mut entries = beside.entries();
+            let nothing = match &entry {
+                Entry::Transaction(batch) => batch.is_empty(),
+                Entry::Write(batch) => batch.series_count() == 0,
+                _ => false,
+            };
+            // What comes alone needs no empty transaction before it.
+            if !nothing || entries.is_empty() {
+                entries.insert(0, entry);
+            }
+            self.submit_all(entries)
+        });
         self.counters.appended(&result, self.clock.elapsed().saturating_sub(begun));
         result
     }
 
     /// Queues an entry and sees it through.
     pub(super) fn submit(&self, entry: Entry) -> Result<Receipt, AppendError> {
-        let slot = Arc::new(Slot::default());
+        self.submit_all(vec![entry])
+    }
+
+    /// Queues an entry and what comes with it, and sees them through. The answer is that of the first
+    /// entry, unless another failed.
+    fn submit_all(&self, entries: Vec<Entry>) -> Result<Receipt, AppendError> {
+        let slots: Vec<Arc<Slot>> = entries.iter().map(|_| Arc::default()).collect();
         {
             let mut queue = self.queue.lock();
-            if queue.len() >= limits::WRITE_QUEUE_MAX {
+            if queue.len() + entries.len() > limits::WRITE_QUEUE_MAX {
                 return Err(AppendError::Full { waiting: queue.len() });
             }
-            queue.push_back(Waiting { entry, slot: Arc::clone(&slot) });
+            queue
+                .extend(entries.into_iter().zip(&slots).map(|(entry, slot)| Waiting { entry, slot: Arc::clone(slot) }));
         }
+        let mut answers = slots.iter().map(|slot| self.see_through(slot));
+        let mut first = answers.next().unwrap_or(Err(AppendError::Full { waiting: 0 }));
+        for answer in answers {
+            match (&mut first, answer) {
+                (Ok(receipt), Ok(other)) => receipt.exemplars.add(other.exemplars),
+                (Ok(_), Err(error)) => first = Err(error),
+                (Err(_), _) => {}
+            }
+        }
+        first
+    }
+
+    /// Commits what waits until this slot is filled.
+    fn see_through(&self, slot: &Slot) -> Result<Receipt, AppendError> {
         let mut core = self.core.lock();
         loop {
             if let Some(result) = slot.take() {
@@ -173,16 +270,22 @@ impl Inner {
         }
     }
 
+    /// Whether somebody waits for an entry to be committed.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.queue.lock().is_empty()
+    }
+
     /// Writes what a checkpoint froze, compacts, and drops what is past its retention.
-    pub(super) fn upkeep_step(&self) {
+    pub(super) fn upkeep_step(&self, pace: &mut dyn FnMut(u64)) {
         if matches!(self.store.status().health, Health::ReadOnly { .. }) {
             // Nobody may be writing; whether the disk takes entries again is asked here.
             self.core.lock().tick(self, self.now());
         }
-        let done = self.store.finish_checkpoint().and_then(|()| self.store.maintain(self.now()));
+        let done = self.store.finish_checkpoint().and_then(|()| self.store.maintain_paced(self.now(), pace));
         match done {
             Ok(report) if !report.is_empty() => tracing::info!("{report}"),
             Ok(_) => {}
+            Err(error @ MaintainError::Interrupted) => tracing::debug!("{error}"),
             Err(error) => tracing::error!("upkeep failed and is tried again: {error}"),
         }
     }

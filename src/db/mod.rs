@@ -8,6 +8,7 @@
 //! the queue with one sync, `core` shows each transaction to rules and objectives and hands what
 //! they decided to the outbox, and only then the sender gets its [`Receipt`].
 
+mod backup;
 mod core;
 mod deploys;
 mod error;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 
 pub use deploys::Deploy;
 pub use error::{AppendError, OpenError, QueryError};
-pub use ingest::Receipt;
+pub use ingest::{Beside, Receipt};
 pub use options::{DbOptions, Threads, Watch};
 pub use status::DbStatus;
 

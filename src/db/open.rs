@@ -76,8 +76,16 @@ impl Db {
             transitions.extend(ended(&notifier, &core));
         }
         tracing::info!("{} in {:.3} s", replay.report(), (options.clock.elapsed() - begun).as_secs_f64());
-        let inner =
-            Arc::new(Inner::new(Parts { store, notifier, clock: options.clock, transport: options.transport, core }));
+        let inner = Arc::new(Inner::new(Parts {
+            store,
+            notifier,
+            clock: options.clock,
+            transport: options.transport,
+            core,
+            disk: options.disk,
+            dir: options.dir,
+            compaction_bytes_per_second: options.compaction_bytes_per_second,
+        }));
         {
             let mut core = inner.core.lock();
             hand_over(&inner, &transitions);
@@ -136,6 +144,8 @@ impl Db {
     /// # Errors
     /// The log cannot be synced.
     pub fn close(self) -> Result<(), AppendError> {
+        // The checkpoint must not wait for a long merge.
+        self.inner.store.interrupt();
         self.inner.store.sync()?;
         self.inner.core.lock().checkpoint_now(&self.inner);
         Ok(())
@@ -146,7 +156,7 @@ impl Db {
     pub fn step(&self) {
         self.inner.tick_if_due();
         self.inner.notifier.step(self.inner.now(), &*self.inner.transport);
-        self.inner.upkeep_step();
+        self.inner.upkeep_step(&mut |_| ());
     }
 }
 
@@ -168,7 +178,7 @@ impl Core {
     /// A checkpoint before anything else is taken: saved state and the rules that it belongs to should
     /// not part. On a full disk they do, until the upkeep succeeds; a restart before that finds other
     /// rules than were saved and fills theirs from the store. Better than not to open.
-    fn checkpoint_now(&mut self, inner: &Inner) {
+    pub(super) fn checkpoint_now(&mut self, inner: &Inner) {
         // One that is under way carries an earlier state, and as long as it is no other can begin.
         let done = inner.store.finish_checkpoint().and_then(|()| {
             self.begin_checkpoint(inner);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::env::disk::{Disk, RealDisk};
 use crate::env::{Clock, Discard, SystemClock, Transport};
+use crate::model::limits;
 use crate::notify::NotifyOptions;
 use crate::rules::RuleGroup;
 use crate::slo::Objective;
@@ -40,6 +41,8 @@ pub struct DbOptions {
     pub store: StoreOptions,
     /// Rules, objectives and receivers.
     pub watch: Watch,
+    /// Bytes that background work on blocks writes in a second at the most; 0 for any number.
+    pub compaction_bytes_per_second: u64,
     /// Whether threads are started.
     pub threads: Threads,
     /// The clock.
@@ -57,6 +60,7 @@ impl DbOptions {
             dir: dir.into(),
             store: StoreOptions::default(),
             watch: Watch::default(),
+            compaction_bytes_per_second: limits::COMPACTION_BYTES_PER_SECOND,
             threads: Threads::Own,
             clock: Arc::new(SystemClock::new()),
             disk: Arc::new(RealDisk),

@@ -1,7 +1,11 @@
 //! The read path: text, expression, one immutable view, answer.
 
-use crate::model::{Alert, Batch, Labels, Matcher, Millis, RawBatch, TimeRange, Timestamp, limits};
-use crate::promql::{Answer, EvalOptions, Query};
+use std::sync::Arc;
+
+use crate::model::{
+    Alert, Batch, Labels, Matcher, MetricMetadata, Millis, RawBatch, SeriesExemplar, TimeRange, Timestamp, limits,
+};
+use crate::promql::{self, Answer, EvalOptions, Query};
 use crate::rules::GroupStatus;
 use crate::slo::ObjectiveStatus;
 use crate::storage::Entry;
@@ -9,7 +13,7 @@ use crate::storage::Entry;
 use super::Db;
 use super::deploys::{self, Deploy};
 use super::error::{AppendError, QueryError};
-use super::ingest::Receipt;
+use super::ingest::{Beside, Receipt};
 use super::source::Source;
 
 impl Db {
@@ -19,7 +23,15 @@ impl Db {
     /// # Errors
     /// Nothing of the batch is stored; the error says whether to try again.
     pub fn append(&self, batch: Batch) -> Result<Receipt, AppendError> {
-        self.inner.append(batch)
+        self.inner.append(batch, Beside::default())
+    }
+
+    /// Stores a transaction and what comes with it, under one sync.
+    ///
+    /// # Errors
+    /// As [`Db::append`]. If only what comes beside fails, the samples are stored all the same.
+    pub fn append_with(&self, batch: Batch, beside: Beside) -> Result<Receipt, AppendError> {
+        self.inner.append(batch, beside)
     }
 
     /// Stores a write request, as [`Db::append`] does a batch. Series whose labels cannot name one are
@@ -28,7 +40,43 @@ impl Db {
     /// # Errors
     /// As [`Db::append`].
     pub fn write(&self, batch: RawBatch) -> Result<Receipt, AppendError> {
-        self.inner.write(batch)
+        self.inner.write(batch, Beside::default())
+    }
+
+    /// Stores a write request and what comes with it, under one sync.
+    ///
+    /// # Errors
+    /// As [`Db::append_with`].
+    pub fn write_with(&self, batch: RawBatch, beside: Beside) -> Result<Receipt, AppendError> {
+        self.inner.write(batch, beside)
+    }
+
+    /// Deletes what was stored until now of the series that satisfy all matchers, inside `range`: no
+    /// query sees it any more once this returns. Its bytes go with [`Db::clean`], or when its blocks
+    /// are merged. What rules and objectives decided on it stays decided.
+    ///
+    /// # Errors
+    /// There is no matcher, too many deletes wait to be worked off, or the log refuses.
+    pub fn delete_series(&self, matchers: Vec<Matcher>, range: TimeRange) -> Result<Receipt, AppendError> {
+        if matchers.iter().all(|matcher| matcher.matches("")) {
+            let text = "a delete needs a matcher that the empty value does not satisfy; otherwise it takes everything";
+            return Err(AppendError::Invalid(text.to_owned()));
+        }
+        self.inner.submit(Entry::Delete { matchers, range })
+    }
+
+    /// The exemplars inside `range` of the series that an expression selects: one list a series, sorted.
+    ///
+    /// # Errors
+    /// The text is no expression.
+    pub fn exemplars(&self, text: &str, range: TimeRange) -> Result<Vec<Vec<Arc<SeriesExemplar>>>, QueryError> {
+        let selectors = promql::parse(text)?.selectors();
+        Ok(self.inner.store.exemplars(&selectors, range))
+    }
+
+    /// What up to `limit` metric families are, by name, all or one; different words on one, newest first.
+    pub fn metadata(&self, family: Option<&str>, limit: usize) -> Vec<Vec<Arc<MetricMetadata>>> {
+        self.inner.store.metadata(family, limit)
     }
 
     /// Notes in the log that a version of a service went live.

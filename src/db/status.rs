@@ -30,7 +30,8 @@ pub(super) struct Counters {
     queries: AtomicU64,
 }
 
-const REASONS: [Rejection; 4] = [Rejection::OutOfOrder, Rejection::Duplicate, Rejection::FarFuture, Rejection::TooOld];
+const REASONS: [Rejection; 5] =
+    [Rejection::OutOfOrder, Rejection::Duplicate, Rejection::FarFuture, Rejection::TooOld, Rejection::TooManySeries];
 
 impl Counters {
     /// Counts an append with what became of it.

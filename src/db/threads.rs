@@ -12,6 +12,9 @@ use super::wake::{Bell, Woken};
 /// How often retention and compaction are looked at when no checkpoint asks for it.
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 
+/// The shortest wait that is worth the call.
+const WAIT_MIN: Duration = Duration::from_millis(1);
+
 /// Running threads; ended when dropped.
 pub(super) struct Running {
     inner: Arc<Inner>,
@@ -34,8 +37,9 @@ impl Running {
             })?;
         }
         running.spawn("evenkeel-upkeep", |inner| {
+            let mut bucket = Bucket::new(inner.compaction_bytes_per_second);
             while inner.upkeep.wait(Some(UPKEEP_EVERY)) == Woken::GoOn {
-                inner.upkeep_step();
+                inner.upkeep_step(&mut |bytes| pace(inner, &mut bucket, bytes));
             }
         })?;
         if let Some(every) = running.inner.store.sync_interval() {
@@ -57,6 +61,41 @@ impl Running {
     }
 }
 
+/// Bytes that may be written: so many more with each second, and never more saved up than one second gives.
+struct Bucket {
+    bytes_per_second: u64,
+    /// When, on the clock's steady time, all that was written is paid for.
+    paid_at: Duration,
+}
+
+impl Bucket {
+    fn new(bytes_per_second: u64) -> Bucket {
+        Bucket { bytes_per_second, paid_at: Duration::ZERO }
+    }
+
+    /// How long to wait after so many bytes were written.
+    fn wait_after(&mut self, bytes: u64, now: Duration) -> Option<Duration> {
+        if self.bytes_per_second == 0 {
+            return None;
+        }
+        let saved = now.saturating_sub(Duration::from_secs(1));
+        self.paid_at = self.paid_at.max(saved) + Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64);
+        self.paid_at.checked_sub(now).filter(|wait| *wait >= WAIT_MIN)
+    }
+}
+
+/// Holds the background work back to its rate, and a moment for writers that wait. A checkpoint that waits
+/// for the work to end holds all new samples in memory, so then it goes on as fast as it can.
+fn pace(inner: &Inner, bucket: &mut Bucket, bytes: u64) {
+    let wait = bucket.wait_after(bytes, inner.clock.elapsed());
+    if inner.store.checkpoint_pending() {
+        return;
+    }
+    if let Some(wait) = wait.or_else(|| inner.is_busy().then_some(WAIT_MIN)) {
+        inner.pace.wait(Some(wait));
+    }
+}
+
 /// Steps, waits until the step's next instant or for the bell, and steps again.
 fn keep(inner: &Inner, bell: &Bell, step: impl Fn(&Inner) -> Option<Timestamp>) {
     loop {
@@ -71,7 +110,8 @@ fn keep(inner: &Inner, bell: &Bell, step: impl Fn(&Inner) -> Option<Timestamp>) 
 impl Drop for Running {
     fn drop(&mut self) {
         let inner = &self.inner;
-        for bell in [&inner.timer, &inner.upkeep, &inner.sync].into_iter().chain(&inner.delivery) {
+        inner.store.interrupt();
+        for bell in [&inner.timer, &inner.upkeep, &inner.pace, &inner.sync].into_iter().chain(&inner.delivery) {
             bell.close();
         }
         for handle in self.handles.drain(..) {
@@ -79,5 +119,23 @@ impl Drop for Running {
                 tracing::error!("a thread of the database panicked");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_gives_its_rate_and_saves_up_one_second() {
+        let ms = Duration::from_millis;
+        let mut bucket = Bucket::new(1000);
+        assert_eq!(bucket.wait_after(1000, ms(60_000)), None, "a second's worth is there at the beginning");
+        assert_eq!(bucket.wait_after(500, ms(60_000)), Some(ms(500)));
+        assert_eq!(bucket.wait_after(0, ms(60_499)), Some(ms(1)));
+        assert_eq!(bucket.wait_after(0, ms(60_500)), None);
+        assert_eq!(bucket.wait_after(100, ms(60_600)), None);
+        assert_eq!(bucket.wait_after(1100, ms(99_000)), Some(ms(100)));
+        assert_eq!(Bucket::new(0).wait_after(u64::MAX, ms(0)), None);
     }
 }

@@ -88,6 +88,8 @@ pub enum Rejection {
     FarFuture,
     /// Older than what is kept.
     TooOld,
+    /// Of a series that would be one more than the store takes.
+    TooManySeries,
 }
 
 impl Rejection {
@@ -98,6 +100,7 @@ impl Rejection {
             Rejection::Duplicate => "duplicate sample for timestamp",
             Rejection::FarFuture => "timestamp too far in the future",
             Rejection::TooOld => "timestamp older than the retention",
+            Rejection::TooManySeries => "new series over the limit of active series",
         }
     }
 }
@@ -116,14 +119,14 @@ pub struct Rejected {
 }
 
 impl Rejected {
-    /// Counts one refused sample.
-    pub fn add(&mut self, labels: &Labels, sample: Sample, reason: Rejection) {
+    /// Counts one refused sample; `labels` is asked for the first one only.
+    pub fn add(&mut self, labels: impl FnOnce() -> Labels, sample: Sample, reason: Rejection) {
         match self.counts.iter_mut().find(|(r, _)| *r == reason) {
             Some((_, n)) => *n += 1,
             None => self.counts.push((reason, 1)),
         }
         if self.first.is_none() {
-            self.first = Some((labels.clone(), sample, reason));
+            self.first = Some((labels(), sample, reason));
         }
     }
 

@@ -69,12 +69,12 @@ impl Labels {
         Ok(Labels(Arc::from(text)))
     }
 
-    /// The set of these labels, which stand in the order of their names, none twice and none empty.
-    pub(crate) fn from_sorted<'a>(labels: impl Iterator<Item = Label<'a>>) -> Labels {
-        let mut text = String::new();
-        for label in labels {
-            push_part(&mut text, label.name);
-            push_part(&mut text, label.value);
+    /// The set of pairs that another set gave, in its order.
+    pub(crate) fn from_sorted<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Labels {
+        let mut text = String::with_capacity(pairs.clone().map(|(n, v)| n.len() + v.len() + 4).sum());
+        for (name, value) in pairs {
+            push_part(&mut text, name);
+            push_part(&mut text, value);
         }
         Labels(Arc::from(text))
     }
@@ -84,15 +84,20 @@ impl Labels {
     /// # Errors
     /// The text is not a label set in canonical form.
     pub fn from_text(text: &str) -> Result<Labels, LabelsError> {
-        let mut rest = text;
-        let mut pairs = Vec::new();
+        let (mut rest, mut before, mut count) = (text, "", 0);
         while !rest.is_empty() {
             let name = take_part(&mut rest).ok_or(LabelsError::Malformed)?;
             let value = take_part(&mut rest).ok_or(LabelsError::Malformed)?;
-            pairs.push((name, value));
+            count += 1;
+            // No name is empty, so the first one comes after the empty text, too.
+            let sound = before < name && !value.is_empty() && count <= limits::LABELS_PER_SERIES_MAX;
+            let short = name.len() <= limits::LABEL_NAME_BYTES_MAX && value.len() <= limits::LABEL_VALUE_BYTES_MAX;
+            if !sound || !short {
+                return Err(LabelsError::Malformed);
+            }
+            before = name;
         }
-        let labels = Labels::new(pairs)?;
-        if *labels.0 == *text { Ok(labels) } else { Err(LabelsError::Malformed) }
+        Ok(Labels(Arc::from(text)))
     }
 
     /// The set as one text: its canonical form for storage, hashing and equality.
@@ -258,6 +263,10 @@ fn take_part<'a>(rest: &mut &'a str) -> Option<&'a str> {
         shift += 6;
         at += 1;
         if digit & 0x40 == 0 {
+            // A length has one form: its highest digit is not zero, save that of zero itself.
+            if digit == 0 && at > 1 {
+                return None;
+            }
             break;
         }
     }
@@ -352,6 +361,10 @@ mod tests {
             assert_eq!(ok, cut == 6, "cut at {cut}");
         }
         assert!(Labels::from_text("\u{2}cc\u{2}dd\u{2}aa\u{2}bb").is_err());
+        // The same name twice, an empty name, an empty value, a length that is longer than it need be.
+        for text in ["\u{1}a\u{1}b\u{1}a\u{1}c", "\0\u{1}b", "\u{1}a\0", "\u{41}\0a\u{1}b"] {
+            assert_eq!(Labels::from_text(text), Err(LabelsError::Malformed), "{text:?}");
+        }
     }
 
     #[test]

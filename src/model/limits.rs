@@ -10,14 +10,33 @@ pub const LABELS_PER_SERIES_MAX: usize = 128;
 pub const LABEL_NAME_BYTES_MAX: usize = 1024;
 /// Bytes of a label's value. Kubernetes annotations reach a few kilobytes.
 pub const LABEL_VALUE_BYTES_MAX: usize = 16 * 1024;
-/// Bytes of the canonical text of a series' labels: the three above, and the lengths in the text.
-pub const LABELS_TEXT_BYTES_MAX: usize = LABELS_PER_SERIES_MAX * (LABEL_NAME_BYTES_MAX + LABEL_VALUE_BYTES_MAX + 6);
+/// Characters of all names and values of an exemplar's labels, as OpenMetrics says.
+pub const EXEMPLAR_LABEL_CHARS_MAX: usize = 128;
+/// Exemplars that are kept unless told otherwise, of all series together, as in Prometheus.
+pub const EXEMPLARS_MAX: usize = 100_000;
+/// Metric families whose descriptions are kept. Large clusters have some ten thousand.
+pub const METADATA_FAMILIES_MAX: usize = 100_000;
+/// Different descriptions of one family that are kept: targets in different versions.
+pub const METADATA_PER_FAMILY_MAX: usize = 8;
+/// Bytes of a description that are kept.
+pub const METADATA_TEXT_BYTES_MAX: usize = 4096;
+/// Deletes that may wait to be worked off: each is looked at for every series that is read.
+pub const TOMBSTONES_MAX: usize = 1000;
+/// Series that are active at once. At about 250 bytes each they take 12 GB, so most machines are
+/// better off with less.
+pub const ACTIVE_SERIES_MAX: u64 = 50_000_000;
+/// Spellings under which a series is found besides that of its labels: each sender has one way to
+/// write, and few senders bring the same series.
+pub const SERIES_ALIASES_MAX: u8 = 4;
 /// Values that a pattern may spell out and still be taken as a list of them.
 pub const PATTERN_LITERALS_MAX: usize = 4096;
 /// Bytes of such values on the way.
 pub const PATTERN_LITERAL_BYTES_MAX: usize = 256 * 1024;
-/// Characters of all names and values of an exemplar's labels, as OpenMetrics says.
-pub const EXEMPLAR_LABEL_CHARS_MAX: usize = 128;
+/// Bytes of the canonical text of a series' labels: the three above, and the lengths in the text.
+pub const LABELS_TEXT_BYTES_MAX: usize = LABELS_PER_SERIES_MAX * (LABEL_NAME_BYTES_MAX + LABEL_VALUE_BYTES_MAX + 6);
+/// Bytes that background work on blocks writes in a second unless told otherwise. A tenth of what a cheap
+/// solid-state disk takes, and a hundred times what a million samples a second give it to do.
+pub const COMPACTION_BYTES_PER_SECOND: u64 = 64 * 1024 * 1024;
 /// How far a sample may lie ahead of the clock; Prometheus believes ten minutes too.
 pub const FUTURE_MAX: Millis = Millis::minutes(10);
 /// How far the clock may lie behind the log's last entry without a word. More is no drift.

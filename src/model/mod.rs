@@ -34,6 +34,6 @@ pub use metadata::{MetricKind, MetricMetadata};
 pub use pattern::{Groups, Pattern, PatternError};
 pub use raw_batch::{RawBatch, RawBatchBuilder, RawSeriesSamples, ReadLabels};
 pub use sample::{STALE_NAN, Sample, is_stale};
-pub use series::{Seq, SeriesRef};
+pub use series::{Seq, SeriesRef, SeriesRefs};
 pub use summary::Summary;
 pub use time::{DurationError, Millis, TimeRange, Timestamp};

@@ -98,6 +98,11 @@ impl RawBatch {
         })
     }
 
+    /// What its series are found by, in the order of the request.
+    pub fn fingerprints(&self) -> impl ExactSizeIterator<Item = Fingerprint> {
+        self.series.iter().map(|series| series.fingerprint)
+    }
+
     /// The labels of series `n` of this batch.
     ///
     /// # Errors

@@ -44,6 +44,32 @@ impl Expr {
         }
     }
 
+    /// The matchers of every selector in it, in the order of the text.
+    pub fn selectors(&self) -> Vec<Vec<Matcher>> {
+        let mut found = Vec::new();
+        self.add_selectors(&mut found);
+        found
+    }
+
+    fn add_selectors(&self, found: &mut Vec<Vec<Matcher>>) {
+        match &self.kind {
+            ExprKind::Number(_) | ExprKind::String(_) => {}
+            ExprKind::Selector(selector) | ExprKind::Range { selector, .. } => found.push(selector.matchers.clone()),
+            ExprKind::Paren(expr) | ExprKind::Unary { expr, .. } | ExprKind::Subquery { expr, .. } => {
+                expr.add_selectors(found);
+            }
+            ExprKind::Binary(binary) => {
+                binary.lhs.add_selectors(found);
+                binary.rhs.add_selectors(found);
+            }
+            ExprKind::Aggregate(aggregate) => {
+                aggregate.param.iter().for_each(|expr| expr.add_selectors(found));
+                aggregate.expr.add_selectors(found);
+            }
+            ExprKind::Call { args, .. } => args.iter().for_each(|expr| expr.add_selectors(found)),
+        }
+    }
+
     /// The expression without the parentheses around it.
     pub fn without_parens(&self) -> &Expr {
         let mut expr = self;

@@ -210,6 +210,11 @@ impl Evaluator {
         }
     }
 
+    /// Forgets the numbers of series that the store has retired.
+    pub fn retire(&mut self, series: &[SeriesRef]) {
+        self.graph.retire(series);
+    }
+
     /// Sees a transaction; `source` holds it already.
     pub fn observe(&mut self, committed: &Committed, source: &dyn SeriesSource) -> Outcome {
         let mut outcome = Outcome::default();

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::model::{Labels, Sample, SeriesRef, Timestamp};
+use crate::model::{Labels, Sample, SeriesRef, SeriesRefs, Timestamp};
 use crate::promql::{SeriesSource, SourceError};
 
 use super::leaf::Leaf;
@@ -27,6 +27,8 @@ pub(super) struct Graph {
     node_keys: HashMap<String, usize>,
     leaf_keys: HashMap<String, usize>,
     series: HashMap<SeriesRef, Vec<(u32, u32)>>,
+    /// The keys of `series`: most samples belong to none of them.
+    bound: SeriesRefs,
     dirty: BTreeSet<usize>,
     touched_leaves: BTreeSet<usize>,
     touched_nodes: Vec<usize>,
@@ -93,15 +95,28 @@ impl Graph {
         }
         if !slots.is_empty() {
             self.series.insert(series, slots);
+            self.bound.insert(series);
         }
     }
 
     /// Takes in a sample.
     pub(super) fn insert(&mut self, series: SeriesRef, sample: Sample, now: Timestamp) {
+        if !self.bound.contains(series) {
+            return;
+        }
         let Some(slots) = self.series.get(&series) else { return };
         for &(leaf, slot) in slots {
             self.leaves[leaf as usize].insert(slot, sample, now);
             self.touched_leaves.insert(leaf as usize);
+        }
+    }
+
+    /// Forgets the numbers of series that the store has retired. Their samples stay in the windows, and
+    /// should they come back, they do so by their labels.
+    pub(super) fn retire(&mut self, series: &[SeriesRef]) {
+        for number in series.iter().filter(|number| self.bound.contains(**number)).collect::<Vec<_>>() {
+            self.bound.remove(*number);
+            self.series.remove(number);
         }
     }
 

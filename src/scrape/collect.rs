@@ -3,16 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::db::Db;
+use crate::db::{Beside, Db};
 use crate::model::{Batch, Labels, Millis, Rejected, Timestamp};
 
 /// Takes what was collected: one batch is one scrape and one transaction.
 pub trait Sink: Send + Sync {
-    /// Stores the batch. Called on a thread that may block.
+    /// Stores the batch, and what came with it. Called on a thread that may block.
     ///
     /// # Errors
     /// Nothing of it was stored.
-    fn write(&self, batch: Batch) -> Result<Rejected, SinkError>;
+    fn write(&self, batch: Batch, beside: Beside) -> Result<Rejected, SinkError>;
 }
 
 /// A batch was not stored.
@@ -21,8 +21,8 @@ pub trait Sink: Send + Sync {
 pub struct SinkError(pub String);
 
 impl Sink for Db {
-    fn write(&self, batch: Batch) -> Result<Rejected, SinkError> {
-        match self.append(batch) {
+    fn write(&self, batch: Batch, beside: Beside) -> Result<Rejected, SinkError> {
+        match self.append_with(batch, beside) {
             Ok(receipt) => Ok(receipt.rejected),
             Err(error) => Err(SinkError(error.to_string())),
         }

@@ -13,8 +13,12 @@ use std::mem;
 use std::time::Duration;
 
 use super::relabel::{Relabel, relabel};
-use crate::model::{Batch, Labels, LabelsError, Millis, STALE_NAN, Sample, Timestamp, limits};
-use crate::wire::{Exposition, Format, LabelText, Line, SampleLine, WireError};
+use crate::db::Beside;
+use crate::model::{
+    Batch, Exemplar, Labels, LabelsError, MetricKind, MetricMetadata, Millis, STALE_NAN, Sample, SeriesExemplar,
+    Timestamp, limits,
+};
+use crate::wire::{ExemplarText, Exposition, Format, LabelText, Line, SampleLine, WireError};
 
 /// How a target's text is taken.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +34,8 @@ pub(super) struct Reading {
 #[derive(Debug)]
 pub(super) struct Scraped {
     pub(super) batch: Batch,
+    /// Exemplars, and what was said of metric families for the first time.
+    pub(super) beside: Beside,
     /// Samples in the text.
     pub(super) samples: usize,
     /// Why it counts as failed, if so.
@@ -43,6 +49,8 @@ pub(super) struct Cycle {
     reading: Reading,
     /// The labels of each series, by the text that the target writes for it.
     known: HashMap<Box<str>, Known>,
+    /// What the target said of its metric families, and whether that was passed on.
+    described: HashMap<String, Described>,
     round: u64,
     live: HashSet<Labels>,
     /// What was live before the batch that is on its way out.
@@ -57,6 +65,14 @@ struct Known {
     labels: Option<Labels>,
     /// The scrape that met it last.
     round: u64,
+    /// The text of the exemplar that was passed on last: targets repeat theirs until they have another.
+    exemplar: Option<Box<str>>,
+}
+
+#[derive(Debug)]
+struct Described {
+    metadata: MetricMetadata,
+    told: bool,
 }
 
 /// The series about the scrape itself, in the order of [`REPORTS`].
@@ -81,6 +97,7 @@ struct Taken {
     samples: Vec<(Labels, Sample)>,
     tracked: HashSet<Labels>,
     added: usize,
+    beside: Beside,
     scraped: usize,
     /// Those that the rules left, also beyond the limit.
     kept: usize,
@@ -97,6 +114,7 @@ impl Cycle {
             target,
             reading,
             known: HashMap::new(),
+            described: HashMap::new(),
             round: 0,
             live: HashSet::new(),
             live_before: HashSet::new(),
@@ -167,6 +185,7 @@ impl Cycle {
     pub(super) fn not_stored(&mut self) {
         let before = mem::take(&mut self.live_before);
         self.live.extend(before);
+        self.forget_told();
         if let Some(reports) = &mut self.reports {
             reports.live |= reports.live_before;
         }
@@ -175,7 +194,13 @@ impl Cycle {
     fn take_text(&mut self, body: &[u8], format: Format, at: Timestamp, taken: &mut Taken) -> Result<(), String> {
         let limit = self.reading.sample_limit;
         for line in Exposition::new(body, format).map_err(|error| error.to_string())? {
-            let Line::Sample(line) = line.map_err(|error| error.to_string())? else { continue };
+            let line = match line.map_err(|error| error.to_string())? {
+                Line::Sample(line) => line,
+                said => {
+                    self.describe(said);
+                    continue;
+                }
+            };
             taken.scraped += 1;
             if taken.scraped > limits::SAMPLES_PER_BATCH_MAX {
                 return Err(WireError::TooManySamples.to_string());
@@ -191,6 +216,9 @@ impl Cycle {
             if own_time.is_none() {
                 taken.tracked.insert(labels.clone());
             }
+            if let Some(exemplar) = line.exemplar {
+                taken.beside.exemplars.extend(self.exemplar_of(&line, exemplar, &labels, at));
+            }
             taken.samples.push((labels, Sample { t: own_time.unwrap_or(at), v: line.value }));
         }
         if limit > 0 && taken.kept > limit {
@@ -198,6 +226,54 @@ impl Cycle {
             return Err(format!("{kept} samples, more than {limit}; raise sample_limit or have the target say less"));
         }
         Ok(())
+    }
+
+    /// An exemplar that was not passed on yet; one that cannot be labelled is none.
+    fn exemplar_of(
+        &mut self,
+        line: &SampleLine<'_>,
+        exemplar: ExemplarText<'_>,
+        series: &Labels,
+        at: Timestamp,
+    ) -> Option<SeriesExemplar> {
+        let known = self.known.get_mut(line.series)?;
+        if known.exemplar.as_deref() == Some(exemplar.text) {
+            return None;
+        }
+        known.exemplar = Some(exemplar.text.into());
+        let sample = Sample { t: exemplar.timestamp.unwrap_or(at), v: exemplar.value };
+        let exemplar = Exemplar { labels: exemplar.labels().ok()?, sample };
+        Some(SeriesExemplar { series: series.clone(), exemplar })
+    }
+
+    /// Takes note of what a line says of a metric family.
+    fn describe(&mut self, line: Line<'_>) {
+        let name = match &line {
+            Line::Help { name, .. } | Line::Type { name, .. } | Line::Unit { name, .. } => name,
+            Line::Sample(_) => return,
+        };
+        if !self.described.contains_key(&**name) {
+            if self.described.len() >= limits::METADATA_FAMILIES_MAX {
+                return;
+            }
+            let (help, unit) = (String::new(), String::new());
+            let metadata = MetricMetadata { family: name.to_string(), kind: MetricKind::Unknown, help, unit };
+            self.described.insert(name.to_string(), Described { metadata, told: false });
+        }
+        let Some(Described { metadata, told }) = self.described.get_mut(&**name) else { return };
+        match line {
+            Line::Help { text, .. } if metadata.help != text => metadata.help = text.into_owned(),
+            Line::Type { kind, .. } if metadata.kind != kind => metadata.kind = kind,
+            Line::Unit { unit, .. } if metadata.unit != unit => unit.clone_into(&mut metadata.unit),
+            _ => return,
+        }
+        *told = false;
+    }
+
+    /// What was passed on was not stored, or is not going to be: it is to be said again.
+    fn forget_told(&mut self) {
+        self.described.values_mut().for_each(|described| described.told = false);
+        self.known.values_mut().for_each(|known| known.exemplar = None);
     }
 
     /// The labels of a line's series, or `None` if the rules drop it.
@@ -213,7 +289,7 @@ impl Cycle {
             return Err(line.refuse_for("the relabeling rules take away the metric's name"));
         }
         *added += usize::from(labels.is_some());
-        self.known.insert(line.series.into(), Known { labels: labels.clone(), round: self.round });
+        self.known.insert(line.series.into(), Known { labels: labels.clone(), round: self.round, exemplar: None });
         Ok(labels)
     }
 
@@ -233,16 +309,24 @@ impl Cycle {
         }
         push_stale(&mut batch, live.difference(&taken.tracked).cloned().collect(), at);
         self.live = taken.tracked;
-        Scraped { batch, samples: taken.scraped, error: None }
+        let mut beside = taken.beside;
+        for described in self.described.values_mut().filter(|described| !described.told) {
+            described.told = true;
+            beside.metadata.push(described.metadata.clone());
+        }
+        // In the order of names, so that the same scrapes give the same bytes.
+        beside.metadata.sort_unstable_by(|a, b| a.family.cmp(&b.family));
+        Scraped { batch, beside, samples: taken.scraped, error: None }
     }
 
     fn fail(&mut self, reason: String, taken: &Taken, at: Timestamp, took: Duration) -> Scraped {
         self.known.clear();
+        self.forget_told();
         let mut batch = Batch::new();
         let live = self.begin(at);
         self.report(&mut batch, at, [0.0, took.as_secs_f64(), taken.scraped as f64, taken.kept as f64, 0.0]);
         push_stale(&mut batch, live, at);
-        Scraped { batch, samples: taken.scraped, error: Some(reason) }
+        Scraped { batch, beside: Beside::default(), samples: taken.scraped, error: Some(reason) }
     }
 
     /// Starts a batch: hands out what was live and remembers it until the batch is stored.
@@ -365,6 +449,37 @@ mod tests {
             reports(1, 2, 2, 1, 40),
             &["a 5 @40", "b{x=\"y\"} 6 @40"],
         );
+    }
+
+    #[test]
+    fn exemplars_and_descriptions_are_passed_on_once() {
+        let mut cycle = cycle(PLAIN);
+        let mut round = |text: &str, at: i64| {
+            let text = format!("# HELP a words\n# TYPE a counter\n# UNIT b s\n{text}\n# EOF\n");
+            let scraped = cycle.scraped(text.as_bytes(), Format::OpenMetrics, Timestamp(at), TOOK);
+            assert_eq!(scraped.error, None);
+            let exemplars = scraped.beside.exemplars.iter().map(|one| {
+                let series = one.series.filter(|name| name != "instance" && name != "job");
+                format!("{series} {} {} @{}", one.exemplar.labels, one.exemplar.sample.v, one.exemplar.sample.t.0)
+            });
+            let metadata = scraped
+                .beside
+                .metadata
+                .iter()
+                .map(|one| format!("{} {} {:?} {:?}", one.family, one.kind.as_str(), one.help, one.unit));
+            let said: Vec<String> = exemplars.chain(metadata).collect();
+            if at == 40 {
+                cycle.not_stored();
+            }
+            said
+        };
+        let words = ["a counter \"words\" \"\"", "b unknown \"\" \"s\""];
+        assert_eq!(round("a_total 1 # {id=\"x\"} 0.5", 10), [&["a_total {id=\"x\"} 0.5 @10"][..], &words[..]].concat());
+        assert_eq!(round("a_total 2 # {id=\"x\"} 0.5", 20), [""; 0]);
+        assert_eq!(round("a_total 3 # {id=\"y\"} 0.5 0.025", 30), ["a_total {id=\"y\"} 0.5 @25"]);
+        assert_eq!(round("# TYPE b gauge\na_total 4 # {id=\"y\",id=\"z\"} 1", 40), ["b gauge \"\" \"s\""]);
+        let again = ["a_total {} 1 @50", "a counter \"words\" \"\"", "b gauge \"\" \"s\""];
+        assert_eq!(round("a_total 4 # {} 1", 50), again, "what was not stored is said again");
     }
 
     #[test]

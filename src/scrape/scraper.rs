@@ -19,6 +19,7 @@ use super::schedule::Timer;
 use super::status::{Health, StatusCell, TargetStatus};
 use super::target::{TargetError, targets_of};
 use super::target_loop::{Plan, Source, Surroundings, TargetLoop};
+use crate::db::Beside;
 use crate::env::Clock;
 use crate::model::{Labels, LabelsError};
 
@@ -151,7 +152,7 @@ impl Scraper {
             return;
         }
         let sink = Arc::clone(&self.around.sink);
-        let written = tokio::task::spawn_blocking(move || sink.write(batch)).await;
+        let written = tokio::task::spawn_blocking(move || sink.write(batch, Beside::default())).await;
         if !matches!(written, Ok(Ok(_))) {
             // The series then end by themselves, when nobody has seen a sample for the lookback.
             tracing::warn!(target_labels = %labels, "the end of a removed target's series was not stored");

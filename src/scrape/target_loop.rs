@@ -135,7 +135,7 @@ impl TargetLoop {
             let scraped = read(&mut cycle, brought, body_bytes_max, at, &took);
             let (samples, took) = (scraped.samples, took());
             let mut error = scraped.error;
-            let written = around.sink.write(scraped.batch);
+            let written = around.sink.write(scraped.batch, scraped.beside);
             let rejected = match &written {
                 Ok(rejected) => rejected.total(),
                 Err(not_stored) => {

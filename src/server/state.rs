@@ -36,7 +36,7 @@ pub enum Hosts {
     Any,
 }
 
-/// Who may mark deploys and reload the configuration.
+/// Who may mark deploys, delete series and reload the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Changes {
     /// Peers on this machine.
@@ -58,6 +58,8 @@ pub struct ServerOptions {
     pub changes: Changes,
     /// How long samples are kept, for those who ask.
     pub retention: Millis,
+    /// Whether series may be deleted and snapshots taken over HTTP.
+    pub admin_api: bool,
 }
 
 impl Default for ServerOptions {
@@ -68,6 +70,7 @@ impl Default for ServerOptions {
             hosts: Hosts::Only(Vec::new()),
             changes: Changes::FromLoopback,
             retention: Millis::days(90),
+            admin_api: false,
         }
     }
 }

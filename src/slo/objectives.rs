@@ -47,7 +47,7 @@ impl Objectives {
             }
             watches.push(watch);
         }
-        Ok(Objectives { watches, bindings: Bindings::new(), orphans: Vec::new(), now: None })
+        Ok(Objectives { watches, bindings: Bindings::default(), orphans: Vec::new(), now: None })
     }
 
     /// Takes other objectives, with the store still open. One that counts as an earlier one of the same name
@@ -75,11 +75,9 @@ impl Objectives {
                 next.orphans.extend(old.alerts());
             }
         }
-        for (series, places) in &self.bindings {
-            let kept: Vec<_> = places.iter().filter_map(|(from, at)| Some((*moved.get(from)?, *at))).collect();
-            if !kept.is_empty() {
-                next.bindings.insert(*series, kept);
-            }
+        for (series, places) in self.bindings.iter() {
+            let kept = places.iter().filter_map(|(from, at)| Some((*moved.get(from)?, *at)));
+            kept.for_each(|place| next.bindings.add(series, place));
         }
         *self = next;
         Ok(())
@@ -95,12 +93,21 @@ impl Objectives {
 
     fn bind(&mut self, number: SeriesRef, labels: &Labels, origin: Origin) {
         for (n, watch) in self.watches.iter_mut().enumerate() {
-            let places = self.bindings.get(&number);
-            if places.is_some_and(|places| places.iter().any(|(watch, _)| *watch == n)) {
+            if self.bindings.get(number).iter().any(|(watch, _)| *watch == n) {
                 continue;
             }
             if let Some(place) = watch.series.bind(&watch.objective.indicator, labels, origin) {
-                self.bindings.entry(number).or_default().push((n, place));
+                self.bindings.add(number, (n, place));
+            }
+        }
+    }
+
+    /// Forgets the numbers of series that the store has retired. What was counted of them stays, and
+    /// should they come back, they go on from there by their labels.
+    pub fn retire(&mut self, series: &[SeriesRef]) {
+        for number in series {
+            for (watch, place) in self.bindings.remove(*number) {
+                self.watches[watch].series.retire(place);
             }
         }
     }
@@ -112,7 +119,7 @@ impl Objectives {
         }
         let mut touched: HashMap<usize, Vec<(usize, Sample)>> = HashMap::new();
         for (number, sample) in &committed.samples {
-            for (watch, place) in self.bindings.get(number).into_iter().flatten() {
+            for (watch, place) in self.bindings.get(*number) {
                 touched.entry(*watch).or_default().push((*place, *sample));
             }
         }

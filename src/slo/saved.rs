@@ -10,7 +10,7 @@ use crate::model::Millis;
 use super::format::{self, RestoreError, SavedObjective};
 use super::objective::{Comparison, Indicator, Objective};
 use super::objectives::Objectives;
-use super::watch::Watch;
+use super::watch::{Bindings, Watch};
 
 impl Objectives {
     /// The state as bytes, from which [`Objectives::restore`] continues.
@@ -25,7 +25,7 @@ impl Objectives {
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         let saved = format::read(bytes)?;
         self.watches.iter_mut().for_each(Watch::unbind);
-        self.bindings.clear();
+        self.bindings = Bindings::default();
         self.orphans = saved.orphans;
         for old in saved.objectives {
             let same = |watch: &&mut Watch| {

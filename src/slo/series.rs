@@ -67,6 +67,8 @@ pub(super) type Increases = BTreeMap<Timestamp, Increase>;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct SeriesSet {
     pub(super) bound: Vec<Series>,
+    /// Positions of `bound` whose series was retired.
+    pub(super) vacant: Vec<usize>,
     /// Series of a saved state or of stored history that have not been seen since.
     pub(super) dormant: HashMap<Labels, Cursor>,
     /// Since when a target (`job` and `instance`) has been watched.
@@ -79,13 +81,32 @@ impl SeriesSet {
     /// Binds a series if the indicator selects it and gives its position.
     pub(super) fn bind(&mut self, indicator: &Indicator, labels: &Labels, origin: Origin) -> Option<usize> {
         let roles = roles(indicator, labels)?;
-        if self.bound.len() >= limits::OBJECTIVE_SERIES_MAX {
+        if self.vacant.is_empty() && self.bound.len() >= limits::OBJECTIVE_SERIES_MAX {
             self.refused += 1;
             return None;
         }
         let cursor = self.dormant.remove(labels);
-        self.bound.push(Series { labels: labels.clone(), roles, cursor, origin });
-        Some(self.bound.len() - 1)
+        let series = Series { labels: labels.clone(), roles, cursor, origin };
+        match self.vacant.pop() {
+            Some(place) => {
+                self.bound[place] = series;
+                Some(place)
+            }
+            None => {
+                self.bound.push(series);
+                Some(self.bound.len() - 1)
+            }
+        }
+    }
+
+    /// Frees the position of a series; what was last seen of it is kept by its labels.
+    pub(super) fn retire(&mut self, place: usize) {
+        let Some(series) = self.bound.get_mut(place) else { return };
+        let labels = std::mem::replace(&mut series.labels, Labels::empty());
+        if let Some(cursor) = series.cursor.take() {
+            self.dormant.insert(labels, cursor);
+        }
+        self.vacant.push(place);
     }
 
     /// Notes the target of a series whose first sample comes at `t`.
@@ -150,7 +171,7 @@ impl SeriesSet {
 
     /// How many series are known, seen lately or not.
     pub(super) fn len(&self) -> usize {
-        self.bound.len() + self.dormant.len()
+        self.bound.len() - self.vacant.len() + self.dormant.len()
     }
 
     /// Every cursor with its labels, sorted, for saving.

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::model::limits;
-use crate::model::{Alert, Millis, Sample, SeriesRef, Timestamp};
+use crate::model::{Alert, Millis, Sample, SeriesRef, SeriesRefs, Timestamp};
 use crate::stats::binomial_tail;
 
 use super::history::{Counts, History};
@@ -244,6 +244,7 @@ impl Watch {
 
     /// Forgets the numbers of all series, whose labels stay known.
     pub(super) fn unbind(&mut self) {
+        self.series.vacant.clear();
         for series in std::mem::take(&mut self.series.bound) {
             if let Some(cursor) = series.cursor {
                 self.series.dormant.insert(series.labels, cursor);
@@ -252,5 +253,40 @@ impl Watch {
     }
 }
 
-/// Where the samples of a series go: objective and position, most often one.
-pub(super) type Bindings = HashMap<SeriesRef, Vec<(usize, usize)>>;
+/// Where the samples of a series go: objectives with the series' position there, most often one.
+#[derive(Debug, Default)]
+pub(super) struct Bindings {
+    places: HashMap<SeriesRef, Vec<(usize, usize)>>,
+    /// The keys of `places`: most samples go nowhere.
+    bound: SeriesRefs,
+}
+
+impl Bindings {
+    /// Where the samples of a series go.
+    pub(super) fn get(&self, series: SeriesRef) -> &[(usize, usize)] {
+        if !self.bound.contains(series) {
+            return &[];
+        }
+        self.places.get(&series).map_or(&[], Vec::as_slice)
+    }
+
+    /// Lets the samples of a series go to one more place.
+    pub(super) fn add(&mut self, series: SeriesRef, place: (usize, usize)) {
+        self.bound.insert(series);
+        self.places.entry(series).or_default().push(place);
+    }
+
+    /// Forgets a series; gives where its samples went.
+    pub(super) fn remove(&mut self, series: SeriesRef) -> Vec<(usize, usize)> {
+        if !self.bound.contains(series) {
+            return Vec::new();
+        }
+        self.bound.remove(series);
+        self.places.remove(&series).unwrap_or_default()
+    }
+
+    /// Every series that is bound.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SeriesRef, &[(usize, usize)])> {
+        self.places.iter().map(|(series, places)| (*series, places.as_slice()))
+    }
+}

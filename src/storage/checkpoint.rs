@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::model::{Labels, SeriesRef, TimeRange};
 
+use super::beside::Captured;
 use super::block::{Block, BlockError, BlockWriter};
 use super::commit::CommitError;
 use super::head::Generation;
@@ -16,6 +17,7 @@ use super::manifest::{Attachments, BlockName, Manifest, SeriesFileName};
 use super::series_files::SeriesFileWriter;
 use super::snapshot::put_in_order;
 use super::store::{Inner, Store};
+use super::tombstones::Tombstones;
 use super::wal::{segment_path, segments};
 
 /// A checkpoint between its beginning and its end.
@@ -27,6 +29,7 @@ pub(super) struct Checkpoint {
     explained: Vec<u32>,
     first_segment: u64,
     generation: Arc<Generation>,
+    kept: Captured,
 }
 
 /// A sample takes four to nine bytes of the log, so this is a chunk of about a hundred samples.
@@ -71,12 +74,14 @@ impl Store {
         });
         let Some(generation) = generation else { return Ok(false) };
         let attachments = Attachments { seq: writer.seq, at: writer.at, parts: attachments };
+        let kept = inner.kept.read().capture();
         *pending = Some(Arc::new(Checkpoint {
             attachments,
             next_series: writer.next_series,
             explained: std::mem::take(&mut writer.explained),
             first_segment: writer.next_segment,
             generation,
+            kept,
         }));
         Ok(true)
     }
@@ -102,10 +107,13 @@ fn flush_bytes(configured: u64, series: u64) -> u64 {
 impl Inner {
     pub(super) fn finish_checkpoint(&self, manifest: &mut Manifest) -> Result<(), MaintainError> {
         let Some(checkpoint) = self.pending.lock().clone() else { return Ok(()) };
+        let upto = checkpoint.attachments.seq;
+        let tombstones = Arc::clone(&self.shown.read().view.tombstones);
         let block = self.write_block(manifest, 0, |writer| {
             for (labels, series) in self.sorted_series(&checkpoint.generation) {
                 let mut samples = Vec::new();
-                checkpoint.generation.read(series, TimeRange::ALL, checkpoint.attachments.seq, &mut samples);
+                let cover = tombstones.cover(&labels, TimeRange::ALL, upto);
+                checkpoint.generation.read(series, &cover, TimeRange::ALL, upto, &mut samples);
                 put_in_order(&mut samples);
                 writer.add(&labels, &samples)?;
             }
@@ -113,9 +121,15 @@ impl Inner {
         })?;
         let (attachments, series) = (manifest.next_file, manifest.next_file + 1);
         manifest.next_file += 2;
+        let mut parts = checkpoint.attachments.clone();
+        parts.parts.extend(checkpoint.kept.to_parts());
+        let mut left = Tombstones::clone(&tombstones);
+        left.forget_done(upto);
+        let mut next = manifest.clone();
         let written = self.write_series(manifest, &checkpoint, series);
         let written = written.and_then(|series_files| {
-            self.files.save_attachments(attachments, &checkpoint.attachments)?;
+            self.files.save_attachments(attachments, &parts)?;
+            self.files.save_tombstones(&mut next, &left.upto(upto))?;
             Ok(series_files)
         });
         let series_files = match written {
@@ -125,13 +139,13 @@ impl Inner {
                 // manifest is being replaced it is too late for that: it may name them already.
                 self.remove(&self.files.attachments(attachments));
                 self.remove(&self.files.series(series));
+                self.remove_tombstones(next.tombstones, manifest);
                 if let Some(block) = block {
                     self.remove(&self.files.block(block.number()));
                 }
                 return Err(error.into());
             }
         };
-        let mut next = manifest.clone();
         next.series_files = series_files;
         next.next_series = checkpoint.next_series;
         next.seq = checkpoint.attachments.seq;
@@ -141,11 +155,15 @@ impl Inner {
         next.blocks.extend(block.iter().map(|block| BlockName { number: block.number(), level: block.level() }));
         self.files.save(&next)?;
         let before = std::mem::replace(manifest, next);
+        let number = block.as_ref().map(Block::number);
         self.show(|view| {
             if let Some(block) = block {
                 let blocks = view.blocks.iter().cloned().chain([Arc::new(block)]).collect();
                 view.blocks = Arc::new(blocks);
             }
+            let tombstones = Arc::make_mut(&mut view.tombstones);
+            tombstones.blocks_changed(&[], number, upto);
+            tombstones.forget_done(upto);
             view.frozen = None;
         });
         *self.pending.lock() = None;
@@ -153,6 +171,7 @@ impl Inner {
         if before.attachments > 0 {
             self.remove(&self.files.attachments(before.attachments));
         }
+        self.remove_tombstones(before.tombstones, manifest);
         self.remove_series_files(&before.series_files, &manifest.series_files);
         self.remove_segments(manifest.first_segment);
         Ok(())
@@ -276,7 +295,7 @@ impl Inner {
     fn sorted_series(&self, generation: &Generation) -> Vec<(Labels, SeriesRef)> {
         let series = generation.series();
         let index = self.index.lock.read();
-        let named = |series: SeriesRef| index.labels(series).map(|labels| (labels.clone(), series));
+        let named = |series: SeriesRef| Some((index.labels(series)?, series));
         let mut all: Vec<_> = series.into_iter().filter_map(named).collect();
         drop(index);
         all.sort_unstable();

@@ -9,11 +9,13 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use crate::model::limits::LOG_RECORD_BYTES_MAX;
-use crate::model::{Batch, Committed, Labels, Rejected, Rejection, Sample, Seq, SeriesRef, Timestamp};
+use crate::model::limits::{LOG_RECORD_BYTES_MAX, TOMBSTONES_MAX};
+use crate::model::{Seq, SeriesRef, Timestamp};
 
+use super::admit::{Fresh, Resolved};
+use super::beside::{Beside, Staged};
 use super::options::Durability;
-use super::series::{Bounds, Decision, SeriesState, SeriesStates};
+use super::series::{SeriesState, SeriesStates};
 use super::status::Health;
 use super::store::{Applied, Entry, Inner, Store};
 use super::wal::{Encoder, EntryKind, NewSegment, RecordHeader, Segment, WriteError, allocated_bytes};
@@ -48,6 +50,9 @@ pub enum CommitError {
         /// How large it is.
         bytes: usize,
     },
+    /// As many deletes wait as may.
+    #[error("{TOMBSTONES_MAX} deletes wait to be worked off already; have them cleaned, then delete again")]
+    TooManyDeletes,
 }
 
 /// Whether entries are taken.
@@ -76,30 +81,32 @@ pub(super) struct Writer {
     pub(super) states: SeriesStates,
     /// Bytes logged since the last checkpoint began.
     pub(super) log_bytes: u64,
-    encoder: Encoder,
-    groups: u64,
+    pub(super) encoder: Encoder,
     /// The last entry that is known to be durable.
     pub(super) durable: Seq,
-    /// Of the series of the batch at hand: their numbers, if known. Kept for its memory.
-    numbers: Vec<Option<SeriesRef>>,
+    /// Of the batch at hand. Kept for its memory.
+    pub(super) resolved: Resolved,
     /// [`Stage::saved`] between two groups, empty. Kept for its memory.
     saved: Vec<(SeriesRef, SeriesState)>,
 }
 
 /// Entries of vectors that are kept for their memory: one large batch must not keep its own for ever.
-const KEPT_MAX: usize = 1 << 16;
+pub(super) const KEPT_MAX: usize = 1 << 16;
 
 /// What a group has changed in the writer, for taking it back, and what it will show.
-struct Stage {
+pub(super) struct Stage {
     seq: Seq,
     at: Timestamp,
-    next_series: u32,
+    /// Series from this number on are new in the group.
+    pub(super) next_series: u32,
     explained: usize,
-    saved: Vec<(SeriesRef, SeriesState)>,
-    fresh: HashMap<Labels, SeriesRef>,
-    /// Samples of the group so far; kept only if late samples may have to be compared with them.
-    values: Option<HashMap<(SeriesRef, Timestamp), u64>>,
-    applied: Vec<Applied>,
+    /// States before each change, in order.
+    pub(super) saved: Vec<(SeriesRef, SeriesState)>,
+    pub(super) fresh: Fresh,
+    /// Samples of the group so far, from the first one on that is late and to be compared with them.
+    pub(super) values: Option<HashMap<(SeriesRef, Timestamp), u64>>,
+    pub(super) applied: Vec<Applied>,
+    beside: Vec<Beside>,
 }
 
 impl Writer {
@@ -120,9 +127,8 @@ impl Writer {
             states,
             log_bytes: 0,
             encoder: Encoder::default(),
-            groups: 0,
             durable: seq,
-            numbers: Vec::new(),
+            resolved: Resolved::default(),
             saved: Vec::new(),
         }
     }
@@ -139,12 +145,15 @@ impl Writer {
         if let Some(segment) = &mut self.segment {
             segment.unstage();
         }
-        (self.seq, self.at, self.next_series) = (stage.seq, stage.at, stage.next_series);
-        self.explained.truncate(stage.explained);
-        for (series, state) in stage.saved {
+        // A state may have changed several times; the first one saved is the one before the group.
+        for (series, state) in stage.saved.into_iter().rev() {
             *self.states.entry(series) = state;
         }
-        self.states.truncate(stage.next_series);
+        for number in stage.next_series..self.next_series {
+            self.states.remove(SeriesRef(u64::from(number)));
+        }
+        (self.seq, self.at, self.next_series) = (stage.seq, stage.at, stage.next_series);
+        self.explained.truncate(stage.explained);
     }
 }
 
@@ -168,7 +177,7 @@ impl Store {
         let health = match &applied {
             Ok(_) => Health::Healthy,
             Err(CommitError::Poisoned { reason }) => Health::Poisoned { reason: reason.clone() },
-            Err(CommitError::TooLarge { .. } | CommitError::Replaying) => return applied,
+            Err(CommitError::TooLarge { .. } | CommitError::TooManyDeletes | CommitError::Replaying) => return applied,
             Err(error) => Health::ReadOnly { reason: error.to_string() },
         };
         status.set_health(health, at);
@@ -190,22 +199,22 @@ impl Store {
 impl Inner {
     fn commit(&self, writer: &mut Writer, at: Timestamp, group: Vec<Entry>) -> Result<Vec<Applied>, CommitError> {
         self.provide_segment(writer)?;
-        writer.groups += 1;
         let mut stage = Stage {
             seq: writer.seq,
             at: writer.at,
             next_series: writer.next_series,
             explained: writer.explained.len(),
             saved: std::mem::take(&mut writer.saved),
-            fresh: HashMap::new(),
-            values: (self.options.out_of_order.0 > 0).then(HashMap::new),
+            fresh: Fresh::default(),
+            values: None,
             applied: Vec::with_capacity(group.len()),
+            beside: Vec::new(),
         };
         writer.at = writer.at.max(at);
         let written = self.stage_and_write(writer, &mut stage, group);
         match written {
             Ok(()) => {
-                self.apply(&stage);
+                self.apply(&mut stage, writer);
                 stage.saved.clear();
                 stage.saved.shrink_to(KEPT_MAX);
                 writer.saved = stage.saved;
@@ -305,16 +314,12 @@ impl Inner {
         let (seq, at) = (Seq(writer.seq.0 + 1), writer.at);
         let (kind, note) = match entry {
             Entry::Transaction(batch) => {
-                let committed = self.stage_transaction(writer, stage, &batch, seq);
+                let committed = self.admit(writer, stage, &batch, seq);
                 stage.applied.push(Applied::Transaction(committed));
                 (EntryKind::Transaction, None)
             }
-            Entry::Write(raw) => {
-                let mut unnamed = Rejected::default();
-                let batch = raw.read(&mut unnamed);
-                let mut committed = self.stage_transaction(writer, stage, &batch, seq);
-                (committed.rejected.unnamed, committed.rejected.first_unnamed) =
-                    (unnamed.unnamed, unnamed.first_unnamed);
+            Entry::Write(batch) => {
+                let committed = self.admit(writer, stage, &batch, seq);
                 stage.applied.push(Applied::Transaction(committed));
                 (EntryKind::Transaction, None)
             }
@@ -323,6 +328,13 @@ impl Inner {
                 (EntryKind::Tick, Some(Vec::new()))
             }
             Entry::Note(bytes) => (EntryKind::Note, Some(bytes)),
+            other => {
+                let Some(Staged { applied, logged }) = self.stage_beside(other, writer.seq, at)? else { return Ok(()) };
+                stage.applied.push(applied);
+                let Some((kind, payload, beside)) = logged else { return Ok(()) };
+                stage.beside.push(beside);
+                (kind, Some(payload))
+            }
         };
         let payload = note.as_deref().unwrap_or_else(|| writer.encoder.finish());
         if payload.len() > LOG_RECORD_BYTES_MAX {
@@ -340,152 +352,28 @@ impl Inner {
         Ok(())
     }
 
-    /// Decides every sample of a batch and encodes those that are stored.
-    fn stage_transaction(&self, writer: &mut Writer, stage: &mut Stage, batch: &Batch, seq: Seq) -> Committed {
-        let at = writer.at;
-        let bounds = Bounds::new(at, self.options.retention, self.options.out_of_order);
-        let mut committed = Committed {
-            seq,
-            at,
-            new_series: Vec::new(),
-            samples: Vec::with_capacity(batch.samples().len()),
-            rejected: Rejected::default(),
-        };
-        writer.encoder.begin(at);
-        let mut numbers = std::mem::take(&mut writer.numbers);
-        {
-            let index = self.index.lock.read();
-            numbers.extend(batch.series().iter().map(|labels| index.find(labels)));
-        }
-        for sample in batch.samples() {
-            let position = sample.series as usize;
-            let (Some(labels), Some(number)) = (batch.series().get(position), numbers.get_mut(position)) else {
-                continue;
-            };
-            let sample = sample.sample;
-            if number.is_none() {
-                *number = stage.fresh.get(labels).copied();
-            }
-            let state = number.and_then(|series| writer.states.get(series)).copied();
-            let state = self.settled(state, labels, sample.t);
-            let mut decision = bounds.decide(Some(&state), sample);
-            if decision == Decision::StoreLate {
-                decision = self.decide_late(stage, *number, labels, sample);
-            }
-            match decision {
-                Decision::Known => {}
-                Decision::Refuse(reason) => committed.rejected.add(labels, sample, reason),
-                Decision::Store | Decision::StoreLate => {
-                    let series = *number.get_or_insert_with(|| {
-                        let series = SeriesRef(u64::from(writer.next_series));
-                        writer.next_series += 1;
-                        writer.states.entry(series).saved_in = writer.groups;
-                        stage.fresh.insert(labels.clone(), series);
-                        series
-                    });
-                    writer.accept(stage, &mut committed, (series, labels), sample, state);
-                }
-            }
-        }
-        numbers.clear();
-        numbers.shrink_to(KEPT_MAX);
-        writer.numbers = numbers;
-        committed
-    }
-
-    /// What is known of a series, blocks included: they are asked if one of them may hold a sample that
-    /// is not older than `t`, and the head has not followed the series since before that block was made.
-    fn settled(&self, state: Option<SeriesState>, labels: &Labels, t: Timestamp) -> SeriesState {
-        let mut state = state.unwrap_or_default();
-        if !state.is_settled() {
-            let view = Arc::clone(&self.shown.read().view);
-            if let Some(newest) = view.newest_in_blocks(labels, t) {
-                state.see(newest);
-            }
-            state.settle();
-        }
-        state
-    }
-
-    /// What becomes of a sample older than its series' newest: compared with what stands at its instant.
-    fn decide_late(&self, stage: &Stage, series: Option<SeriesRef>, labels: &Labels, sample: Sample) -> Decision {
-        let staged = || stage.values.as_ref()?.get(&(series?, sample.t)).copied();
-        let staged = staged();
-        let stored = || {
-            let (view, seq) = {
-                let shown = self.shown.read();
-                (Arc::clone(&shown.view), shown.seq)
-            };
-            let in_head = series.and_then(|series| view.sample_in_head(series, sample.t, seq));
-            in_head.or_else(|| view.sample_in_blocks(labels, sample.t)).map(|found| found.v.to_bits())
-        };
-        match staged.or_else(stored) {
-            None => Decision::StoreLate,
-            Some(bits) if bits == sample.v.to_bits() => Decision::Known,
-            Some(_) => Decision::Refuse(Rejection::Duplicate),
-        }
-    }
-
     /// Shows a group that is in the log.
-    fn apply(&self, stage: &Stage) {
+    fn apply(&self, stage: &mut Stage, writer: &mut Writer) {
         if !stage.fresh.is_empty() {
-            let mut fresh: Vec<(&Labels, &SeriesRef)> = stage.fresh.iter().collect();
-            fresh.sort_unstable_by_key(|(_, series)| **series);
-            let mut index = self.index.lock.write();
-            for (labels, series) in fresh {
-                index.insert(*series, labels);
-            }
+            stage.fresh.show(&mut self.index.lock.write());
         }
         let live = Arc::clone(&self.shown.read().view.live);
         let mut status = self.status.lock();
         for applied in &stage.applied {
             let Applied::Transaction(committed) = applied else { continue };
-            live.append(committed.seq, &committed.samples);
             status.count_rejected(&committed.rejected);
+            status.see_samples(&committed.samples);
             status.samples_appended += committed.samples.len() as u64;
-            for (_, sample) in &committed.samples {
-                status.see_sample(sample.t);
-            }
         }
         drop(status);
+        for applied in &stage.applied {
+            let Applied::Transaction(committed) = applied else { continue };
+            live.append(committed.seq, &committed.samples);
+        }
+        std::mem::take(&mut stage.beside).into_iter().for_each(|beside| self.apply_beside(beside, writer));
         if let Some(last) = stage.applied.last() {
             let mut shown = self.shown.write();
             (shown.seq, shown.at) = (last.seq(), last.at());
-        }
-    }
-}
-
-impl Writer {
-    /// Encodes a sample that is stored.
-    fn accept(
-        &mut self,
-        stage: &mut Stage,
-        committed: &mut Committed,
-        (series, labels): (SeriesRef, &Labels),
-        sample: Sample,
-        settled: SeriesState,
-    ) {
-        let state = self.states.entry(series);
-        if state.saved_in != self.groups {
-            stage.saved.push((series, *state));
-            state.saved_in = self.groups;
-        }
-        state.know(&settled);
-        state.see(sample);
-        if !state.met {
-            state.met = true;
-            committed.new_series.push((series, labels.clone()));
-        }
-        let number = series.0 as u32;
-        if !state.explained {
-            state.explained = true;
-            self.explained.push(number);
-            self.encoder.explain(number, labels.as_text());
-        }
-        self.encoder.sample(number, sample);
-        committed.samples.push((series, sample));
-        if let Some(values) = &mut stage.values {
-            values.insert((series, sample.t), sample.v.to_bits());
         }
     }
 }

@@ -7,14 +7,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use crate::model::{Labels, Sample, Timestamp};
+use crate::model::{Labels, Sample, TimeRange, Timestamp};
 
 use super::block::{Block, BlockReader, BlockWriter, ChunkPlace, DamagedBlock, EncodedChunk, PageCache, Slice};
 use super::maintain::{MaintainError, MaintainReport};
 use super::manifest::Manifest;
+use super::retention::Cutoff;
 use super::snapshot::put_in_order;
 use super::store::{Inner, Store};
+use super::tombstones::Cover;
 
 /// Blocks of one level that make one of the next. With four, a sample is rewritten about once for
 /// each fourfold growth of the store.
@@ -40,7 +43,7 @@ impl Store {
         let mut report = MaintainReport::default();
         let blocks = Arc::clone(&inner.shown.read().view.blocks);
         if !blocks.is_empty() {
-            inner.merge_into_one(&mut manifest, &blocks, LEVEL_MAX, inner.cutoff(now), pace, &mut report)?;
+            inner.merge_into_one(&mut manifest, &blocks, LEVEL_MAX, &inner.cutoff(now), pace, &mut report)?;
         }
         Ok(report)
     }
@@ -50,7 +53,7 @@ impl Inner {
     pub(super) fn compact(
         &self,
         manifest: &mut Manifest,
-        cutoff: Timestamp,
+        cutoff: &Cutoff,
         pace: &mut dyn FnMut(u64),
         report: &mut MaintainReport,
     ) -> Result<(), MaintainError> {
@@ -66,20 +69,13 @@ impl Inner {
         manifest: &mut Manifest,
         sources: &[Arc<Block>],
         level: u8,
-        cutoff: Timestamp,
+        cutoff: &Cutoff,
         pace: &mut dyn FnMut(u64),
         report: &mut MaintainReport,
     ) -> Result<(), MaintainError> {
         let lost = self.merge(manifest, sources, level, cutoff, pace)?;
         for (block, lost) in sources.iter().zip(lost) {
-            let path = self.files.block(block.number());
-            if block.is_damaged() {
-                // Met while merging: what could be read is in the new block.
-                self.files.quarantine(&path)?;
-                report.quarantined.push((path.display().to_string(), lost));
-            } else {
-                self.remove(&path);
-            }
+            self.put_away(block, lost, report)?;
         }
         report.blocks_merged += sources.len();
         self.status.lock().blocks_merged += sources.len() as u64;
@@ -107,24 +103,34 @@ impl Inner {
         manifest: &mut Manifest,
         sources: &[Arc<Block>],
         level: u8,
-        cutoff: Timestamp,
+        cutoff: &Cutoff,
         pace: &mut dyn FnMut(u64),
     ) -> Result<Vec<u64>, MaintainError> {
+        let (tombstones, upto) = {
+            let shown = self.shown.read();
+            (Arc::clone(&shown.view.tombstones), shown.seq)
+        };
+        let interrupts = self.interrupts.load(Ordering::Relaxed);
         let mut lost = Vec::new();
         let merged = self.write_block(manifest, level, |writer| {
             let mut caches: Vec<PageCache> = sources.iter().map(|_| PageCache::default()).collect();
-            let mut merge = Merge::begin(sources, &mut caches, cutoff);
+            let mut merge = Merge::begin(sources, &mut caches, cutoff.all());
             let mut told = writer.bytes();
             while let Some((labels, places)) = merge.next_series() {
+                merge.cutoff = cutoff.of(&labels);
+                merge.cover = tombstones.cover(&labels, TimeRange::ALL, upto);
                 let chunks = merge.chunks(&places, writer)?;
                 writer.add_chunks(&labels, &chunks)?;
                 pace(writer.bytes() - told);
                 told = writer.bytes();
+                if self.interrupts.load(Ordering::Relaxed) != interrupts {
+                    return Err(MaintainError::Interrupted);
+                }
             }
             lost = merge.lost();
             Ok(())
         })?;
-        self.replace_blocks(manifest, sources, merged)?;
+        self.replace_blocks(manifest, sources, merged, upto)?;
         Ok(lost)
     }
 }
@@ -132,7 +138,10 @@ impl Inner {
 /// A merge of blocks, series by series in the order of labels.
 struct Merge<'a> {
     sources: Vec<MergeSource<'a>>,
+    /// Samples of the series at hand at or before this are past their time.
     cutoff: Timestamp,
+    /// What is deleted of the series at hand.
+    cover: Cover,
     /// Where timelines of the sources lie in the block that is written.
     timelines: HashMap<(usize, u64), Slice>,
 }
@@ -177,7 +186,12 @@ impl<'a> Merge<'a> {
             source.go_to(0);
             source
         };
-        Merge { sources: sources.iter().zip(caches).map(begin).collect(), cutoff, timelines: HashMap::new() }
+        Merge {
+            sources: sources.iter().zip(caches).map(begin).collect(),
+            cutoff,
+            cover: Cover::default(),
+            timelines: HashMap::new(),
+        }
     }
 
     /// The next series, with its position in each source that has it.
@@ -217,7 +231,12 @@ impl<'a> Merge<'a> {
             let apart = bounds.0 > last && rest.peek().is_none_or(|next| next.place.bounds().0 > bounds.1);
             let young = self.sources[chunk.source].block.level() == 0;
             last = last.max(bounds.1);
-            if apart && !young && bounds.0 > self.cutoff && chunk.place.count() >= COPIED_SAMPLES_MIN {
+            if apart
+                && !young
+                && self.cover.is_empty()
+                && bounds.0 > self.cutoff
+                && chunk.place.count() >= COPIED_SAMPLES_MIN
+            {
                 encoded.extend(writer.encode(&self.decode(&mut run))?);
                 encoded.extend(self.copy(&chunk, writer)?);
             } else {
@@ -238,7 +257,10 @@ impl<'a> Merge<'a> {
             let Some(reader) = &mut source.reader else { continue };
             let before = samples.len();
             match reader.decode(&chunk.place, &mut samples) {
-                Ok(()) => source.read += chunk.place.count() as u64,
+                Ok(()) => {
+                    source.read += chunk.place.count() as u64;
+                    self.cover.thin(source.block.number(), &mut samples, before);
+                }
                 Err(_) => samples.truncate(before),
             }
         }

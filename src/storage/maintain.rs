@@ -3,13 +3,16 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::model::{Seq, TimeRange, Timestamp};
 
 use super::block::Block;
 use super::head::Generation;
 use super::manifest::{BlockName, Manifest};
+use super::retention::Cutoff;
 use super::store::{Inner, Store};
+use super::tombstones::Tombstones;
 
 /// Why background work stopped. What was begun is not visible, and the next call tries again.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +20,9 @@ pub enum MaintainError {
     /// The disk failed.
     #[error("background work on stored blocks stopped: {0}; the next round tries again")]
     Io(#[from] io::Error),
+    /// [`Store::interrupt`] was called.
+    #[error("background work on stored blocks was interrupted; the next round begins again")]
+    Interrupted,
     /// A block that was just written cannot be read back.
     #[error("{file} cannot be read back after writing: {reason}; check the disk")]
     Unsound {
@@ -32,12 +38,18 @@ pub enum MaintainError {
 pub struct MaintainReport {
     /// Blocks removed because all their samples were too old.
     pub blocks_dropped: usize,
+    /// Blocks removed because everything together took too much room.
+    pub blocks_over_size: usize,
+    /// Blocks written anew without series that are past their time.
+    pub blocks_thinned: usize,
     /// Blocks merged into larger ones.
     pub blocks_merged: usize,
     /// Damaged blocks moved to quarantine, with the samples of each that could not be read.
     pub quarantined: Vec<(String, u64)>,
     /// Series forgotten because all their samples were too old.
     pub series_forgotten: usize,
+    /// Deletes that are worked off: nothing of what they cover is stored any more.
+    pub deletes_done: usize,
 }
 
 impl MaintainReport {
@@ -54,6 +66,15 @@ impl fmt::Display for MaintainReport {
             "upkeep: {} blocks merged, {} blocks and {} series past their retention dropped",
             self.blocks_merged, self.blocks_dropped, self.series_forgotten
         )?;
+        if self.blocks_over_size > 0 {
+            write!(f, "; {} blocks dropped for their size", self.blocks_over_size)?;
+        }
+        if self.blocks_thinned > 0 {
+            write!(f, "; {} blocks written anew without series past their retention", self.blocks_thinned)?;
+        }
+        if self.deletes_done > 0 {
+            write!(f, "; {} deletes worked off", self.deletes_done)?;
+        }
         self.quarantined.iter().try_for_each(|(block, lost)| {
             write!(f, "; {block} is damaged and set aside, {lost} samples of it cannot be read")
         })
@@ -81,45 +102,115 @@ impl Store {
         inner.finish_checkpoint(&mut manifest)?;
         let mut report = MaintainReport::default();
         let cutoff = inner.cutoff(now);
-        inner.drop_old(&mut manifest, cutoff, &mut report)?;
-        inner.repair(&mut manifest, cutoff, pace, &mut report)?;
-        inner.compact(&mut manifest, cutoff, pace, &mut report)?;
-        report.series_forgotten = inner.forget_series(cutoff);
+        inner.drop_old(&mut manifest, &cutoff, pace, &mut report)?;
+        inner.repair(&mut manifest, &cutoff, pace, &mut report)?;
+        inner.compact(&mut manifest, &cutoff, pace, &mut report)?;
+        inner.drop_over_size(&mut manifest, &mut report)?;
+        inner.finish_deletes(&mut manifest, &mut report)?;
+        report.series_forgotten = inner.forget_series(cutoff.all());
+        Ok(report)
+    }
+}
+
+impl Store {
+    /// Ends a merge that is under way, so that what waits for it, a last checkpoint say, need not wait
+    /// long. What the merge wrote is removed; its sources stay.
+    pub fn interrupt(&self) {
+        self.inner.interrupts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether a checkpoint has begun and waits for its end.
+    pub fn checkpoint_pending(&self) -> bool {
+        self.inner.pending.lock().is_some()
+    }
+
+    /// Writes the blocks anew that hold deleted samples, without them. Deletes behind the last checkpoint
+    /// stay in force and are worked off after the next one.
+    ///
+    /// # Errors
+    /// The disk's; what was done until then stays done.
+    pub fn clean(&self, now: Timestamp, pace: &mut dyn FnMut(u64)) -> Result<MaintainReport, MaintainError> {
+        let inner = &self.inner;
+        let mut manifest = inner.maintenance.lock();
+        inner.finish_checkpoint(&mut manifest)?;
+        let mut report = MaintainReport::default();
+        let cutoff = inner.cutoff(now);
+        let view = Arc::clone(&inner.shown.read().view);
+        for block in view.blocks.iter().filter(|block| view.tombstones.touch(block)) {
+            let lost = inner.merge(&mut manifest, std::slice::from_ref(block), block.level(), &cutoff, pace)?;
+            inner.put_away(block, lost.iter().sum(), &mut report)?;
+        }
+        inner.finish_deletes(&mut manifest, &mut report)?;
         Ok(report)
     }
 }
 
 impl Inner {
-    /// Samples at or before this are removed. The newest sample counts as well as the clock: a
-    /// clock that jumps ahead, or a store that gets nothing any more, must not delete everything. And
-    /// the log's time counts: what a snapshot shows stays.
-    pub(super) fn cutoff(&self, now: Timestamp) -> Timestamp {
-        let newest = self.status.lock().last_sample.unwrap_or(now);
-        now.min(newest).min(self.shown.read().at) - self.options.retention
+    /// Forgets deletes of which nothing is stored any more, durably.
+    fn finish_deletes(&self, manifest: &mut Manifest, report: &mut MaintainReport) -> Result<(), MaintainError> {
+        let view = Arc::clone(&self.shown.read().view);
+        if view.tombstones.is_empty() {
+            return Ok(());
+        }
+        let named = view.blocks.iter().filter(|block| view.tombstones.name(block.number()));
+        let untouched: Vec<u64> =
+            named.filter(|block| !view.tombstones.touch(block)).map(|block| block.number()).collect();
+        let mut left = Tombstones::clone(&view.tombstones);
+        left.blocks_changed(&untouched, None, manifest.seq);
+        left.forget_done(manifest.seq);
+        let done = view.tombstones.len() - left.len();
+        if done == 0 {
+            return Ok(());
+        }
+        let mut next = manifest.clone();
+        self.files.save_tombstones(&mut next, &left.upto(manifest.seq))?;
+        self.files.save(&next)?;
+        let before = std::mem::replace(manifest, next);
+        self.show(|view| {
+            let tombstones = Arc::make_mut(&mut view.tombstones);
+            tombstones.blocks_changed(&untouched, None, manifest.seq);
+            tombstones.forget_done(manifest.seq);
+        });
+        self.remove_tombstones(before.tombstones, manifest);
+        report.deletes_done += done;
+        Ok(())
     }
 
-    fn drop_old(
-        &self,
-        manifest: &mut Manifest,
-        cutoff: Timestamp,
-        report: &mut MaintainReport,
-    ) -> Result<(), MaintainError> {
-        let blocks = Arc::clone(&self.shown.read().view.blocks);
-        let old: Vec<Arc<Block>> = blocks.iter().filter(|block| block.last() <= cutoff).cloned().collect();
-        if !old.is_empty() {
-            self.replace_blocks(manifest, &old, None)?;
-            old.iter().for_each(|block| self.remove(&self.files.block(block.number())));
-            report.blocks_dropped = old.len();
+    /// Removes a file of tombstones that the manifest names no more.
+    pub(super) fn remove_tombstones(&self, number: u64, manifest: &Manifest) {
+        if number > 0 && number != manifest.tombstones {
+            self.remove(&self.files.tombstones(number));
+        }
+    }
+
+    /// Removes a block that was written anew, or keeps it aside if it is damaged.
+    pub(super) fn put_away(&self, block: &Block, lost: u64, report: &mut MaintainReport) -> Result<(), MaintainError> {
+        let path = self.files.block(block.number());
+        if block.is_damaged() {
+            self.files.quarantine(&path)?;
+            report.quarantined.push((path.display().to_string(), lost));
+        } else {
+            self.remove(&path);
         }
         Ok(())
     }
 
-    /// Puts `new` in the place of `old`: in the manifest first, then for snapshots. The old files stay.
+    /// What is removed. The newest sample counts as well as the clock: a
+    /// clock that jumps ahead, or a store that gets nothing any more, must not delete everything. And
+    /// the log's time counts: what a snapshot shows stays.
+    pub(super) fn cutoff(&self, now: Timestamp) -> Cutoff {
+        let newest = self.status.lock().last_sample.unwrap_or(now);
+        Cutoff::new(&self.retention, now.min(newest).min(self.shown.read().at))
+    }
+
+    /// Puts `new`, written under the tombstones up to `upto`, in the place of `old`: in the manifest first,
+    /// then for snapshots. The old files stay.
     pub(super) fn replace_blocks(
         &self,
         manifest: &mut Manifest,
         old: &[Arc<Block>],
         new: Option<Block>,
+        upto: Seq,
     ) -> Result<(), MaintainError> {
         let is_old = |number: u64| old.iter().any(|block| block.number() == number);
         let mut next = manifest.clone();
@@ -131,6 +222,9 @@ impl Inner {
         self.files.save(&next)?;
         *manifest = next;
         self.show(|view| {
+            let numbers: Vec<u64> = old.iter().map(|block| block.number()).collect();
+            let number = new.as_ref().map(Block::number);
+            Arc::make_mut(&mut view.tombstones).blocks_changed(&numbers, number, upto);
             let mut blocks: Vec<Arc<Block>> = view.blocks.iter().filter(|b| !is_old(b.number())).cloned().collect();
             if let Some(block) = new {
                 // A position among the blocks that stay, as in the manifest: later blocks win.
@@ -145,7 +239,7 @@ impl Inner {
     fn repair(
         &self,
         manifest: &mut Manifest,
-        cutoff: Timestamp,
+        cutoff: &Cutoff,
         pace: &mut dyn FnMut(u64),
         report: &mut MaintainReport,
     ) -> Result<(), MaintainError> {

@@ -4,32 +4,48 @@
 //! Does not know: the query language, rules, threads.
 //! When you change this, also touch: `storage-format.md`, if bytes on the disk change.
 
+mod admit;
+mod backup;
+mod beside;
 mod block;
 mod checkpoint;
 mod commit;
 mod compact;
+mod entries;
+mod exemplars;
 mod head;
 mod index;
+mod inspect;
 mod maintain;
 mod manifest;
+mod metadata;
 mod open;
 mod open_log;
 mod options;
+mod pages;
 mod replay;
+mod retention;
 mod series;
 mod series_files;
 mod snapshot;
 mod status;
 mod store;
 mod summary;
+mod tombstones;
+mod verify;
 mod wal;
 
+pub use backup::{BackupError, BackupReport};
 pub use commit::CommitError;
+pub use exemplars::ExemplarCounts;
+pub use inspect::{Fact, FileKind, FileReport, Inspection, Share, inspect};
 pub use maintain::{MaintainError, MaintainReport};
 pub use open::OpenError;
 pub use options::{Durability, StoreOptions};
 pub use replay::{Damage, RecoveryReport, Replay};
+pub use retention::RetentionRule;
 pub use snapshot::{ReadError, Snapshot};
 pub use status::{Health, StoreStatus};
 pub use store::{Applied, Entry, Store};
 pub use summary::Summary;
+pub use verify::{Fault, VerifyReport, verify};

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::{Mutex, RwLock};
 
@@ -14,19 +15,23 @@ use crate::codec::SealError;
 use crate::env::disk::{DirEntry, Disk};
 use crate::model::{Labels, SeriesRef};
 
+use super::beside::Kept;
 use super::block::{Block, BlockError};
 use super::commit::Writer;
+use super::entries::Tombstone;
 use super::head::Generation;
 use super::index::Index;
 use super::manifest::{Attachments, BlockName, Files, Loaded, Manifest, SeriesFileName};
 use super::open_log::FoundLog;
 use super::options::StoreOptions;
 use super::replay::{RecoveryReport, Replay};
+use super::retention::Retention;
 use super::series::SeriesStates;
 use super::series_files;
 use super::snapshot::{SharedIndex, View};
 use super::status::StoreStatus;
 use super::store::{Inner, Shown, Store};
+use super::tombstones::Tombstones;
 use super::wal::LogFiles;
 
 /// Why a store cannot be opened.
@@ -76,7 +81,6 @@ impl Store {
             index.insert(SeriesRef(u64::from(number)), &labels);
             states.entry(SeriesRef(u64::from(number))).explained = true;
         })?;
-        // Series that come anew get numbers that no entry of the log speaks of.
         index.reserve(SeriesRef(u64::from(next_series.max(log.next_series))));
         let blocks = open_blocks(&files, &mut manifest, &mut report)?;
         for block in &blocks {
@@ -84,10 +88,17 @@ impl Store {
             status.see_sample(block.last());
         }
         let attachments = load_attachments(&files, &manifest, &mut report);
+        let tombstones = load_tombstones(&files, &manifest, &mut report);
+        let mut kept = Kept::new(options.exemplars_max);
+        for fault in kept.restore(&attachments.parts) {
+            report.note(files.attachments(manifest.attachments).display(), fault);
+        }
         let next_series = u32::try_from(index.next().0).unwrap_or(u32::MAX);
         let live = Arc::new(Generation::new(manifest.seq));
-        let view = View { blocks: Arc::new(blocks), frozen: None, live };
+        let view =
+            View { blocks: Arc::new(blocks), frozen: None, live, tombstones: Arc::new(Tombstones::new(tombstones)) };
         let inner = Arc::new(Inner {
+            retention: Arc::new(Retention::new(&options)),
             options,
             shown: RwLock::new(Shown { view: Arc::new(view), seq: manifest.seq, at: manifest.at }),
             writer: Mutex::new(Writer::new((manifest.seq, manifest.at), log.next_segment, next_series, states)),
@@ -95,7 +106,9 @@ impl Store {
             maintenance: Mutex::new(manifest),
             pending: Mutex::new(None),
             index: Arc::new(SharedIndex { lock: RwLock::new(index) }),
+            kept: RwLock::new(kept),
             status: Mutex::new(status),
+            interrupts: AtomicU64::new(0),
             log: Mutex::new(log.files),
             _directory_lock: directory_lock,
         });
@@ -144,7 +157,9 @@ fn rebuild(files: &Files) -> Result<Manifest, OpenError> {
     let segments = list(files, &files.wal, ".log")?;
     let series = list(files, &files.blocks, ".series")?;
     let newest = attachments.iter().rev().find_map(|(n, _)| Some((*n, files.load_attachments(*n).ok()?)));
-    let last_file = blocks.iter().chain(&attachments).chain(&series).map(|(number, _)| *number).max().unwrap_or(0);
+    let tombstones = list(files, &files.blocks, ".tombstones")?;
+    let all = blocks.iter().chain(&attachments).chain(&tombstones).chain(&series);
+    let last_file = all.map(|(number, _)| *number).max().unwrap_or(0);
     let mut manifest = Manifest {
         first_segment: segments.first().map_or(1, |(number, _)| *number),
         next_file: last_file + 1,
@@ -152,6 +167,8 @@ fn rebuild(files: &Files) -> Result<Manifest, OpenError> {
         series_files: series.iter().map(|(number, _)| SeriesFileName { number: *number, series: 0 }).collect(),
         ..Manifest::default()
     };
+    manifest.tombstones =
+        tombstones.iter().rev().map(|(number, _)| *number).find(|n| files.load_tombstones(*n).is_ok()).unwrap_or(0);
     if let Some((number, found)) = newest {
         (manifest.attachments, manifest.seq, manifest.at) = (number, found.seq, found.at);
     }
@@ -246,6 +263,11 @@ fn remove_unnamed(files: &Files, manifest: &Manifest) -> Result<(), OpenError> {
             unnamed.push(entry.path);
         }
     }
+    for (number, entry) in list(files, &files.blocks, ".tombstones")? {
+        if number != manifest.tombstones {
+            unnamed.push(entry.path);
+        }
+    }
     for (number, entry) in list(files, &files.blocks, ".series")? {
         if !manifest.series_files.iter().any(|name| name.number == number) {
             unnamed.push(entry.path);
@@ -275,4 +297,22 @@ fn load_attachments(files: &Files, manifest: &Manifest, report: &mut RecoveryRep
             nothing
         }
     }
+}
+
+/// The tombstones. A file that is there and damaged is left, so that the next start tells again until
+/// a checkpoint writes another one.
+fn load_tombstones(files: &Files, manifest: &Manifest, report: &mut RecoveryReport) -> Vec<Tombstone> {
+    if manifest.tombstones == 0 {
+        return Vec::new();
+    }
+    let mut found = files.load_tombstones(manifest.tombstones).unwrap_or_else(|reason| {
+        let path = files.tombstones(manifest.tombstones);
+        report.note(path.display(), format!("{reason}; what was deleted is shown again, so delete it again"));
+        Vec::new()
+    });
+    // Blocks that were written anew since then are not named any more, and hold nothing of it.
+    for tombstone in &mut found {
+        tombstone.blocks.retain(|number| manifest.blocks.iter().any(|name| name.number == *number));
+    }
+    found
 }

@@ -1,6 +1,8 @@
 //! What a store is opened with.
 
-use crate::model::Millis;
+use crate::model::{Millis, limits};
+
+use super::retention::RetentionRule;
 
 /// When a transaction counts as taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,6 +24,10 @@ pub struct StoreOptions {
     pub durability: Durability,
     /// How long samples are kept.
     pub retention: Millis,
+    /// Series that are kept for another time; the first rule that takes a series counts.
+    pub retention_rules: Vec<RetentionRule>,
+    /// Bytes that everything together may take; then the oldest blocks go. 0 for any number.
+    pub retention_bytes: u64,
     /// The size at which a log segment is closed and the next one begun.
     pub segment_bytes_max: u64,
     /// Log bytes after which a checkpoint is due; twice as many if there are many series.
@@ -31,6 +37,10 @@ pub struct StoreOptions {
     /// Bytes that a commit leaves free on the disk, so that a checkpoint can still be written and
     /// make room.
     pub reserve_bytes: u64,
+    /// Exemplars that are kept in memory, of all series together; 0 keeps none.
+    pub exemplars_max: usize,
+    /// Series that are in memory at once; new ones beyond are refused.
+    pub series_max: u64,
 }
 
 impl Default for StoreOptions {
@@ -40,10 +50,14 @@ impl Default for StoreOptions {
         StoreOptions {
             durability: Durability::Synced,
             retention: Millis::days(30),
+            retention_rules: Vec::new(),
+            retention_bytes: 0,
             segment_bytes_max: 32 << 20,
             flush_bytes: 64 << 20,
             out_of_order: Millis::ZERO,
             reserve_bytes: 32 << 20,
+            exemplars_max: limits::EXEMPLARS_MAX,
+            series_max: limits::ACTIVE_SERIES_MAX,
         }
     }
 }

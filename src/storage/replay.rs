@@ -135,6 +135,14 @@ impl Replay {
             let applied = match place.header.kind {
                 EntryKind::Tick => Applied::Tick { seq, at },
                 EntryKind::Note => Applied::Note { seq, at, bytes: payload.to_vec() },
+                EntryKind::Exemplars | EntryKind::Metadata | EntryKind::Delete => {
+                    let (applied, done) = self.inner.replay_beside(place.header.kind, payload, (seq, at));
+                    if let Err(damaged) = done {
+                        let file = segment_path(&self.inner.files.wal, segment.number);
+                        self.report.note(file.display(), format!("entry {} is lost: {damaged}", seq.0));
+                    }
+                    applied
+                }
                 EntryKind::Transaction => {
                     let committed = self.inner.replay_transaction(payload, &mut self.aliases, place.header);
                     Applied::Transaction(committed.tell(&self.inner, segment.number, &mut self.report))
@@ -226,7 +234,7 @@ impl Inner {
                 && let Some(labels) = index.labels(*series)
             {
                 state.met = true;
-                new_series.push((*series, labels.clone()));
+                new_series.push((*series, labels));
             }
             true
         });
@@ -235,7 +243,7 @@ impl Inner {
         let live = Arc::clone(&self.shown.read().view.live);
         live.append(seq, &replayed.committed.samples);
         let mut status = self.status.lock();
-        replayed.committed.samples.iter().for_each(|(_, sample)| status.see_sample(sample.t));
+        status.see_samples(&replayed.committed.samples);
         replayed
     }
 

@@ -1,33 +1,45 @@
-//! What the writer knows of each series: its newest sample, and where the log explains it.
+//! What the writer knows of each series: its newest sample, and who has been told of it.
 //!
-//! Invariant: there is one state for each number that the index has given out.
+//! Invariant: there is one state for each series of the index, and for those of the group at hand.
 
 use crate::model::limits::FUTURE_MAX;
 use crate::model::{Millis, Rejection, Sample, SeriesRef, Timestamp};
 
-use super::index::slot;
+use super::pages::{PAGE, Pages, place, series_at};
 
 /// What is known of one series.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct SeriesState {
-    /// Its newest sample, by its value's bits.
-    newest: Option<(Timestamp, u64)>,
+    /// Its newest sample, by its value's bits, if it has one.
+    t: Timestamp,
+    bits: u64,
+    present: bool,
+    sampled: bool,
     /// Whether that is the newest of all, blocks included.
     settled: bool,
     /// Whether the log or a series file says which labels its number stands for.
     pub(super) explained: bool,
     /// Whether upper layers have been told its labels.
     pub(super) met: bool,
-    /// The group of entries in which it was saved for taking back.
-    pub(super) saved_in: u64,
+    /// Fingerprints that lead to it besides that of its labels.
+    pub(super) aliases: u8,
 }
 
 impl SeriesState {
     /// Takes note of a sample.
     pub(super) fn see(&mut self, sample: Sample) {
-        if self.newest.is_none_or(|(t, _)| t < sample.t) {
-            self.newest = Some((sample.t, sample.v.to_bits()));
+        if !self.sampled || self.t < sample.t {
+            self.sampled = true;
+            (self.t, self.bits) = (sample.t, sample.v.to_bits());
         }
+    }
+
+    /// What was known of its newest sample is deleted; this one is left in the head, and of blocks nothing
+    /// is known.
+    pub(super) fn forget_newest(&mut self, left: Option<Sample>) {
+        self.sampled = false;
+        self.settled = false;
+        left.into_iter().for_each(|sample| self.see(sample));
     }
 
     /// Whether the newest sample is known, blocks included.
@@ -37,7 +49,7 @@ impl SeriesState {
 
     /// Takes over what another state of the series knows of its newest sample.
     pub(super) fn know(&mut self, other: &SeriesState) {
-        (self.newest, self.settled) = (other.newest, other.settled);
+        (self.t, self.bits, self.sampled, self.settled) = (other.t, other.bits, other.sampled, other.settled);
     }
 
     /// From now on, no block has a newer sample.
@@ -47,39 +59,63 @@ impl SeriesState {
 
     /// The time of the newest sample.
     pub(super) fn newest(&self) -> Option<Timestamp> {
-        self.newest.map(|(t, _)| t)
+        self.sampled.then_some(self.t)
     }
 }
 
 /// All states, by number.
 #[derive(Debug, Default)]
 pub(super) struct SeriesStates {
-    states: Vec<SeriesState>,
+    pages: Pages<StatePage>,
+}
+
+#[derive(Debug)]
+struct StatePage {
+    states: [SeriesState; PAGE],
+    present: usize,
 }
 
 impl SeriesStates {
     /// The numbers that the log or a series file explains, in order.
     pub(super) fn explained(&self) -> impl Iterator<Item = u32> {
-        (0..).zip(&self.states).filter(|(_, state)| state.explained).map(|(number, _)| number)
+        let states = self.pages.iter().flat_map(|(page, found)| {
+            found.states.iter().enumerate().map(move |(at, state)| (series_at(page, at), state))
+        });
+        states.filter(|(_, state)| state.explained).map(|(series, _)| series.0 as u32)
     }
 
     /// The state of a series; one that has none yet gets an empty one.
     pub(super) fn entry(&mut self, series: SeriesRef) -> &mut SeriesState {
-        let slot = slot(series);
-        if self.states.len() <= slot {
-            self.states.resize(slot + 1, SeriesState::default());
-        }
-        &mut self.states[slot]
+        let (page, at) = place(series);
+        let empty = || StatePage { states: [SeriesState::default(); PAGE], present: 0 };
+        let page = self.pages.entry(page, empty);
+        let state = &mut page.states[at];
+        page.present += usize::from(!state.present);
+        state.present = true;
+        state
     }
 
     /// The state of a series.
     pub(super) fn get(&self, series: SeriesRef) -> Option<&SeriesState> {
-        self.states.get(slot(series))
+        let (page, at) = place(series);
+        self.pages.get(page).map(|page| &page.states[at]).filter(|state| state.present)
     }
 
-    /// Forgets every state from number `next` on.
-    pub(super) fn truncate(&mut self, next: u32) {
-        self.states.truncate(next as usize);
+    /// The same for changing it.
+    pub(super) fn get_mut(&mut self, series: SeriesRef) -> Option<&mut SeriesState> {
+        let (page, at) = place(series);
+        self.pages.get_mut(page).map(|page| &mut page.states[at]).filter(|state| state.present)
+    }
+
+    /// Forgets the state of a series; its number is not given out again.
+    pub(super) fn remove(&mut self, series: SeriesRef) {
+        let (number, at) = place(series);
+        let Some(page) = self.pages.get_mut(number) else { return };
+        page.present -= usize::from(page.states[at].present);
+        page.states[at] = SeriesState::default();
+        if page.present == 0 {
+            self.pages.remove(number);
+        }
     }
 }
 
@@ -109,8 +145,8 @@ pub(super) struct Bounds {
 
 impl Bounds {
     /// The bounds at log time `at`.
-    pub(super) fn new(at: Timestamp, retention: Millis, out_of_order: Millis) -> Bounds {
-        Bounds { too_old: at - retention, far_future: at + FUTURE_MAX, out_of_order }
+    pub(super) fn new(at: Timestamp, too_old: Timestamp, out_of_order: Millis) -> Bounds {
+        Bounds { too_old, far_future: at + FUTURE_MAX, out_of_order }
     }
 
     /// What becomes of a sample of a series in this state.
@@ -121,14 +157,13 @@ impl Bounds {
         if sample.t <= self.too_old {
             return Decision::Refuse(Rejection::TooOld);
         }
-        match state.and_then(|state| state.newest) {
-            Some((newest, bits)) if sample.t == newest && bits == sample.v.to_bits() => Decision::Known,
-            Some((newest, _)) if sample.t == newest => Decision::Refuse(Rejection::Duplicate),
-            Some((newest, _)) if sample.t < newest => {
-                let within = newest - sample.t <= self.out_of_order;
-                if within { Decision::StoreLate } else { Decision::Refuse(Rejection::OutOfOrder) }
-            }
-            _ => Decision::Store,
+        let Some(state) = state.filter(|state| state.newest().is_some_and(|newest| sample.t <= newest)) else {
+            return Decision::Store;
+        };
+        if sample.t < state.t {
+            let within = state.t - sample.t <= self.out_of_order;
+            return if within { Decision::StoreLate } else { Decision::Refuse(Rejection::OutOfOrder) };
         }
+        if state.bits == sample.v.to_bits() { Decision::Known } else { Decision::Refuse(Rejection::Duplicate) }
     }
 }

@@ -3,7 +3,7 @@
 //! Invariants:
 //! - A snapshot shows exactly the entries up to its place in the log, whatever is written, flushed
 //!   or compacted after it was taken.
-//! - Samples at or before the log's time less the retention are not shown.
+//! - Samples at or before the log's time less their series' retention are not shown.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +15,9 @@ use crate::model::{Labels, Matcher, Sample, Seq, SeriesRef, TimeRange, Timestamp
 use super::block::{Block, BlockReader, DamagedBlock, PageCache};
 use super::head::Generation;
 use super::index::Index;
+use super::retention::Cutoff;
 use super::summary::Summary;
+use super::tombstones::{Cover, Tombstones};
 
 /// Where samples are: blocks, a generation on its way into a block, the one that is written.
 #[derive(Debug, Clone)]
@@ -23,6 +25,7 @@ pub(super) struct View {
     pub(super) blocks: Arc<Vec<Arc<Block>>>,
     pub(super) frozen: Option<Arc<Generation>>,
     pub(super) live: Arc<Generation>,
+    pub(super) tombstones: Arc<Tombstones>,
 }
 
 /// A view of the store at one place of its log. Cheap to take and to clone.
@@ -32,7 +35,7 @@ pub struct Snapshot {
     pub(super) index: Arc<SharedIndex>,
     pub(super) seq: Seq,
     pub(super) at: Timestamp,
-    pub(super) oldest: Timestamp,
+    pub(super) cutoff: Cutoff,
 }
 
 /// The index that the writer, all snapshots and the background work share.
@@ -127,7 +130,7 @@ impl Snapshot {
             let mut room = samples_max;
             let mut found = Vec::new();
             for (labels, sources) in asked.matching(matchers)? {
-                let samples = asked.samples(&sources)?;
+                let samples = asked.samples(&labels, &sources)?;
                 room = room.checked_sub(samples.len()).ok_or(ReadError::TooManySamples { limit: samples_max })?;
                 if !samples.is_empty() {
                     found.push((labels, samples));
@@ -147,7 +150,7 @@ impl Snapshot {
         self.ask(range, |asked| {
             let mut found = Vec::new();
             for (labels, sources) in asked.matching(matchers)? {
-                let summary = asked.summary(&sources)?;
+                let summary = asked.summary(&labels, &sources)?;
                 if summary.count + summary.stale > 0 {
                     found.push((labels, summary));
                 }
@@ -165,7 +168,7 @@ impl Snapshot {
         self.ask(range, |asked| {
             let mut series = Vec::new();
             for (labels, sources) in asked.matching(matchers)? {
-                if asked.touches(&sources)? {
+                if asked.touches(&labels, &sources)? {
                     series.push(labels);
                 }
             }
@@ -187,7 +190,7 @@ impl Snapshot {
             }
         };
         let mut names = BTreeSet::new();
-        if !matchers.is_empty() {
+        if !matchers.is_empty() || !self.view.tombstones.is_empty() {
             collect(&self.series(matchers, range)?, &mut names);
             return Ok(names.into_iter().collect());
         }
@@ -208,7 +211,7 @@ impl Snapshot {
             let values = series.iter().map(|labels| labels.get(name)).filter(|value| !value.is_empty());
             values.map(str::to_owned).collect()
         };
-        let mut values = if matchers.is_empty() {
+        let mut values = if matchers.is_empty() && self.view.tombstones.is_empty() {
             self.ask(range, |asked| {
                 let mut values = collect(&asked.head_series(&[]));
                 for (_, reader) in &mut asked.blocks {
@@ -238,7 +241,7 @@ impl Snapshot {
         range: TimeRange,
         question: impl FnOnce(&mut Asked<'_>) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
-        let range = TimeRange { after: range.after.max(self.oldest), until: range.until };
+        let range = TimeRange { after: range.after.max(self.cutoff.all()), until: range.until };
         let blocks: Vec<&Block> =
             self.view.blocks.iter().map(|block| &**block).filter(|block| block.overlaps(range)).collect();
         let mut caches: Vec<PageCache> = blocks.iter().map(|_| PageCache::default()).collect();
@@ -275,22 +278,28 @@ impl Asked<'_> {
 
     fn head_series(&self, matchers: &[Matcher]) -> Vec<Labels> {
         let series = self.snapshot.index.lock.read().select(matchers);
-        series.into_iter().filter(|(series, _)| self.head_touches(*series)).map(|(_, labels)| labels).collect()
+        let touches = |(series, labels): &(SeriesRef, Labels)| self.head_touches(*series, self.range_of(labels));
+        series.into_iter().filter(touches).map(|(_, labels)| labels).collect()
     }
 
-    fn head_touches(&self, series: SeriesRef) -> bool {
+    fn head_touches(&self, series: SeriesRef, range: TimeRange) -> bool {
         let (view, seq) = (&self.snapshot.view, self.snapshot.seq);
-        view.live.touches(series, self.range, seq)
-            || view.frozen.as_ref().is_some_and(|frozen| frozen.touches(series, self.range, seq))
+        view.live.touches(series, range, seq)
+            || view.frozen.as_ref().is_some_and(|frozen| frozen.touches(series, range, seq))
     }
 
-    fn touches(&mut self, sources: &[Source]) -> Result<bool, ReadError> {
+    fn touches(&mut self, labels: &Labels, sources: &[Source]) -> Result<bool, ReadError> {
+        if !self.cover(labels).is_empty() {
+            // Where something is deleted only the samples tell whether any are left.
+            return Ok(!self.samples(labels, sources)?.is_empty());
+        }
+        let range = self.range_of(labels);
         for source in sources {
             let touches = match *source {
-                Source::Head(series) => self.head_touches(series),
+                Source::Head(series) => self.head_touches(series, range),
                 Source::Block(at, position) => {
                     let (block, reader) = &mut self.blocks[at];
-                    block.is_inside(self.range) || reader.touches(position, self.range)?
+                    block.is_inside(range) || reader.touches(position, range)?
                 }
             };
             if touches {
@@ -300,41 +309,59 @@ impl Asked<'_> {
         Ok(false)
     }
 
-    /// The samples of one series: blocks, then the frozen generation, then the live one; at one
+    /// The samples of one series that `cover` does not hide: blocks, then the frozen generation, then the live one; at one
     /// instant the youngest source counts.
-    fn samples(&mut self, sources: &[Source]) -> Result<Vec<Sample>, ReadError> {
+    fn samples(&mut self, labels: &Labels, sources: &[Source]) -> Result<Vec<Sample>, ReadError> {
+        let (cover, range) = (self.cover(labels), self.range_of(labels));
         let mut samples = Vec::new();
         for source in sources {
             match *source {
-                Source::Block(at, position) => self.blocks[at].1.samples(position, self.range, &mut samples)?,
-                Source::Head(series) => self.head_samples(series, &mut samples),
+                Source::Block(at, position) => {
+                    let from = samples.len();
+                    self.blocks[at].1.samples(position, range, &mut samples)?;
+                    cover.thin(self.blocks[at].0.number(), &mut samples, from);
+                }
+                Source::Head(series) => self.head_samples(series, &cover, range, &mut samples),
             }
         }
         put_in_order(&mut samples);
         Ok(samples)
     }
 
-    fn head_samples(&self, series: SeriesRef, samples: &mut Vec<Sample>) {
-        let (view, seq) = (&self.snapshot.view, self.snapshot.seq);
-        if let Some(frozen) = &view.frozen {
-            frozen.read(series, self.range, seq, samples);
+    fn head_samples(&self, series: SeriesRef, cover: &Cover, range: TimeRange, samples: &mut Vec<Sample>) {
+        self.snapshot.view.head_samples(series, cover, range, self.snapshot.seq, samples);
+    }
+
+    /// The asked range without what is past the series' time.
+    fn range_of(&self, labels: &Labels) -> TimeRange {
+        if !self.snapshot.cutoff.may_hide(self.range.after) {
+            return self.range;
         }
-        view.live.read(series, self.range, seq, samples);
+        TimeRange { after: self.range.after.max(self.snapshot.cutoff.of(labels)), until: self.range.until }
+    }
+
+    /// What is deleted of a series.
+    fn cover(&self, labels: &Labels) -> Cover {
+        self.snapshot.view.tombstones.cover(labels, self.range, self.snapshot.seq)
     }
 
     /// The summary of one series. Statistics speak for blocks that follow one another; where sources
     /// overlap, samples do.
-    fn summary(&mut self, sources: &[Source]) -> Result<Summary, ReadError> {
+    fn summary(&mut self, labels: &Labels, sources: &[Source]) -> Result<Summary, ReadError> {
+        if !self.cover(labels).is_empty() {
+            return Ok(Summary::of(&self.samples(labels, sources)?));
+        }
+        let range = self.range_of(labels);
         let mut parts = Vec::with_capacity(sources.len());
         let mut head = Vec::new();
         for source in sources {
             match *source {
                 Source::Block(at, position) => {
-                    let bounds = self.blocks[at].1.bounds(position, self.range)?;
+                    let bounds = self.blocks[at].1.bounds(position, range)?;
                     parts.extend(bounds.map(|(first, last)| (first, last, *source)));
                 }
                 Source::Head(series) => {
-                    self.head_samples(series, &mut head);
+                    self.head_samples(series, &Cover::default(), range, &mut head);
                     put_in_order(&mut head);
                     let ends = head.first().zip(head.last());
                     parts.extend(ends.map(|(first, last)| (first.t, last.t, *source)));
@@ -343,12 +370,12 @@ impl Asked<'_> {
         }
         parts.sort_by_key(|(first, ..)| *first);
         if parts.windows(2).any(|two| two[0].1 >= two[1].0) {
-            return Ok(Summary::of(&self.samples(sources)?));
+            return Ok(Summary::of(&self.samples(labels, sources)?));
         }
         let mut summary = Summary::default();
         for (.., source) in parts {
             match source {
-                Source::Block(at, position) => self.blocks[at].1.summarize(position, self.range, &mut summary)?,
+                Source::Block(at, position) => self.blocks[at].1.summarize(position, range, &mut summary)?,
                 Source::Head(_) => head.iter().for_each(|sample| summary.push(*sample)),
             }
         }
@@ -357,15 +384,37 @@ impl Asked<'_> {
 }
 
 impl View {
+    /// Adds what the head has of a series inside `range`, by entries up to `seq` and not hidden by `cover`.
+    pub(super) fn head_samples(
+        &self,
+        series: SeriesRef,
+        cover: &Cover,
+        range: TimeRange,
+        seq: Seq,
+        samples: &mut Vec<Sample>,
+    ) {
+        if let Some(frozen) = &self.frozen {
+            frozen.read(series, cover, range, seq, samples);
+        }
+        self.live.read(series, cover, range, seq, samples);
+    }
+
     /// The newest sample of a series among blocks that end at or after `t`; the others cannot matter to
     /// a sample of that time. A page that cannot be read cannot contradict; the read that meets it next
     /// reports it.
-    pub(super) fn newest_in_blocks(&self, labels: &Labels, t: Timestamp) -> Option<Sample> {
+    pub(super) fn newest_in_blocks(&self, labels: &Labels, t: Timestamp, seq: Seq) -> Option<Sample> {
+        let cover = self.tombstones.cover(labels, TimeRange::ALL, seq);
         let newest = |block: &Block| {
             let mut cache = PageCache::default();
             let mut reader = block.ask(&mut cache).ok()?;
             let position = reader.find(labels).ok()??;
-            reader.newest(position).ok()?
+            if cover.is_empty() {
+                return reader.newest(position).ok()?;
+            }
+            let mut samples = Vec::new();
+            reader.samples(position, TimeRange::ALL, &mut samples).ok()?;
+            cover.thin(block.number(), &mut samples, 0);
+            samples.pop()
         };
         let late = self.blocks.iter().filter(|block| block.last() >= t);
         // Of two at one instant, the younger block's.
@@ -373,27 +422,26 @@ impl View {
     }
 
     /// The sample of a series at an instant, as the youngest block has it.
-    pub(super) fn sample_in_blocks(&self, labels: &Labels, t: Timestamp) -> Option<Sample> {
+    pub(super) fn sample_in_blocks(&self, labels: &Labels, t: Timestamp, seq: Seq) -> Option<Sample> {
         let range = TimeRange { after: Timestamp(t.0.saturating_sub(1)), until: t };
+        let cover = self.tombstones.cover(labels, range, seq);
         let sample = |block: &Block| {
             let mut cache = PageCache::default();
             let mut reader = block.ask(&mut cache).ok()?;
             let position = reader.find(labels).ok()??;
             let mut samples = Vec::new();
             reader.samples(position, range, &mut samples).ok()?;
+            cover.thin(block.number(), &mut samples, 0);
             samples.pop()
         };
         self.blocks.iter().rev().filter(|block| block.overlaps(range)).find_map(|block| sample(block))
     }
 
     /// The sample of a series at an instant that the head has, by entries up to `seq`.
-    pub(super) fn sample_in_head(&self, series: SeriesRef, t: Timestamp, seq: Seq) -> Option<Sample> {
+    pub(super) fn sample_in_head(&self, series: SeriesRef, labels: &Labels, t: Timestamp, seq: Seq) -> Option<Sample> {
         let range = TimeRange { after: Timestamp(t.0.saturating_sub(1)), until: t };
         let mut samples = Vec::new();
-        if let Some(frozen) = &self.frozen {
-            frozen.read(series, range, seq, &mut samples);
-        }
-        self.live.read(series, range, seq, &mut samples);
+        self.head_samples(series, &self.tombstones.cover(labels, range, seq), range, seq, &mut samples);
         samples.pop()
     }
 }

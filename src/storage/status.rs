@@ -1,6 +1,6 @@
 //! What the store says of itself: counters and its health.
 
-use crate::model::{Rejected, Rejection, Seq, Timestamp};
+use crate::model::{Rejected, Rejection, Sample, Seq, SeriesRef, Timestamp};
 
 /// Whether the store takes writes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,6 +29,8 @@ pub struct StoreStatus {
     pub unhealthy_since: Option<Timestamp>,
     /// Series with samples inside the retention.
     pub series: u64,
+    /// Bytes that samples take in memory which are in no block yet.
+    pub head_bytes: u64,
     /// Samples stored since it was opened.
     pub samples_appended: u64,
     /// Samples refused since it was opened, by reason.
@@ -70,6 +72,18 @@ impl StoreStatus {
             match self.rejected.iter_mut().find(|(r, _)| r == reason) {
                 Some((_, total)) => *total += n,
                 None => self.rejected.push((*reason, *n)),
+            }
+        }
+    }
+
+    /// Takes note of the times of samples that were stored.
+    pub(super) fn see_samples(&mut self, samples: &[(SeriesRef, Sample)]) {
+        // Most samples of a transaction have the time of the one before.
+        let mut seen = None;
+        for (_, sample) in samples {
+            if seen != Some(sample.t) {
+                self.see_sample(sample.t);
+                seen = Some(sample.t);
             }
         }
     }

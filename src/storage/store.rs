@@ -1,17 +1,24 @@
 //! The store: what it consists of, and its entries.
 //!
-//! Locks, in the order in which they may be taken: maintenance, writer, pending, index, shown, log, status.
+//! Locks, in the order in which they may be taken: maintenance, writer, pending, index, kept, shown, log, status.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::model::{Batch, Committed, Labels, Millis, RawBatch, Seq, SeriesRef, Timestamp};
+use crate::model::{
+    Batch, Committed, Labels, Matcher, MetricMetadata, Millis, RawBatch, Seq, SeriesExemplar, SeriesRef, TimeRange,
+    Timestamp,
+};
 
+use super::beside::Kept;
 use super::checkpoint::Checkpoint;
 use super::commit::Writer;
+use super::exemplars::ExemplarCounts;
 use super::manifest::{Files, Manifest};
 use super::options::{Durability, StoreOptions};
+use super::retention::{Cutoff, Retention};
 use super::snapshot::{SharedIndex, Snapshot, View};
 use super::status::StoreStatus;
 use super::wal::LogFiles;
@@ -27,6 +34,17 @@ pub enum Entry {
     Tick,
     /// Bytes of an upper layer, which the store does not read.
     Note(Vec<u8>),
+    /// Exemplars of series; they need no samples beside them.
+    Exemplars(Vec<SeriesExemplar>),
+    /// What metric families are.
+    Metadata(Vec<MetricMetadata>),
+    /// What was stored of some series up to now is not shown any more.
+    Delete {
+        /// The series: those that satisfy all of them.
+        matchers: Vec<Matcher>,
+        /// The instants.
+        range: TimeRange,
+    },
 }
 
 /// An entry that is in the log and in the head.
@@ -50,6 +68,29 @@ pub enum Applied {
         /// The bytes.
         bytes: Vec<u8>,
     },
+    /// Exemplars. If none of them is new, nothing was logged, and the place is that of the entry before.
+    Exemplars {
+        /// Its place in the log.
+        seq: Seq,
+        /// The log's time.
+        at: Timestamp,
+        /// What became of them.
+        counts: ExemplarCounts,
+    },
+    /// What metric families are; logged as exemplars are.
+    Metadata {
+        /// Its place in the log.
+        seq: Seq,
+        /// The log's time.
+        at: Timestamp,
+    },
+    /// A delete.
+    Delete {
+        /// Its place in the log.
+        seq: Seq,
+        /// The log's time.
+        at: Timestamp,
+    },
 }
 
 impl Applied {
@@ -57,7 +98,11 @@ impl Applied {
     pub fn seq(&self) -> Seq {
         match self {
             Applied::Transaction(committed) => committed.seq,
-            Applied::Tick { seq, .. } | Applied::Note { seq, .. } => *seq,
+            Applied::Tick { seq, .. }
+            | Applied::Note { seq, .. }
+            | Applied::Exemplars { seq, .. }
+            | Applied::Metadata { seq, .. }
+            | Applied::Delete { seq, .. } => *seq,
         }
     }
 
@@ -65,7 +110,11 @@ impl Applied {
     pub fn at(&self) -> Timestamp {
         match self {
             Applied::Transaction(committed) => committed.at,
-            Applied::Tick { at, .. } | Applied::Note { at, .. } => *at,
+            Applied::Tick { at, .. }
+            | Applied::Note { at, .. }
+            | Applied::Exemplars { at, .. }
+            | Applied::Metadata { at, .. }
+            | Applied::Delete { at, .. } => *at,
         }
     }
 }
@@ -78,6 +127,7 @@ pub struct Store {
 /// What [`Store`] and [`Replay`](super::Replay) share.
 pub(super) struct Inner {
     pub(super) options: StoreOptions,
+    pub(super) retention: Arc<Retention>,
     pub(super) files: Files,
     /// Held by whoever changes the set of files in the background.
     pub(super) maintenance: Mutex<Manifest>,
@@ -85,8 +135,12 @@ pub(super) struct Inner {
     /// A checkpoint that has begun and is not yet in a block.
     pub(super) pending: Mutex<Option<Arc<Checkpoint>>>,
     pub(super) index: Arc<SharedIndex>,
+    /// What is kept beside samples.
+    pub(super) kept: RwLock<Kept>,
     pub(super) shown: RwLock<Shown>,
     pub(super) status: Mutex<StoreStatus>,
+    /// How often merges were told to end.
+    pub(super) interrupts: AtomicU64,
     /// What the log's directory holds.
     pub(super) log: Mutex<LogFiles>,
     /// Given back last.
@@ -136,6 +190,7 @@ impl Store {
         };
         status.series = self.inner.index.lock.read().len() as u64;
         (status.last_seq, status.last_at) = (seq, at);
+        status.head_bytes = view.frozen.iter().chain([&view.live]).map(|generation| generation.bytes() as u64).sum();
         {
             let log = self.inner.log.lock();
             (status.wal_bytes, status.wal_segments) = (log.bytes(), log.segments.len() as u64);
@@ -155,7 +210,7 @@ impl Inner {
             index: Arc::clone(&self.index),
             seq: shown.seq,
             at: shown.at,
-            oldest: shown.at - self.options.retention,
+            cutoff: Cutoff::new(&self.retention, shown.at),
         }
     }
 

@@ -131,6 +131,11 @@ impl Disk for FaultyDisk {
         self.disk.rename(from, to)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.plan.pass("link", to)?;
+        self.disk.link(from, to)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.plan.pass("remove", path)?;
         self.disk.remove(path)

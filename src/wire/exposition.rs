@@ -59,9 +59,39 @@ pub struct SampleLine<'a> {
     pub value: f64,
     /// The timestamp, if one is given.
     pub timestamp: Option<Timestamp>,
+    /// The exemplar behind it, if there is one.
+    pub exemplar: Option<ExemplarText<'a>>,
     /// The line, counted from 1.
     pub line: usize,
     column: usize,
+}
+
+/// An exemplar as it stands in the text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ExemplarText<'a> {
+    /// All of it: labels, value and timestamp.
+    pub text: &'a str,
+    /// The labels, `{name="value"}`.
+    labels: &'a str,
+    /// The value.
+    pub value: f64,
+    /// The timestamp, if one is given.
+    pub timestamp: Option<Timestamp>,
+}
+
+impl ExemplarText<'_> {
+    /// Its labels.
+    ///
+    /// # Errors
+    /// A label stands twice or passes a limit.
+    pub fn labels(&self) -> Result<Labels, LabelsError> {
+        let mut pairs = Vec::new();
+        let mut cursor = Cursor::new(self.labels, 0);
+        // Checked when the line was read, as the series is.
+        let walked = walk_series(&mut cursor, Format::Text, &mut |label| pairs.push(label));
+        debug_assert!(walked.is_ok(), "checked labels read again: {}", self.labels);
+        Labels::new(pairs.iter().map(|label: &LabelText<'_>| (&*label.name, &*label.value)))
+    }
 }
 
 impl<'a> SampleLine<'a> {
@@ -274,7 +304,7 @@ fn open_metrics_line<'a>(cursor: &mut Cursor<'a>) -> Result<Line<'a>, WireError>
                 return Err(cursor.error("there is text behind the timestamp"));
             }
         }
-        exemplar(cursor)?;
+        sample.exemplar = Some(exemplar(cursor)?);
     }
     Ok(Line::Sample(sample))
 }
@@ -305,23 +335,26 @@ fn open_metrics_metadata<'a>(cursor: &mut Cursor<'a>) -> Result<Line<'a>, WireEr
     }
 }
 
-/// Passes over an exemplar behind its `#`: it is checked and not kept.
-fn exemplar(cursor: &mut Cursor<'_>) -> Result<(), WireError> {
+/// An exemplar behind its `#`.
+fn exemplar<'a>(cursor: &mut Cursor<'a>) -> Result<ExemplarText<'a>, WireError> {
     cursor.space()?;
+    let start = cursor.at();
     if !cursor.starts_with('{') {
         return Err(cursor.error("an exemplar's labels are missing behind #"));
     }
     walk_series(cursor, Format::OpenMetrics, &mut |_| {})?;
+    let labels = cursor.since(start);
     cursor.space()?;
-    cursor.number("an exemplar's value is missing")?;
+    let value = cursor.number("an exemplar's value is missing")?;
+    let mut timestamp = None;
     if !cursor.at_end() {
         cursor.space()?;
-        cursor.seconds()?;
+        timestamp = Some(cursor.seconds()?);
     }
     if !cursor.at_end() {
         return Err(cursor.error("there is text behind the exemplar"));
     }
-    Ok(())
+    Ok(ExemplarText { text: cursor.since(start), labels, value, timestamp })
 }
 
 fn series<'a>(cursor: &mut Cursor<'a>, format: Format) -> Result<SampleLine<'a>, WireError> {
@@ -332,7 +365,7 @@ fn series<'a>(cursor: &mut Cursor<'a>, format: Format) -> Result<SampleLine<'a>,
         return Err(cursor.error_at(start, "a metric name is missing"));
     }
     let series = cursor.since(start);
-    Ok(SampleLine { series, value: 0.0, timestamp: None, line: cursor.line(), column })
+    Ok(SampleLine { series, value: 0.0, timestamp: None, exemplar: None, line: cursor.line(), column })
 }
 
 #[cfg(test)]
@@ -430,6 +463,22 @@ mod tests {
     fn an_ordinary_nan_is_never_the_staleness_marker() {
         let samples = exposition(b"a NaN", Format::Text, Timestamp(0)).unwrap();
         assert_eq!(samples[0].1.v.to_bits(), 0x7ff8_0000_0000_0001);
+    }
+
+    #[test]
+    fn exemplars_are_read() {
+        let text = b"a_total 17 # {trace_id=\"x\",a=\"\"} 0.5 1.25\nb_total 1 3 # {} 2\nc 1\n# EOF";
+        let lines = Exposition::new(text, Format::OpenMetrics).unwrap().map(Result::unwrap);
+        let exemplars: Vec<_> = lines
+            .map(|line| match line {
+                Line::Sample(sample) => {
+                    sample.exemplar.map(|e| (e.labels().unwrap().to_string(), e.value, e.timestamp))
+                }
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let first = ("{trace_id=\"x\"}".to_owned(), 0.5, Some(Timestamp(1250)));
+        assert_eq!(exemplars, [Some(first), Some(("{}".to_owned(), 2.0, None)), None]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod remote_write;
 mod remote_write_encoder;
 
 pub use error::WireError;
-pub use exposition::{Exposition, Format, Line, SampleLine, exposition};
+pub use exposition::{ExemplarText, Exposition, Format, Line, SampleLine, exposition};
 pub use exposition_series::LabelText;
 pub use exposition_writer::{Description, EXPOSITION_CONTENT_TYPE, to_exposition};
 pub use remote_write::{RemoteWriteDecoder, WriteRequest, decompressed_bytes, remote_write, write_request};

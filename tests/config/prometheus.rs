@@ -1,7 +1,7 @@
 //! The main file.
 
-use evenkeel::config::{Authorization, Durability};
-use evenkeel::model::Millis;
+use evenkeel::config::{Authorization, Durability, RetentionRule};
+use evenkeel::model::{Matcher, Millis};
 
 use super::*;
 
@@ -136,6 +136,29 @@ fn nothing_at_all_gives_the_defaults() {
 }
 
 #[test]
+fn samples_are_kept_as_said() {
+    let config = load(
+        "storage:\n  retention: 40d\n  retention_size: 20GB\n  compaction_rate: 8MB\n  retention_rules:\n  \
+         - {match: '{job=\"debug\"}', keep: 2d}\n  - {match: 'slo:ratio{}', keep: 2y}\n  exemplars: {max_exemplars: 7}\n",
+    );
+    let storage = &config.storage;
+    assert_eq!((storage.retention_bytes, storage.compaction_bytes_per_second), (20 << 30, 8 << 20));
+    assert_eq!(storage.exemplars_max, 7);
+    let debug = RetentionRule { matchers: vec![Matcher::equal("job", "debug")], keep: Millis::days(2) };
+    assert_eq!((storage.retention_rules.len(), &storage.retention_rules[0]), (2, &debug));
+    let summary = config.summary();
+    assert!(summary.contains("\n  keep those of {job=\"debug\"} for 2d\n"), "{summary}");
+    assert_eq!(load("storage: {tsdb: {retention: {size: 1KB}}}").storage.retention_bytes, 1024);
+    let refused = |text: &str, place: &str| {
+        let error = error_with(text, &[]);
+        assert!(error.starts_with(place), "{error}");
+    };
+    refused("storage:\n  retention_rules:\n  - {match: 'a{', keep: 2d}\n", "prometheus.yml:3:");
+    refused("storage:\n  retention_rules:\n  - {match: 'a'}\n", "prometheus.yml:3:");
+    refused("storage:\n  downsample: [{after: 30d, to: 5m}]\n", "prometheus.yml:2:3: ");
+}
+
+#[test]
 fn broken_files_say_what_and_where() {
     check_errors(&[
         (
@@ -144,7 +167,7 @@ fn broken_files_say_what_and_where() {
         ),
         (
             "storage:\n  foo: 1\n",
-            "prometheus.yml:2:3: unknown key \"foo\" in storage; known keys are durability, exemplars, out_of_order, retention, retention_size, tsdb\n    foo: 1\n    ^^^",
+            "prometheus.yml:2:3: unknown key \"foo\" in storage; known keys are compaction_rate, downsample, durability, exemplars, out_of_order, retention, retention_rules, retention_size, tsdb\n    foo: 1\n    ^^^",
         ),
         (
             "global:\n  scrape_interval: 15 s\n",

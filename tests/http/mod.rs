@@ -10,3 +10,4 @@ mod reload;
 mod running;
 mod shop;
 mod stored;
+mod tsdb_admin;

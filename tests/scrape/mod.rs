@@ -8,6 +8,7 @@ mod host;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use evenkeel::db::Beside;
 use evenkeel::env::ManualClock;
 use evenkeel::model::{Batch, Labels, Millis, Rejected, Timestamp, is_stale};
 use evenkeel::notify::{Authorization, Secret};
@@ -80,7 +81,7 @@ struct Shown {
 }
 
 impl Sink for Shown {
-    fn write(&self, batch: Batch) -> Result<Rejected, SinkError> {
+    fn write(&self, batch: Batch, _: Beside) -> Result<Rejected, SinkError> {
         self.batches.send(batch).unwrap();
         if *self.broken.lock().unwrap() { Err(SinkError("disk full".to_owned())) } else { Ok(Rejected::default()) }
     }

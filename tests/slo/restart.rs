@@ -69,6 +69,19 @@ fn a_restart_at_any_place_changes_nothing() {
 }
 
 #[test]
+fn series_that_were_retired_go_on_when_they_come_back() {
+    let story = incident();
+    for cut in (0..=story.log.len()).step_by(7) {
+        let mut objectives = Objectives::new(vec![shop(0.999, ratio())]).unwrap();
+        let mut transitions = replay(&mut objectives, &story.known, &story.log[..cut]);
+        objectives.retire(&(0..2 * story.known.len() as u64).map(|n| SeriesRef(n + 1000)).collect::<Vec<_>>());
+        transitions.extend(replay(&mut objectives, &story.known, &story.log[cut..]));
+        assert_eq!(transitions, story.transitions, "cut after {cut} entries");
+        assert_eq!(objectives.save(), story.objectives.save(), "cut after {cut} entries");
+    }
+}
+
+#[test]
 fn damaged_state_is_refused_and_nothing_panics() {
     let story = incident();
     let bytes = story.objectives.save();

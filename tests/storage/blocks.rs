@@ -219,6 +219,7 @@ fn what_only_a_block_knows_still_decides() {
     checkpoint(&store);
     drop(store);
     let (store, ..) = open(&disk, keep);
+    assert_eq!(store.status().series, 0, "nothing of a block has to be in memory");
     let taken = commit(
         &store,
         61_000,
@@ -247,7 +248,7 @@ fn series_of_one_scrape_share_their_stamps() {
             // Some began later.
             let stamps =
                 (0..4000i64).map(|i| i * 15_000 + rng.below(2000) as i64).skip(if n % 5 == 4 { 700 } else { 0 });
-            all.push_series(labels("m", n), stamps.map(|t| Sample { t: at(t), v: 1.0 }).collect::<Vec<_>>());
+            all.push_series(labels("m", n), stamps.map(|t| Sample { t: at(t), v: 1.0 }));
         }
         store.commit(at(4000 * 15_000), vec![Entry::Transaction(all)]).unwrap();
         checkpoint(&store);

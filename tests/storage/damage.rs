@@ -78,7 +78,7 @@ fn damage_anywhere_is_told_and_invents_nothing() {
 }
 
 #[test]
-fn a_damaged_byte_of_the_log_costs_at_most_one_entry_and_what_it_explains() {
+fn a_damaged_byte_of_the_log_costs_at_most_one_entry() {
     let (_, all) = store();
     damage_each(
         |disk| file_of(disk, "wal", ".log"),

@@ -1,11 +1,17 @@
 //! Tests of `storage`.
 
+mod backup;
 mod blocks;
 mod crash;
 mod damage;
+mod deletes;
 mod engine;
 mod format;
+mod intake;
+mod kept;
 mod model;
+mod retention;
+mod verify;
 
 use std::path::Path;
 use std::sync::Arc;

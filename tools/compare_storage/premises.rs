@@ -1,9 +1,11 @@
-//! Where the data lie, and who is running: both are gone at the end, also after an error or Ctrl-C.
+//! Where the data lie, and who is running: both are gone at the end, also after an error, Ctrl-C or SIGTERM.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::Outcome;
 
@@ -36,7 +38,7 @@ impl Premises {
         open().root = Some(root.clone());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         std::thread::spawn(move || {
-            if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+            if runtime.block_on(interrupted()).is_ok() {
                 clear_up();
                 std::process::exit(130);
             }
@@ -98,6 +100,15 @@ pub(crate) fn wait_for(child: &mut Child) {
     open().children.retain(|&pid| pid != child.id());
     // Already waited for is fine.
     let _ = child.wait();
+}
+
+/// Returns when this process is told to end.
+async fn interrupted() -> std::io::Result<()> {
+    let (mut terminal, mut other) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = terminal.recv() => Ok(()),
+        _ = other.recv() => Ok(()),
+    }
 }
 
 fn clear_up() {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use evenkeel::env::Rng;
 
 use crate::Row;
-use crate::harness::{Http, Server};
+use crate::harness::{Http, Server, percent};
 use crate::ledger::{Found, Pace, Round, load};
 use crate::programs::Program;
 use crate::volume::Volume;
@@ -49,7 +49,7 @@ pub(crate) fn run(program: &Program, place: &Path, rounds: u64, seed: u64) -> Re
         };
         let left = program.reserve_bytes() + (1 << 20) + rng.below(2 << 20);
         let (round, episode) =
-            load(&mut server, id, &pace, |server| fill_and_free(program, server, &volume, left, &pace))?;
+            load(&mut server, id, &pace, |server| fill_and_free(program, server, &volume, (id, left), &pace))?;
         volume.free()?;
         if episode.died || rng.below(2) == 0 {
             server.kill()?;
@@ -76,7 +76,7 @@ fn fill_and_free(
     program: &Program,
     server: &mut Server,
     volume: &Volume,
-    left: u64,
+    (id, left): (u64, u64),
     pace: &Pace<'_>,
 ) -> io::Result<Episode> {
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -89,7 +89,7 @@ fn fill_and_free(
     episode.refused = wait_for(NOTICES_WITHIN, || count(pace.refused) > 3);
     std::thread::sleep(Duration::from_millis(300));
     episode.died = server.has_ended();
-    episode.queries_answered = !episode.died && asks(program, server).is_ok_and(|status| status == 200);
+    episode.queries_answered = !episode.died && answers(program, server, id).unwrap_or(false);
     volume.free()?;
     if !episode.died {
         let (before, freed) = (count(pace.acknowledged), Instant::now());
@@ -102,10 +102,12 @@ fn fill_and_free(
     Ok(episode)
 }
 
-fn asks(program: &Program, server: &Server) -> io::Result<u16> {
+/// Whether samples of this round can be read.
+fn answers(program: &Program, server: &Server, id: u64) -> io::Result<bool> {
     program.make_visible(server)?;
-    let answer = Http::connect(server.address)?.form("/api/v1/query", "query=count(load_value)")?;
-    Ok(if answer.text().contains("\"result\":[]") { 0 } else { answer.status })
+    let selector = percent(&format!("load_value{{round=\"{id}\",series=\"0\"}}[5m]"));
+    let answer = Http::connect(server.address)?.form("/api/v1/query", &format!("query={selector}"))?;
+    Ok(answer.status == 200 && answer.text().contains("\"values\""))
 }
 
 fn wait_for(within: Duration, mut what: impl FnMut() -> bool) -> bool {

@@ -62,6 +62,15 @@ pub trait Disk: Send + Sync {
     /// The operating system's, with the path.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Gives a file a second name on the same file system. Only for files that nobody changes any more.
+    ///
+    /// # Errors
+    /// The operating system's; [`io::ErrorKind::Unsupported`] if this disk cannot.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let text = format!("link {} to {}: this disk cannot", from.display(), to.display());
+        Err(io::Error::new(io::ErrorKind::Unsupported, text))
+    }
+
     /// Removes a file, or a directory with all that is in it.
     ///
     /// # Errors

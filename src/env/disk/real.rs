@@ -63,6 +63,10 @@ impl Disk for RealDisk {
         fs::rename(from, to).map_err(at(from, "rename"))
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to).map_err(at(to, "link"))
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         let meta = fs::symlink_metadata(path).map_err(at(path, "remove"))?;
         let removed = if meta.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };

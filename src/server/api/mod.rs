@@ -9,6 +9,7 @@ mod status;
 mod targets;
 mod text;
 mod tsdb;
+mod tsdb_admin;
 mod verdict;
 mod write;
 
@@ -27,7 +28,13 @@ pub(super) use rules::state_of as rule_state;
 
 /// The routes, to be nested under `/api/v1`.
 pub(super) fn routes(state: &ServerState) -> Router<ServerState> {
+    let admin = Router::new()
+        .route("/admin/tsdb/delete_series", post(tsdb_admin::delete_series).put(tsdb_admin::delete_series))
+        .route("/admin/tsdb/clean_tombstones", post(tsdb_admin::clean_tombstones).put(tsdb_admin::clean_tombstones))
+        .route("/admin/tsdb/snapshot", post(tsdb_admin::snapshot).put(tsdb_admin::snapshot))
+        .route_layer(from_fn_with_state(state.clone(), tsdb_admin::check_enabled));
     let changing = Router::new()
+        .merge(admin)
         .route("/deploys", get(deploys::list).post(deploys::mark))
         .route_layer(from_fn_with_state(state.clone(), gate::check_peer))
         .route("/write", post(write::write))

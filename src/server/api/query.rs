@@ -1,15 +1,19 @@
 //! `query` and `query_range`.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Request, State};
 use axum::response::Response;
+use serde::Serialize;
 
 use crate::db::QueryError;
-use crate::model::{Millis, limits};
-use crate::promql::{Answer, EvalError, Query, SourceError, Value};
+use crate::model::{Exemplar, Labels, Millis, limits};
+use crate::promql::{Answer, EvalError, SourceError, Value};
 
 use crate::server::answer;
 use crate::server::ask;
 use crate::server::envelope::{ApiError, ErrorType, success};
+use crate::server::number::push_value;
 use crate::server::params::Params;
 use crate::server::state::ServerState;
 
@@ -54,12 +58,41 @@ pub(super) async fn range(State(state): State<ServerState>, request: Request) ->
     Ok(answer::respond(cut(answer, limit)))
 }
 
-/// `GET|POST /api/v1/query_exemplars`: exemplars are not stored, but a bad question is still refused.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ExemplarSeries {
+    series_labels: BTreeMap<String, String>,
+    exemplars: Vec<ExemplarJson>,
+}
+
+#[derive(Serialize)]
+struct ExemplarJson {
+    labels: BTreeMap<String, String>,
+    value: String,
+    timestamp: f64,
+}
+
+/// `GET|POST /api/v1/query_exemplars`
 pub(super) async fn exemplars(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
     let params = Params::of(request, state.bodies()).await?;
-    params.range()?;
-    Query::new(&query_text(&params)?).map_err(|error| ApiError::parameter("query", error))?;
-    Ok(success([(); 0]))
+    let range = params.range()?;
+    let text = query_text(&params)?;
+    let found = state.ask(move |db| db.exemplars(&text, range)).await?.map_err(refuse)?;
+    let series = found.iter().filter_map(|list| {
+        let exemplars = list.iter().map(|one| exemplar_json(&one.exemplar)).collect();
+        Some(ExemplarSeries { series_labels: map_of(&list.first()?.series), exemplars })
+    });
+    Ok(success(series.collect::<Vec<_>>()))
+}
+
+fn exemplar_json(exemplar: &Exemplar) -> ExemplarJson {
+    let mut value = String::new();
+    push_value(&mut value, exemplar.sample.v);
+    ExemplarJson { labels: map_of(&exemplar.labels), value, timestamp: exemplar.sample.t.as_seconds() }
+}
+
+fn map_of(labels: &Labels) -> BTreeMap<String, String> {
+    labels.iter().map(|label| (label.name.to_owned(), label.value.to_owned())).collect()
 }
 
 fn query_text(params: &Params) -> Result<String, ApiError> {

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Serialize;
 
-use crate::server::envelope::{ApiError, success};
+use crate::model::MetricMetadata;
+use crate::server::envelope::{ApiError, ErrorType, success};
+use crate::server::params::Params;
 use crate::server::state::ServerState;
 
 /// The version of Prometheus' API that this one follows: clients pick features by it.
@@ -112,7 +114,33 @@ pub(super) async fn alertmanagers(State(state): State<ServerState>) -> Result<Re
     Ok(success(Alertmanagers { active_alertmanagers: active, dropped_alertmanagers: [] }))
 }
 
-/// `GET /api/v1/metadata`: types and help texts are not kept.
-pub(super) async fn metadata() -> Response {
-    success(BTreeMap::<String, ()>::new())
+#[derive(Serialize)]
+struct MetadataJson {
+    r#type: &'static str,
+    help: String,
+    unit: String,
+}
+
+/// `GET /api/v1/metadata`
+pub(super) async fn metadata(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
+    let params = Params::of(request, state.bodies()).await?;
+    let limit = |name: &str| match params.get(name).map(str::parse::<i64>) {
+        None => Ok(usize::MAX),
+        // A limit below zero is none, as in Prometheus.
+        Some(Ok(n)) => Ok(usize::try_from(n).unwrap_or(usize::MAX)),
+        Some(Err(_)) => Err(ApiError::new(ErrorType::BadData, format!("{name} must be a number"))),
+    };
+    let (families, each) = (limit("limit")?, limit("limit_per_metric")?);
+    let each = if each == 0 { usize::MAX } else { each };
+    let metric = params.get("metric").map(str::to_owned);
+    let found = state.ask(move |db| db.metadata(metric.as_deref(), families)).await?;
+    let family = |list: Vec<std::sync::Arc<MetricMetadata>>| {
+        let json = |one: &std::sync::Arc<MetricMetadata>| MetadataJson {
+            r#type: one.kind.as_str(),
+            help: one.help.clone(),
+            unit: one.unit.clone(),
+        };
+        Some((list.first()?.family.clone(), list.iter().take(each).map(json).collect()))
+    };
+    Ok(success(found.into_iter().filter_map(family).collect::<BTreeMap<String, Vec<MetadataJson>>>()))
 }

@@ -10,9 +10,10 @@ mod format;
 mod index;
 mod pages;
 mod reader;
+mod survey;
 mod writer;
 
-pub(super) use chunk::format::Slice;
+pub(super) use chunk::format::{Slice, VECTOR_SAMPLES};
 pub(super) use chunk::{ChunkPlace, EncodedChunk};
 pub(super) use reader::{Block, BlockError, BlockReader, DamagedBlock, PageCache};
 pub(super) use writer::BlockWriter;

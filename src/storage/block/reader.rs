@@ -23,8 +23,8 @@ pub(in crate::storage) struct Block {
     number: u64,
     level: u8,
     path: PathBuf,
-    content: Mapped,
-    footer: Footer,
+    pub(super) content: Mapped,
+    pub(super) footer: Footer,
     names: OnceLock<Arc<Vec<Name>>>,
     damaged: AtomicBool,
 }

@@ -8,6 +8,7 @@ use crate::codec::SealError;
 use crate::env::disk::Disk;
 
 use super::format::{Attachments, Manifest};
+use crate::storage::entries::{Tombstone, tombstones_from_bytes, tombstones_to_bytes};
 
 /// The files of one store.
 #[derive(Clone)]
@@ -49,6 +50,11 @@ impl Files {
     /// Where attachments lie.
     pub(in crate::storage) fn attachments(&self, number: u64) -> PathBuf {
         self.blocks.join(format!("{number:08}.attachments"))
+    }
+
+    /// Where tombstones lie.
+    pub(in crate::storage) fn tombstones(&self, number: u64) -> PathBuf {
+        self.blocks.join(format!("{number:08}.tombstones"))
     }
 
     /// Where a series file lies.
@@ -103,6 +109,30 @@ impl Files {
         Attachments::from_bytes(&bytes).map_err(|damaged| damaged.to_string())
     }
 
+    /// Writes tombstones, durable with their name, under a number that `manifest` gives and gets; without
+    /// any it gets 0.
+    pub(in crate::storage) fn save_tombstones(
+        &self,
+        manifest: &mut Manifest,
+        tombstones: &[&Tombstone],
+    ) -> io::Result<()> {
+        if tombstones.is_empty() {
+            manifest.tombstones = 0;
+            return Ok(());
+        }
+        let number = manifest.next_file;
+        manifest.next_file += 1;
+        manifest.tombstones = number;
+        self.write_whole(&self.tombstones(number), &tombstones_to_bytes(tombstones.iter().copied()))?;
+        self.disk.sync_dir(&self.blocks)
+    }
+
+    /// Reads tombstones; `Err` says in words why they cannot be used.
+    pub(in crate::storage) fn load_tombstones(&self, number: u64) -> Result<Vec<Tombstone>, String> {
+        let bytes = self.disk.read(&self.tombstones(number)).map_err(|error| error.to_string())?;
+        tombstones_from_bytes(&bytes).map_err(|damaged| damaged.to_string())
+    }
+
     /// Moves a file out of the way, into `quarantine`, keeping its bytes.
     pub(in crate::storage) fn quarantine(&self, path: &Path) -> io::Result<()> {
         let dir = self.dir.join("quarantine");
@@ -118,4 +148,17 @@ impl Files {
         file.write_all(bytes)?;
         file.sync()
     }
+}
+
+/// The manifest that these bytes are; `Err` says in words why they are none.
+pub(in crate::storage) fn manifest_of(bytes: &[u8]) -> Result<Manifest, String> {
+    Manifest::from_bytes(bytes).map_err(|error| match error {
+        SealError::Damaged(damaged) => damaged.to_string(),
+        SealError::Version(version) => format!("it has version {version}, which is not known here"),
+    })
+}
+
+/// The attachments that these bytes are; `Err` says in words why they are none.
+pub(in crate::storage) fn attachments_of(bytes: &[u8]) -> Result<Attachments, String> {
+    Attachments::from_bytes(bytes).map_err(|damaged| damaged.to_string())
 }

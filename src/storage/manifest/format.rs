@@ -22,6 +22,8 @@ pub(in crate::storage) struct Manifest {
     pub(in crate::storage) next_file: u64,
     /// The number of the attachments' file; 0 if there is none.
     pub(in crate::storage) attachments: u64,
+    /// The number of the tombstones' file; 0 if there is none.
+    pub(in crate::storage) tombstones: u64,
     /// The blocks, in the order in which they were made.
     pub(in crate::storage) blocks: Vec<BlockName>,
     /// A number that no series had had at the last checkpoint.
@@ -49,8 +51,8 @@ pub(in crate::storage) struct BlockName {
 }
 
 impl Manifest {
-    /// Magic, version, seq, at, first segment, next file, attachments, count of blocks, blocks, next series,
-    /// count of series files, series files, checksum.
+    /// Magic, version, seq, at, first segment, next file, attachments, tombstones, count of blocks, blocks,
+    /// next series, count of series files, series files, checksum.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut out = open_seal(MANIFEST_MAGIC, VERSION);
         out.extend(self.seq.0.to_le_bytes());
@@ -58,6 +60,7 @@ impl Manifest {
         out.extend(self.first_segment.to_le_bytes());
         out.extend(self.next_file.to_le_bytes());
         out.extend(self.attachments.to_le_bytes());
+        out.extend(self.tombstones.to_le_bytes());
         out.extend((self.blocks.len() as u32).to_le_bytes());
         for block in &self.blocks {
             out.extend(block.number.to_le_bytes());
@@ -81,6 +84,7 @@ impl Manifest {
             first_segment: from.u64()?,
             next_file: from.u64()?,
             attachments: from.u64()?,
+            tombstones: from.u64()?,
             ..Manifest::default()
         };
         for _ in 0..from.u32()? {
@@ -153,6 +157,7 @@ mod tests {
             first_segment: 3,
             next_file: 12,
             attachments: 11,
+            tombstones: 10,
             blocks: vec![BlockName { number: 4, level: 0 }, BlockName { number: 7, level: 2 }],
             next_series: 70,
             series_files: vec![SeriesFileName { number: 5, series: 60 }, SeriesFileName { number: 9, series: 3 }],

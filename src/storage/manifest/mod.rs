@@ -5,4 +5,5 @@ mod file;
 mod format;
 
 pub(super) use file::{Files, Loaded};
+pub(super) use file::{attachments_of, manifest_of};
 pub(super) use format::{Attachments, BlockName, Manifest, SeriesFileName};

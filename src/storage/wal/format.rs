@@ -15,7 +15,7 @@ const RECORD_MAGIC: [u8; 4] = [0xe7, b'E', b'K', 0x1a];
 /// Length of a record's header.
 pub(super) const RECORD_HEADER_BYTES: usize = 40;
 /// What stands behind the last record, as far as the file reaches: no header of a record begins so.
-pub(super) const END: [u8; RECORD_HEADER_BYTES] = [0; RECORD_HEADER_BYTES];
+pub(in crate::storage) const END: [u8; RECORD_HEADER_BYTES] = [0; RECORD_HEADER_BYTES];
 
 /// The part of a transaction that explains series.
 const PART_SERIES: u8 = 1;
@@ -66,6 +66,12 @@ pub(in crate::storage) enum EntryKind {
     Tick,
     /// Bytes of an upper layer.
     Note,
+    /// Exemplars.
+    Exemplars,
+    /// What metric families are.
+    Metadata,
+    /// A delete.
+    Delete,
 }
 
 impl EntryKind {
@@ -74,11 +80,22 @@ impl EntryKind {
             EntryKind::Transaction => 1,
             EntryKind::Tick => 2,
             EntryKind::Note => 3,
+            EntryKind::Exemplars => 4,
+            EntryKind::Metadata => 5,
+            EntryKind::Delete => 6,
         }
     }
 
     fn from_tag(tag: u8) -> Option<EntryKind> {
-        [EntryKind::Transaction, EntryKind::Tick, EntryKind::Note].into_iter().find(|kind| kind.tag() == tag)
+        const ALL: [EntryKind; 6] = [
+            EntryKind::Transaction,
+            EntryKind::Tick,
+            EntryKind::Note,
+            EntryKind::Exemplars,
+            EntryKind::Metadata,
+            EntryKind::Delete,
+        ];
+        ALL.into_iter().find(|kind| kind.tag() == tag)
     }
 }
 

@@ -5,10 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Whether unsynced sectors reach the disk in any order. The log as it is takes a later whole entry of
-/// a torn group for one behind damage; once it notes what was synced, this goes and is always so.
-pub(crate) const REORDERED: bool = false;
-
 /// What a case found wrong, in words.
 pub(crate) type Found = String;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use evenkeel::env::disk::{Disk, MemoryDisk};
 use evenkeel::testkit::{Contents, Fault, FaultyDisk, Loss, Names, TraceDisk};
 
-use super::cases::{Found, Outcome, REORDERED, Tally};
+use super::cases::{Found, Outcome, Tally};
 use super::model::End;
 use super::workload::{Run, dir, history, options, recover};
 
@@ -98,8 +98,7 @@ fn fails(position: u64, fault: Fault, times: u64, tally: &mut Tally) -> Result<(
     disks.faulty.heal();
     let after = |image| recover(&image, truth.clone(), End::Power).map_err(|found| told(format!("power cut: {found}")));
     after(disks.cut(Loss::MOST))?;
-    let contents = if REORDERED { Contents::Scattered(position) } else { Contents::Torn(position) };
-    after(disks.cut(Loss { contents, names: Names::Torn(position) }))?;
+    after(disks.cut(Loss { contents: Contents::Scattered(position), names: Names::Torn(position) }))?;
     recover(&disks.shared(), truth, End::Process).map_err(told)
 }
 

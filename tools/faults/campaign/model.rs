@@ -46,7 +46,13 @@ impl Model {
         match entry {
             Entry::Transaction(batch) => self.take_batch(options, batch),
             Entry::Write(raw) => self.take_batch(options, &raw.read(&mut Rejected::default())),
-            Entry::Tick | Entry::Note(_) => BTreeMap::new(),
+            Entry::Delete { matchers, range } => {
+                let matching = |labels: &Labels| matchers.iter().all(|m| m.matches(labels.get(m.name())));
+                let deleted = self.samples.iter_mut().filter(|(labels, _)| matching(labels));
+                deleted.for_each(|(_, samples)| samples.retain(|t, _| !range.contains(Timestamp(*t))));
+                BTreeMap::new()
+            }
+            Entry::Tick | Entry::Note(_) | Entry::Exemplars(_) | Entry::Metadata(_) => BTreeMap::new(),
         }
     }
 

@@ -6,7 +6,7 @@ use evenkeel::env::disk::{Disk, MemoryDisk};
 use evenkeel::storage::{Durability, StoreOptions};
 use evenkeel::testkit::{Contents, Loss, Names, TraceDisk};
 
-use super::cases::{Found, Outcome, REORDERED};
+use super::cases::{Found, Outcome};
 use super::model::{End, Truth};
 use super::workload::{Run, Step, dir, history, options, recover};
 
@@ -14,7 +14,6 @@ use super::workload::{Run, Step, dir, history, options, recover};
 fn losses(place: usize, draws: u64) -> Vec<Loss> {
     let seeds = (0..draws).map(|draw| place as u64 * draws + draw);
     let drawn = seeds.flat_map(|seed| [Contents::Torn(seed), Contents::Scattered(seed)]);
-    let drawn = drawn.filter(|contents| REORDERED || !matches!(contents, Contents::Scattered(_)));
     let contents = [Contents::Lost, Contents::Kept].into_iter().chain(drawn);
     let names = [Names::Lost, Names::Kept, Names::Torn(place as u64)];
     contents.flat_map(|contents| names.map(|names| Loss { contents, names })).collect()

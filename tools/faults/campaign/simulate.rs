@@ -12,7 +12,7 @@ use evenkeel::model::{Batch, MatchOp, Matcher, Millis, STALE_NAN, Sample, TimeRa
 use evenkeel::storage::{Applied, CommitError, Durability, Entry, Store, StoreOptions};
 use evenkeel::testkit::{Contents, Fault, FaultyDisk, Loss, Names, TraceDisk};
 
-use super::cases::{Found, Outcome, REORDERED, Tally};
+use super::cases::{Found, Outcome, Tally};
 use super::model::{End, Truth, difference, select};
 use super::workload::{START, dir, labels, open, open_sound};
 
@@ -59,6 +59,7 @@ fn one(seed: u64, tally: &mut Tally) -> Result<(), Found> {
         flush_bytes: 1000 + rng.below(6000),
         out_of_order: Millis(rng.below(2) as i64 * 3000),
         reserve_bytes: 0,
+        ..StoreOptions::default()
     };
     let series = 1 + rng.below(24);
     let mut history =
@@ -135,6 +136,11 @@ impl History {
                     tally.add("blocks merged", report.blocks_merged as u64);
                     tally.add("blocks dropped", report.blocks_dropped as u64);
                 }
+                if self.rng.below(2) == 0
+                    && let Ok(report) = store.clean(self.now, &mut |_| ())
+                {
+                    tally.add("deletes worked off", report.deletes_done as u64);
+                }
                 self.truth.check(&store.snapshot()).map_err(|found| format!("after upkeep: {found}"))?;
             }
             18..22 => self.query(&store)?,
@@ -174,8 +180,8 @@ impl History {
         let contents = match self.rng.below(4) {
             0 => Contents::Lost,
             1 => Contents::Kept,
-            3 if REORDERED => Contents::Scattered(seed),
-            _ => Contents::Torn(seed),
+            2 => Contents::Torn(seed),
+            _ => Contents::Scattered(seed),
         };
         let names = match self.rng.below(3) {
             0 => Names::Lost,
@@ -215,7 +221,8 @@ impl History {
         self.faulty.fail_at(self.faulty.operations() + self.rng.below(30), fault);
     }
 
-    fn query(&mut self, store: &Store) -> Result<(), Found> {
+    /// A random question.
+    fn selection(&mut self) -> Result<(Vec<Matcher>, TimeRange), Found> {
         let choices = [
             ("job", MatchOp::Equal, "a"),
             ("job", MatchOp::NotEqual, "a"),
@@ -230,7 +237,11 @@ impl History {
             picked.collect::<Vec<_>>().into_iter().map(|(name, op, value)| Matcher::new(name, op, value)).collect();
         let matchers = matchers.map_err(|error| error.to_string())?;
         let until = self.now + Millis(3000 - self.rng.below(60_000) as i64);
-        let range = TimeRange { after: until - Millis(self.rng.below(100_000) as i64), until };
+        Ok((matchers, TimeRange { after: until - Millis(self.rng.below(100_000) as i64), until }))
+    }
+
+    fn query(&mut self, store: &Store) -> Result<(), Found> {
+        let (matchers, range) = self.selection()?;
         let snapshot = store.snapshot();
         let expected = self.truth.shown.select(&self.truth.options, &matchers, range);
         if let Some(found) = difference(&select(&snapshot, &matchers, range)?, &expected) {
@@ -246,13 +257,20 @@ impl History {
     fn commit(&mut self, store: Store, tally: &mut Tally) -> Result<Store, Found> {
         self.now = self.now + Millis(self.rng.below(2000) as i64 - 100);
         let entries = 1 + self.rng.below(3);
-        let group: Vec<Entry> = (0..entries)
+        let mut group: Vec<Entry> = (0..entries)
             .map(|_| match self.rng.below(12) {
                 0 => Entry::Tick,
                 1 => Entry::Note(vec![self.step as u8; self.rng.below(40) as usize]),
                 _ => Entry::Transaction(self.batch()),
             })
             .collect();
+        if self.rng.below(24) == 0 {
+            // Alone: the samples of a group are decided before any of it is applied.
+            let (matchers, range) = self.selection()?;
+            let range = if self.rng.below(3) == 0 { TimeRange::ALL } else { range };
+            group = vec![Entry::Delete { matchers, range }];
+            tally.add("deletes", 1);
+        }
         // A snapshot is of its instant; looking at each would take most of the time.
         let before = (self.rng.below(16) == 0).then(|| store.snapshot());
         let shown = before.as_ref().map(|_| self.truth.clone());

@@ -12,7 +12,7 @@ use crate::storage::block::pages::Place;
 use crate::storage::summary::Summary;
 
 /// Samples of a vector: what is decoded at once.
-pub(in crate::storage::block) const VECTOR_SAMPLES: usize = VECTOR;
+pub(in crate::storage) const VECTOR_SAMPLES: usize = VECTOR;
 /// Samples of a chunk: eight vectors.
 pub(in crate::storage::block) const CHUNK_SAMPLES: usize = CHUNK_MAX;
 /// Series, or timelines, that share a page of a directory.

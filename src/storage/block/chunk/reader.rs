@@ -54,6 +54,16 @@ impl ChunkPlace {
         self.stamps.len()
     }
 
+    /// Bytes of its values, before their page is packed.
+    pub(in crate::storage) fn bytes(&self) -> u64 {
+        u64::from(self.entry.length)
+    }
+
+    /// Whether all its values are the same.
+    pub(in crate::storage) fn is_constant(&self) -> bool {
+        self.entry.constant
+    }
+
     /// The number of its timeline.
     pub(in crate::storage) fn number(&self) -> u64 {
         self.entry.slice.timeline

@@ -84,7 +84,7 @@ impl<'a> Index<'a> {
             let name = self.names.get(*name as usize).ok_or(UNKNOWN)?;
             labels.push(Label { name: &name.text, value: page.texts.get(*at).ok_or(UNKNOWN)? });
         }
-        Ok(Labels::from_sorted(labels.into_iter()))
+        Ok(Labels::from_sorted(labels.iter().map(|label| (label.name, label.value))))
     }
 
     /// A page of the values of a name.

@@ -1,0 +1,99 @@
+//! Which entry of the log brought a point, and of which time it is.
+//!
+//! The samples of one scrape share their time; so a point names a stamp, and the stamp tells both.
+//!
+//! Invariant: stamps are in the order of their entries.
+
+/// Stamps of a piece.
+const PIECE: usize = 4096;
+/// So many different times of one entry are remembered: a request brings those of several scrapes.
+const RECENT: usize = 8;
+
+/// The stamps of a generation.
+#[derive(Debug, Default)]
+pub(super) struct Stamps {
+    /// Times, in pieces that are never copied.
+    times: Vec<Vec<i64>>,
+    len: u32,
+    /// The entries that have stamps, each with its first one.
+    entries: Vec<(u32, u32)>,
+    recent: [(i64, u32); RECENT],
+    recent_len: usize,
+}
+
+impl Stamps {
+    /// Begins an entry, which comes after all others.
+    pub(super) fn begin(&mut self, entry: u32) {
+        self.recent_len = 0;
+        match self.entries.last_mut() {
+            Some(last) if last.0 == entry || last.1 == self.len => last.0 = entry,
+            _ => self.entries.push((entry, self.len)),
+        }
+    }
+
+    /// The stamp of a time in the entry that was begun.
+    pub(super) fn stamp(&mut self, t: i64) -> u32 {
+        let recent = &self.recent[..self.recent_len.min(RECENT)];
+        if let Some((_, stamp)) = recent.iter().find(|(time, _)| *time == t) {
+            return *stamp;
+        }
+        let stamp = self.len;
+        if (stamp as usize).is_multiple_of(PIECE) {
+            self.times.push(Vec::with_capacity(PIECE));
+        }
+        if let Some(piece) = self.times.last_mut() {
+            piece.push(t);
+        }
+        self.len += 1;
+        self.recent[self.recent_len % RECENT] = (t, stamp);
+        self.recent_len += 1;
+        stamp
+    }
+
+    /// The time of a stamp.
+    pub(super) fn time(&self, stamp: u32) -> i64 {
+        self.times[stamp as usize / PIECE][stamp as usize % PIECE]
+    }
+
+    /// Stamps below this one belong to entries up to `entry`.
+    pub(super) fn end(&self, entry: u32) -> u32 {
+        match self.entries.last() {
+            Some((last, _)) if *last > entry => {
+                let behind = self.entries.partition_point(|(at, _)| *at <= entry);
+                self.entries[behind].1
+            }
+            _ => self.len,
+        }
+    }
+
+    /// Bytes that they take.
+    pub(super) fn bytes(&self) -> usize {
+        self.times.len() * PIECE * 8 + self.entries.capacity() * 8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_tells_its_entry_and_its_time() {
+        let mut stamps = Stamps::default();
+        let mut given = Vec::new();
+        for entry in 1..300u32 {
+            stamps.begin(entry * 2);
+            for n in 0..40 {
+                let t = i64::from(entry) * 100 + n % 20;
+                let stamp = stamps.stamp(t);
+                assert_eq!(stamps.time(stamp), t);
+                given.push((entry * 2, stamp));
+            }
+            assert_eq!(stamps.stamp(i64::from(entry) * 100 + 19), stamps.len - 1, "the last one is remembered");
+        }
+        for seen in [0, 1, 2, 3, 300, 598, 599, 900] {
+            let end = stamps.end(seen);
+            assert!(given.iter().all(|(entry, stamp)| (*entry <= seen) == (*stamp < end)), "{seen}");
+        }
+        assert!(given.is_sorted());
+    }
+}

@@ -1,0 +1,320 @@
+//! Which series there are in memory: fingerprints to numbers, numbers to labels, and label pairs to
+//! the series that carry them.
+//!
+//! Invariants:
+//! - A number is given out once; numbers ascend, save for those that a replay of the log brings back.
+//! - Labels are kept as numbers of pairs; their text is made when somebody asks.
+
+mod fingerprints;
+mod postings;
+mod symbols;
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::model::limits::LABELS_PER_SERIES_MAX;
+use crate::model::{Fingerprint, Labels, MatchOp, Matcher, SeriesRef};
+
+use super::pages::{PAGE, Pages, place, series_at};
+use fingerprints::Fingerprints;
+use symbols::{PairId, Symbols};
+
+/// All series that the store holds samples of.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    fingerprints: Fingerprints,
+    symbols: Symbols,
+    series: Pages<LabelPage>,
+    len: usize,
+    next: u64,
+}
+
+/// The labels of the series of a page.
+#[derive(Debug)]
+struct LabelPage {
+    /// The pairs of all series, one after the other.
+    pairs: Vec<PairId>,
+    /// Where each series' pairs begin and how many there are; none where a series is not there. No
+    /// series has more pairs than a byte counts, nor a page more than 16 bits do.
+    spans: [(u16, u8); PAGE],
+    taken: [u64; PAGE / 64],
+}
+
+const _: () = assert!(LABELS_PER_SERIES_MAX <= u8::MAX as usize && LABELS_PER_SERIES_MAX * PAGE <= 1 << 16);
+
+impl LabelPage {
+    fn new() -> LabelPage {
+        LabelPage { pairs: Vec::new(), spans: [(0, 0); PAGE], taken: [0; PAGE / 64] }
+    }
+
+    fn has(&self, at: usize) -> bool {
+        self.taken[at / 64] & 1 << (at % 64) != 0
+    }
+
+    fn get(&self, at: usize) -> Option<&[PairId]> {
+        let (start, count) = self.spans[at];
+        let start = usize::from(start);
+        self.has(at).then(|| &self.pairs[start..start + usize::from(count)])
+    }
+
+    fn slots(&self) -> impl Iterator<Item = usize> {
+        (0..PAGE).filter(|at| self.has(*at))
+    }
+}
+
+impl Index {
+    /// The number of a series.
+    pub(super) fn find(&self, labels: &Labels) -> Option<SeriesRef> {
+        self.lookup(Fingerprint::of_labels(labels))
+    }
+
+    /// The series that a fingerprint leads to.
+    pub(super) fn lookup(&self, fingerprint: Fingerprint) -> Option<SeriesRef> {
+        self.fingerprints.get(fingerprint)
+    }
+
+    /// Fetches the place where a fingerprint is looked up; see [`Fingerprints::touch`].
+    pub(super) fn touch(&self, fingerprint: Fingerprint) -> u8 {
+        self.fingerprints.touch(fingerprint)
+    }
+
+    /// Leads one more fingerprint to a series that is there.
+    pub(super) fn add_alias(&mut self, fingerprint: Fingerprint, series: SeriesRef) {
+        self.fingerprints.insert(fingerprint, series);
+    }
+
+    fn pairs(&self, series: SeriesRef) -> Option<&[PairId]> {
+        let (page, at) = place(series);
+        self.series.get(page)?.get(at)
+    }
+
+    fn text(&self, pairs: &[PairId]) -> Labels {
+        Labels::from_sorted(pairs.iter().map(|pair| (self.symbols.name_text(*pair), self.symbols.value(*pair))))
+    }
+
+    /// The labels of a series.
+    pub(super) fn labels(&self, series: SeriesRef) -> Option<Labels> {
+        self.pairs(series).map(|pairs| self.text(pairs))
+    }
+
+    /// Every series.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = SeriesRef> {
+        self.series.iter().flat_map(|(page, labels)| labels.slots().map(move |at| series_at(page, at)))
+    }
+
+    /// Every series with its labels.
+    pub(super) fn all(&self) -> impl Iterator<Item = (SeriesRef, Labels)> {
+        self.numbers().filter_map(|series| Some((series, self.labels(series)?)))
+    }
+
+    /// The number that the next new series gets at the least.
+    pub(super) fn next(&self) -> SeriesRef {
+        SeriesRef(self.next)
+    }
+
+    /// How many series there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The number of a series, which becomes known if it is not.
+    #[cfg(test)]
+    pub(super) fn intern(&mut self, labels: &Labels) -> SeriesRef {
+        let fingerprint = Fingerprint::of_labels(labels);
+        if let Some(series) = self.lookup(fingerprint) {
+            return series;
+        }
+        let series = self.next();
+        self.add(series, fingerprint, labels);
+        series
+    }
+
+    /// Gives no number below this one to a new series.
+    pub(super) fn reserve(&mut self, next: SeriesRef) {
+        self.next = self.next.max(next.0);
+    }
+
+    /// Makes a series known by a number that no other series has had.
+    pub(super) fn insert(&mut self, series: SeriesRef, labels: &Labels) {
+        self.add(series, Fingerprint::of_labels(labels), labels);
+    }
+
+    /// The same for labels whose fingerprint is at hand.
+    pub(super) fn add(&mut self, series: SeriesRef, fingerprint: Fingerprint, labels: &Labels) {
+        self.fingerprints.insert(fingerprint, series);
+        let (page, at) = place(series);
+        let page = self.series.entry(page, LabelPage::new);
+        let start = page.pairs.len();
+        // Names are in order, and the limits of `Labels` keep the count in its bounds.
+        for label in labels.iter() {
+            if page.pairs.len() == page.pairs.capacity() {
+                page.pairs.reserve_exact(page.pairs.len() / 4 + 64);
+            }
+            page.pairs.push(self.symbols.carry(label.name, label.value, series));
+        }
+        page.spans[at] = (start as u16, (page.pairs.len() - start) as u8);
+        page.taken[at / 64] |= 1 << (at % 64);
+        if at + 1 == PAGE {
+            page.pairs.shrink_to_fit();
+        }
+        self.len += 1;
+        self.next = self.next.max(series.0 + 1);
+    }
+
+    /// Forgets the series for which `gone` holds.
+    pub(super) fn remove(&mut self, gone: impl Fn(SeriesRef) -> bool) {
+        let removed: Vec<SeriesRef> = self.numbers().filter(|series| gone(*series)).collect();
+        self.remove_all(&removed);
+    }
+
+    /// Forgets the series of `removed`, which is sorted.
+    pub(super) fn remove_all(&mut self, removed: &[SeriesRef]) {
+        // Lists are thinned once each, however many of their series go.
+        let mut touched: BTreeMap<PairId, Vec<u64>> = BTreeMap::new();
+        for series in removed {
+            let Some(pairs) = self.pairs(*series) else { continue };
+            for pair in pairs {
+                touched.entry(*pair).or_default().push(series.0);
+            }
+            let (page, at) = place(*series);
+            if let Some(labels) = self.series.get_mut(page) {
+                labels.taken[at / 64] &= !(1 << (at % 64));
+                self.len -= 1;
+                if labels.taken == [0; PAGE / 64] && (page + 1) * PAGE <= self.next as usize {
+                    self.series.remove(page);
+                }
+            }
+        }
+        for (pair, gone) in touched {
+            self.symbols.drop_carriers(pair, &gone);
+        }
+        if !removed.is_empty() {
+            self.fingerprints.remove(|series| removed.binary_search(&series).is_ok());
+        }
+    }
+
+    /// The series that satisfy all matchers, with their labels, in no particular order.
+    pub(super) fn select(&self, matchers: &[Matcher]) -> Vec<(SeriesRef, Labels)> {
+        let named = |series| Some((series, self.labels(series)?));
+        self.candidates(matchers).into_iter().filter_map(named).collect()
+    }
+
+    /// The series that satisfy all matchers, in the order of their numbers.
+    pub(super) fn candidates(&self, matchers: &[Matcher]) -> Vec<SeriesRef> {
+        // A matcher that the empty value satisfies also takes series without the label, which no
+        // list of series names; such matchers only filter.
+        let (mut filters, leading): (Vec<&Matcher>, Vec<&Matcher>) = matchers.iter().partition(|m| m.matches(""));
+        let (equal, mut others): (Vec<&Matcher>, Vec<&Matcher>) =
+            leading.into_iter().partition(|m| m.op() == MatchOp::Equal);
+        let mut lists = Vec::with_capacity(equal.len());
+        for matcher in equal {
+            let Some(pair) = self.symbols.pair(matcher.name(), matcher.value()) else { return Vec::new() };
+            lists.push(self.symbols.series(pair));
+        }
+        // The shortest list is the one to thin.
+        lists.sort_unstable_by_key(|list| list.len());
+        let mut found = Vec::new();
+        if let Some((shortest, rest)) = lists.split_first() {
+            shortest.list(&mut found);
+            for list in rest {
+                found.retain(|series| list.contains(*series));
+            }
+        } else if !others.is_empty() {
+            // The name with the fewest values is the cheapest to try.
+            others.sort_by_cached_key(|m| self.symbols.name(m.name()).map_or(0, |n| self.symbols.pairs_of(n).len()));
+            self.carrying(others.remove(0), &mut found);
+        } else {
+            found.extend(self.numbers());
+        }
+        filters.append(&mut others);
+        for matcher in filters {
+            self.filter(matcher, &mut found);
+        }
+        found
+    }
+
+    /// The series that carry a label with a value that satisfies the matcher.
+    fn carrying(&self, matcher: &Matcher, out: &mut Vec<SeriesRef>) {
+        let Some(name) = self.symbols.name(matcher.name()) else { return };
+        let pairs = self.symbols.pairs_of(name).iter();
+        let lists: Vec<_> = pairs
+            .filter(|pair| matcher.matches(self.symbols.value(**pair)))
+            .map(|pair| self.symbols.series(*pair))
+            .collect();
+        lists.iter().for_each(|list| list.list(out));
+        if lists.len() > 1 {
+            // One series has one value of a label, so nothing stands twice.
+            out.sort_unstable();
+        }
+    }
+
+    /// Keeps the series that satisfy a matcher. Each value is looked at once, however many carry it.
+    fn filter(&self, matcher: &Matcher, found: &mut Vec<SeriesRef>) {
+        let without = matcher.matches("");
+        let Some(name) = self.symbols.name(matcher.name()) else {
+            if !without {
+                found.clear();
+            }
+            return;
+        };
+        let mut known: HashMap<PairId, bool> = HashMap::new();
+        found.retain(|series| {
+            let mut pairs = self.pairs(*series).unwrap_or_default().iter();
+            match pairs.find(|pair| self.symbols.name_of(**pair) == name) {
+                Some(pair) => *known.entry(*pair).or_insert_with(|| matcher.matches(self.symbols.value(*pair))),
+                None => without,
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index() -> Index {
+        let mut index = Index::default();
+        for job in ["a", "b"] {
+            for code in ["200", "404", "500"] {
+                index.intern(&Labels::new([("__name__", "http"), ("job", job), ("code", code)]).unwrap());
+            }
+            index.intern(&Labels::new([("__name__", "up"), ("job", job)]).unwrap());
+        }
+        index
+    }
+
+    fn check(index: &Index, matchers: &[(&str, MatchOp, &str)], expected: &[u64]) {
+        let built: Vec<Matcher> = matchers.iter().map(|(n, op, v)| Matcher::new(n, *op, v).unwrap()).collect();
+        let mut found: Vec<u64> = index.select(&built).iter().map(|(series, _)| series.0).collect();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{matchers:?}");
+    }
+
+    #[test]
+    fn matchers_select() {
+        use MatchOp::{Equal, Match, NotEqual, NotMatch};
+        let index = index();
+        check(&index, &[], &[0, 1, 2, 3, 4, 5, 6, 7]);
+        check(&index, &[("__name__", Equal, "up")], &[3, 7]);
+        check(&index, &[("code", Match, "[45]..")], &[1, 2, 5, 6]);
+        check(&index, &[("code", Match, "[45]..|")], &[1, 2, 3, 5, 6, 7]);
+        check(&index, &[("code", NotEqual, "200"), ("job", Equal, "a")], &[1, 2, 3]);
+        check(&index, &[("code", NotEqual, "")], &[0, 1, 2, 4, 5, 6]);
+        check(&index, &[("code", Equal, "")], &[3, 7]);
+        check(&index, &[("code", NotMatch, "2..|")], &[1, 2, 5, 6]);
+        check(&index, &[("none", Equal, "x")], &[]);
+        check(&index, &[("job", Match, "a|b"), ("__name__", Equal, "http"), ("code", Equal, "500")], &[2, 6]);
+    }
+
+    #[test]
+    fn removed_series_are_gone_and_numbers_are_not_reused() {
+        let mut index = index();
+        let up = index.labels(SeriesRef(3)).unwrap();
+        index.remove(|series| series.0 == 3 || series.0 == 7);
+        check(&index, &[("__name__", MatchOp::Equal, "up")], &[]);
+        check(&index, &[("job", MatchOp::Equal, "a")], &[0, 1, 2]);
+        assert_eq!(index.len(), 6);
+        assert_eq!(index.find(&up), None);
+        assert_eq!(index.intern(&up), SeriesRef(8));
+        check(&index, &[("job", MatchOp::Equal, "a")], &[0, 1, 2, 8]);
+    }
+}
