@@ -8,6 +8,9 @@ mod tidy;
 mod campaign;
 mod config;
 mod db;
+mod decoders;
+#[path = "../tools/fuzz/mod.rs"]
+mod fuzz;
 mod notify;
 mod promql;
 mod rules;

@@ -1,0 +1,59 @@
+//! Feeds every decoder with inputs that nobody meant: mutations of what our own encoders make.
+//!
+//! ```sh
+//! cargo run --release --example fuzz                      # every target, a minute each
+//! cargo run --release --example fuzz -- promql --minutes 10 --seed 7
+//! RUSTFLAGS='--cfg evenkeel_fuzzing' cargo run --release --example fuzz -- --target-dir target/fuzz
+//! ```
+//!
+//! Under `--cfg evenkeel_fuzzing` every checksum is right, so that what stands behind it is reached.
+//! An input that stops a decoder is written to `fuzz-found/`, beside its seed.
+
+#[path = "mod.rs"]
+mod fuzz;
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use fuzz::mutate::{self, Report, Rounds};
+use fuzz::targets;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let option = |name: &str| std::env::args().skip_while(|a| a != name).nth(1);
+    let seed = option("--seed").map_or(Ok(1), |n| n.parse::<u64>())?;
+    let minutes = option("--minutes").map_or(Ok(1.0), |n| n.parse::<f64>())?;
+    let only = std::env::args().nth(1).filter(|name| !name.starts_with("--"));
+    let all = targets::all();
+    if let Some(name) = &only
+        && !all.iter().any(|target| target.name == *name)
+    {
+        let names: Vec<_> = all.iter().map(|target| target.name).collect();
+        return Err(format!("there is no target {name}; there are {}", names.join(", ")).into());
+    }
+    println!("{:<20} {:>12} {:>12} {:>12} {:>8}", "target", "inputs", "taken", "longest ms", "found");
+    let mut found = 0;
+    for target in all.iter().filter(|target| only.as_deref().is_none_or(|name| name == target.name)) {
+        let until = Instant::now() + Duration::from_secs_f64(minutes * 60.0);
+        let report = mutate::run(target, seed, Rounds::Until(until));
+        let longest = report.longest.as_secs_f64() * 1000.0;
+        println!(
+            "{:<20} {:>12} {:>12} {longest:>12.1} {:>8}",
+            target.name,
+            report.inputs,
+            report.taken,
+            report.found.len()
+        );
+        keep(target.name, &report)?;
+        found += report.found.len();
+    }
+    if found == 0 { Ok(()) } else { Err(format!("{found} findings, see fuzz-found/").into()) }
+}
+
+fn keep(target: &str, report: &Report) -> std::io::Result<()> {
+    for (n, (input, what)) in report.found.iter().enumerate() {
+        std::fs::create_dir_all("fuzz-found")?;
+        std::fs::write(format!("fuzz-found/{target}-{n}"), input)?;
+        println!("  fuzz-found/{target}-{n}: {what}");
+    }
+    Ok(())
+}
