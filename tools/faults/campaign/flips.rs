@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use evenkeel::env::disk::{Disk, MemoryDisk, Survival};
 use evenkeel::model::{Batch, MatchOp, Matcher, Millis, STALE_NAN, Sample, TimeRange};
-use evenkeel::storage::{Entry, OpenError, Store, StoreOptions};
+use evenkeel::storage::{Entry, OpenError, Store, StoreOptions, verify};
 
 use super::cases::{Found, Outcome, Tally};
 use super::model::{Content, select};
@@ -118,6 +118,9 @@ impl Database {
     }
 
     fn check(&self, disk: &MemoryDisk, path: &Path, damage: Damage, tally: &mut Tally) -> Result<(), Found> {
+        // Before the start, which mends what it can.
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let verified = verify(&shared, dir(), &mut |_, _| ()).map_err(|error| format!("verify stops: {error}"))?;
         let (store, told_at_start, attachment) = match open(disk) {
             Ok(opened) => opened,
             Err(OpenError::Locked { .. }) => return Err("it says that it is open elsewhere".to_owned()),
@@ -135,6 +138,11 @@ impl Database {
         let (found, errors) = self.read_all(&store);
         let lost = self.compare(&found)?;
         let told = told_at_start || errors > 0;
+        match verified.faults_found {
+            0 if told => tally.add("verify finds nothing, a start or a read does", 1),
+            0 => {}
+            _ => tally.add("verify finds it", 1),
+        }
         match (lost, told) {
             (0, false) => tally.add("without effect", 1),
             (0, true) => tally.add("told, nothing lost", 1),
