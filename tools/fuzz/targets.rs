@@ -26,7 +26,7 @@ pub(crate) struct Target {
     /// Whether it took the input; an error if it did what it must not.
     pub(crate) run: fn(&[u8]) -> Result<bool, String>,
     /// Makes checksums right again.
-    pub(crate) repair: Option<fn(&mut Vec<u8>)>,
+    pub(crate) repair: Option<fn(&mut [u8])>,
     /// Texts that mean something to it.
     pub(crate) words: &'static [&'static str],
 }
@@ -752,7 +752,7 @@ thread_local! {
     static DATABASE: MemoryDisk = db_disk();
 }
 
-fn repair_states(bytes: &mut Vec<u8>) {
+fn repair_states(bytes: &mut [u8]) {
     // Each part: length of its name (4), name, length (8), bytes; most are sealed themselves.
     let mut at = 32;
     while let Some(length) = bytes.get(at..at + 4).and_then(|field| field.first_chunk().copied()) {
