@@ -73,7 +73,7 @@ pub fn verify(disk: &Arc<dyn Disk>, dir: &Path, progress: &mut dyn FnMut(u64, u6
         }
     };
     check.counted(&dir.join("MANIFEST"));
-    let total = total_bytes(&files)?;
+    let total = check.report.bytes + total_bytes(&files)?;
     for name in &manifest.series_files {
         check.series_file(name.number, name.series)?;
         progress(check.report.bytes, total);
