@@ -14,17 +14,15 @@ fn shapes() -> Vec<(&'static str, Vec<f64>)> {
         sum += step;
         sum
     };
-    let mut column = |mut value: Box<dyn FnMut(usize, &mut Rng) -> f64>| -> Vec<f64> {
-        (0..CHUNK_MAX).map(|i| value(i, &mut rng)).collect()
-    };
-    let counter = column(Box::new(|_, rng| rng.below(20) as f64)).into_iter().map(&mut walk).collect();
+    let mut column = |value: fn(&mut Rng) -> f64| (0..CHUNK_MAX).map(|_| value(&mut rng)).collect::<Vec<f64>>();
+    let counter = column(|rng| rng.below(20) as f64).into_iter().map(&mut walk).collect();
     vec![
         ("constant", vec![1.0; CHUNK_MAX]),
         ("line", (0..CHUNK_MAX).map(|i| i as f64 * 15.0).collect()),
-        ("integers", column(Box::new(|_, rng| rng.below(200) as f64))),
+        ("integers", column(|rng| rng.below(200) as f64)),
         ("counter", counter),
-        ("hundredths", column(Box::new(|_, rng| rng.below(5000) as f64 / 100.0))),
-        ("noise", column(Box::new(|_, rng| rng.normal()))),
+        ("hundredths", column(|rng| rng.below(5000) as f64 / 100.0)),
+        ("noise", column(|rng| rng.normal())),
     ]
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion, Throughput};
 use evenkeel::env::Rng;
 use evenkeel::env::disk::{Disk, MemoryDisk, RealDisk};
-use evenkeel::model::{Batch, Labels, Matcher, Millis, Sample, TimeRange, Timestamp};
+use evenkeel::model::{Batch, Labels, MatchOp, Matcher, Millis, Sample, TimeRange, Timestamp};
 use evenkeel::storage::{Durability, Entry, Store, StoreOptions};
 
 /// Series of one scrape.
@@ -114,4 +114,92 @@ fn read(criterion: &mut Criterion) {
     );
 }
 
-criterion::criterion_group!(benches, append, read);
+/// Large only when something is measured.
+fn sized(measured: u64, tried: u64) -> u64 {
+    if std::env::args().any(|arg| arg == "--bench") { measured } else { tried }
+}
+
+/// One block of many series: found by patterns, and one of them read.
+fn index(criterion: &mut Criterion) {
+    let count = sized(1_000_000, 2000);
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let store = open(&disk, Path::new("/bench"), Durability::Buffered);
+    let series = |n: u64| {
+        let (pod, node) =
+            (format!("api-{:08x}-{}", n.wrapping_mul(0x9e37_79b9) as u32, n % 5), format!("node-{}", n % 300));
+        Labels::new([("__name__", "requests_total"), ("job", "api"), ("node", &*node), ("pod", &*pod)]).expect("labels")
+    };
+    for start in (0..count).step_by(50_000) {
+        let mut batch = Batch::new();
+        for n in start..count.min(start + 50_000) {
+            batch.push(series(n), Sample { t: Timestamp(START), v: n as f64 });
+        }
+        store.commit(Timestamp(START), vec![Entry::Transaction(batch)]).expect("it is stored");
+    }
+    checkpoint(&store);
+    drop(store);
+    let store = open(&disk, Path::new("/bench"), Durability::Buffered);
+    let mut group = criterion.benchmark_group("storage/index");
+    group.sample_size(10);
+    let one = series(count / 2).get("pod").to_owned();
+    for (name, op, value) in [
+        ("one", MatchOp::Equal, one.as_str()),
+        ("prefix", MatchOp::Match, "api-00f.*"),
+        ("inside", MatchOp::Match, ".*00f7.*"),
+        ("automaton", MatchOp::Match, "api-[0-9]+f-[13]"),
+    ] {
+        let matchers = [Matcher::equal("job", "api"), Matcher::new("pod", op, value).expect("a pattern")];
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                black_box(store.snapshot().select(&matchers, TimeRange::ALL, usize::MAX).expect("it is read"))
+            });
+        });
+    }
+    group.finish();
+    eprintln!("storage/index: {:.1} bytes a series of one sample", store.status().block_bytes as f64 / count as f64);
+}
+
+/// Thirty days in one merged block: the last minutes of a series, and all of it from statistics or
+/// from its samples.
+fn long(criterion: &mut Criterion) {
+    let (days, count) = (sized(30, 1) as i64, 20);
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let store = open(&disk, Path::new("/bench"), Durability::Buffered);
+    let series = series(count);
+    for day in 0..days {
+        for (n, labels) in series.iter().enumerate() {
+            let mut rng = Rng::new(day as u64 ^ (n as u64) << 32);
+            let mut v = 0.0;
+            let samples = (day * 5760..(day + 1) * 5760).map(|i| {
+                v += if n == 0 { 0.0 } else { rng.below(20) as f64 };
+                Sample { t: Timestamp(START + i * 15_000), v }
+            });
+            let mut batch = Batch::new();
+            batch.push_series(labels.clone(), samples);
+            let at = Timestamp(START + (day + 1) * 86_400_000);
+            store.commit(at, vec![Entry::Transaction(batch)]).expect("it is stored");
+        }
+        checkpoint(&store);
+    }
+    let end = Timestamp(START + days * 86_400_000);
+    store.compact_all(end, &mut |_| ()).expect("one block is made");
+    let mut group = criterion.benchmark_group("storage/long");
+    let all = [Matcher::equal("job", "api")];
+    let one = [Matcher::equal("instance", "10.0.0.7:9100"), Matcher::equal("code", "200")];
+    let lately = TimeRange { after: end - Millis::minutes(5), until: end };
+    group.bench_function("few", |bencher| {
+        bencher.iter(|| black_box(store.snapshot().select(&one, lately, usize::MAX).expect("it is read")));
+    });
+    group.throughput(Throughput::Elements(count * days as u64 * 5760));
+    group.bench_function("samples", |bencher| {
+        bencher.iter(|| black_box(store.snapshot().select(&all, TimeRange::ALL, usize::MAX).expect("it is read")));
+    });
+    group.bench_function("summaries", |bencher| {
+        bencher.iter(|| black_box(store.snapshot().summaries(&all, TimeRange::ALL).expect("it is read")));
+    });
+    group.finish();
+    let status = store.status();
+    eprintln!("storage/long: {:.2} bytes a sample", status.block_bytes as f64 / status.block_samples as f64);
+}
+
+criterion::criterion_group!(benches, append, read, index, long);

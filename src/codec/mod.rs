@@ -1,13 +1,15 @@
 //! Numbers to bytes and back: variable-length integers, packed columns, compression, checksums.
 //!
-//! Layer 0. Imports: nothing.
-//! Does not know: what the numbers mean.
+//! Layer 1. Imports: `model`.
+//! Does not know: files, series.
 //! When you change this, also touch: `storage-format.md`.
 
 mod bits;
+mod coded;
 mod compress;
 mod cursor;
 mod format;
+mod histograms;
 mod integers;
 mod postings;
 mod timestamps;
@@ -19,6 +21,7 @@ pub use format::{
     SealError, break_seal, checksum, close_seal, open_seal, put_maybe, put_signed, put_text, put_varint, signed,
     unsigned,
 };
+pub use histograms::{put_histograms, take_histograms};
 pub use integers::{put_integers, take_integers};
 pub use postings::{Postings, PostingsCursor, intersect, put_postings};
 pub use timestamps::{Timestamps, put_timestamps};

@@ -5,9 +5,13 @@
 //! find them when the lock comes to them. So a lone sender pays no hand-over to another thread,
 //! and a crowd shares its syncs.
 //!
+//! A sender that must not block leaves a call to be made with the result. One thread leads: it
+//! commits what waits until nothing does. Whoever queues while none leads is told to send one.
+//!
 //! Invariants:
 //! - An entry is answered exactly once, after it is durable and the rules have seen it.
 //! - The queue is bounded; a full one answers at once.
+//! - While a call waits in the queue, a thread leads or somebody was told to send one.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -81,10 +85,18 @@ impl Beside {
         )))
     }
 
-    fn entries(self) -> Vec<Entry> {
+    /// The entries of a transaction and what comes with it. What comes alone needs no empty transaction
+    /// before it.
+    fn entries_after(self, first: Entry) -> Vec<Entry> {
+        let nothing = match &first {
+            Entry::Transaction(batch) => batch.is_empty(),
+            Entry::Write(batch) => batch.series_count() == 0,
+            _ => false,
+        };
+        let first = (!nothing || self.is_empty()).then_some(first);
         let exemplars = (!self.exemplars.is_empty()).then_some(Entry::Exemplars(self.exemplars));
         let metadata = (!self.metadata.is_empty()).then_some(Entry::Metadata(self.metadata));
-        exemplars.into_iter().chain(metadata).collect()
+        first.into_iter().chain(exemplars).chain(metadata).collect()
     }
 }
 
@@ -113,8 +125,36 @@ pub(super) struct Inner {
     /// Only closed: paces the syncs of `Durability::Interval`.
     pub(super) sync: Bell,
     pub(super) started_at: Timestamp,
-    queue: Mutex<VecDeque<Waiting>>,
+    queue: Mutex<Queue>,
 }
+
+/// What waits for the writer.
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Waiting>,
+    led: Led,
+}
+
+/// Whether a thread commits what waits until nothing does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Led {
+    #[default]
+    No,
+    Yes,
+}
+
+/// What the caller of [`Db::submit`](super::Db::submit) has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "without a leader nothing is committed"]
+pub enum Submitted {
+    /// Have [`Db::commit_waiting`](super::Db::commit_waiting) called on a thread that may block.
+    Lead,
+    /// Nothing.
+    Follow,
+}
+
+/// Called with the result of an entry.
+type Done = Box<dyn FnOnce(Result<Receipt, AppendError>) + Send>;
 
 /// An entry in the queue with the place for its result.
 pub(super) struct Waiting {
@@ -124,15 +164,83 @@ pub(super) struct Waiting {
 
 /// The place for one result.
 #[derive(Default)]
-pub(super) struct Slot(Mutex<Option<Result<Receipt, AppendError>>>);
+pub(super) struct Slot {
+    result: Mutex<Option<Result<Receipt, AppendError>>>,
+    /// Told instead of keeping the result.
+    joint: Option<Arc<Joint>>,
+}
+
+/// One result of several entries, for a call that is made when all are answered.
+struct Joint(Mutex<JointState>);
+
+struct JointState {
+    left: usize,
+    result: Option<Result<Receipt, AppendError>>,
+    done: Option<Done>,
+}
 
 impl Slot {
+    fn of(joint: &Arc<Joint>) -> Slot {
+        Slot { joint: Some(Arc::clone(joint)), ..Slot::default() }
+    }
+
     pub(super) fn fill(&self, result: Result<Receipt, AppendError>) {
-        *self.0.lock() = Some(result);
+        match &self.joint {
+            Some(joint) => joint.add(result),
+            None => *self.result.lock() = Some(result),
+        }
     }
 
     fn take(&self) -> Option<Result<Receipt, AppendError>> {
-        self.0.lock().take()
+        self.result.lock().take()
+    }
+}
+
+impl Joint {
+    fn new(entries: usize, done: Done) -> Joint {
+        Joint(Mutex::new(JointState { left: entries, result: None, done: Some(done) }))
+    }
+
+    fn add(&self, result: Result<Receipt, AppendError>) {
+        let mut state = self.0.lock();
+        let result = match state.result.take() {
+            Some(first) => joined(first, result),
+            None => result,
+        };
+        state.left = state.left.saturating_sub(1);
+        if state.left > 0 {
+            state.result = Some(result);
+            return;
+        }
+        let done = state.done.take();
+        drop(state);
+        if let Some(done) = done {
+            done(result);
+        }
+    }
+
+    /// For entries that were not queued.
+    fn fail(&self, error: AppendError) {
+        self.0.lock().left = 0;
+        self.add(Err(error));
+    }
+}
+
+/// The result of an entry and of one that came with it: that of the first, unless the second failed.
+fn joined(first: Result<Receipt, AppendError>, second: Result<Receipt, AppendError>) -> Result<Receipt, AppendError> {
+    let (mut receipt, second) = (first?, second?);
+    receipt.exemplars.add(second.exemplars);
+    Ok(receipt)
+}
+
+/// Gives up the lead if a commit panics, so that the next sender's thread takes it.
+struct Leading<'a>(&'a Inner);
+
+impl Drop for Leading<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.queue.lock().led = Led::No;
+        }
     }
 }
 
@@ -164,6 +272,22 @@ fn check_size(label_bytes: usize, series: usize, samples: usize) -> Result<(), A
     )))
 }
 
+impl Queue {
+    /// Takes entries that share a sync, all of them or none.
+    fn push(&mut self, entries: impl ExactSizeIterator<Item = Waiting>) -> Result<(), AppendError> {
+        if self.waiting.len() + entries.len() > limits::WRITE_QUEUE_MAX {
+            return Err(AppendError::Full { waiting: self.waiting.len() });
+        }
+        self.waiting.extend(entries);
+        Ok(())
+    }
+
+    fn next_group(&mut self) -> Vec<Waiting> {
+        let n = self.waiting.len().min(limits::GROUP_COMMIT_MAX);
+        self.waiting.drain(..n).collect()
+    }
+}
+
 impl Inner {
     pub(super) fn new(parts: Parts) -> Inner {
         let started_at = Timestamp(parts.clock.now_ms());
@@ -183,7 +307,7 @@ impl Inner {
             compaction_bytes_per_second: parts.compaction_bytes_per_second,
             sync: Bell::default(),
             started_at,
-            queue: Mutex::new(VecDeque::new()),
+            queue: Mutex::default(),
         }
     }
 
@@ -208,19 +332,7 @@ impl Inner {
 
     fn take(&self, fits: Result<(), AppendError>, entry: Entry, beside: Beside) -> Result<Receipt, AppendError> {
         let begun = self.clock.elapsed();
-        let result = fits.and_then(|()| beside.check()).and_then(|()| {
-            let mut entries = beside.entries();
-            let nothing = match &entry {
-                Entry::Transaction(batch) => batch.is_empty(),
-                Entry::Write(batch) => batch.series_count() == 0,
-                _ => false,
-            };
-            // What comes alone needs no empty transaction before it.
-            if !nothing || entries.is_empty() {
-                entries.insert(0, entry);
-            }
-            self.submit_all(entries)
-        });
+        let result = fits.and_then(|()| beside.check()).and_then(|()| self.submit_all(beside.entries_after(entry)));
         self.counters.appended(&result, self.clock.elapsed().saturating_sub(begun));
         result
     }
@@ -234,24 +346,11 @@ impl Inner {
     /// entry, unless another failed.
     fn submit_all(&self, entries: Vec<Entry>) -> Result<Receipt, AppendError> {
         let slots: Vec<Arc<Slot>> = entries.iter().map(|_| Arc::default()).collect();
-        {
-            let mut queue = self.queue.lock();
-            if queue.len() + entries.len() > limits::WRITE_QUEUE_MAX {
-                return Err(AppendError::Full { waiting: queue.len() });
-            }
-            queue
-                .extend(entries.into_iter().zip(&slots).map(|(entry, slot)| Waiting { entry, slot: Arc::clone(slot) }));
-        }
+        let waiting = entries.into_iter().zip(&slots).map(|(entry, slot)| Waiting { entry, slot: Arc::clone(slot) });
+        self.queue.lock().push(waiting)?;
         let mut answers = slots.iter().map(|slot| self.see_through(slot));
-        let mut first = answers.next().unwrap_or(Err(AppendError::Full { waiting: 0 }));
-        for answer in answers {
-            match (&mut first, answer) {
-                (Ok(receipt), Ok(other)) => receipt.exemplars.add(other.exemplars),
-                (Ok(_), Err(error)) => first = Err(error),
-                (Err(_), _) => {}
-            }
-        }
-        first
+        let first = answers.next().unwrap_or(Err(AppendError::Full { waiting: 0 }));
+        answers.fold(first, joined)
     }
 
     /// Commits what waits until this slot is filled.
@@ -261,10 +360,57 @@ impl Inner {
             if let Some(result) = slot.take() {
                 return result;
             }
-            let group: Vec<Waiting> = {
+            let group = self.queue.lock().next_group();
+            core.commit(self, group);
+        }
+    }
+
+    /// Queues a write and what comes with it; `done` is called with the result.
+    pub(super) fn submit_write(self: &Arc<Inner>, batch: RawBatch, beside: Beside, done: Done) -> Submitted {
+        let begun = self.clock.elapsed();
+        let inner = Arc::clone(self);
+        let done = move |result| {
+            inner.counters.appended(&result, inner.clock.elapsed().saturating_sub(begun));
+            done(result);
+        };
+        let fits = check_size(batch.label_bytes(), batch.series_count(), batch.sample_count());
+        if let Err(error) = fits.and_then(|()| beside.check()) {
+            done(Err(error));
+            return Submitted::Follow;
+        }
+        let entries = beside.entries_after(Entry::Write(batch));
+        let joint = Arc::new(Joint::new(entries.len(), Box::new(done)));
+        let waiting = entries.into_iter().map(|entry| Waiting { entry, slot: Arc::new(Slot::of(&joint)) });
+        let mut queue = self.queue.lock();
+        let pushed = queue.push(waiting);
+        let led = queue.led;
+        if pushed.is_ok() {
+            queue.led = Led::Yes;
+        }
+        drop(queue);
+        match (pushed, led) {
+            (Err(error), _) => {
+                joint.fail(error);
+                Submitted::Follow
+            }
+            (Ok(()), Led::No) => Submitted::Lead,
+            (Ok(()), Led::Yes) => Submitted::Follow,
+        }
+    }
+
+    /// Commits what waits until nothing does.
+    pub(super) fn commit_waiting(&self) {
+        let _leading = Leading(self);
+        loop {
+            let mut core = self.core.lock();
+            let group = {
                 let mut queue = self.queue.lock();
-                let n = queue.len().min(limits::GROUP_COMMIT_MAX);
-                queue.drain(..n).collect()
+                let group = queue.next_group();
+                if group.is_empty() {
+                    queue.led = Led::No;
+                    return;
+                }
+                group
             };
             core.commit(self, group);
         }
@@ -272,7 +418,7 @@ impl Inner {
 
     /// Whether somebody waits for an entry to be committed.
     pub(super) fn is_busy(&self) -> bool {
-        !self.queue.lock().is_empty()
+        !self.queue.lock().waiting.is_empty()
     }
 
     /// Writes what a checkpoint froze, compacts, and drops what is past its retention.
@@ -309,7 +455,7 @@ mod tests {
     use crate::db::{Db, DbOptions, Threads, Watch};
     use crate::env::ManualClock;
     use crate::env::disk::MemoryDisk;
-    use crate::model::{Labels, Sample};
+    use crate::model::{Labels, RawBatchBuilder, Sample};
     use crate::rules::{AlertingRule, Rule, RuleGroup};
 
     #[test]
@@ -318,6 +464,8 @@ mod tests {
         let mut options = DbOptions::new("/db");
         (options.disk, options.clock) = (Arc::new(disk.clone()), Arc::clone(&clock) as _);
         (options.threads, options.watch) = (Threads::None, Watch { groups: vec![group()], ..Watch::default() });
+        // Each group needs room for a segment of its own; what fits into one has its room already.
+        options.store.segment_bytes_max = 1;
         let db = Db::open(options).unwrap();
         let mut batch = Batch::new();
         batch.push(Labels::new([("__name__", "up")]).unwrap(), Sample { t: Timestamp(1_000_000), v: 0.0 });
@@ -332,6 +480,44 @@ mod tests {
         disk.set_capacity(None);
         assert!(db.inner.tick_if_due().unwrap() > due);
         assert!(db.alerts()[0].fired_at == Some(due), "the deadline is passed at its own instant");
+    }
+
+    #[test]
+    fn one_thread_commits_what_others_leave() {
+        let mut options = DbOptions::new("/db");
+        (options.disk, options.clock) = (Arc::new(MemoryDisk::new()), Arc::new(ManualClock::new(1_000_000)));
+        options.threads = Threads::None;
+        let db = Db::open(options).unwrap();
+        let (results, received) = std::sync::mpsc::channel();
+        let submit = |t| {
+            let mut raw = RawBatchBuilder::default();
+            raw.push_sample(Sample { t: Timestamp(t), v: 1.0 });
+            raw.push_series(b"x", 0, 0);
+            let labels = |_: &[u8], _, _| Ok(Labels::new([("__name__", "x")]).unwrap());
+            let results = results.clone();
+            db.submit(raw.finish("x".into(), labels), Beside::default(), move |result| results.send(result).unwrap())
+        };
+        assert_eq!([submit(1_000_000), submit(1_000_001)], [Submitted::Lead, Submitted::Follow]);
+        assert!(received.try_recv().is_err(), "nobody leads yet");
+        let syncs = db.status().store.fsyncs;
+        db.commit_waiting();
+        let seqs: Vec<u64> = received.try_iter().map(|result| result.unwrap().seq.0).collect();
+        assert_eq!(seqs.len(), 2);
+        assert_eq!(seqs[1], seqs[0] + 1);
+        assert_eq!(db.status().store.fsyncs, syncs + 1, "one sync for both");
+        assert_eq!(submit(1_000_002), Submitted::Lead, "the lead was given up");
+        // A sender that may block commits what waits, too.
+        db.mark_deploy("a", "1").unwrap();
+        assert_eq!(received.try_iter().count(), 1);
+        db.commit_waiting();
+        for n in 0..limits::WRITE_QUEUE_MAX as i64 {
+            let expected = if n == 0 { Submitted::Lead } else { Submitted::Follow };
+            assert_eq!(submit(1_000_003 + n), expected);
+        }
+        assert_eq!(submit(2_000_000), Submitted::Follow);
+        assert!(matches!(received.try_recv(), Ok(Err(AppendError::Full { .. }))));
+        db.commit_waiting();
+        assert_eq!(received.try_iter().filter(Result::is_ok).count(), limits::WRITE_QUEUE_MAX);
     }
 
     fn group() -> RuleGroup {

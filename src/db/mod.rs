@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 pub use deploys::Deploy;
 pub use error::{AppendError, OpenError, QueryError};
-pub use ingest::{Beside, Receipt};
+pub use ingest::{Beside, Receipt, Submitted};
 pub use options::{DbOptions, Threads, Watch};
 pub use status::DbStatus;
 

@@ -13,7 +13,7 @@ use crate::storage::Entry;
 use super::Db;
 use super::deploys::{self, Deploy};
 use super::error::{AppendError, QueryError};
-use super::ingest::{Beside, Receipt};
+use super::ingest::{Beside, Receipt, Submitted};
 use super::source::Source;
 
 impl Db {
@@ -77,6 +77,22 @@ impl Db {
     /// What up to `limit` metric families are, by name, all or one; different words on one, newest first.
     pub fn metadata(&self, family: Option<&str>, limit: usize) -> Vec<Vec<Arc<MetricMetadata>>> {
         self.inner.store.metadata(family, limit)
+    }
+
+    /// Queues a write request and what comes with it, without waiting: `done` is called with what [`Db::write_with`] would return,
+    /// on the thread that commits it, and must be quick.
+    pub fn submit(
+        &self,
+        batch: RawBatch,
+        beside: Beside,
+        done: impl FnOnce(Result<Receipt, AppendError>) + Send + 'static,
+    ) -> Submitted {
+        self.inner.submit_write(batch, beside, Box::new(done))
+    }
+
+    /// Commits what [`Db::submit`] left until nothing waits.
+    pub fn commit_waiting(&self) {
+        self.inner.commit_waiting();
     }
 
     /// Notes in the log that a version of a service went live.

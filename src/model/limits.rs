@@ -37,6 +37,12 @@ pub const LABELS_TEXT_BYTES_MAX: usize = LABELS_PER_SERIES_MAX * (LABEL_NAME_BYT
 /// Bytes that background work on blocks writes in a second unless told otherwise. A tenth of what a cheap
 /// solid-state disk takes, and a hundred times what a million samples a second give it to do.
 pub const COMPACTION_BYTES_PER_SECOND: u64 = 64 * 1024 * 1024;
+/// Buckets of a native histogram. Clients keep to 160 unless told otherwise.
+pub const HISTOGRAM_BUCKETS_MAX: usize = 4096;
+/// Spans of a native histogram on one side of zero: no more than buckets, which may be one each.
+pub const HISTOGRAM_SPANS_MAX: usize = 4096;
+/// Counts of buckets of all histograms of one chunk: a vector of the largest, 32 MiB.
+pub const HISTOGRAM_CHUNK_COUNTS_MAX: usize = 1024 * HISTOGRAM_BUCKETS_MAX;
 /// How far a sample may lie ahead of the clock; Prometheus believes ten minutes too.
 pub const FUTURE_MAX: Millis = Millis::minutes(10);
 /// How far the clock may lie behind the log's last entry without a word. More is no drift.

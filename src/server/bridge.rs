@@ -8,7 +8,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::db::{AppendError, Beside, Db, Receipt, Submitted};
+use crate::model::RawBatch;
 
 use super::envelope::{ApiError, ErrorType};
 
@@ -23,9 +26,43 @@ pub(super) struct Bridge {
     queries: Arc<Semaphore>,
 }
 
+/// A place among the writes under way; given back when dropped.
+#[derive(Debug)]
+pub(super) struct WritePermit(#[expect(dead_code, reason = "held, never read")] OwnedSemaphorePermit);
+
 impl Bridge {
     pub(super) fn new(writes: usize, queries: usize) -> Bridge {
         Bridge { writes: Arc::new(Semaphore::new(writes)), queries: Arc::new(Semaphore::new(queries)) }
+    }
+
+    /// A place among the writes under way; refuses at once when too many are, for the sender can wait
+    /// better.
+    pub(super) fn begin_write(&self) -> Result<WritePermit, ApiError> {
+        let permit = Arc::clone(&self.writes).try_acquire_owned();
+        permit
+            .map(WritePermit)
+            .map_err(|_| ApiError::new(ErrorType::TooManyRequests, "too many writes are under way; try again later"))
+    }
+
+    /// Stores a write request. Whatever is `held` is dropped when that is done, even if nobody waits
+    /// for it any more.
+    pub(super) async fn store(
+        db: &Db,
+        batch: RawBatch,
+        beside: Beside,
+        held: impl Send + 'static,
+    ) -> Result<Result<Receipt, AppendError>, ApiError> {
+        let (answer, answered) = oneshot::channel();
+        let submitted = db.submit(batch, beside, move |result| {
+            drop(held);
+            // Nobody may be waiting any more.
+            let _ = answer.send(result);
+        });
+        if submitted == Submitted::Lead {
+            let db = db.clone();
+            tokio::task::spawn_blocking(move || db.commit_waiting());
+        }
+        answered.await.map_err(|_| ApiError::internal("this write met a bug, or the server is stopping"))
     }
 
     /// Runs a write; refuses at once when too many are under way, for the sender can wait better.
@@ -33,10 +70,7 @@ impl Bridge {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        let permit = Arc::clone(&self.writes)
-            .try_acquire_owned()
-            .map_err(|_| ApiError::new(ErrorType::TooManyRequests, "too many writes are under way; try again later"))?;
-        run(permit, work).await
+        run(self.begin_write()?, work).await
     }
 
     /// Runs a question.
@@ -53,8 +87,9 @@ impl Bridge {
     }
 }
 
-async fn run<T: Send + 'static>(
-    permit: OwnedSemaphorePermit,
+/// Runs work that holds something until it is done, away from the async threads.
+pub(super) async fn run<T: Send + 'static>(
+    permit: impl Send + 'static,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {
     let done = tokio::task::spawn_blocking(move || {

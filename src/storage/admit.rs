@@ -205,7 +205,10 @@ impl Inner {
                 let stored = || self.index.lock.read().labels(series);
                 batch.labels(position).ok().or_else(stored).unwrap_or_else(Labels::empty)
             };
-            if let Some(state) = writer.states.get_mut(series).filter(|state| !state.is_settled()) {
+            // A sample that is refused for its time alone asks for nothing, and so tells nothing.
+            if !matches!(bounds.decide(None, sample), Decision::Refuse(_))
+                && let Some(state) = writer.states.get_mut(series).filter(|state| !state.is_settled())
+            {
                 *state = self.settled(*state, &labels(), sample.t);
             }
             let mut decision = bounds.decide(writer.states.get(series), sample);

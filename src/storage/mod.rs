@@ -1,6 +1,6 @@
 //! Keeps samples: log, head, chunks, index, blocks, compaction.
 //!
-//! Layer 1. Imports: `codec`, `env`, `model`.
+//! Layer 2. Imports: `codec`, `env`, `model`.
 //! Does not know: the query language, rules, threads.
 //! When you change this, also touch: `storage-format.md`, if bytes on the disk change.
 

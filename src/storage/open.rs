@@ -81,6 +81,7 @@ impl Store {
             index.insert(SeriesRef(u64::from(number)), &labels);
             states.entry(SeriesRef(u64::from(number))).explained = true;
         })?;
+        // Series that come anew get numbers that no entry of the log speaks of.
         index.reserve(SeriesRef(u64::from(next_series.max(log.next_series))));
         let blocks = open_blocks(&files, &mut manifest, &mut report)?;
         for block in &blocks {

@@ -270,14 +270,12 @@ impl Inner {
                 // A block has it, or it was explained anew after damage.
                 Some(known) if known != series => {
                     aliases.insert(number, known);
+                    return;
                 }
-                known => {
-                    aliases.remove(&number);
-                    if known.is_none() {
-                        index.insert(series, &labels);
-                    }
-                }
+                Some(_) => {}
+                None => index.insert(series, &labels),
             }
+            aliases.remove(&number);
             writer.states.entry(series).explained = true;
             writer.explained.push(number);
         })

@@ -13,7 +13,7 @@ use super::entries::{deletion_from_bytes, exemplars_from_bytes, metadata_from_by
 use super::manifest::{Files, Loaded, Manifest};
 use super::series_files;
 use super::summary::Summary;
-use super::wal::{EntryKind, Place, Transaction, scan, segment_path, segments};
+use super::wal::{EntryKind, Place, Transaction, scan, segment_path, segments, torn_bytes};
 
 /// Faults that are kept; more are counted.
 const FAULTS_MAX: usize = 1000;
@@ -264,6 +264,13 @@ impl Check<'_> {
             for range in &found.damaged {
                 let what = format!("{} bytes up to {} belong to no entry", range.end - range.start, range.end);
                 self.fault_at(&path, range.start as u64, what);
+            }
+            let torn = torn_bytes(&bytes, found.end);
+            if torn > 0 {
+                let what = format!(
+                    "{torn} bytes belong to no whole entry: the end of a crash, which the next start cuts off, or damage"
+                );
+                self.fault_at(&path, found.end as u64, what);
             }
             for record in &found.records {
                 let (seq, offset) = (record.header.seq.0, record.payload as u64);

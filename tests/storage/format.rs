@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 /// Each `format.rs` below `src/` and the headings of the document that describe it.
 const DESCRIBED: &[(&str, &[&str])] = &[
     ("src/codec/bits/format.rs", &["Packed numbers"]),
+    ("src/codec/coded/format.rs", &["Coded columns"]),
     ("src/codec/format.rs", &["Numbers and texts"]),
+    ("src/codec/histograms/format.rs", &["Columns of native histograms"]),
     ("src/codec/integers/format.rs", &["Columns of whole numbers"]),
     ("src/codec/postings/format.rs", &["Postings"]),
     ("src/codec/timestamps/format.rs", &["Columns of timestamps"]),

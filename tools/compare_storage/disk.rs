@@ -36,6 +36,7 @@ const MERGED_WITHIN: Duration = Duration::from_secs(900);
 const HOW: &str = "\n## Bytes on disk\n
 The same samples go to each by remote-write, one sample per series and request. Then:\n
 - Evenkeel is stopped (which writes a checkpoint) and, where the program has the command, `evenkeel compact` runs.
+  Its log and the series files, which say what the log's series are, are not counted.
 - Prometheus keeps the whole span in its head and writes it as one block (an admin snapshot): one index for everything,
   which is its best case. It would have blocks of 2 to 36 hours with an index each. Its log is not counted.
 - VictoriaMetrics is flushed and force-merged until no merge runs, then stopped. Its caches are not counted.\n
@@ -74,7 +75,7 @@ pub(crate) fn run(options: &Options, programs: &Programs, premises: &Premises, o
         if set == Set::Recorded && options.recording.is_none() {
             return Err("the recorded set needs --recording FILE; the command `record` makes one".into());
         }
-        let mut columns = vec![
+        let columns = [
             "",
             "bytes/sample",
             "allocated",
@@ -85,7 +86,6 @@ pub(crate) fn run(options: &Options, programs: &Programs, premises: &Premises, o
             "given back",
             "peer ÷ ours",
         ];
-        columns.truncate(if programs.all().len() > 1 { 9 } else { 8 });
         let mut table = Table::new(&columns);
         let (mut ours, mut title) = (f64::NAN, String::new());
         for program in programs.all() {

@@ -76,7 +76,11 @@ fn header(options: &Options, programs: &Programs, premises: &Premises) -> String
     for program in programs.all() {
         text += &format!("- {}: {}\n", program.kind.name(), program.version);
     }
-    let pinned = if options.pinned() { "server on core 0, sender on core 1" } else { "no core is reserved" };
+    let pinned = if options.pinned() {
+        "for speed and memory the server on core 0, the sender on core 1"
+    } else {
+        "no core is reserved"
+    };
     text += &format!("- {} at the start; {cores} cores, {pinned}; load average {}\n", procfs::utc(), procfs::load());
     text += &format!("- {}; seed {}\n", premises.describe(), options.seed);
     text

@@ -60,7 +60,7 @@ pub(crate) fn run(options: &Options, programs: &Programs, premises: &Premises, o
             "answers",
             "rightly",
             "acknowledged and missing",
-            "CPU s of the restart",
+            "CPU s until it answers",
         ]);
         let mut ours = f64::NAN;
         for program in programs.all() {
@@ -103,8 +103,7 @@ fn measure(options: &Options, program: &Program, premises: &Premises, load: &Loa
     process.kill()?;
 
     let mut process = Process::spawn(program, &data, Setup::Default, options.pinned())?;
-    let (answers, rightly) = wait_until_right(&mut process, load)?;
-    let restart_cpu = process.figures()?.cpu;
+    let (answers, rightly, restart_cpu) = wait_until_right(&mut process, load)?;
     // Whoever has not come up rightly has lost something, but may still be loading.
     process.settle()?;
     let missing = acknowledged as i64 - stored(&process, load)? as i64;
@@ -113,22 +112,24 @@ fn measure(options: &Options, program: &Program, premises: &Premises, load: &Loa
     Ok(Measured { start, sent, rested, answers, rightly, missing, restart_cpu })
 }
 
-/// When the first answer came and when the first right one.
-fn wait_until_right(process: &mut Process, load: &Load) -> Outcome<(Option<Duration>, Option<Duration>)> {
-    let mut answers = None;
+/// When the first answer came and when the first right one, and the processor time until the first.
+fn wait_until_right(process: &mut Process, load: &Load) -> Outcome<(Option<Duration>, Option<Duration>, f64)> {
+    let (mut answers, mut cpu) = (None, f64::NAN);
     while process.begun.elapsed() < answers.map_or(ANSWERS_WITHIN, |first| first + RIGHT_WITHIN) {
         process.still_runs()?;
         // An error means that nobody listens yet, or that the server says it is not ready.
         if let Ok(right) = answer(process, load) {
             let now = process.begun.elapsed();
-            answers = answers.or(Some(now));
+            if answers.is_none() {
+                (answers, cpu) = (Some(now), process.figures()?.cpu);
+            }
             if right {
-                return Ok((answers, Some(now)));
+                return Ok((answers, Some(now), cpu));
             }
         }
         thread::sleep(Duration::from_millis(2));
     }
-    Ok((answers, None))
+    Ok((answers, None, cpu))
 }
 
 /// Asks for some series; true if all have all their samples.

@@ -66,6 +66,8 @@ fn purpose(kind: Kind, name: &str) -> Purpose {
     match kind {
         Kind::Evenkeel => match first {
             "wal" | "outbox" | "quarantine" => Purpose::Beside,
+            // Labels of the series that the log speaks of, as in a Prometheus log's own checkpoint.
+            _ if name.ends_with(".series") || name.ends_with(".attachments") => Purpose::Beside,
             _ => Purpose::Data,
         },
         Kind::Prometheus => match first {

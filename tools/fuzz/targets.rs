@@ -26,7 +26,7 @@ pub(crate) struct Target {
     /// Whether it took the input; an error if it did what it must not.
     pub(crate) run: fn(&[u8]) -> Result<bool, String>,
     /// Makes checksums right again.
-    pub(crate) repair: Option<fn(&mut Vec<u8>)>,
+    pub(crate) repair: Option<fn(&mut [u8])>,
     /// Texts that mean something to it.
     pub(crate) words: &'static [&'static str],
 }
@@ -668,7 +668,7 @@ fn store_with(folder: &str, suffix: &str, bytes: &[u8]) -> Result<bool, String> 
 }
 
 /// The last four bytes are the checksum of all before.
-fn repair_seal(bytes: &mut Vec<u8>) {
+fn repair_seal(bytes: &mut [u8]) {
     if let Some(end) = bytes.len().checked_sub(4) {
         let sum = checksum(&[&bytes[..end]]);
         bytes[end..].copy_from_slice(&sum.to_le_bytes());
@@ -676,7 +676,7 @@ fn repair_seal(bytes: &mut Vec<u8>) {
 }
 
 /// Every record's checksum: of its segment's number, of its header behind the checksum, of its payload.
-fn repair_log(bytes: &mut Vec<u8>) {
+fn repair_log(bytes: &mut [u8]) {
     const MAGIC: [u8; 4] = [0xe7, b'E', b'K', 0x1a];
     let Some(number) = bytes.get(12..20).map(<[u8]>::to_vec) else { return };
     if bytes.len() >= 24 {
@@ -686,7 +686,7 @@ fn repair_log(bytes: &mut Vec<u8>) {
     repair_records(bytes, MAGIC, |record| checksum(&[&number, &record[8..]]), 40);
 }
 
-fn repair_outbox(bytes: &mut Vec<u8>) {
+fn repair_outbox(bytes: &mut [u8]) {
     const MAGIC: [u8; 4] = [0xe7, b'E', b'K', 0x0b];
     if bytes.len() >= 16 {
         let sum = checksum(&[&bytes[..12]]);
@@ -752,7 +752,7 @@ thread_local! {
     static DATABASE: MemoryDisk = db_disk();
 }
 
-fn repair_states(bytes: &mut Vec<u8>) {
+fn repair_states(bytes: &mut [u8]) {
     // Each part: length of its name (4), name, length (8), bytes; most are sealed themselves.
     let mut at = 32;
     while let Some(length) = bytes.get(at..at + 4).and_then(|field| field.first_chunk().copied()) {

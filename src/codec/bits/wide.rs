@@ -10,9 +10,49 @@
 use super::format::LANES;
 use crate::codec::VECTOR;
 
-/// Powers of ten that a double holds exactly and values are scaled by.
-pub(crate) const POWERS: [f64; 19] =
+/// Powers of ten that whole numbers are scaled by.
+const POWERS: [f64; 19] =
     [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18];
+
+/// How a whole number becomes a value; programs that count in small units come to decimals in several
+/// ways, whose last places differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scaling {
+    /// Divided by this power of ten: what a decimal in a text becomes.
+    Over(u8),
+    /// Times the inverse of this power of ten.
+    Times(u8),
+    /// Divided by this power of ten, and by it again.
+    OverTwice(u8),
+}
+
+impl Scaling {
+    /// The power of ten that is known of a byte's low five bits, and how it is meant of its high ones.
+    pub(crate) fn from_byte(byte: u8) -> Option<Scaling> {
+        let power = byte % 32;
+        match byte / 32 {
+            _ if usize::from(power) >= POWERS.len() => None,
+            0 => Some(Scaling::Over(power)),
+            1 => Some(Scaling::Times(power)),
+            2 => Some(Scaling::OverTwice(power)),
+            _ => None,
+        }
+    }
+
+    /// The byte that [`Scaling::from_byte`] reads.
+    pub(crate) fn byte(self) -> u8 {
+        match self {
+            Scaling::Over(power) => power,
+            Scaling::Times(power) => 32 + power,
+            Scaling::OverTwice(power) => 64 + power,
+        }
+    }
+
+    fn power(self) -> f64 {
+        let (Scaling::Over(power) | Scaling::Times(power) | Scaling::OverTwice(power)) = self;
+        POWERS[usize::from(power).min(POWERS.len() - 1)]
+    }
+}
 
 /// Defines a function that runs `$body` compiled for the widest instructions of this machine.
 macro_rules! widest {
@@ -60,14 +100,14 @@ widest! {
 }
 
 widest! {
-    /// Writes `(origin + step * n) / 10^exponent` of each number.
-    decimals, decimals_avx512, decimals_avx2, divide::<true>, (numbers: &[u64], origin: u64, step: u64, exponent: usize, values: &mut [f64]) -> ()
+    /// Writes each number's value, which is `origin + step * n`, scaled.
+    decimals, decimals_avx512, decimals_avx2, divide::<true>, (numbers: &[u64], origin: u64, step: u64, scaling: Scaling, values: &mut [f64]) -> ()
 }
 
 widest! {
-    /// Finds the whole numbers that give back the values by division by `10^exponent`, and counts the
-    /// values for which there is none; their numbers may be any.
-    whole_numbers, whole_numbers_avx512, whole_numbers_avx2, multiply::<true>, (values: &[f64], exponent: usize, numbers: &mut [u64]) -> usize
+    /// Finds the whole numbers that give back the values when scaled, and counts the values for which
+    /// there is none; their numbers may be any.
+    whole_numbers, whole_numbers_avx512, whole_numbers_avx2, multiply::<true>, (values: &[f64], scaling: Scaling, numbers: &mut [u64]) -> usize
 }
 
 #[inline(always)]
@@ -101,23 +141,38 @@ fn unpack_lanes<const WIDE: bool>(bytes: &[u8], width: u32, numbers: &mut [u64; 
 
 #[inline(always)]
 fn sum_up<const WIDE: bool>(numbers: &mut [u64], base: u64, order: usize, firsts: [u64; 2]) {
-    let [mut sum, mut step] = firsts;
     match order {
         0 if base == 0 => {}
         0 => numbers.iter_mut().for_each(|n| *n = n.wrapping_add(base)),
-        1 => {
-            for n in numbers {
-                sum = sum.wrapping_add(n.wrapping_add(base));
-                *n = sum;
-            }
-        }
+        1 => scan(numbers, base, firsts[0]),
         _ => {
-            for n in numbers {
-                step = step.wrapping_add(n.wrapping_add(base));
-                sum = sum.wrapping_add(step);
-                *n = sum;
-            }
+            scan(numbers, base, firsts[1]);
+            scan(numbers, 0, firsts[0]);
         }
+    }
+}
+
+/// Adds `base` to each number, and to that all numbers before it and `sum`.
+///
+/// Eight numbers are summed up side by side in three steps, so that only one addition in eight waits
+/// for the one before.
+#[inline(always)]
+fn scan(numbers: &mut [u64], base: u64, mut sum: u64) {
+    let (eights, rest) = numbers.as_chunks_mut::<8>();
+    for eight in eights {
+        let mut sums = eight.map(|n| n.wrapping_add(base));
+        let [a, b, c, d, e, f, g, _] = sums;
+        sums.iter_mut().zip([0, a, b, c, d, e, f, g]).for_each(|(n, before)| *n = n.wrapping_add(before));
+        let [a, b, c, d, e, f, ..] = sums;
+        sums.iter_mut().zip([0, 0, a, b, c, d, e, f]).for_each(|(n, before)| *n = n.wrapping_add(before));
+        let [a, b, c, d, ..] = sums;
+        sums.iter_mut().zip([0, 0, 0, 0, a, b, c, d]).for_each(|(n, before)| *n = n.wrapping_add(before));
+        *eight = sums.map(|n| n.wrapping_add(sum));
+        sum = sum.wrapping_add(sums[7]);
+    }
+    for n in rest {
+        sum = sum.wrapping_add(n.wrapping_add(base));
+        *n = sum;
     }
 }
 
@@ -130,26 +185,32 @@ fn to_f64(n: u64) -> f64 {
     (high - f64::from_bits(0x4530_0000_8010_0000)) + low
 }
 
-/// With `FMA`, division is a product with the reciprocal and one correction, which gives the same
-/// bits for `|n| <= 2^53` and powers up to 10^22: the remainder of the first quotient is exact, and
+/// `n / power`, of which `reciprocal` is the inverse, rounded.
+///
+/// With `FMA` it is a product with the reciprocal and one correction, which gives the same bits for
+/// whole `|n| <= 2^53` and powers of ten up to 10^22: the remainder of the first quotient is exact, and
 /// the corrected quotient is off by at most 1.5 * 2^-53 units in the last place before its rounding;
 /// but `n / 10^e` is never nearer than `0.5 / 5^e` units to the middle between two doubles.
 #[inline(always)]
-fn divide<const FMA: bool>(numbers: &[u64], origin: u64, step: u64, exponent: usize, values: &mut [f64]) {
-    let power = POWERS[exponent.min(POWERS.len() - 1)];
-    let at = |n: u64| to_f64(origin.wrapping_add(n.wrapping_mul(step)));
-    if exponent == 0 {
-        values.iter_mut().zip(numbers).for_each(|(v, n)| *v = at(*n));
-    } else if FMA {
-        let reciprocal = 1.0 / power;
-        for (v, n) in values.iter_mut().zip(numbers) {
-            let n = at(*n);
-            let quotient = n * reciprocal;
-            let remainder = (-quotient).mul_add(power, n);
-            *v = remainder.mul_add(reciprocal, quotient);
-        }
+fn quotient<const FMA: bool>(n: f64, power: f64, reciprocal: f64) -> f64 {
+    if FMA {
+        let quotient = n * reciprocal;
+        (-quotient).mul_add(power, n).mul_add(reciprocal, quotient)
     } else {
-        values.iter_mut().zip(numbers).for_each(|(v, n)| *v = at(*n) / power);
+        n / power
+    }
+}
+
+#[inline(always)]
+fn divide<const FMA: bool>(numbers: &[u64], origin: u64, step: u64, scaling: Scaling, values: &mut [f64]) {
+    let (power, reciprocal) = (scaling.power(), 1.0 / scaling.power());
+    let at = |n: u64| to_f64(origin.wrapping_add(n.wrapping_mul(step)));
+    let pairs = values.iter_mut().zip(numbers);
+    match scaling {
+        Scaling::Over(0) => pairs.for_each(|(v, n)| *v = at(*n)),
+        Scaling::Over(_) => pairs.for_each(|(v, n)| *v = quotient::<FMA>(at(*n), power, reciprocal)),
+        Scaling::Times(_) => pairs.for_each(|(v, n)| *v = at(*n) * reciprocal),
+        Scaling::OverTwice(_) => pairs.for_each(|(v, n)| *v = at(*n) / power / power),
     }
 }
 
@@ -159,32 +220,33 @@ const PRODUCT_MAX: f64 = 2_251_799_813_685_248.0;
 const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
 #[inline(always)]
-fn multiply<const FMA: bool>(values: &[f64], exponent: usize, numbers: &mut [u64]) -> usize {
+fn multiply<const FMA: bool>(values: &[f64], scaling: Scaling, numbers: &mut [u64]) -> usize {
     let mut misfits = 0u64;
-    if exponent == 0 {
-        for (v, n) in values.iter().zip(numbers) {
-            let whole = *v as i64;
-            *n = whole as u64;
-            // The largest is what a value that is too large becomes.
-            let fits = (whole as f64).to_bits() == v.to_bits() && whole != i64::MAX;
+    let (power, reciprocal) = (scaling.power(), 1.0 / scaling.power());
+    let whole = if matches!(scaling, Scaling::OverTwice(_)) { power * power } else { power };
+    // What is too large or no number at all fails the second comparison.
+    let mut each = |back: fn(f64, f64, f64) -> f64| {
+        for (v, n) in values.iter().zip(&mut *numbers) {
+            let product = v * whole;
+            let rounded = (product + ROUNDER) - ROUNDER;
+            *n = (product + ROUNDER).to_bits().wrapping_sub(ROUNDER.to_bits());
+            let fits = (back(rounded, power, reciprocal).to_bits() == v.to_bits()) & (product.abs() < PRODUCT_MAX);
             misfits += u64::from(!fits);
         }
-        return misfits as usize;
-    }
-    let power = POWERS[exponent.min(POWERS.len() - 1)];
-    let reciprocal = 1.0 / power;
-    for (v, n) in values.iter().zip(numbers) {
-        let product = v * power;
-        let rounded = (product + ROUNDER) - ROUNDER;
-        *n = (product + ROUNDER).to_bits().wrapping_sub(ROUNDER.to_bits());
-        let back = if FMA {
-            let quotient = rounded * reciprocal;
-            (-quotient).mul_add(power, rounded).mul_add(reciprocal, quotient)
-        } else {
-            rounded / power
-        };
-        let fits = (back.to_bits() == v.to_bits()) & (product.abs() < PRODUCT_MAX);
-        misfits += u64::from(!fits);
+    };
+    match scaling {
+        Scaling::Over(0) => {
+            for (v, n) in values.iter().zip(numbers) {
+                let whole = *v as i64;
+                *n = whole as u64;
+                // The largest is what a value that is too large becomes.
+                let fits = (whole as f64).to_bits() == v.to_bits() && whole != i64::MAX;
+                misfits += u64::from(!fits);
+            }
+        }
+        Scaling::Over(_) => each(quotient::<FMA>),
+        Scaling::Times(_) => each(|n, _, reciprocal| n * reciprocal),
+        Scaling::OverTwice(_) => each(|n, power, _| n / power / power),
     }
     misfits as usize
 }
@@ -224,15 +286,28 @@ mod tests {
         #[test]
         fn a_reciprocal_and_a_correction_divide(
             numbers in proptest::collection::vec((-(1i64 << 53)..=1 << 53, 0u32..54), 100),
-            exponent in 0usize..19,
+            power in 0u8..19,
+            kind in 0u8..3,
         ) {
             let numbers: Vec<u64> = numbers.into_iter().map(|(n, shift)| (n >> shift) as u64).collect();
             let (mut wide, mut plain) = (vec![0.0; numbers.len()], vec![1.0; numbers.len()]);
-            decimals(&numbers, 0, 1, exponent, &mut wide);
-            divide::<false>(&numbers, 0, 1, exponent, &mut plain);
+            let scaling = Scaling::from_byte(kind * 32 + power).unwrap();
+            prop_assert_eq!(scaling.byte(), kind * 32 + power);
+            decimals(&numbers, 0, 1, scaling, &mut wide);
+            divide::<false>(&numbers, 0, 1, scaling, &mut plain);
             for ((n, a), b) in numbers.iter().zip(&wide).zip(&plain) {
-                prop_assert_eq!(a.to_bits(), b.to_bits(), "{} / 10^{}", *n as i64, exponent);
-                prop_assert_eq!(a.to_bits(), (*n as i64 as f64 / POWERS[exponent]).to_bits());
+                prop_assert_eq!(a.to_bits(), b.to_bits(), "{} {:?}", *n as i64, scaling);
+                if kind == 0 {
+                    prop_assert_eq!(a.to_bits(), (*n as i64 as f64 / POWERS[usize::from(power)]).to_bits());
+                }
+            }
+            let (mut found, mut plainly) = (vec![0; numbers.len()], vec![1; numbers.len()]);
+            let misfits = whole_numbers(&wide, scaling, &mut found);
+            prop_assert_eq!(misfits, multiply::<false>(&wide, scaling, &mut plainly));
+            if misfits == 0 {
+                let mut again = vec![0.0; numbers.len()];
+                decimals(&found, 0, 1, scaling, &mut again);
+                prop_assert_eq!(again, wide);
             }
         }
     }

@@ -6,7 +6,7 @@
 
 use super::plan::{Plan, differences};
 use crate::codec::bits::{packed_bytes, prefix_sums, put_bits, take_bits};
-use crate::codec::{Cursor, Damaged, VECTOR, put_signed, put_varint, signed, unsigned};
+use crate::codec::{Cursor, Damaged, Effort, VECTOR, put_signed, put_varint, signed, unsigned};
 
 /// Before the header of a vector that has exceptions.
 const EXCEPTIONS: u8 = 255;
@@ -127,11 +127,19 @@ pub fn take_integers(from: &mut Cursor<'_>, count: usize) -> Result<Vec<u64>, Da
 }
 
 /// Appends vectors that can be found one by one: the lengths of all but the last as varints, then they.
-pub(in crate::codec) fn put_vectors(out: &mut Vec<u8>, numbers: &[u64]) {
+/// Gives what the whole would take by each order of differences, as far as these were tried.
+pub(in crate::codec) fn put_vectors(out: &mut Vec<u8>, numbers: &[u64], effort: Effort) -> [usize; 3] {
     let mut scratch = Vec::with_capacity(numbers.len().min(VECTOR));
-    let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+    let (mut bytes, mut ends, mut totals) = (Vec::new(), Vec::new(), [0; 3]);
     for vector in numbers.chunks(VECTOR) {
-        let plan = Plan::cheapest(vector, &mut scratch);
+        let plans = match effort {
+            Effort::Young => [Some(Plan::quick(vector, &mut scratch)), None, None],
+            Effort::Cold => Plan::of_each_order(vector, &mut scratch),
+        };
+        let plan = plans.iter().flatten().copied().min_by_key(|plan| plan.cost).unwrap_or(Plan::WHOLE);
+        for (total, plan) in totals.iter_mut().zip(plans) {
+            *total += plan.map_or(8 * vector.len(), |plan| plan.cost);
+        }
         put_vector(&mut bytes, vector, &plan, &mut scratch);
         ends.push(bytes.len());
     }
@@ -141,6 +149,7 @@ pub(in crate::codec) fn put_vectors(out: &mut Vec<u8>, numbers: &[u64]) {
         start = *end;
     }
     out.extend(bytes);
+    totals
 }
 
 /// Vectors that [`put_vectors`] put.

@@ -5,3 +5,4 @@ mod plan;
 
 pub(super) use format::{Vectors, put_vectors};
 pub use format::{put_integers, take_integers};
+pub(super) use plan::{Order, differences};

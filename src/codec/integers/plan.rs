@@ -34,23 +34,40 @@ pub(in crate::codec) struct Plan {
 }
 
 impl Plan {
+    /// The plan that suits any numbers.
+    pub(in crate::codec) const WHOLE: Plan = Plan { order: Order::Values, base: 0, width: 64, cost: usize::MAX };
+
     /// The cheapest plan for the numbers, of which there is at least one. `scratch` is room to sort in.
     pub(in crate::codec) fn cheapest(numbers: &[u64], scratch: &mut Vec<u64>) -> Plan {
-        let mut best: Option<Plan> = None;
-        for order in Order::ALL {
-            if numbers.len() <= order as usize {
-                break;
-            }
+        let plans = Plan::of_each_order(numbers, scratch);
+        plans.into_iter().flatten().min_by_key(|plan| plan.cost).unwrap_or(Plan::WHOLE)
+    }
+
+    /// The cheaper plan of two orders, which are chosen by how far the numbers of each lie from one of them.
+    pub(in crate::codec) fn quick(numbers: &[u64], scratch: &mut Vec<u64>) -> Plan {
+        let mut orders = Order::ALL.map(|order| (u32::MAX, order));
+        for (bits, order) in orders.iter_mut().filter(|(_, order)| numbers.len() > *order as usize) {
+            differences(*order, numbers, scratch);
+            let middle = scratch[scratch.len() / 2];
+            *bits = scratch.iter().map(|n| bits_of(unsigned(n.wrapping_sub(middle) as i64))).sum();
+        }
+        orders.sort_unstable_by_key(|(bits, _)| *bits);
+        let chosen = orders[..2].iter().filter(|(bits, _)| *bits < u32::MAX);
+        let plans = chosen.map(|(_, order)| Plan::of_order(*order, numbers, scratch));
+        plans.min_by_key(|plan| plan.cost).unwrap_or(Plan::WHOLE)
+    }
+
+    /// The cheapest plan of each order for which there are numbers enough; once one gives a line, of no further one.
+    pub(in crate::codec) fn of_each_order(numbers: &[u64], scratch: &mut Vec<u64>) -> [Option<Plan>; 3] {
+        let mut plans = [None; 3];
+        for order in Order::ALL.into_iter().filter(|order| numbers.len() > *order as usize) {
             let plan = Plan::of_order(order, numbers, scratch);
-            if best.is_none_or(|best| plan.cost < best.cost) {
-                best = Some(plan);
-            }
-            // A line stays one however often differences are taken.
+            plans[order as usize] = Some(plan);
             if plan.width == 0 && plan.cost < 24 {
                 break;
             }
         }
-        best.unwrap_or(Plan { order: Order::Values, base: 0, width: 64, cost: usize::MAX })
+        plans
     }
 
     /// The cheapest plan of one order.
@@ -88,12 +105,12 @@ impl Plan {
             }
             width -= 1;
         }
-        best.unwrap_or(Plan { order, base: 0, width: 64, cost: usize::MAX })
+        best.unwrap_or(Plan { order, ..Plan::WHOLE })
     }
 }
 
 /// The numbers' differences of an order, wrapping, without the first `order` of them.
-pub(super) fn differences(order: Order, numbers: &[u64], out: &mut Vec<u64>) {
+pub(in crate::codec) fn differences(order: Order, numbers: &[u64], out: &mut Vec<u64>) {
     out.clear();
     match order {
         Order::Values => out.extend_from_slice(numbers),

@@ -1,11 +1,21 @@
-//! Values as whole numbers over a power of ten.
+//! Values as whole numbers that are scaled by a power of ten.
 //!
-//! Invariant: `(origin + step * number) / 10^exponent` is the value bit for bit, except where it is said not to be.
+//! Invariant: `origin + step * number`, scaled, is the value bit for bit, except where it is said not to be.
 
-use crate::codec::bits::{POWERS, whole_numbers};
+use crate::codec::bits::{Scaling, whole_numbers};
 
 /// The largest power of ten that is tried: nanoseconds and some digits more.
-const EXPONENT_MAX: usize = 14;
+const POWER_MAX: u8 = 14;
+/// What is tried where division does not give back the values: ticks and microseconds of the kernel,
+/// as node_exporter turns them into seconds.
+const OTHERS: [Scaling; 6] = [
+    Scaling::Times(3),
+    Scaling::OverTwice(3),
+    Scaling::Times(6),
+    Scaling::Times(9),
+    Scaling::Times(2),
+    Scaling::Times(1),
+];
 /// Values that are looked at to find the power of ten.
 const SAMPLE: usize = 12;
 /// How often a larger power is tried after one of the others was found not to fit.
@@ -16,8 +26,8 @@ const LARGE: u64 = 1 << 61;
 /// A column as whole numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Decimals {
-    /// What the numbers are divided by, as a power of ten.
-    pub(super) exponent: u8,
+    /// What makes them values.
+    pub(super) scaling: Scaling,
     /// What all numbers are a multiple of, after `origin` is subtracted.
     pub(super) step: u64,
     /// What is left of the numbers by division by `step`.
@@ -31,66 +41,65 @@ pub(super) struct Decimals {
 impl Decimals {
     /// The values as decimals; `None` if more than one in eight is none.
     pub(super) fn of(values: &[f64]) -> Option<Decimals> {
+        let sample: Vec<f64> = values.iter().step_by(values.len().div_ceil(SAMPLE).max(1)).copied().collect();
         let mut numbers = vec![0; values.len()];
-        let mut exponent = likely_exponent(values)?;
-        let mut best: Option<(usize, Vec<u32>)> = None;
-        for _ in 0..ATTEMPTS {
-            let mut misfits = Vec::new();
-            if whole_numbers(values, exponent, &mut numbers) > 0 {
-                misfits = misfits_of(values, exponent);
-            }
-            let larger =
-                misfits.iter().filter_map(|i| exponent_of(values[*i as usize])).filter(|e| *e > exponent).min();
-            if best.as_ref().is_none_or(|(_, best)| misfits.len() < best.len()) {
-                best = Some((exponent, misfits));
-            }
-            match larger {
-                Some(larger) => exponent = larger,
-                None => break,
-            }
-        }
-        let (best, misfits) = best?;
-        if misfits.len() > values.len() / 8 {
-            return None;
-        }
-        whole_numbers(values, best, &mut numbers);
+        let (scaling, misfits) = by_division(values, &sample, &mut numbers).or_else(|| otherwise(values, &sample))?;
+        whole_numbers(values, scaling, &mut numbers);
         fill(&mut numbers, &misfits);
         let (origin, step) = reduce(&mut numbers);
-        Some(Decimals { exponent: best as u8, step, origin, numbers, misfits })
+        Some(Decimals { scaling, step, origin, numbers, misfits })
     }
+}
+
+/// The scaling by division that fits most values, and the places of the others, if it is good.
+fn by_division(values: &[f64], sample: &[f64], numbers: &mut [u64]) -> Option<(Scaling, Vec<u32>)> {
+    let mut power = likely_power(sample)?;
+    let mut best: Option<(u8, Vec<u32>)> = None;
+    for _ in 0..ATTEMPTS {
+        let scaling = Scaling::Over(power);
+        let count = whole_numbers(values, scaling, numbers);
+        let misfits = if count > 0 { misfits_of(values, scaling) } else { Vec::new() };
+        let larger = misfits.iter().filter_map(|i| power_of(values[*i as usize])).filter(|p| *p > power).min();
+        if best.as_ref().is_none_or(|(_, best)| misfits.len() < best.len()) {
+            best = Some((power, misfits));
+        }
+        match larger {
+            Some(larger) => power = larger,
+            None => break,
+        }
+    }
+    let (power, misfits) = best?;
+    is_good(&misfits, values).then_some((Scaling::Over(power), misfits))
+}
+
+/// The first other scaling that fits nearly all values, and the places of those that it does not fit.
+fn otherwise(values: &[f64], sample: &[f64]) -> Option<(Scaling, Vec<u32>)> {
+    let mut numbers = [0; 2 * SAMPLE];
+    let likely = |scaling: &Scaling| whole_numbers(sample, *scaling, &mut numbers) * 8 <= sample.len();
+    let scaling = OTHERS.into_iter().find(likely)?;
+    let misfits = misfits_of(values, scaling);
+    is_good(&misfits, values).then_some((scaling, misfits))
+}
+
+fn is_good(misfits: &[u32], values: &[f64]) -> bool {
+    misfits.len() <= values.len() / 8
 }
 
 /// The power of ten that most of some values need, or `None` if most need none that there is.
-fn likely_exponent(values: &[f64]) -> Option<usize> {
-    let stride = values.len().div_ceil(SAMPLE).max(1);
-    let (mut counts, mut others) = ([0usize; EXPONENT_MAX + 1], 0);
-    for v in values.iter().step_by(stride).chain(values.last()) {
-        match exponent_of(*v) {
-            Some(e) => counts[e] += 1,
-            None => others += 1,
-        }
-    }
-    let all: usize = counts.iter().sum();
-    if others > all {
-        return None;
-    }
-    counts.iter().rposition(|count| *count > 0)
+fn likely_power(sample: &[f64]) -> Option<u8> {
+    let powers = || sample.iter().filter_map(|v| power_of(*v));
+    if powers().count() * 2 < sample.len() { None } else { powers().max() }
 }
 
 /// The smallest power of ten that makes the value whole.
-fn exponent_of(v: f64) -> Option<usize> {
-    let mut number = [0];
-    (0..=EXPONENT_MAX).find(|e| {
-        let scaled = v * POWERS[*e];
-        // Most wrong powers are told by a product that is not nearly whole.
-        (scaled - scaled.round_ties_even()).abs() <= scaled.abs() * 1e-15 && whole_numbers(&[v], *e, &mut number) == 0
-    })
+fn power_of(v: f64) -> Option<u8> {
+    (0..=POWER_MAX).find(|power| whole_numbers(&[v], Scaling::Over(*power), &mut [0]) == 0)
 }
 
 /// The places where the numbers do not give back the values.
-fn misfits_of(values: &[f64], exponent: usize) -> Vec<u32> {
+fn misfits_of(values: &[f64], scaling: Scaling) -> Vec<u32> {
     let mut number = [0];
-    let misfits = (0..).zip(values).filter(|(_, v)| whole_numbers(&[**v], exponent, &mut number) > 0);
+    let misfits = (0..).zip(values).filter(|(_, v)| whole_numbers(&[**v], scaling, &mut number) > 0);
     misfits.map(|(i, _)| i).collect()
 }
 
@@ -139,23 +148,34 @@ fn common_divisor(mut a: u64, mut b: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::bits::decimals;
 
-    fn check(values: &[f64], exponent: u8, step: u64, misfits: &[u32]) {
-        let decimals = Decimals::of(values).unwrap();
-        assert_eq!((decimals.exponent, decimals.step, &*decimals.misfits), (exponent, step, misfits), "{values:?}");
-        for (i, (v, n)) in values.iter().zip(&decimals.numbers).enumerate() {
-            let back = decimals.origin.wrapping_add(n.wrapping_mul(step)) as i64 as f64 / POWERS[usize::from(exponent)];
+    fn check(values: &[f64], scaling: Scaling, step: u64, misfits: &[u32]) {
+        let found = Decimals::of(values).unwrap();
+        assert_eq!((found.scaling, found.step, &*found.misfits), (scaling, step, misfits), "{values:?}");
+        let mut back = vec![0.0; values.len()];
+        decimals(&found.numbers, found.origin, step, scaling, &mut back);
+        for (i, (v, back)) in values.iter().zip(back).enumerate() {
             assert_eq!(back.to_bits() == v.to_bits(), !misfits.contains(&(i as u32)), "{v} at {i}");
         }
     }
 
     #[test]
     fn whole_numbers_are_found() {
-        check(&[1.0, 2.0, 4.0], 0, 1, &[]);
-        check(&[0.1, 2.0, 0.25], 2, 5, &[]);
-        check(&[4096.0, 8192.0, 1024.0 * 4096.0], 0, 4096, &[]);
-        check(&[26.05e-6, 1e-6, 2e-8], 8, 1, &[]);
-        check(&[7.0, f64::NAN, 7.5, 9.0, 1.0, 2.0, -0.0, 1.5, 3.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], 1, 5, &[1, 6]);
+        check(&[1.0, 2.0, 4.0], Scaling::Over(0), 1, &[]);
+        check(&[0.1, 2.0, 0.25], Scaling::Over(2), 5, &[]);
+        check(&[4096.0, 8192.0, 1024.0 * 4096.0], Scaling::Over(0), 4096, &[]);
+        check(&[26.05e-6, 1e-6, 2e-8], Scaling::Over(8), 1, &[]);
+        check(
+            &[7.0, f64::NAN, 7.5, 9.0, 1.0, 2.0, -0.0, 1.5, 3.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0],
+            Scaling::Over(1),
+            5,
+            &[1, 6],
+        );
+        let ticks: Vec<f64> = (0..99).map(|i| f64::from(i * i) * 0.001).collect();
+        check(&ticks, Scaling::Times(3), 1, &[]);
+        let microseconds: Vec<f64> = (0..99).map(|i| f64::from(i * i + 123_456_789) / 1000.0 / 1000.0).collect();
+        check(&microseconds, Scaling::OverTwice(3), 1, &[]);
         assert_eq!(Decimals::of(&[1e300, 2e300]), None);
         assert_eq!(Decimals::of(&[f64::NAN]), None);
     }

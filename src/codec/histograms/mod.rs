@@ -1,0 +1,5 @@
+//! Columns of native histograms.
+
+mod format;
+
+pub use format::{put_histograms, take_histograms};
