@@ -67,8 +67,8 @@ pub(crate) fn all() -> Vec<Target> {
         stored("log", || store_file("wal", ".log"), |bytes| store_with("wal", ".log", bytes), repair_log),
         stored(
             "series-file",
-            || store_file("wal", ".series"),
-            |bytes| store_with("wal", ".series", bytes),
+            || store_file("blocks", ".series"),
+            |bytes| store_with("blocks", ".series", bytes),
             repair_seal,
         ),
         stored("block", || store_file("blocks", ".block"), |bytes| store_with("blocks", ".block", bytes), repair_seal),
