@@ -12,8 +12,8 @@ use super::block::{Block, BlockError, BlockReader, PageCache, VECTOR_SAMPLES};
 use super::entries::{deletion_from_bytes, exemplars_from_bytes, metadata_from_bytes};
 use super::manifest::{Files, Loaded, Manifest};
 use super::series_files;
-use super::summary::Summary;
 use super::wal::{EntryKind, Place, Transaction, scan, segment_path, segments, torn_bytes};
+use crate::model::Summary;
 
 /// Faults that are kept; more are counted.
 const FAULTS_MAX: usize = 1000;
