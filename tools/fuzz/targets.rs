@@ -385,7 +385,7 @@ fn objectives_seeds() -> Vec<Vec<u8>> {
 
 fn routing_seeds() -> Vec<Vec<u8>> {
     vec![
-        b"global: {resolve_timeout: 5m}\nroute:\n  receiver: a\n  group_by: [job, '...']\n  group_wait: 30s\n  routes:\n  - matchers: ['severity=~\"page|ticket\"', 'job != x']\n    continue: true\n    receiver: b\nreceivers:\n- name: a\n  webhook_configs: [{url: 'http://localhost:1/', send_resolved: true, max_alerts: 3}]\n- name: b\n"
+        b"global: {resolve_timeout: 5m}\nroute:\n  receiver: a\n  group_by: [job]\n  group_wait: 30s\n  routes:\n  - matchers: ['severity=~\"page|ticket\"', 'job != x']\n    continue: true\n    receiver: b\nreceivers:\n- name: a\n  webhook_configs: [{url: 'http://localhost:1/', send_resolved: true, max_alerts: 3}]\n- name: b\n"
             .to_vec(),
     ]
 }
