@@ -212,6 +212,13 @@ impl Inner {
         new: Option<Block>,
         upto: Seq,
     ) -> Result<(), MaintainError> {
+        // The log must be as durable as what is done because of it: a delete, or a time, that a power cut
+        // could still take back must not have taken samples.
+        {
+            let mut writer = self.writer.lock();
+            let synced = writer.check_open().and_then(|()| self.sync_log(&mut writer));
+            synced.map_err(|error| MaintainError::Io(io::Error::other(error.to_string())))?;
+        }
         let is_old = |number: u64| old.iter().any(|block| block.number() == number);
         let mut next = manifest.clone();
         let place = next.blocks.iter().position(|name| is_old(name.number)).unwrap_or(next.blocks.len());
