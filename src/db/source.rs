@@ -1,7 +1,9 @@
 //! The store as the query language sees it: the one file that names both.
 
-use crate::model::{Matcher, Seq, TimeRange, Timestamp};
-use crate::promql::{SeriesSamples, SeriesSource, SourceError};
+use std::collections::BTreeMap;
+
+use crate::model::{Labels, Matcher, Seq, Summary, TimeRange, Timestamp};
+use crate::promql::{SeriesSamples, SeriesSource, SeriesSummaries, SourceError};
 use crate::storage::{ReadError, Snapshot, Store};
 
 /// One view of the store, as a source of series.
@@ -21,6 +23,10 @@ impl<'a> LiveSource<'a> {
         let snapshot = store.snapshot();
         LiveSource { store, seq: snapshot.seq(), at: snapshot.at() }
     }
+
+    fn view(&self) -> Source {
+        Source(self.store.snapshot().as_of(self.seq, self.at))
+    }
 }
 
 impl SeriesSource for Source {
@@ -30,11 +36,33 @@ impl SeriesSource for Source {
         range: TimeRange,
         samples_max: usize,
     ) -> Result<Vec<SeriesSamples>, SourceError> {
-        let series = self.0.select(matchers, range, samples_max).map_err(|error| match error {
-            ReadError::TooManySamples { limit } => SourceError::TooManySamples { limit },
-            other => SourceError::Unreadable(other.to_string()),
-        })?;
+        let series = self.0.select(matchers, range, samples_max).map_err(source_error)?;
         Ok(series.into_iter().map(|(labels, samples)| SeriesSamples { labels, samples }).collect())
+    }
+
+    fn summaries(
+        &self,
+        matchers: &[Matcher],
+        windows: &[TimeRange],
+        samples_max: usize,
+    ) -> Result<Vec<SeriesSummaries>, SourceError> {
+        let mut found: BTreeMap<Labels, Vec<Summary>> = BTreeMap::new();
+        for (n, window) in windows.iter().enumerate() {
+            for (labels, summary) in self.0.summaries(matchers, *window).map_err(source_error)? {
+                found.entry(labels).or_insert_with(|| vec![Summary::default(); windows.len()])[n] = summary;
+            }
+            if found.len().saturating_mul(windows.len()) > samples_max {
+                return Err(SourceError::TooManySamples { limit: samples_max });
+            }
+        }
+        Ok(found.into_iter().map(|(labels, windows)| SeriesSummaries { labels, windows }).collect())
+    }
+}
+
+fn source_error(error: ReadError) -> SourceError {
+    match error {
+        ReadError::TooManySamples { limit } => SourceError::TooManySamples { limit },
+        other => SourceError::Unreadable(other.to_string()),
     }
 }
 
@@ -45,6 +73,15 @@ impl SeriesSource for LiveSource<'_> {
         range: TimeRange,
         samples_max: usize,
     ) -> Result<Vec<SeriesSamples>, SourceError> {
-        Source(self.store.snapshot().as_of(self.seq, self.at)).select(matchers, range, samples_max)
+        self.view().select(matchers, range, samples_max)
+    }
+
+    fn summaries(
+        &self,
+        matchers: &[Matcher],
+        windows: &[TimeRange],
+        samples_max: usize,
+    ) -> Result<Vec<SeriesSummaries>, SourceError> {
+        self.view().summaries(matchers, windows, samples_max)
     }
 }

@@ -16,8 +16,8 @@ use super::block::{Block, BlockReader, DamagedBlock, PageCache};
 use super::head::Generation;
 use super::index::Index;
 use super::retention::Cutoff;
-use super::summary::Summary;
 use super::tombstones::{Cover, Tombstones};
+use crate::model::Summary;
 
 /// Where samples are: blocks, a generation on its way into a block, the one that is written.
 #[derive(Debug, Clone)]

@@ -12,8 +12,8 @@ use super::block::{Block, BlockError, BlockReader, PageCache, VECTOR_SAMPLES};
 use super::entries::{deletion_from_bytes, exemplars_from_bytes, metadata_from_bytes};
 use super::manifest::{Files, Loaded, Manifest};
 use super::series_files;
-use super::summary::Summary;
 use super::wal::{EntryKind, Place, Transaction, scan, segment_path, segments, torn_bytes};
+use crate::model::Summary;
 
 /// Faults that are kept; more are counted.
 const FAULTS_MAX: usize = 1000;
@@ -73,7 +73,7 @@ pub fn verify(disk: &Arc<dyn Disk>, dir: &Path, progress: &mut dyn FnMut(u64, u6
         }
     };
     check.counted(&dir.join("MANIFEST"));
-    let total = total_bytes(&files)?;
+    let total = check.report.bytes + total_bytes(&files)?;
     for name in &manifest.series_files {
         check.series_file(name.number, name.series)?;
         progress(check.report.bytes, total);
@@ -383,14 +383,16 @@ impl BlockCheck<'_, '_, '_> {
     }
 
     fn series(&mut self, position: u32, labels: &Labels, totals: &mut Totals) {
+        let whole = Some((self.block.first(), self.block.last()));
         let chunks = match self.reader.chunks(position) {
             Ok(chunks) => chunks,
-            Err(damaged) => return self.fault(Some(labels), None, damaged.reason.to_string()),
+            // Where its chunks are not known, its samples may lie anywhere in the block.
+            Err(damaged) => return self.fault(Some(labels), whole, damaged.reason.to_string()),
         };
         let statistics = match self.reader.statistics(position, &chunks) {
             Ok(statistics) => statistics,
             Err(damaged) => {
-                self.fault(Some(labels), None, format!("its statistics: {}", damaged.reason));
+                self.fault(Some(labels), whole, format!("its statistics: {}", damaged.reason));
                 Vec::new()
             }
         };

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use evenkeel::env::Rng;
 use evenkeel::env::disk::{Disk, MemoryDisk};
-use evenkeel::model::{Batch, Labels, MatchOp, Matcher, Millis, Rejection, STALE_NAN, Sample, TimeRange};
-use evenkeel::storage::{Entry, Snapshot, Store, StoreOptions, Summary};
+use evenkeel::model::{Batch, Labels, MatchOp, Matcher, Millis, Rejection, STALE_NAN, Sample, Summary, TimeRange};
+use evenkeel::storage::{Entry, Snapshot, Store, StoreOptions};
 
 use super::{at, batch, commit, content, labels, open, options};
 

@@ -3,11 +3,9 @@
 //! ```sh
 //! cargo run --release --example fuzz                      # every target, a minute each
 //! cargo run --release --example fuzz -- promql --minutes 10 --seed 7
-//! RUSTFLAGS='--cfg evenkeel_fuzzing' cargo run --release --example fuzz -- --target-dir target/fuzz
 //! ```
 //!
-//! Under `--cfg evenkeel_fuzzing` every checksum is right, so that what stands behind it is reached.
-//! An input that stops a decoder is written to `fuzz-found/`, beside its seed.
+//! Mutated files get their checksums repaired, so that what stands behind those is reached. An input that stops a decoder is written to `fuzz-found/`, beside its seed.
 
 #[path = "mod.rs"]
 mod fuzz;

@@ -67,8 +67,8 @@ pub(crate) fn all() -> Vec<Target> {
         stored("log", || store_file("wal", ".log"), |bytes| store_with("wal", ".log", bytes), repair_log),
         stored(
             "series-file",
-            || store_file("wal", ".series"),
-            |bytes| store_with("wal", ".series", bytes),
+            || store_file("blocks", ".series"),
+            |bytes| store_with("blocks", ".series", bytes),
             repair_seal,
         ),
         stored("block", || store_file("blocks", ".block"), |bytes| store_with("blocks", ".block", bytes), repair_seal),
@@ -385,7 +385,7 @@ fn objectives_seeds() -> Vec<Vec<u8>> {
 
 fn routing_seeds() -> Vec<Vec<u8>> {
     vec![
-        b"global: {resolve_timeout: 5m}\nroute:\n  receiver: a\n  group_by: [job, '...']\n  group_wait: 30s\n  routes:\n  - matchers: ['severity=~\"page|ticket\"', 'job != x']\n    continue: true\n    receiver: b\nreceivers:\n- name: a\n  webhook_configs: [{url: 'http://localhost:1/', send_resolved: true, max_alerts: 3}]\n- name: b\n"
+        b"global: {resolve_timeout: 5m}\nroute:\n  receiver: a\n  group_by: [job]\n  group_wait: 30s\n  routes:\n  - matchers: ['severity=~\"page|ticket\"', 'job != x']\n    continue: true\n    receiver: b\nreceivers:\n- name: a\n  webhook_configs: [{url: 'http://localhost:1/', send_resolved: true, max_alerts: 3}]\n- name: b\n"
             .to_vec(),
     ]
 }

@@ -14,8 +14,8 @@ use super::index::{self, Index, IndexCache};
 use super::pages;
 use crate::codec::Damaged;
 use crate::env::disk::{Disk, Mapped};
+use crate::model::Summary;
 use crate::model::{Labels, Matcher, Sample, TimeRange, Timestamp};
-use crate::storage::summary::Summary;
 
 /// A sealed block.
 #[derive(Debug)]

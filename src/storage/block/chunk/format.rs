@@ -6,10 +6,10 @@ use std::ops::Range;
 use crate::codec::{
     CHUNK_MAX, Cursor, Damaged, Effort, Timestamps, VECTOR, Values, put_timestamps, put_values, put_varint,
 };
+use crate::model::Summary;
 use crate::model::{ExactSum, Sample, Timestamp};
 use crate::storage::block::format::{put_differences, put_numbers, take_differences, take_numbers};
 use crate::storage::block::pages::Place;
-use crate::storage::summary::Summary;
 
 /// Samples of a vector: what is decoded at once.
 pub(in crate::storage) const VECTOR_SAMPLES: usize = VECTOR;

@@ -17,7 +17,7 @@ pub(super) use timeline::TimelineWriter;
 use self::format::{Slice, VectorStatistics};
 use crate::codec::Effort;
 use crate::model::Sample;
-use crate::storage::summary::Summary;
+use crate::model::Summary;
 
 /// Chunks with fewer samples have no statistics: decoding them is as quick.
 const SUMMARIZED_SAMPLES_MIN: usize = 256;

@@ -10,10 +10,10 @@ use super::format::{
 };
 use crate::codec::Damaged;
 use crate::env::disk::Mapped;
+use crate::model::Summary;
 use crate::model::{ExactSum, Millis, Sample, TimeRange, Timestamp, two_product};
 use crate::storage::block::format::{Footer, Section};
 use crate::storage::block::pages::{self, Page, Place};
-use crate::storage::summary::Summary;
 
 /// Pages of timelines that are kept while a question is answered: some 30 KiB each.
 const TIMELINE_PAGES_MAX: usize = 512;
