@@ -7,12 +7,13 @@
 
 mod fingerprints;
 mod postings;
+mod select;
 mod symbols;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use crate::model::limits::LABELS_PER_SERIES_MAX;
-use crate::model::{Fingerprint, Labels, MatchOp, Matcher, SeriesRef};
+use crate::model::{Fingerprint, Labels, SeriesRef};
 
 use super::pages::{PAGE, Pages, place, series_at};
 use fingerprints::Fingerprints;
@@ -222,84 +223,13 @@ impl Index {
             !series.get(page).is_some_and(|page| page.has(at))
         })
     }
-
-    /// The series that satisfy all matchers, with their labels, in no particular order.
-    pub(super) fn select(&self, matchers: &[Matcher]) -> Vec<(SeriesRef, Labels)> {
-        let named = |series| Some((series, self.labels(series)?));
-        self.candidates(matchers).into_iter().filter_map(named).collect()
-    }
-
-    /// The series that satisfy all matchers, in the order of their numbers.
-    pub(super) fn candidates(&self, matchers: &[Matcher]) -> Vec<SeriesRef> {
-        // A matcher that the empty value satisfies also takes series without the label, which no
-        // list of series names; such matchers only filter.
-        let (mut filters, leading): (Vec<&Matcher>, Vec<&Matcher>) = matchers.iter().partition(|m| m.matches(""));
-        let (equal, mut others): (Vec<&Matcher>, Vec<&Matcher>) =
-            leading.into_iter().partition(|m| m.op() == MatchOp::Equal);
-        let mut lists = Vec::with_capacity(equal.len());
-        for matcher in equal {
-            let Some(pair) = self.symbols.pair(matcher.name(), matcher.value()) else { return Vec::new() };
-            lists.push(self.symbols.series(pair));
-        }
-        // The shortest list is the one to thin.
-        lists.sort_unstable_by_key(|list| list.len());
-        let mut found = Vec::new();
-        if let Some((shortest, rest)) = lists.split_first() {
-            shortest.list(&mut found);
-            for list in rest {
-                found.retain(|series| list.contains(*series));
-            }
-        } else if !others.is_empty() {
-            // The name with the fewest values is the cheapest to try.
-            others.sort_by_cached_key(|m| self.symbols.name(m.name()).map_or(0, |n| self.symbols.pairs_of(n).len()));
-            self.carrying(others.remove(0), &mut found);
-        } else {
-            found.extend(self.numbers());
-        }
-        filters.append(&mut others);
-        for matcher in filters {
-            self.filter(matcher, &mut found);
-        }
-        found
-    }
-
-    /// The series that carry a label with a value that satisfies the matcher.
-    fn carrying(&self, matcher: &Matcher, out: &mut Vec<SeriesRef>) {
-        let Some(name) = self.symbols.name(matcher.name()) else { return };
-        let pairs = self.symbols.pairs_of(name).iter();
-        let lists: Vec<_> = pairs
-            .filter(|pair| matcher.matches(self.symbols.value(**pair)))
-            .map(|pair| self.symbols.series(*pair))
-            .collect();
-        lists.iter().for_each(|list| list.list(out));
-        if lists.len() > 1 {
-            // One series has one value of a label, so nothing stands twice.
-            out.sort_unstable();
-        }
-    }
-
-    /// Keeps the series that satisfy a matcher. Each value is looked at once, however many carry it.
-    fn filter(&self, matcher: &Matcher, found: &mut Vec<SeriesRef>) {
-        let without = matcher.matches("");
-        let Some(name) = self.symbols.name(matcher.name()) else {
-            if !without {
-                found.clear();
-            }
-            return;
-        };
-        let mut known: HashMap<PairId, bool> = HashMap::new();
-        found.retain(|series| {
-            let mut pairs = self.pairs(*series).unwrap_or_default().iter();
-            match pairs.find(|pair| self.symbols.name_of(**pair) == name) {
-                Some(pair) => *known.entry(*pair).or_insert_with(|| matcher.matches(self.symbols.value(*pair))),
-                None => without,
-            }
-        });
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::env::Rng;
+    use crate::model::{MatchOp, Matcher};
+
     use super::*;
 
     fn index() -> Index {
@@ -315,8 +245,7 @@ mod tests {
 
     fn check(index: &Index, matchers: &[(&str, MatchOp, &str)], expected: &[u64]) {
         let built: Vec<Matcher> = matchers.iter().map(|(n, op, v)| Matcher::new(n, *op, v).unwrap()).collect();
-        let mut found: Vec<u64> = index.select(&built).iter().map(|(series, _)| series.0).collect();
-        found.sort_unstable();
+        let found: Vec<u64> = index.candidates(&built).iter().map(|series| series.0).collect();
         assert_eq!(found, expected, "{matchers:?}");
     }
 
@@ -364,6 +293,37 @@ mod tests {
         check(&index, &[("code", NotMatch, "2..|")], &[1, 2, 5, 6]);
         check(&index, &[("none", Equal, "x")], &[]);
         check(&index, &[("job", Match, "a|b"), ("__name__", Equal, "http"), ("code", Equal, "500")], &[2, 6]);
+    }
+
+    #[test]
+    fn matchers_select_what_they_match() {
+        let mut rng = Rng::new(17);
+        let mut index = Index::default();
+        for n in 0..2000u64 {
+            let mut pairs = vec![("__name__", format!("m{}", n % 3)), ("n", n.to_string())];
+            if n % 4 > 0 {
+                pairs.push(("zone", format!("z-{}", rng.below(40))));
+            }
+            index.intern(&Labels::new(pairs.iter().map(|(name, value)| (*name, value.as_str()))).unwrap());
+        }
+        let values =
+            ["", "m1", "m0|m2", "m.", "z-1", "z-(1|2|33)?", "z-1.*", "z-.+|", ".+", ".*", "1[0-9]", "7|77|777|x", "x"];
+        let mut empty = 0;
+        for _ in 0..600 {
+            let mut matchers = Vec::new();
+            for _ in 0..rng.below(4) {
+                use MatchOp::{Equal, Match, NotEqual, NotMatch};
+                let name = ["__name__", "n", "zone", "other"][rng.below(4) as usize];
+                let op = [Equal, NotEqual, Match, NotMatch][rng.below(4) as usize];
+                matchers.push(Matcher::new(name, op, values[rng.below(values.len() as u64) as usize]).unwrap());
+            }
+            let satisfies = |labels: &Labels| matchers.iter().all(|m| m.matches(labels.get(m.name())));
+            let all = index.all().filter(|(_, labels)| satisfies(labels));
+            let expected: Vec<SeriesRef> = all.map(|(series, _)| series).collect();
+            assert_eq!(index.candidates(&matchers), expected, "{matchers:?}");
+            empty += usize::from(expected.is_empty());
+        }
+        assert!(empty < 400, "{empty} of 600 select nothing");
     }
 
     #[test]
