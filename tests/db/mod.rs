@@ -3,6 +3,7 @@
 mod crash;
 mod full_disk;
 mod idle;
+mod long_windows;
 mod restart;
 
 use std::path::Path;
