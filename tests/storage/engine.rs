@@ -281,3 +281,23 @@ fn readers_see_whole_transactions_while_others_write_and_flush() {
 fn writer_is_done(store: &Store) -> bool {
     store.status().last_seq == Seq(2000)
 }
+
+#[test]
+fn a_group_that_fails_leaves_nothing_known_of_its_series() {
+    let disk = FaultyDisk::new(memory());
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let (a, b) = (labels("a", 1), labels("b", 1));
+    let (store, ..) = open(&shared, options());
+    commit(&store, 10_000, batch(&[(&a, 10_000, 1.0)]));
+    store.begin_checkpoint(Vec::new()).unwrap();
+    store.finish_checkpoint().unwrap();
+    drop(store);
+    let (store, ..) = open(&shared, options());
+    commit(&store, 11_000, batch(&[(&b, 11_000, 1.0)]));
+    disk.fail_at(disk.operations(), Fault::Error(std::io::ErrorKind::StorageFull));
+    store.commit(at(12_000), vec![Entry::Transaction(batch(&[(&a, 12_000, 2.0)]))]).unwrap_err();
+    disk.heal();
+    // The block has a newer sample, with which the one that failed was not compared.
+    let late = commit(&store, 12_000, batch(&[(&a, 9_000, 2.0)]));
+    assert_eq!((late.samples.len(), rejections(&late)), (0, vec![(Rejection::OutOfOrder, 1)]));
+}
