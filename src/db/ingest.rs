@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::env::disk::Disk;
 use crate::env::{Clock, Transport};
@@ -433,6 +433,25 @@ impl Inner {
             Ok(_) => {}
             Err(error @ MaintainError::Interrupted) => tracing::debug!("{error}"),
             Err(error) => tracing::error!("upkeep failed and is tried again: {error}"),
+        }
+        self.retire_idle();
+    }
+
+    /// Has everybody forget the series that are idle, a few at a time: senders wait meanwhile.
+    fn retire_idle(&self) {
+        let (mut all, mut more) = (0, true);
+        while more {
+            let mut core = self.core.lock();
+            let retired = self.store.retire();
+            if !retired.series.is_empty() {
+                core.evaluator.retire(&retired.series);
+                core.objectives.retire(&retired.series);
+            }
+            MutexGuard::unlock_fair(core);
+            (all, more) = (all + retired.series.len(), retired.more);
+        }
+        if all > 0 {
+            tracing::info!("{all} idle series left memory; their samples stay");
         }
     }
 

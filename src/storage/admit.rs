@@ -5,6 +5,7 @@
 //! - A fingerprint that leads to a series is believed; only an unknown one has its labels read.
 //! - What is new in a group is shown to the index when the group is in the log.
 
+use std::cell::LazyCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
@@ -181,6 +182,9 @@ impl Inner {
         writer.encoder.begin(at);
         let mut resolved = std::mem::take(&mut writer.resolved);
         self.resolve(&mut writer.states, stage, batch, &mut resolved, &mut committed.rejected);
+        // Blocks that come while this runs hold what a state knows already.
+        let blocks_end = LazyCell::new(|| self.shown.read().view.blocks.iter().map(|block| block.last()).max());
+        let in_no_block = |t: Timestamp| blocks_end.is_none_or(|end| end < t);
         let room = self.options.series_max.saturating_sub(self.index.lock.read().len() as u64);
         for (position, sample) in batch.samples() {
             let series = match resolved.series.get(position) {
@@ -209,7 +213,12 @@ impl Inner {
             if !matches!(bounds.decide(None, sample), Decision::Refuse(_))
                 && let Some(state) = writer.states.get_mut(series).filter(|state| !state.is_settled())
             {
-                *state = self.settled(*state, &labels(), sample.t);
+                stage.saved.push((series, *state));
+                // Labels are not at hand, so they are read only if there is something to ask.
+                match in_no_block(sample.t) {
+                    true => state.settle(),
+                    false => *state = self.settled(*state, &labels(), sample.t),
+                }
             }
             let mut decision = bounds.decide(writer.states.get(series), sample);
             if cutoff.may_hide(sample.t) && sample.t <= cutoff.of(&labels()) {

@@ -211,7 +211,7 @@ impl Inner {
     /// Series of which something may be deleted: what was known of their newest samples is known no more.
     fn forget_newest(&self, writer: &mut Writer, matchers: &[Matcher], range: TimeRange, seq: Seq) {
         let view = Arc::clone(&self.shown.read().view);
-        for (series, labels) in self.index.lock.read().select(matchers) {
+        for (series, labels) in self.index.select(matchers) {
             let state = writer.states.entry(series);
             if !state.newest().is_some_and(|newest| range.contains(newest)) {
                 continue;

@@ -73,6 +73,8 @@ impl Store {
             view.live = Arc::new(Generation::new(writer.seq));
         });
         let Some(generation) = generation else { return Ok(false) };
+        writer.generations.retain(|earlier| earlier.strong_count() > 0);
+        writer.generations.push(Arc::downgrade(&generation));
         let attachments = Attachments { seq: writer.seq, at: writer.at, parts: attachments };
         let kept = inner.kept.read().capture();
         *pending = Some(Arc::new(Checkpoint {

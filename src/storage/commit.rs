@@ -7,14 +7,16 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::model::limits::{LOG_RECORD_BYTES_MAX, TOMBSTONES_MAX};
 use crate::model::{Seq, SeriesRef, Timestamp};
 
 use super::admit::{Fresh, Resolved};
 use super::beside::{Beside, Staged};
+use super::head::Generation;
 use super::options::Durability;
+use super::retire::Sweep;
 use super::series::{SeriesState, SeriesStates};
 use super::status::Health;
 use super::store::{Applied, Entry, Inner, Store};
@@ -82,6 +84,11 @@ pub(super) struct Writer {
     /// Bytes logged since the last checkpoint began.
     pub(super) log_bytes: u64,
     pub(super) encoder: Encoder,
+    /// The log's time at the first entry since the store was opened.
+    pub(super) opened_at: Option<Timestamp>,
+    /// Generations that were live before this one, as long as somebody reads them.
+    pub(super) generations: Vec<Weak<Generation>>,
+    pub(super) sweep: Sweep,
     /// The last entry that is known to be durable.
     pub(super) durable: Seq,
     /// Of the batch at hand. Kept for its memory.
@@ -127,6 +134,9 @@ impl Writer {
             states,
             log_bytes: 0,
             encoder: Encoder::default(),
+            opened_at: None,
+            generations: Vec::new(),
+            sweep: Sweep::default(),
             durable: seq,
             resolved: Resolved::default(),
             saved: Vec::new(),
@@ -215,6 +225,7 @@ impl Inner {
         match written {
             Ok(()) => {
                 self.apply(&mut stage, writer);
+                writer.opened_at.get_or_insert(writer.at);
                 stage.saved.clear();
                 stage.saved.shrink_to(KEPT_MAX);
                 writer.saved = stage.saved;

@@ -5,10 +5,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::model::{Seq, TimeRange, Timestamp};
+use crate::model::{Seq, Timestamp};
 
 use super::block::Block;
-use super::head::Generation;
 use super::manifest::{BlockName, Manifest};
 use super::retention::Cutoff;
 use super::store::{Inner, Store};
@@ -46,8 +45,6 @@ pub struct MaintainReport {
     pub blocks_merged: usize,
     /// Damaged blocks moved to quarantine, with the samples of each that could not be read.
     pub quarantined: Vec<(String, u64)>,
-    /// Series forgotten because all their samples were too old.
-    pub series_forgotten: usize,
     /// Deletes that are worked off: nothing of what they cover is stored any more.
     pub deletes_done: usize,
 }
@@ -63,8 +60,8 @@ impl fmt::Display for MaintainReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "upkeep: {} blocks merged, {} blocks and {} series past their retention dropped",
-            self.blocks_merged, self.blocks_dropped, self.series_forgotten
+            "upkeep: {} blocks merged, {} blocks past their retention dropped",
+            self.blocks_merged, self.blocks_dropped
         )?;
         if self.blocks_over_size > 0 {
             write!(f, "; {} blocks dropped for their size", self.blocks_over_size)?;
@@ -107,7 +104,6 @@ impl Store {
         inner.compact(&mut manifest, &cutoff, pace, &mut report)?;
         inner.drop_over_size(&mut manifest, &mut report)?;
         inner.finish_deletes(&mut manifest, &mut report)?;
-        report.series_forgotten = inner.forget_series(cutoff.all());
         Ok(report)
     }
 }
@@ -261,22 +257,5 @@ impl Inner {
             report.quarantined.push((file, lost));
         }
         Ok(())
-    }
-
-    /// Forgets series without a sample behind `cutoff`. Done while the writer waits, so that none
-    /// of them can get a sample meanwhile.
-    fn forget_series(&self, cutoff: Timestamp) -> usize {
-        let writer = self.writer.lock();
-        let mut index = self.index.lock.write();
-        let before = index.len();
-        let newest = |series| writer.states.get(series).and_then(|state| state.newest());
-        // While the log has a sample of a series, it needs the labels: a start would take it for lost.
-        let view = Arc::clone(&self.shown.read().view);
-        let logged = |series| {
-            let in_generation = |generation: &Generation| generation.touches(series, TimeRange::ALL, Seq(u64::MAX));
-            in_generation(&view.live) || view.frozen.as_deref().is_some_and(in_generation)
-        };
-        index.remove(|series| newest(series).is_none_or(|t| t <= cutoff) && !logged(series));
-        before - index.len()
     }
 }

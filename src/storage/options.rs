@@ -17,6 +17,11 @@ pub enum Durability {
     Buffered,
 }
 
+/// An hour: what pauses for less, a restart, a deployment or a job that runs now and then, comes back to its
+/// old number, and what comes back later costs one look into the blocks. What churns is in memory for an
+/// hour more, which is little beside the checkpoint that it waits for anyway.
+const IDLE: Millis = Millis::hours(1);
+
 /// What a store is opened with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
@@ -39,6 +44,8 @@ pub struct StoreOptions {
     pub reserve_bytes: u64,
     /// Exemplars that are kept in memory, of all series together; 0 keeps none.
     pub exemplars_max: usize,
+    /// A series that gets no samples for so long leaves memory when all of its samples are in blocks.
+    pub idle: Millis,
     /// Series that are in memory at once; new ones beyond are refused.
     pub series_max: u64,
 }
@@ -57,6 +64,7 @@ impl Default for StoreOptions {
             out_of_order: Millis::ZERO,
             reserve_bytes: 32 << 20,
             exemplars_max: limits::EXEMPLARS_MAX,
+            idle: IDLE,
             series_max: limits::ACTIVE_SERIES_MAX,
         }
     }

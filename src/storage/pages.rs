@@ -65,6 +65,19 @@ impl<P> Pages<P> {
         }
     }
 
+    /// The first page that is there from this number on.
+    pub(super) fn first_from(&self, page: usize) -> Option<usize> {
+        let mut from = page % PART;
+        for (at, part) in self.parts.iter().enumerate().skip(page / PART) {
+            let found = part.as_ref().and_then(|part| part.pages[from..].iter().position(Option::is_some));
+            if let Some(n) = found {
+                return Some(at * PART + from + n);
+            }
+            from = 0;
+        }
+        None
+    }
+
     /// The pages that are there, in the order of their numbers.
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &P)> {
         let parts = self.parts.iter().enumerate().filter_map(|(at, part)| Some((at, part.as_deref()?)));
@@ -97,6 +110,8 @@ mod tests {
             *pages.entry(page, || 0) = page as u32;
         }
         assert_eq!(pages.iter().collect::<Vec<_>>(), [(0, &0), (3, &3), (1023, &1023), (1024, &1024), (5000, &5000)]);
+        assert_eq!([0, 1, 1023, 1024, 1025].map(|n| pages.first_from(n)), [0, 3, 1023, 1024, 5000].map(Some));
+        assert_eq!([5001, 99_999].map(|n| pages.first_from(n)), [None, None]);
         pages.remove(1024);
         pages.remove(1024);
         pages.remove(9999);

@@ -84,6 +84,13 @@ impl SeriesStates {
         states.filter(|(_, state)| state.explained).map(|(series, _)| series.0 as u32)
     }
 
+    /// The first page of states from this number on: its number, and the states of its series.
+    pub(super) fn page_from(&self, page: usize) -> Option<(usize, impl Iterator<Item = (SeriesRef, &SeriesState)>)> {
+        let page = self.pages.first_from(page)?;
+        let states = self.pages.get(page)?.states.iter().enumerate().filter(|(_, state)| state.present);
+        Some((page, states.map(move |(at, state)| (series_at(page, at), state))))
+    }
+
     /// The state of a series; one that has none yet gets an empty one.
     pub(super) fn entry(&mut self, series: SeriesRef) -> &mut SeriesState {
         let (page, at) = place(series);

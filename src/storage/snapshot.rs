@@ -44,6 +44,24 @@ pub(super) struct SharedIndex {
     pub(super) lock: RwLock<Index>,
 }
 
+/// Series whose labels are made under one lock.
+const SERIES_PER_LOCK: usize = 1024;
+
+impl SharedIndex {
+    /// The series that satisfy all matchers, with their labels, in no particular order. Labels are made for
+    /// a few at a time: new series must not wait for all of them.
+    pub(super) fn select(&self, matchers: &[Matcher]) -> Vec<(SeriesRef, Labels)> {
+        let series = self.lock.read().candidates(matchers);
+        let mut named = Vec::with_capacity(series.len());
+        for part in series.chunks(SERIES_PER_LOCK) {
+            let index = self.lock.read();
+            // One that was retired meanwhile had no sample that any reader still sees here.
+            named.extend(part.iter().filter_map(|series| Some((*series, index.labels(*series)?))));
+        }
+        named
+    }
+}
+
 /// Why a snapshot cannot answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
@@ -262,7 +280,7 @@ impl Asked<'_> {
                 all.push((reader.labels(position)?, Source::Block(at, position)));
             }
         }
-        let head = self.snapshot.index.lock.read().select(matchers);
+        let head = self.snapshot.index.select(matchers);
         all.extend(head.into_iter().map(|(series, labels)| (labels, Source::Head(series))));
         // Stable: of one series, sources stay in their order. Runs that are sorted already cost little.
         all.sort_by(|a, b| a.0.cmp(&b.0));
@@ -277,7 +295,7 @@ impl Asked<'_> {
     }
 
     fn head_series(&self, matchers: &[Matcher]) -> Vec<Labels> {
-        let series = self.snapshot.index.lock.read().select(matchers);
+        let series = self.snapshot.index.select(matchers);
         let touches = |(series, labels): &(SeriesRef, Labels)| self.head_touches(*series, self.range_of(labels));
         series.into_iter().filter(touches).map(|(_, labels)| labels).collect()
     }

@@ -2,6 +2,7 @@
 
 mod crash;
 mod full_disk;
+mod idle;
 mod long_windows;
 mod restart;
 

@@ -106,6 +106,12 @@ impl Generation {
         found
     }
 
+    /// Whether a series has samples.
+    pub(super) fn has(&self, series: SeriesRef) -> bool {
+        let (page, at) = place(series);
+        self.shards[page % SHARDS].lock().column(page, at).len() > 0
+    }
+
     /// The series that have samples.
     pub(super) fn series(&self) -> Vec<SeriesRef> {
         let mut all = Vec::new();
@@ -189,6 +195,7 @@ mod tests {
         check(13, 9, 100, &[]);
         check(13, 9, 5, &[]);
         assert_eq!(generation.series(), [SeriesRef(3)]);
+        assert_eq!([2, 3, 4, 9999].map(|n| generation.has(SeriesRef(n))), [false, true, false, false]);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(super) struct Fingerprints {
 struct Shard {
     buckets: Vec<Bucket>,
     entries: usize,
+    /// Entries removed since the marks of buckets that were passed by were all true.
+    removed: usize,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -112,7 +114,23 @@ impl Shard {
         }
     }
 
+    fn remove(&mut self, bucket: usize, entry: usize) {
+        self.buckets[bucket].state &= !(1 << entry);
+        self.entries -= 1;
+        self.removed += 1;
+    }
+
+    /// Makes the shard anew when so much was removed that it is too large, or that searches go on for
+    /// marks that are not true any more. The bound differs from shard to shard, a quarter to a half, so
+    /// that not all of them are made anew at once.
+    fn put_right(&mut self, number: usize) {
+        if self.removed * 4 * SHARDS > (self.entries + ENTRIES) * (SHARDS + number) {
+            self.resize(self.entries * 3 / (ENTRIES * 2) + 1);
+        }
+    }
+
     fn resize(&mut self, length: usize) {
+        self.removed = 0;
         let old = std::mem::replace(&mut self.buckets, vec![Bucket::default(); length]);
         for bucket in &old {
             for at in (0..ENTRIES).filter(|at| bucket.state & 1 << at != 0) {
@@ -152,23 +170,38 @@ impl Fingerprints {
         self.shards[(fingerprint.0 >> 120) as usize].insert(fingerprint.0, series);
     }
 
-    /// Removes the entries of series for which `gone` holds.
-    pub(super) fn remove(&mut self, gone: impl Fn(SeriesRef) -> bool) {
-        for shard in &mut self.shards {
-            let before = shard.entries;
-            for bucket in &mut shard.buckets {
-                for at in 0..ENTRIES {
-                    if bucket.state & 1 << at != 0 && gone(bucket.number(at)) {
-                        bucket.state &= !(1 << at);
-                        shard.entries -= 1;
-                    }
+    /// Removes a fingerprint if it leads to this series.
+    pub(super) fn remove(&mut self, fingerprint: Fingerprint, series: SeriesRef) {
+        let number = (fingerprint.0 >> 120) as usize;
+        let shard = &mut self.shards[number];
+        if let Some((bucket, entry)) = shard.find(fingerprint.0)
+            && shard.buckets[bucket].number(entry) == series
+        {
+            shard.remove(bucket, entry);
+            shard.put_right(number);
+        }
+    }
+
+    /// Removes the entries of one shard, by its number, whose series are gone. `false`: there is no such
+    /// shard.
+    pub(super) fn sweep(&mut self, number: usize, gone: impl Fn(SeriesRef) -> bool) -> bool {
+        let Some(shard) = self.shards.get_mut(number) else { return false };
+        for bucket in 0..shard.buckets.len() {
+            for entry in 0..ENTRIES {
+                let found = &shard.buckets[bucket];
+                if found.state & 1 << entry != 0 && gone(found.number(entry)) {
+                    shard.remove(bucket, entry);
                 }
             }
-            // Made anew, the marks of buckets that were passed by are true again.
-            if shard.entries * 8 < before * 7 {
-                shard.resize(shard.entries * 3 / (ENTRIES * 2) + 1);
-            }
         }
+        shard.put_right(number);
+        true
+    }
+
+    /// How many entries there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.entries).sum()
     }
 }
 
@@ -179,10 +212,6 @@ mod tests {
     use crate::env::Rng;
 
     use super::*;
-
-    fn entries(table: &Fingerprints) -> usize {
-        table.shards.iter().map(|shard| shard.entries).sum()
-    }
 
     #[test]
     fn it_holds_what_a_map_holds() {
@@ -200,17 +229,45 @@ mod tests {
             model.insert(at, series);
             if round % 4000 == 3999 {
                 let gone = |series: SeriesRef| series.0 % 5 == round / 4000;
-                table.remove(gone);
+                assert_eq!((0..).take_while(|shard| table.sweep(*shard, gone)).count(), SHARDS);
                 model.retain(|_, series| !gone(*series));
             }
+            if round % 3 == 0 {
+                // By itself, unless it leads elsewhere.
+                let at = fingerprint(1 + round / 100);
+                let series = model.get(&at).copied().unwrap_or(SeriesRef(1));
+                table.remove(at, SeriesRef(series.0 + 1));
+                assert_eq!(table.get(at), model.get(&at).copied());
+                table.remove(at, series);
+                model.remove(&at);
+            }
         }
-        assert_eq!(entries(&table), model.len());
+        assert_eq!(table.len(), model.len());
         assert!(model.iter().all(|(at, series)| table.get(*at) == Some(*series)));
         for _ in 0..10_000 {
             let at = fingerprint(300);
             table.touch(at);
             assert_eq!(table.get(at), model.get(&at).copied());
         }
+    }
+
+    #[test]
+    fn searches_stay_short_when_series_come_and_go() {
+        let (mut table, mut rng) = (Fingerprints::default(), Rng::new(5));
+        let mut random = || Fingerprint(u128::from(rng.bits()) << 64 | u128::from(rng.bits()));
+        let mut there = std::collections::VecDeque::new();
+        for n in 0..100_000u64 {
+            let at = random();
+            table.insert(at, SeriesRef(n));
+            there.push_back((at, SeriesRef(n)));
+            if n >= 4000 {
+                let (at, series) = there.pop_front().unwrap();
+                table.remove(at, series);
+            }
+        }
+        let buckets = || table.shards.iter().flat_map(|shard| &shard.buckets);
+        let (all, passed) = (buckets().count(), buckets().filter(|bucket| bucket.state & PASSED != 0).count());
+        assert!(table.len() == 4000 && all < 4000 && passed * 2 < all, "{passed} of {all} are marked");
     }
 
     #[test]
@@ -222,7 +279,7 @@ mod tests {
             table.insert(Fingerprint(bits), SeriesRef(n));
             if n > 20_000 && n % 1000 == 0 {
                 let bytes: usize = table.shards.iter().map(|shard| shard.buckets.capacity() * 64).sum();
-                most = most.max(bytes as f64 / entries(&table) as f64);
+                most = most.max(bytes as f64 / table.len() as f64);
             }
         }
         assert!(most < 34.0, "{most} bytes an entry");

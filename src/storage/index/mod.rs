@@ -7,12 +7,13 @@
 
 mod fingerprints;
 mod postings;
+mod select;
 mod symbols;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use crate::model::limits::LABELS_PER_SERIES_MAX;
-use crate::model::{Fingerprint, Labels, MatchOp, Matcher, SeriesRef};
+use crate::model::{Fingerprint, Labels, SeriesRef};
 
 use super::pages::{PAGE, Pages, place, series_at};
 use fingerprints::Fingerprints;
@@ -37,13 +38,15 @@ struct LabelPage {
     /// series has more pairs than a byte counts, nor a page more than 16 bits do.
     spans: [(u16, u8); PAGE],
     taken: [u64; PAGE / 64],
+    /// How many of the pairs are of series that are gone.
+    unused: usize,
 }
 
 const _: () = assert!(LABELS_PER_SERIES_MAX <= u8::MAX as usize && LABELS_PER_SERIES_MAX * PAGE <= 1 << 16);
 
 impl LabelPage {
     fn new() -> LabelPage {
-        LabelPage { pairs: Vec::new(), spans: [(0, 0); PAGE], taken: [0; PAGE / 64] }
+        LabelPage { pairs: Vec::new(), spans: [(0, 0); PAGE], taken: [0; PAGE / 64], unused: 0 }
     }
 
     fn has(&self, at: usize) -> bool {
@@ -54,6 +57,21 @@ impl LabelPage {
         let (start, count) = self.spans[at];
         let start = usize::from(start);
         self.has(at).then(|| &self.pairs[start..start + usize::from(count)])
+    }
+
+    fn remove(&mut self, at: usize) {
+        self.taken[at / 64] &= !(1 << (at % 64));
+        self.unused += usize::from(self.spans[at].1);
+        if self.unused * 2 < self.pairs.len() {
+            return;
+        }
+        let mut kept = Vec::with_capacity(self.pairs.len() - self.unused);
+        for at in (0..PAGE).filter(|at| self.taken[at / 64] & 1 << (at % 64) != 0) {
+            let (start, count) = self.spans[at];
+            self.spans[at].0 = kept.len() as u16;
+            kept.extend_from_slice(&self.pairs[usize::from(start)..][..usize::from(count)]);
+        }
+        (self.pairs, self.unused) = (kept, 0);
     }
 
     fn slots(&self) -> impl Iterator<Item = usize> {
@@ -116,6 +134,12 @@ impl Index {
         self.len
     }
 
+    /// How many fingerprints lead to series.
+    #[cfg(test)]
+    pub(super) fn fingerprints_len(&self) -> usize {
+        self.fingerprints.len()
+    }
+
     /// The number of a series, which becomes known if it is not.
     #[cfg(test)]
     pub(super) fn intern(&mut self, labels: &Labels) -> SeriesRef {
@@ -160,115 +184,52 @@ impl Index {
         self.next = self.next.max(series.0 + 1);
     }
 
-    /// Forgets the series for which `gone` holds.
-    pub(super) fn remove(&mut self, gone: impl Fn(SeriesRef) -> bool) {
-        let removed: Vec<SeriesRef> = self.numbers().filter(|series| gone(*series)).collect();
-        self.remove_all(&removed);
+    /// The fingerprint of a series' labels.
+    pub(super) fn fingerprint(&self, series: SeriesRef) -> Option<Fingerprint> {
+        self.labels(series).map(|labels| Fingerprint::of_labels(&labels))
     }
 
-    /// Forgets the series of `removed`, which is sorted.
-    pub(super) fn remove_all(&mut self, removed: &[SeriesRef]) {
+    /// Forgets some series, in the order of their numbers, with the fingerprints of their labels. Other
+    /// fingerprints may lead to their numbers until [`Index::sweep`] comes by.
+    pub(super) fn remove(&mut self, removed: &[(SeriesRef, Fingerprint)]) {
         // Lists are thinned once each, however many of their series go.
         let mut touched: BTreeMap<PairId, Vec<u64>> = BTreeMap::new();
-        for series in removed {
+        for (series, fingerprint) in removed {
             let Some(pairs) = self.pairs(*series) else { continue };
             for pair in pairs {
                 touched.entry(*pair).or_default().push(series.0);
             }
             let (page, at) = place(*series);
             if let Some(labels) = self.series.get_mut(page) {
-                labels.taken[at / 64] &= !(1 << (at % 64));
+                labels.remove(at);
                 self.len -= 1;
                 if labels.taken == [0; PAGE / 64] && (page + 1) * PAGE <= self.next as usize {
                     self.series.remove(page);
                 }
             }
+            self.fingerprints.remove(*fingerprint, *series);
         }
         for (pair, gone) in touched {
             self.symbols.drop_carriers(pair, &gone);
         }
-        if !removed.is_empty() {
-            self.fingerprints.remove(|series| removed.binary_search(&series).is_ok());
-        }
     }
 
-    /// The series that satisfy all matchers, with their labels, in no particular order.
-    pub(super) fn select(&self, matchers: &[Matcher]) -> Vec<(SeriesRef, Labels)> {
-        let named = |series| Some((series, self.labels(series)?));
-        self.candidates(matchers).into_iter().filter_map(named).collect()
-    }
-
-    /// The series that satisfy all matchers, in the order of their numbers.
-    pub(super) fn candidates(&self, matchers: &[Matcher]) -> Vec<SeriesRef> {
-        // A matcher that the empty value satisfies also takes series without the label, which no
-        // list of series names; such matchers only filter.
-        let (mut filters, leading): (Vec<&Matcher>, Vec<&Matcher>) = matchers.iter().partition(|m| m.matches(""));
-        let (equal, mut others): (Vec<&Matcher>, Vec<&Matcher>) =
-            leading.into_iter().partition(|m| m.op() == MatchOp::Equal);
-        let mut lists = Vec::with_capacity(equal.len());
-        for matcher in equal {
-            let Some(pair) = self.symbols.pair(matcher.name(), matcher.value()) else { return Vec::new() };
-            lists.push(self.symbols.series(pair));
-        }
-        // The shortest list is the one to thin.
-        lists.sort_unstable_by_key(|list| list.len());
-        let mut found = Vec::new();
-        if let Some((shortest, rest)) = lists.split_first() {
-            shortest.list(&mut found);
-            for list in rest {
-                found.retain(|series| list.contains(*series));
-            }
-        } else if !others.is_empty() {
-            // The name with the fewest values is the cheapest to try.
-            others.sort_by_cached_key(|m| self.symbols.name(m.name()).map_or(0, |n| self.symbols.pairs_of(n).len()));
-            self.carrying(others.remove(0), &mut found);
-        } else {
-            found.extend(self.numbers());
-        }
-        filters.append(&mut others);
-        for matcher in filters {
-            self.filter(matcher, &mut found);
-        }
-        found
-    }
-
-    /// The series that carry a label with a value that satisfies the matcher.
-    fn carrying(&self, matcher: &Matcher, out: &mut Vec<SeriesRef>) {
-        let Some(name) = self.symbols.name(matcher.name()) else { return };
-        let pairs = self.symbols.pairs_of(name).iter();
-        let lists: Vec<_> = pairs
-            .filter(|pair| matcher.matches(self.symbols.value(**pair)))
-            .map(|pair| self.symbols.series(*pair))
-            .collect();
-        lists.iter().for_each(|list| list.list(out));
-        if lists.len() > 1 {
-            // One series has one value of a label, so nothing stands twice.
-            out.sort_unstable();
-        }
-    }
-
-    /// Keeps the series that satisfy a matcher. Each value is looked at once, however many carry it.
-    fn filter(&self, matcher: &Matcher, found: &mut Vec<SeriesRef>) {
-        let without = matcher.matches("");
-        let Some(name) = self.symbols.name(matcher.name()) else {
-            if !without {
-                found.clear();
-            }
-            return;
-        };
-        let mut known: HashMap<PairId, bool> = HashMap::new();
-        found.retain(|series| {
-            let mut pairs = self.pairs(*series).unwrap_or_default().iter();
-            match pairs.find(|pair| self.symbols.name_of(**pair) == name) {
-                Some(pair) => *known.entry(*pair).or_insert_with(|| matcher.matches(self.symbols.value(*pair))),
-                None => without,
-            }
-        });
+    /// Forgets the fingerprints of one part of their table, by its number, that lead to no series any more.
+    /// `false`: there is no such part.
+    pub(super) fn sweep(&mut self, part: usize) -> bool {
+        let series = &self.series;
+        self.fingerprints.sweep(part, |number| {
+            let (page, at) = place(number);
+            !series.get(page).is_some_and(|page| page.has(at))
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::env::Rng;
+    use crate::model::{MatchOp, Matcher};
+
     use super::*;
 
     fn index() -> Index {
@@ -284,9 +245,38 @@ mod tests {
 
     fn check(index: &Index, matchers: &[(&str, MatchOp, &str)], expected: &[u64]) {
         let built: Vec<Matcher> = matchers.iter().map(|(n, op, v)| Matcher::new(n, *op, v).unwrap()).collect();
-        let mut found: Vec<u64> = index.select(&built).iter().map(|(series, _)| series.0).collect();
-        found.sort_unstable();
+        let found: Vec<u64> = index.candidates(&built).iter().map(|series| series.0).collect();
         assert_eq!(found, expected, "{matchers:?}");
+    }
+
+    fn remove(index: &mut Index, numbers: &[u64]) {
+        let gone = numbers.iter().map(|n| (SeriesRef(*n), index.fingerprint(SeriesRef(*n)).unwrap()));
+        let gone: Vec<_> = gone.collect();
+        index.remove(&gone);
+    }
+
+    #[test]
+    fn what_series_that_come_and_go_took_is_used_again() {
+        let mut index = Index::default();
+        let labels = |n: u64| {
+            let (pod, zone) = (n.to_string(), (n % 3).to_string());
+            Labels::new([("__name__", "m"), ("pod", pod.as_str()), ("zone", zone.as_str())]).unwrap()
+        };
+        // One in a hundred stays; of the others, a thousand are there at a time.
+        for n in 0..20_000 {
+            index.intern(&labels(n));
+            if n >= 1000 && (n - 1000) % 100 != 0 {
+                remove(&mut index, &[n - 1000]);
+            }
+        }
+        let left: Vec<u64> = (0..20_000).filter(|n| *n >= 19_000 || n % 100 == 0).collect();
+        check(&index, &[("__name__", MatchOp::Equal, "m")], &left);
+        assert!(left.iter().all(|n| index.labels(SeriesRef(*n)) == Some(labels(*n))));
+        assert_eq!((index.len(), index.fingerprints.len()), (left.len(), left.len()));
+        let (pairs, places) = index.symbols.pair_counts();
+        assert!(pairs == left.len() + 4 && places < pairs + 10, "{pairs} of {places} pairs");
+        let kept: usize = index.series.iter().map(|(_, page)| page.pairs.capacity()).sum();
+        assert!(kept < 3 * left.len() * 2, "{kept} pairs are kept for {} series", left.len());
     }
 
     #[test]
@@ -306,10 +296,47 @@ mod tests {
     }
 
     #[test]
+    fn matchers_select_what_they_match() {
+        let mut rng = Rng::new(17);
+        let mut index = Index::default();
+        for n in 0..2000u64 {
+            let mut pairs = vec![("__name__", format!("m{}", n % 3)), ("n", n.to_string())];
+            if n % 4 > 0 {
+                pairs.push(("zone", format!("z-{}", rng.below(40))));
+            }
+            index.intern(&Labels::new(pairs.iter().map(|(name, value)| (*name, value.as_str()))).unwrap());
+        }
+        let values =
+            ["", "m1", "m0|m2", "m.", "z-1", "z-(1|2|33)?", "z-1.*", "z-.+|", ".+", ".*", "1[0-9]", "7|77|777|x", "x"];
+        let mut empty = 0;
+        for _ in 0..600 {
+            let mut matchers = Vec::new();
+            for _ in 0..rng.below(4) {
+                use MatchOp::{Equal, Match, NotEqual, NotMatch};
+                let name = ["__name__", "n", "zone", "other"][rng.below(4) as usize];
+                let op = [Equal, NotEqual, Match, NotMatch][rng.below(4) as usize];
+                matchers.push(Matcher::new(name, op, values[rng.below(values.len() as u64) as usize]).unwrap());
+            }
+            let satisfies = |labels: &Labels| matchers.iter().all(|m| m.matches(labels.get(m.name())));
+            let all = index.all().filter(|(_, labels)| satisfies(labels));
+            let expected: Vec<SeriesRef> = all.map(|(series, _)| series).collect();
+            assert_eq!(index.candidates(&matchers), expected, "{matchers:?}");
+            empty += usize::from(expected.is_empty());
+        }
+        assert!(empty < 400, "{empty} of 600 select nothing");
+    }
+
+    #[test]
     fn removed_series_are_gone_and_numbers_are_not_reused() {
         let mut index = index();
         let up = index.labels(SeriesRef(3)).unwrap();
-        index.remove(|series| series.0 == 3 || series.0 == 7);
+        index.add_alias(Fingerprint::of_raw(b"up a"), SeriesRef(3));
+        index.add_alias(Fingerprint::of_raw(b"up b"), SeriesRef(7));
+        index.add_alias(Fingerprint::of_raw(b"http"), SeriesRef(1));
+        remove(&mut index, &[3, 7]);
+        assert_eq!((0..).take_while(|part| index.sweep(*part)).count(), 256);
+        assert_eq!(index.fingerprints.len(), 7);
+        assert_eq!(index.lookup(Fingerprint::of_raw(b"http")), Some(SeriesRef(1)));
         check(&index, &[("__name__", MatchOp::Equal, "up")], &[]);
         check(&index, &[("job", MatchOp::Equal, "a")], &[0, 1, 2]);
         assert_eq!(index.len(), 6);

@@ -104,6 +104,7 @@ impl Symbols {
         if let Ok(entry) = self.pair_table.find_entry(self.hasher.hash_one((name, &*value)), |other| *other == id) {
             entry.remove();
         }
+        pair.series = Postings::new(SeriesRef(0));
         self.free_pairs.push(id);
         let of_name = &mut self.names[name as usize].pairs;
         of_name.swap_remove(at as usize);
@@ -119,6 +120,12 @@ impl Symbols {
             }
             self.free_names.push(name);
         }
+    }
+
+    /// How many pairs there are, and for how many there is room.
+    #[cfg(test)]
+    pub(super) fn pair_counts(&self) -> (usize, usize) {
+        (self.pair_table.len(), self.pairs.len())
     }
 
     /// The pairs of a name.
