@@ -169,7 +169,7 @@ impl Writer {
 
 impl Store {
     /// Takes a group of entries at clock time `at`: one record for each, one write and one sync for
-    /// all. Samples that break a rule are left out and told in [`Committed::rejected`]. A group of
+    /// all. Samples that break a rule are left out and told in [`Committed::rejected`](crate::model::Committed::rejected). A group of
     /// ticks alone is not synced: nobody was promised anything. Whoever acts on one calls
     /// [`Store::sync`] first.
     ///

@@ -265,6 +265,9 @@ impl State {
                     if pending.forgotten {
                         file.pending.push(pending);
                     } else {
+                        // What was forgotten there before is overwritten for good.
+                        let left = std::mem::take(&mut file.pending).into_iter();
+                        file.pending = left.flat_map(|before| before.outside(&pending.change)).collect();
                         pending.change.apply(&mut file.durable);
                     }
                 }
@@ -305,6 +308,27 @@ impl State {
             let _ = disk.sync_dir(&dir);
         }
         disk
+    }
+}
+
+impl Pending {
+    /// What a later change of the same file leaves of it.
+    fn outside(self, later: &Change) -> Vec<Pending> {
+        let Change::Write(at, bytes) = &self.change else { return vec![self] };
+        let (start, end) = match later {
+            Change::Write(start, new) => (*start, start + new.len()),
+            Change::Resize(len) => (*len, usize::MAX),
+        };
+        let last = at + bytes.len();
+        if end <= *at || last <= start {
+            return vec![self];
+        }
+        let pieces = [(*at, start), (end, last)].into_iter().filter(|(from, to)| from < to);
+        let piece = |(from, to): (usize, usize)| {
+            let change = Change::Write(from, bytes[from - at..to - at].to_vec());
+            Pending { change, forgotten: self.forgotten }
+        };
+        pieces.map(piece).collect()
     }
 }
 
