@@ -12,7 +12,7 @@ mod inspect;
 mod serve;
 mod verdict;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -82,7 +82,8 @@ pub fn run() -> ExitCode {
         Command::Compact(args) => inspect::compact(args),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        // Where this goes may be full or gone; the exit code still tells.
+        let _ = writeln!(std::io::stderr(), "error: {error:#}");
         ExitCode::from(1)
     })
 }
@@ -96,6 +97,8 @@ fn log_to_stderr(level: &str) {
         .with_writer(std::io::stderr)
         .with_target(false)
         .with_ansi(colour)
+        // It would print them to standard error and panic if that fails, as on a full disk.
+        .log_internal_errors(false)
         .init();
 }
 

@@ -3,6 +3,7 @@
 #[path = "../../tools/kill_rounds/campaign.rs"]
 mod campaign;
 
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -163,4 +164,36 @@ fn a_target_that_is_down_is_blindness() {
         }
         assert!(begun.elapsed() < Duration::from_secs(20), "{told}");
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_server_outlives_a_log_that_cannot_be_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let address = free_address().unwrap();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut child = Command::new(PROGRAM)
+        .args(["serve", "--listen", &address.to_string(), "--data", dir.path().to_str().unwrap()])
+        .stdout(full.try_clone().unwrap())
+        .stderr(full)
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let answers = loop {
+        let asked = std::net::TcpStream::connect(address).and_then(|mut peer| {
+            peer.write_all(b"GET /-/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+            let mut answer = String::new();
+            peer.read_to_string(&mut answer).map(|_| answer)
+        });
+        if asked.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+            break child.try_wait().unwrap().is_none();
+        }
+        if child.try_wait().unwrap().is_some() || Instant::now() > deadline {
+            break false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(answers, "the server ended");
 }
