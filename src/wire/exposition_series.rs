@@ -79,7 +79,7 @@ impl<'a> Cursor<'a> {
 
     /// Passes over spaces and tabs; whether there were any.
     pub(super) fn skip_blanks(&mut self) -> bool {
-        !self.take_while(|c| c == ' ' || c == '\t').is_empty()
+        !self.take_while(|byte| matches!(byte, b' ' | b'\t')).is_empty()
     }
 
     /// Passes over exactly one space, as OpenMetrics wants it between all parts.
@@ -87,16 +87,20 @@ impl<'a> Cursor<'a> {
         if self.take(' ') { Ok(()) } else { Err(self.error("a single space must stand here")) }
     }
 
-    fn take_while(&mut self, keep: impl Fn(char) -> bool) -> &'a str {
+    /// Takes bytes up to the first that is not kept. `keep` treats all bytes beyond ASCII alike, so that
+    /// no character is cut.
+    #[inline]
+    fn take_while(&mut self, keep: impl Fn(u8) -> bool) -> &'a str {
         let rest = self.rest();
-        let taken = &rest[..rest.find(|c| !keep(c)).unwrap_or(rest.len())];
+        let end = rest.bytes().position(|byte| !keep(byte)).unwrap_or(rest.len());
+        let taken = rest.get(..end).unwrap_or(rest);
         self.at += taken.len();
         taken
     }
 
     /// Everything up to the next blank.
     pub(super) fn token(&mut self) -> &'a str {
-        self.take_while(|c| c != ' ' && c != '\t')
+        self.take_while(|byte| !matches!(byte, b' ' | b'\t'))
     }
 
     /// A value: a decimal number, an infinity or NaN.
@@ -131,23 +135,28 @@ impl<'a> Cursor<'a> {
     }
 
     fn metric_name(&mut self) -> &'a str {
-        if self.rest().starts_with(|c: char| c.is_ascii_digit()) {
+        if self.rest().as_bytes().first().is_some_and(u8::is_ascii_digit) {
             return "";
         }
-        self.take_while(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
+        self.take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':'))
     }
 
     fn label_name(&mut self) -> &'a str {
-        if self.rest().starts_with(|c: char| c.is_ascii_digit()) {
+        if self.rest().as_bytes().first().is_some_and(u8::is_ascii_digit) {
             return "";
         }
-        self.take_while(|c| c.is_ascii_alphanumeric() || c == '_')
+        self.take_while(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     }
 
     /// A text in double quotes; the cursor stands on the first.
     fn quoted(&mut self) -> Result<Cow<'a, str>, WireError> {
         let start = self.at;
         let inside = &self.text[start + 1..];
+        let telling = inside.bytes().position(|byte| matches!(byte, b'"' | b'\\'));
+        if let Some(end) = telling.filter(|at| inside.as_bytes().get(*at) == Some(&b'"')) {
+            self.at = start + end + 2;
+            return Ok(Cow::Borrowed(inside.get(..end).unwrap_or_default()));
+        }
         let mut escaped = false;
         for (at, byte) in inside.bytes().enumerate() {
             match byte {
