@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use evenkeel::env::Rng;
 use evenkeel::env::disk::{Disk, RealDisk};
-use evenkeel::model::{Labels, RawBatch, Sample, Timestamp};
+use evenkeel::model::{Labels, RawBatch, RawBatchBuilder, Sample, Timestamp};
 use evenkeel::storage::{Durability, Entry, Store, StoreOptions};
 
 const START: i64 = 1_700_000_000_000;
@@ -41,20 +41,14 @@ fn labels(n: usize) -> Labels {
 /// The requests of one scrape of all series, in an order that does not help the cache.
 fn requests(texts: &[Labels], order: &[u32], t: i64) -> Vec<RawBatch> {
     let batch = |numbers: &[u32]| {
-        let mut bytes = Vec::new();
-        let ranges: Vec<_> = numbers
-            .iter()
-            .map(|n| {
-                let start = bytes.len();
-                bytes.extend(texts[*n as usize].as_text().as_bytes());
-                start..bytes.len()
-            })
-            .collect();
-        let mut batch = RawBatch::new(Bytes::from(bytes), read_labels);
-        for (position, range) in ranges.into_iter().enumerate() {
-            batch.push(range, position, [Sample { t: Timestamp(t), v: (t / 1000 + position as i64) as f64 }]);
+        let (mut bytes, mut batch) = (Vec::new(), RawBatchBuilder::with_capacity(numbers.len()));
+        for (position, n) in numbers.iter().enumerate() {
+            let labels = texts[*n as usize].as_text().as_bytes();
+            batch.push_sample(Sample { t: Timestamp(t), v: (t / 1000 + position as i64) as f64 });
+            batch.push_series(labels, bytes.len(), position);
+            bytes.extend(labels);
         }
-        batch
+        batch.finish(Bytes::from(bytes), read_labels)
     };
     order.chunks(REQUEST).map(batch).collect()
 }

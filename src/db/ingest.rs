@@ -325,11 +325,6 @@ impl Inner {
         self.take(fits, Entry::Transaction(batch), beside)
     }
 
-    pub(super) fn write(&self, batch: RawBatch, beside: Beside) -> Result<Receipt, AppendError> {
-        let fits = check_size(batch.label_bytes(), batch.series_count(), batch.sample_count());
-        self.take(fits, Entry::Write(batch), beside)
-    }
-
     fn take(&self, fits: Result<(), AppendError>, entry: Entry, beside: Beside) -> Result<Receipt, AppendError> {
         let begun = self.clock.elapsed();
         let result = fits.and_then(|()| beside.check()).and_then(|()| self.submit_all(beside.entries_after(entry)));

@@ -34,23 +34,6 @@ impl Db {
         self.inner.append(batch, beside)
     }
 
-    /// Stores a write request, as [`Db::append`] does a batch. Series whose labels cannot name one are
-    /// left out and counted in the receipt.
-    ///
-    /// # Errors
-    /// As [`Db::append`].
-    pub fn write(&self, batch: RawBatch) -> Result<Receipt, AppendError> {
-        self.inner.write(batch, Beside::default())
-    }
-
-    /// Stores a write request and what comes with it, under one sync.
-    ///
-    /// # Errors
-    /// As [`Db::append_with`].
-    pub fn write_with(&self, batch: RawBatch, beside: Beside) -> Result<Receipt, AppendError> {
-        self.inner.write(batch, beside)
-    }
-
     /// Deletes what was stored until now of the series that satisfy all matchers, inside `range`: no
     /// query sees it any more once this returns. Its bytes go with [`Db::clean`], or when its blocks
     /// are merged. What rules and objectives decided on it stays decided.
@@ -79,8 +62,9 @@ impl Db {
         self.inner.store.metadata(family, limit)
     }
 
-    /// Queues a write request and what comes with it, without waiting: `done` is called with what [`Db::write_with`] would return,
-    /// on the thread that commits it, and must be quick.
+    /// Queues a write request and what comes with it, without waiting: `done` is called with what
+    /// [`Db::append_with`] would return for its samples, on the thread that commits it, and must be
+    /// quick. Series whose labels cannot name one are left out and counted in the receipt.
     pub fn submit(
         &self,
         batch: RawBatch,

@@ -5,8 +5,6 @@
 //!
 //! Invariant: every range of a series lies inside the bytes.
 
-use std::ops::Range;
-
 use bytes::Bytes;
 
 use super::batch::{Batch, Rejected};
@@ -49,29 +47,6 @@ pub struct RawSeriesSamples<'a> {
 }
 
 impl RawBatch {
-    /// A batch without series; their labels will lie in `bytes`.
-    pub fn new(bytes: Bytes, read_labels: ReadLabels) -> RawBatch {
-        RawBatch { bytes, read_labels, series: Vec::new(), samples: Vec::new() }
-    }
-
-    /// Room for so many more series and samples.
-    pub fn reserve(&mut self, series: usize, samples: usize) {
-        self.series.reserve(series);
-        self.samples.reserve(samples);
-    }
-
-    /// Adds series number `position` of the request, whose labels are `labels` of the bytes. A range
-    /// outside of them is an empty one.
-    pub fn push(&mut self, labels: Range<usize>, position: usize, samples: impl IntoIterator<Item = Sample>) {
-        let bytes = self.bytes.get(labels.clone()).unwrap_or_default();
-        let fingerprint = Fingerprint::of_raw(bytes);
-        let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let (start, end) = if bytes.is_empty() { (0, 0) } else { (small(labels.start), small(labels.end)) };
-        self.samples.extend(samples);
-        let samples_end = small(self.samples.len());
-        self.series.push(RawSeries { fingerprint, start, end, samples_end, position: small(position) });
-    }
-
     /// How many series there are.
     pub fn series_count(&self) -> usize {
         self.series.len()
@@ -193,11 +168,13 @@ mod tests {
 
     #[test]
     fn series_keep_their_samples_and_faults_their_place() {
-        let mut batch = RawBatch::new(Bytes::from_static(b"ab\xffab"), read);
-        let sample = |t| Sample { t: Timestamp(t), v: 1.0 };
-        batch.push(0..2, 0, [sample(1), sample(2)]);
-        batch.push(2..3, 1, [sample(3)]);
-        batch.push(3..5, 7, [sample(4)]);
+        let bytes = b"ab\xffab";
+        let mut batch = RawBatchBuilder::default();
+        for (labels, position, times) in [(0..2, 0, [1, 2].as_slice()), (2..3, 1, &[3]), (3..5, 7, &[4])] {
+            times.iter().for_each(|t| batch.push_sample(Sample { t: Timestamp(*t), v: 1.0 }));
+            batch.push_series(&bytes[labels.clone()], labels.start, position);
+        }
+        let batch = batch.finish(Bytes::from_static(bytes), read);
         assert_eq!((batch.series_count(), batch.sample_count(), batch.label_bytes()), (3, 4, 5));
         let times: Vec<Vec<i64>> = batch.series().map(|s| s.samples.iter().map(|s| s.t.0).collect()).collect();
         assert_eq!(times, [vec![1, 2], vec![3], vec![4]]);

@@ -132,7 +132,7 @@ mod tests {
     use std::path::Path;
 
     use crate::env::disk::{Disk, MemoryDisk};
-    use crate::model::{Batch, Labels, Millis, RawBatch, Sample, TimeRange};
+    use crate::model::{Batch, Labels, Millis, RawBatchBuilder, Sample, TimeRange};
     use crate::storage::{Applied, Entry, StoreOptions};
 
     use super::*;
@@ -170,9 +170,10 @@ mod tests {
     /// The same in the bytes of a sender, in one of two spellings.
     fn write(store: &Store, n: i64, at: i64) {
         let spelling = if n % 2 == 0 { format!(" {n}") } else { format!("{n} ") };
-        let mut raw = RawBatch::new(spelling.clone().into(), read_pod);
-        raw.push(0..spelling.len(), 0, [Sample { t: Timestamp(at), v: 1.0 }]);
-        assert_eq!(commit(store, at, Entry::Write(raw)).samples.len(), 1);
+        let mut raw = RawBatchBuilder::default();
+        raw.push_sample(Sample { t: Timestamp(at), v: 1.0 });
+        raw.push_series(spelling.as_bytes(), 0, 0);
+        assert_eq!(commit(store, at, Entry::Write(raw.finish(spelling.into(), read_pod))).samples.len(), 1);
     }
 
     fn checkpoint(store: &Store) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use evenkeel::env::Rng;
 use evenkeel::env::disk::{Disk, MemoryDisk};
-use evenkeel::model::{Labels, Millis, RawBatch, Rejected, Rejection, Sample};
+use evenkeel::model::{Labels, Millis, RawBatch, RawBatchBuilder, Rejected, Rejection, Sample};
 use evenkeel::storage::{Applied, Entry, Store, StoreOptions};
 use evenkeel::testkit::{Fault, FaultyDisk};
 
@@ -27,13 +27,14 @@ fn read_labels(bytes: &[u8], offset: usize, series: usize) -> Result<Labels, Str
 /// A request of some series, each with its spelling and samples.
 fn request(series: &[(String, Vec<Sample>)]) -> RawBatch {
     let text: String = series.iter().map(|(spelling, _)| spelling.as_str()).collect();
-    let mut raw = RawBatch::new(Bytes::from(text), read_labels);
+    let mut raw = RawBatchBuilder::default();
     let mut start = 0;
     for (position, (spelling, samples)) in series.iter().enumerate() {
-        raw.push(start..start + spelling.len(), position, samples.iter().copied());
+        samples.iter().for_each(|sample| raw.push_sample(*sample));
+        raw.push_series(spelling.as_bytes(), start, position);
         start += spelling.len();
     }
-    raw
+    raw.finish(Bytes::from(text), read_labels)
 }
 
 fn spelling(n: u64, way: u64) -> String {
