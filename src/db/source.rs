@@ -37,7 +37,7 @@ impl SeriesSource for Source {
         samples_max: usize,
     ) -> Result<Vec<SeriesSamples>, SourceError> {
         let series = self.0.select(matchers, range, samples_max).map_err(source_error)?;
-        Ok(series.into_iter().map(|(labels, samples)| SeriesSamples { labels, samples }).collect())
+        Ok(series.into_iter().map(|(labels, samples)| SeriesSamples::of_numbers(labels, samples)).collect())
     }
 
     fn summaries(

@@ -35,7 +35,7 @@ pub use matcher::{MatchOp, Matcher};
 pub use metadata::{MetricKind, MetricMetadata};
 pub use pattern::{Groups, Pattern, PatternError};
 pub use raw_batch::{RawBatch, RawBatchBuilder, RawSeriesSamples, ReadLabels};
-pub use sample::{STALE_NAN, Sample, is_stale};
+pub use sample::{HistogramSample, STALE_NAN, Sample, is_stale};
 pub use series::{Seq, SeriesRef, SeriesRefs};
 pub use summary::Summary;
 pub use time::{DurationError, Millis, TimeRange, Timestamp};

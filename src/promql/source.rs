@@ -1,14 +1,26 @@
 //! The one thing that the language asks of the world: series that match, with their samples.
 
-use crate::model::{Labels, Matcher, Sample, Summary, TimeRange};
+use crate::model::{HistogramSample, Labels, Matcher, Sample, Summary, TimeRange, Timestamp};
 
 /// A series and its samples of one range, in the order of time, staleness markers included.
+/// At an instant there is a number or a histogram, never both.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeriesSamples {
     /// Which series.
     pub labels: Labels,
     /// Its samples; may be empty.
     pub samples: Vec<Sample>,
+    /// When the counting of each sample began, 0 where that is not known; empty if it is known of none.
+    pub starts: Vec<Timestamp>,
+    /// Its native histograms, in the order of time.
+    pub histograms: Vec<HistogramSample>,
+}
+
+impl SeriesSamples {
+    /// A series of numbers, of which it is not known when their counting began.
+    pub fn of_numbers(labels: Labels, samples: Vec<Sample>) -> SeriesSamples {
+        SeriesSamples { labels, samples, starts: Vec::new(), histograms: Vec::new() }
+    }
 }
 
 /// A series and what is known of its samples in several windows.

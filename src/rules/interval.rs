@@ -155,7 +155,7 @@ impl SeriesSource for Overlay<'_> {
                     all[at].samples.dedup_by_key(|sample| sample.t);
                 }
                 Err(at) if !inside.is_empty() => {
-                    all.insert(at, SeriesSamples { labels: labels.clone(), samples: inside });
+                    all.insert(at, SeriesSamples::of_numbers(labels.clone(), inside));
                 }
                 Err(_) => {}
             }

@@ -86,7 +86,7 @@ impl Watch {
             }
         }
         let mut increases = Increases::new();
-        for SeriesSamples { labels, samples } in found {
+        for SeriesSamples { labels, samples, .. } in found {
             let Some(place) = places
                 .get(&labels)
                 .copied()

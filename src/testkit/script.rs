@@ -47,7 +47,7 @@ impl SeriesSource for MemorySeries {
             let samples: Vec<Sample> = inside.map(|(t, v)| Sample { t: *t, v: *v }).collect();
             left = left.checked_sub(samples.len()).ok_or(SourceError::TooManySamples { limit: samples_max })?;
             if !samples.is_empty() {
-                selected.push(SeriesSamples { labels: labels.clone(), samples });
+                selected.push(SeriesSamples::of_numbers(labels.clone(), samples));
             }
         }
         Ok(selected)

@@ -63,9 +63,9 @@ impl SeriesSource for Stream {
         let matching =
             self.series.iter().filter(|(labels, _)| matchers.iter().all(|m| m.matches(labels.get(m.name()))));
         Ok(matching
-            .map(|(labels, (_, samples))| SeriesSamples {
-                labels: labels.clone(),
-                samples: samples.iter().copied().filter(|s| range.contains(s.t)).collect(),
+            .map(|(labels, (_, samples))| {
+                let inside = samples.iter().copied().filter(|s| range.contains(s.t));
+                SeriesSamples::of_numbers(labels.clone(), inside.collect())
             })
             .filter(|series| !series.samples.is_empty())
             .collect())

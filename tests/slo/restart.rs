@@ -130,7 +130,7 @@ impl SeriesSource for Stored {
                 .collect();
             count += samples.len();
             if !samples.is_empty() {
-                out.push(SeriesSamples { labels, samples });
+                out.push(SeriesSamples::of_numbers(labels, samples));
             }
         }
         let mut largest = self.largest.lock().unwrap();
