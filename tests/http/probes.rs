@@ -65,8 +65,8 @@ async fn pages_of_allowed_origins_may_read_the_api() {
 
 #[tokio::test]
 async fn the_server_says_what_it_is() {
-    let mut options = ServerOptions::default();
-    options.flags = vec![("query.timeout".to_owned(), "2m".to_owned())];
+    let flags = vec![("query.timeout".to_owned(), "2m".to_owned())];
+    let options = ServerOptions { flags, ..ServerOptions::default() };
     let server = Running::start(options).await;
     let data = async |path: &str| get(server.address, &format!("/api/v1/{path}")).await.json()["data"].take();
     assert_eq!(data("status/flags").await["query.timeout"], "2m");

@@ -2,7 +2,7 @@
 
 use super::client::{Answer, get, send};
 use super::running::NOW_MS;
-use super::shop::{Shop, batch};
+use super::shop::{Row, Shop, batch};
 
 /// A message's fields in the wire form of protocol buffers; all lengths stay below 128.
 fn field(number: u8, content: &[u8]) -> Vec<u8> {
@@ -93,7 +93,7 @@ async fn what_cannot_be_read_is_refused_in_words() {
 async fn federation_tells_the_newest_samples() {
     let shop = Shop::open().await;
     let stale = f64::from_bits(0x7ff0_0000_0000_0002);
-    let samples: &[(&[(&str, &str)], i64, f64)] = &[
+    let samples: &[Row<'_>] = &[
         (&[("__name__", "a"), ("job", "x"), ("instance", "h:1")], NOW_MS - 2000, 1.0),
         (&[("__name__", "a"), ("job", "x"), ("instance", "h:1")], NOW_MS - 1000, 2.0),
         (&[("__name__", "b.c")], NOW_MS, 0.5),
