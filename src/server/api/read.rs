@@ -78,6 +78,11 @@ fn find(
             query.matchers.iter().filter(|m| !satisfied(m.name(), m.op(), m.value())).cloned().collect();
         let mut found = Vec::new();
         for series in db.select(&matchers, query.range, left)? {
+            if !series.histograms.is_empty() {
+                // Leaving them out would look like a gap in the data.
+                let text = format!("{} holds native histograms, which remote read does not send yet", series.labels);
+                return Err(QueryError::Invalid(text));
+            }
             left = left.saturating_sub(series.samples.len());
             if !series.samples.is_empty() {
                 found.push((with_external(&series.labels, external), series.samples));
