@@ -50,6 +50,24 @@ impl Row {
         self.values.get(step).copied().filter(|v| !is_stale(*v))
     }
 
+    /// Whether there is a value at a step.
+    pub(super) fn has(&self, step: usize) -> bool {
+        self.get(step).is_some()
+    }
+
+    pub(super) fn point(&self, step: usize) -> Option<f64> {
+        self.get(step)
+    }
+
+    pub(super) fn set_point(&mut self, step: usize, point: f64) {
+        self.set(step, point);
+    }
+
+    /// Removes the values of the steps that `keeps` does not name.
+    pub(super) fn retain(&mut self, keeps: impl Fn(usize) -> bool) {
+        self.map_steps(|step, v| keeps(step).then_some(v));
+    }
+
     pub(super) fn set(&mut self, step: usize, v: f64) {
         self.values[step] = v;
     }
