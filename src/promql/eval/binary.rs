@@ -133,9 +133,9 @@ impl Pairing<'_> {
             let mut there = there.peekable();
             let stand_in = if there.peek().is_none() && fill_many.is_some() { Some(None) } else { None };
             for at in there.chain(stand_in) {
-                let many_point = at.and_then(|at| self.many[at].point(step)).or(fill_many);
-                let one_point = single.and_then(|at| self.one[at].point(step)).or(fill_one);
-                let (Some(many_point), Some(one_point)) = (many_point, one_point) else { continue };
+                let many_value = at.map_or(fill_many, |at| self.many[at].get(step));
+                let one_value = single.map_or(fill_one, |at| self.one[at].get(step));
+                let (Some(many_value), Some(one_value)) = (many_value, one_value) else { continue };
                 if at.is_none() && single.is_none() {
                     continue;
                 }
@@ -154,7 +154,7 @@ impl Pairing<'_> {
                 });
                 self.check_single(&taken, place)?;
                 taken.push(place);
-                if let Some(v) = self.value(many_point, one_point) {
+                if let Some(v) = self.value(many_value, one_value) {
                     out[base + place].set(step, v);
                 }
             }
@@ -255,12 +255,12 @@ fn set_operation(op: BinaryOp, mut left: Vec<Row>, mut right: Vec<Row>, matching
     let mut present: HashMap<Labels, Vec<bool>> = HashMap::new();
     for row in deciding {
         let seen = present.entry(signature(&row.labels, matching)).or_insert_with(|| vec![false; steps.count()]);
-        row.iter().for_each(|(step, _)| seen[step] = true);
+        row.steps().for_each(|step| seen[step] = true);
     }
     let keeps_matched = op == BinaryOp::And;
     for row in decided.iter_mut() {
         let seen = present.get(&signature(&row.labels, matching));
-        row.map_steps(|step, v| (seen.is_some_and(|seen| seen[step]) == keeps_matched).then_some(v));
+        row.retain(|step| seen.is_some_and(|seen| seen[step]) == keeps_matched);
     }
     if op == BinaryOp::Or {
         left.extend(right);

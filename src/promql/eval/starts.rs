@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Evaluator;
 use super::row::{Operand, Row};
 use super::window::{WindowSeries, Windows};
-use crate::model::{Timestamp, is_stale};
+use crate::model::{TimeRange, Timestamp, is_stale};
 use crate::promql::ast::{Expr, ExprKind};
 use crate::promql::functions::Function;
 use crate::promql::kernel;
@@ -58,18 +58,14 @@ impl Evaluator<'_> {
         let mut rows = Vec::new();
         for series in self.reads.get(&selector.matchers, span) {
             self.check_size(rows.len() + 1, steps)?;
-            let starts = self.starts_of(series);
-            let samples = super::window::without_markers(&series.samples);
             let mut row = Row::absent(series.labels.clone(), steps);
             for (step, t) in steps.times().enumerate() {
                 let seen = self.frame.seen(&selector.shift, t);
-                let newest = series.samples.partition_point(|sample| sample.t <= seen).checked_sub(1);
-                let newest = newest.map(|at| series.samples[at]);
-                let Some(sample) = newest.filter(|s| s.t > seen - self.frame.lookback && !is_stale(s.v)) else {
-                    continue;
-                };
-                let place = samples.partition_point(|other| other.t < sample.t);
-                row.set(step, starts.get(place).map_or(0.0, |start| start.as_seconds()));
+                let window = TimeRange { after: seen - self.frame.lookback, until: seen };
+                if let Some(start) = newest_start(series, window) {
+                    let used = self.options.start_timestamps == StartTimestamps::Used;
+                    row.set(step, if used { start.as_seconds() } else { 0.0 });
+                }
             }
             if row.is_present() {
                 rows.push(row);
@@ -77,4 +73,20 @@ impl Evaluator<'_> {
         }
         Ok(Operand::Vector(self.unnamed(rows)?))
     }
+}
+
+/// The start of the newest sample in a window, unless that is a staleness marker.
+fn newest_start(series: &SeriesSamples, window: TimeRange) -> Option<Timestamp> {
+    let number = series.samples.partition_point(|sample| sample.t <= window.until).checked_sub(1);
+    let histogram = series.histograms.partition_point(|sample| sample.t <= window.until).checked_sub(1);
+    let number = number.map(|at| (series.samples[at], series.starts.get(at).copied().unwrap_or(Timestamp(0))));
+    let histogram = histogram.map(|at| &series.histograms[at]);
+    let (t, stale, start) = match (number, histogram) {
+        (Some((sample, _)), Some(histogram)) if histogram.t > sample.t => {
+            (histogram.t, histogram.histogram.is_stale(), histogram.start)
+        }
+        (Some((sample, start)), _) => (sample.t, is_stale(sample.v), start),
+        (None, histogram) => histogram.map(|one| (one.t, one.histogram.is_stale(), one.start))?,
+    };
+    (window.contains(t) && !stale).then_some(start)
 }
