@@ -7,6 +7,7 @@
 //!   pinned by `@` at other evaluation times, and as the middle step of a range query.
 
 mod read;
+mod show;
 
 use std::collections::BTreeMap;
 
@@ -72,8 +73,12 @@ pub struct Failure {
     pub line: usize,
     /// The command.
     pub command: String,
-    /// Expected and found.
+    /// What is wrong.
     pub reason: String,
+    /// The lines of the script that say what was expected.
+    pub expected: Vec<String>,
+    /// What the query gave, in the notation of the scripts.
+    pub got: Vec<String>,
 }
 
 /// Words of queries that the language leaves out, as text, with the reason.
@@ -211,7 +216,9 @@ impl Runner {
             _ => Err(format!("invalid command {word:?}")),
         };
         if let Err(reason) = done {
-            self.report.failed.push(Failure { line, command: head.to_owned(), reason });
+            let expected = body.iter().map(|line| (*line).to_owned()).collect();
+            let got = if word.starts_with("eval") { self.found(head, body) } else { Vec::new() };
+            self.report.failed.push(Failure { line, command: head.to_owned(), reason, expected, got });
         }
     }
 
@@ -264,14 +271,27 @@ impl Runner {
         touches
     }
 
-    fn check(&self, eval: &Eval) -> Result<(), String> {
-        let answer = Query::new(&eval.query).map_err(|error| error.to_string()).and_then(|query| {
+    /// What an evaluation gives, for people.
+    fn found(&self, head: &str, body: &[&str]) -> Vec<String> {
+        match read_eval(head, body).map(|eval| self.ask(&eval)) {
+            Ok(Ok(answer)) => show::show(&answer),
+            Ok(Err(error)) => vec![error],
+            Err(_) => Vec::new(),
+        }
+    }
+
+    fn ask(&self, eval: &Eval) -> Result<Answer, String> {
+        Query::new(&eval.query).map_err(|error| error.to_string()).and_then(|query| {
             match eval.times {
                 Times::Instant(at) => query.instant(&self.store, at, &self.options),
                 Times::Range(start, end, step) => query.range(&self.store, start, end, step, &self.options),
             }
             .map_err(|error| error.to_string())
-        });
+        })
+    }
+
+    fn check(&self, eval: &Eval) -> Result<(), String> {
+        let answer = self.ask(eval);
         match (&eval.fail, answer) {
             (None, Err(error)) => Err(error),
             (Some(_), Ok(answer)) => Err(format!("an error expected, found {:?}", answer.value)),
