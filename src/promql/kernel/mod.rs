@@ -23,7 +23,7 @@ pub use extended::{ANCHORED, EdgeValue, SMOOTHED, between, over_extended};
 pub use group::{Accumulator, Removal, quantile};
 pub use histogram::{HistogramQuantile, histogram_quantile};
 pub use native::{Bucket, FloatHistogram, HistogramPoint, Interval, NativeBucket, native_buckets, native_weight};
-pub use range::{by_summary, motion, over_range, over_summary};
+pub use range::{by_summary, is_even, motion, over_range, over_summary};
 pub use rate::Motion;
 pub use scalar::{binary, compare, unary_math};
 pub use starts::{over_range_with_starts, starts_overlap};
