@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::{Labels, Rejection, Seq, Timestamp};
 use crate::notify::NotifyStatus;
-use crate::storage::{Health, StoreStatus};
+use crate::storage::{BlockStatus, Health, StoreStatus};
 
 use super::Db;
 use super::error::AppendError;
@@ -30,8 +30,14 @@ pub(super) struct Counters {
     queries: AtomicU64,
 }
 
-const REASONS: [Rejection; 5] =
-    [Rejection::OutOfOrder, Rejection::Duplicate, Rejection::FarFuture, Rejection::TooOld, Rejection::TooManySeries];
+const REASONS: [Rejection; 6] = [
+    Rejection::OutOfOrder,
+    Rejection::Duplicate,
+    Rejection::FarFuture,
+    Rejection::TooOld,
+    Rejection::Downsampled,
+    Rejection::TooManySeries,
+];
 
 impl Counters {
     /// Counts an append with what became of it.
@@ -92,6 +98,16 @@ impl Db {
         }
     }
 
+    /// The blocks of the store, in the order of time.
+    pub fn blocks(&self) -> Vec<BlockStatus> {
+        self.inner.store.blocks()
+    }
+
+    /// The labels that are added to what leaves this database.
+    pub fn external_labels(&self) -> Labels {
+        self.inner.notifier.external_labels()
+    }
+
     /// Its own metrics: series names with labels, and their values now. Counters end in `_total`.
     pub fn metrics(&self) -> Vec<(Labels, f64)> {
         let status = self.status();
@@ -147,6 +163,7 @@ impl Metrics {
         self.add("evenkeel_storage_log_segments", &[], s.wal_segments as f64);
         self.add("evenkeel_storage_blocks", &[], s.blocks as f64);
         self.add("evenkeel_storage_block_bytes", &[], s.block_bytes as f64);
+        self.add("evenkeel_storage_blocks_downsampled_total", &[], s.blocks_downsampled as f64);
         self.add("evenkeel_storage_syncs_total", &[], s.fsyncs as f64);
         self.add("evenkeel_storage_healthy", &[], f64::from(u8::from(s.health == Health::Healthy)));
         let Seq(seq) = s.last_seq;

@@ -37,6 +37,12 @@ pub const LABELS_TEXT_BYTES_MAX: usize = LABELS_PER_SERIES_MAX * (LABEL_NAME_BYT
 /// Bytes that background work on blocks writes in a second unless told otherwise. A tenth of what a cheap
 /// solid-state disk takes, and a hundred times what a million samples a second give it to do.
 pub const COMPACTION_BYTES_PER_SECOND: u64 = 64 * 1024 * 1024;
+/// Rules on which series are downsampled when: each is looked at for every block that grows old.
+pub const DOWNSAMPLE_RULES_MAX: usize = 16;
+/// The shortest interval for which one sample is kept; below, nothing is saved.
+pub const DOWNSAMPLE_RESOLUTION_MIN: Millis = Millis::seconds(1);
+/// The longest one.
+pub const DOWNSAMPLE_RESOLUTION_MAX: Millis = Millis::days(1);
 /// Buckets of a native histogram. Clients keep to 160 unless told otherwise.
 pub const HISTOGRAM_BUCKETS_MAX: usize = 4096;
 /// Spans of a native histogram on one side of zero: no more than buckets, which may be one each.
@@ -81,6 +87,9 @@ pub const LOOKBACK: Millis = Millis::minutes(5);
 pub const OBJECTIVES_MAX: usize = 10_000;
 /// Series that one objective counts; further ones are refused and shown as such.
 pub const OBJECTIVE_SERIES_MAX: usize = 100_000;
+/// How long an objective remembers a series that gives no sample, and a target of which no series does. A
+/// rollback within days and a daily job go on where they were; what comes back later begins anew.
+pub const OBJECTIVE_MEMORY: Millis = Millis::days(7);
 /// Instants of one objective whose increases wait for their time or for their other half.
 pub const OBJECTIVE_WAITING_MAX: usize = 4096;
 /// Samples that a warm start from stored history holds in memory at once.
@@ -132,6 +141,25 @@ pub const BODY_MEMORY_MAX: usize = 256 * 1024 * 1024;
 pub const WRITES_AT_ONCE_MAX: usize = 64;
 /// Queries that are with the database at once, as in Prometheus.
 pub const QUERIES_AT_ONCE_MAX: usize = 20;
+/// Questions about the server's own state that are with the database at once; each takes microseconds.
+pub const QUESTIONS_AT_ONCE_MAX: usize = 20;
+/// Queries that wait for their turn; a dashboard full of panels, opened by several people.
+pub const QUERIES_WAITING_MAX: usize = 256;
+/// Samples up to which queries run side by side; twenty of them hold about 640 MB at the most. Larger
+/// ones run one at a time.
+pub const QUERY_SAMPLES_SMALL: usize = 2_000_000;
+/// How long a query may take without being logged.
+pub const QUERY_SLOW: Millis = Millis::seconds(5);
+/// Bytes of a query's text in the log.
+pub const QUERY_LOGGED_BYTES_MAX: usize = 2048;
+/// Peers that follow the server's notifications at once, as in Prometheus.
+pub const NOTIFICATION_SUBSCRIBERS_MAX: usize = 16;
+/// Queries in one remote-read request; senders ask one.
+pub const READ_QUERIES_MAX: usize = 64;
+/// Samples of a remote-read answer in one message, which has to be whole in memory; a stream has no such limit.
+pub const READ_SAMPLES_MAX: usize = 10_000_000;
+/// Bytes of one frame of a remote-read stream, as in Prometheus.
+pub const READ_FRAME_BYTES_MAX: usize = 1024 * 1024;
 /// Time that one query may take, as in Prometheus.
 pub const QUERY_TIMEOUT: Millis = Millis::minutes(2);
 /// Bytes of a parameter form; a query, matchers and times fit many times.

@@ -21,12 +21,16 @@
 //! Expressions that are not followed (subqueries, `@`, negative offsets, `topk` and its like,
 //! `label_replace`, windows over `RULE_WINDOW_MAX`) and recording rules are queried at their
 //! group's interval; [`Mode`] tells which and why.
+//!
+//! A series that is gone leaves slots without a value in the nodes above it. When they are half of a
+//! selector's, they are given up and the others renumbered, which no decision can tell.
 
 mod aggregate;
 mod alerting;
 mod evaluator;
 mod format;
 mod graph;
+mod history;
 mod identity;
 mod interval;
 mod leaf;
@@ -34,12 +38,16 @@ mod matching;
 mod node;
 mod plan;
 mod quantile;
+mod renumbering;
 mod rule;
 mod status;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod vector;
 
 pub use evaluator::{Evaluator, Outcome, ReloadError};
 pub use format::RestoreError;
+pub use history::check_history;
 pub use rule::{AlertingRule, RecordingRule, Rule, RuleContext, RuleError, RuleGroup};
 pub use status::{GroupStatus, Health, Mode, RuleKind, RuleStatus};

@@ -18,7 +18,7 @@ pub(super) enum ErrorType {
     Internal,
     NotFound,
     Forbidden,
-    MethodNotAllowed,
+    Disabled,
     TooManyRequests,
     TooLarge,
     UnsupportedMediaType,
@@ -30,7 +30,6 @@ impl ErrorType {
     fn as_str(self) -> &'static str {
         match self {
             ErrorType::BadData
-            | ErrorType::MethodNotAllowed
             | ErrorType::TooLarge
             | ErrorType::UnsupportedMediaType
             | ErrorType::RequestTimeout
@@ -39,7 +38,7 @@ impl ErrorType {
             ErrorType::Timeout => "timeout",
             ErrorType::Internal => "internal",
             ErrorType::NotFound => "not_found",
-            ErrorType::TooManyRequests | ErrorType::Unavailable => "unavailable",
+            ErrorType::TooManyRequests | ErrorType::Unavailable | ErrorType::Disabled => "unavailable",
         }
     }
 
@@ -48,10 +47,10 @@ impl ErrorType {
             ErrorType::BadData => StatusCode::BAD_REQUEST,
             ErrorType::Execution => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorType::Timeout | ErrorType::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            ErrorType::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            // Prometheus answers 500 for what it was not started for.
+            ErrorType::Internal | ErrorType::Disabled => StatusCode::INTERNAL_SERVER_ERROR,
             ErrorType::NotFound => StatusCode::NOT_FOUND,
             ErrorType::Forbidden => StatusCode::FORBIDDEN,
-            ErrorType::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             ErrorType::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             ErrorType::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorType::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -115,31 +114,15 @@ struct Failure<'a> {
 }
 
 #[derive(Serialize)]
-struct Success<'a, T> {
+struct Success<T> {
     status: &'static str,
     data: T,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    warnings: &'a [String],
 }
 
 /// An answer with data.
 pub(super) fn success(data: impl Serialize) -> Response {
-    success_with(data, &[])
-}
-
-/// An answer with data and what the user should know of it.
-pub(super) fn success_with(data: impl Serialize, warnings: &[String]) -> Response {
-    match serde_json::to_vec(&Success { status: "success", data, warnings }) {
+    match serde_json::to_vec(&Success { status: "success", data }) {
         Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
         Err(error) => ApiError::internal(format!("the answer cannot be written: {error}")).into_response(),
     }
-}
-
-/// Cuts a list to the `limit` parameter (0: none) and warns if that lost something.
-pub(super) fn truncate<T>(items: &mut Vec<T>, limit: usize) -> Vec<String> {
-    if limit == 0 || items.len() <= limit {
-        return Vec::new();
-    }
-    items.truncate(limit);
-    vec!["results truncated due to limit".to_owned()]
 }

@@ -6,7 +6,7 @@ use crate::model::limits;
 use crate::model::{Labels, Matcher, Millis, TimeRange, Timestamp};
 use crate::promql::{SeriesSamples, SeriesSource, SourceError};
 
-use super::objective::Indicator;
+use super::objective::{Indicator, Objective};
 use super::objectives::Objectives;
 use super::series::{Increases, Origin};
 use super::watch::Watch;
@@ -47,13 +47,14 @@ impl Watch {
     fn seed(&mut self, at: Timestamp, source: &dyn SeriesSource) -> Result<(), SourceError> {
         let mut found = Watch::new(self.objective.clone(), Vec::new());
         let mut places = HashMap::new();
-        let mut from = at - self.objective.window;
+        let mut from = raw_since(&self.objective, source, at)?;
         let mut slice = SLICE;
         while from < at {
             let range = TimeRange { after: from, until: (from + slice).min(at) };
             match select(&self.objective.indicator, source, range) {
                 Ok(series) => {
                     found.count(&mut places, series);
+                    found.rest(&mut places, range);
                     from = range.until;
                 }
                 Err(SourceError::TooManySamples { .. }) if slice > SLICE_MIN => slice = Millis(slice.0 / 2),
@@ -65,8 +66,8 @@ impl Watch {
         self.input = found.input;
         self.heard = found.heard;
         self.series.targets = found.series.targets;
-        let mut cursors: HashMap<Labels, _> =
-            found.series.bound.into_iter().filter_map(|series| Some((series.labels, series.cursor?))).collect();
+        let mut cursors = found.series.dormant;
+        cursors.extend(found.series.bound.into_iter().filter_map(|series| Some((series.labels, series.cursor?))));
         // Series that the store has named already continue from what is stored.
         for series in &mut self.series.bound {
             if let Some(cursor) = cursors.remove(&series.labels) {
@@ -76,6 +77,19 @@ impl Watch {
         self.series.dormant.extend(cursors);
         self.plan();
         Ok(())
+    }
+
+    /// Makes room for the series of the next slice: those that had no sample in this one are known by their
+    /// labels alone, and in the end forgotten, as when the log goes by.
+    fn rest(&mut self, places: &mut HashMap<Labels, usize>, slice: TimeRange) {
+        places.retain(|_, place| {
+            let seen = self.series.bound[*place].cursor.is_some_and(|cursor| cursor.t > slice.after);
+            if !seen {
+                self.series.retire(*place);
+            }
+            seen
+        });
+        self.series.forget(slice.until - limits::OBJECTIVE_MEMORY);
     }
 
     fn count(&mut self, places: &mut HashMap<Labels, usize>, found: Vec<SeriesSamples>) {
@@ -108,6 +122,21 @@ impl Watch {
         }
         self.add_now(increases);
     }
+}
+
+/// Where the part of the window begins of which every sample is there. What is downsampled is not counted: of
+/// a threshold it does not say how many samples were beyond it, nor of counters when they rose.
+fn raw_since(objective: &Objective, source: &dyn SeriesSource, at: Timestamp) -> Result<Timestamp, SourceError> {
+    let window = TimeRange { after: at - objective.window, until: at };
+    let mut since = window.after;
+    for matchers in objective.indicator.matchers() {
+        since = since.max(source.raw_since(matchers, window)?);
+    }
+    if since > window.after {
+        let (service, name) = (&objective.service, &objective.name);
+        tracing::warn!("objective {service}/{name} begins at {since}: what is stored before that is downsampled");
+    }
+    Ok(since)
 }
 
 /// The series of both sides, each once, sorted.

@@ -15,12 +15,13 @@ use crate::model::{
 use super::beside::Kept;
 use super::checkpoint::Checkpoint;
 use super::commit::Writer;
+use super::downsample::Downsampling;
 use super::exemplars::ExemplarCounts;
 use super::manifest::{Files, Manifest};
 use super::options::{Durability, StoreOptions};
 use super::retention::{Cutoff, Retention};
 use super::snapshot::{SharedIndex, Snapshot, View};
-use super::status::StoreStatus;
+use super::status::{BlockStatus, StoreStatus};
 use super::wal::LogFiles;
 
 /// Something to be put into the log.
@@ -128,6 +129,7 @@ pub struct Store {
 pub(super) struct Inner {
     pub(super) options: StoreOptions,
     pub(super) retention: Arc<Retention>,
+    pub(super) downsampling: Downsampling,
     pub(super) files: Files,
     /// Held by whoever changes the set of files in the background.
     pub(super) maintenance: Mutex<Manifest>,
@@ -199,6 +201,23 @@ impl Store {
         status.block_bytes = view.blocks.iter().map(|block| block.bytes()).sum();
         status.block_samples = view.blocks.iter().map(|block| block.samples()).sum();
         status
+    }
+
+    /// The blocks that queries see now, in the order of time.
+    pub fn blocks(&self) -> Vec<BlockStatus> {
+        let view = Arc::clone(&self.inner.shown.read().view);
+        let status = |block: &Arc<super::block::Block>| BlockStatus {
+            number: block.number(),
+            level: block.level(),
+            first: block.first(),
+            last: block.last(),
+            series: block.series(),
+            samples: block.samples(),
+            bytes: block.bytes(),
+        };
+        let mut blocks: Vec<BlockStatus> = view.blocks.iter().map(status).collect();
+        blocks.sort_by_key(|block| (block.first, block.number));
+        blocks
     }
 }
 

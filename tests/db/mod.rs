@@ -1,6 +1,7 @@
 //! The database as an embedder sees it: with a manual clock and no threads.
 
 mod crash;
+mod downsample;
 mod full_disk;
 mod idle;
 mod long_windows;
@@ -91,7 +92,7 @@ fn one(name: &str, more: &[(&str, &str)], t: i64, v: f64) -> Batch {
 
 fn instant(db: &Db, text: &str, t: i64) -> Vec<(String, f64)> {
     match db.query(text, Timestamp(t), &EvalOptions::default()).unwrap().value {
-        Value::Vector(vector) => vector.into_iter().map(|s| (s.labels.to_string(), s.sample.v)).collect(),
+        Value::Vector(vector) => vector.into_iter().map(|s| (s.labels.to_string(), s.number().unwrap())).collect(),
         other => panic!("{other:?}"),
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::ranking::{self, Direction};
-use super::row::{Operand, Row, unique};
+use super::row::{Operand, Point, Row, unique};
 use super::{Evaluator, calendar, kernel};
 use crate::model::{Labels, LabelsBuilder, MatchOp, Matcher};
 use crate::promql::ast::{Expr, ExprKind, Span};
+use crate::promql::durations;
 use crate::promql::functions::Function;
 use crate::promql::plan::Steps;
 use crate::promql::query::EvalError;
@@ -23,28 +24,45 @@ impl Evaluator<'_> {
         match function {
             F::Time => Ok(Operand::Scalar(steps.times().map(|t| t.as_seconds()).collect())),
             F::Pi => Ok(Operand::Scalar(vec![std::f64::consts::PI; steps.count()])),
+            F::MinOf => self.pair_of_scalars(args, steps, durations::least),
+            F::MaxOf => self.pair_of_scalars(args, steps, durations::most),
             F::Scalar => self.to_scalar(&args[0], steps),
             F::Vector => Ok(Operand::Vector(vec![Row::unnamed(self.scalar(&args[0], steps)?)])),
             F::Timestamp => self.timestamp(&args[0], steps),
             F::Absent => {
                 let rows = self.vector(&args[0], steps)?;
                 let mut present = vec![false; steps.count()];
-                rows.iter().flat_map(Row::iter).for_each(|(step, _)| present[step] = true);
+                rows.iter().flat_map(Row::steps).for_each(|step| present[step] = true);
                 self.absent(&args[0], &present, steps)
             }
             F::AbsentOverTime => self.absent(&args[0], &self.any_in_window(&args[0], steps)?, steps),
             F::Sort => self.sort(Direction::Ascending, &args[0], span, steps),
             F::SortDesc => self.sort(Direction::Descending, &args[0], span, steps),
+            F::SortByLabel => self.sort_by_label(Direction::Ascending, args, span, steps),
+            F::SortByLabelDesc => self.sort_by_label(Direction::Descending, args, span, steps),
+            F::Info => self.info(args, steps),
+            F::StartTimestamp => self.start_timestamp(&args[0], steps),
             F::LabelReplace => self.label_replace(args, steps),
             F::LabelJoin => self.label_join(args, steps),
             F::HistogramQuantile => self.histogram_quantile(args, steps),
             F::HistogramFraction => self.histogram_fraction(args, steps),
+            F::HistogramAvg
+            | F::HistogramCount
+            | F::HistogramStddev
+            | F::HistogramStdvar
+            | F::HistogramSum
+            | F::HistogramQuantiles => Err(EvalError::Parameter(format!("{}() is not available yet", function.name()))),
             F::Minute | F::Hour | F::DayOfWeek | F::DayOfMonth | F::DayOfYear | F::DaysInMonth | F::Month | F::Year => {
                 self.calendar(function, args, steps)
             }
             _ if function.args().contains(&crate::promql::ValueType::Matrix) => self.over_range(function, args, steps),
             _ => self.math(function, args, steps),
         }
+    }
+
+    fn pair_of_scalars(&self, args: &[Expr], steps: Steps, of: fn(f64, f64) -> f64) -> Result<Operand, EvalError> {
+        let (left, right) = (self.scalar(&args[0], steps)?, self.scalar(&args[1], steps)?);
+        Ok(Operand::Scalar(left.into_iter().zip(right).map(|(l, r)| of(l, r)).collect()))
     }
 
     fn to_scalar(&self, arg: &Expr, steps: Steps) -> Result<Operand, EvalError> {
@@ -62,10 +80,13 @@ impl Evaluator<'_> {
     /// Of a selector the time of the samples, of anything else the time of evaluation.
     fn timestamp(&self, arg: &Expr, steps: Steps) -> Result<Operand, EvalError> {
         let rows = match &arg.without_parens().kind {
-            ExprKind::Selector(selector) => self.select(selector, steps, |sample| sample.t.as_seconds())?,
+            ExprKind::Selector(selector) => self.select_times(selector, steps)?,
             _ => {
                 let mut rows = self.vector(arg, steps)?;
-                rows.iter_mut().for_each(|row| row.map_steps(|step, _| Some(steps.time(step).as_seconds())));
+                for row in &mut rows {
+                    row.map_steps(|step, _| Some(steps.time(step).as_seconds()));
+                    row.map_histograms(|step, _| Some(Point::Number(steps.time(step).as_seconds())));
+                }
                 rows
             }
         };
@@ -96,13 +117,17 @@ impl Evaluator<'_> {
             Some(arg) => self.vector(arg, steps)?,
             None => vec![Row::unnamed(steps.times().map(|t| t.as_seconds()).collect())],
         };
-        rows.iter_mut().for_each(|row| row.map(|v| calendar::part(function, v)));
+        for row in &mut rows {
+            row.drop_histograms();
+            row.map(|v| calendar::part(function, v));
+        }
         Ok(Operand::Vector(self.unnamed(rows)?))
     }
 
     /// Functions of one value and scalars.
     fn math(&self, function: Function, args: &[Expr], steps: Steps) -> Result<Operand, EvalError> {
         let mut rows = self.vector(&args[0], steps)?;
+        rows.iter_mut().for_each(Row::drop_histograms);
         let params = args[1..].iter().map(|arg| self.scalar(arg, steps)).collect::<Result<Vec<_>, _>>()?;
         let mut numbers = Vec::with_capacity(params.len());
         for step in 0..steps.count() {

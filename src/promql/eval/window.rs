@@ -1,47 +1,75 @@
 //! Range vectors: windows that slide over the samples of each series, and functions of them.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::Evaluator;
+use super::extended::edges_of;
 use super::row::{Operand, Row};
-use crate::model::{ExactSum, Labels, Millis, Sample, TimeRange, Timestamp, is_stale};
-use crate::promql::ast::{Expr, ExprKind, Shift};
+use crate::model::{ExactSum, HistogramSample, Labels, Millis, ResetHint, Sample, TimeRange, Timestamp, is_stale};
+use crate::promql::ast::{Edges, Expr, ExprKind, Shift};
 use crate::promql::functions::Function;
-use crate::promql::kernel;
-use crate::promql::plan::{Frame, Steps, summarized};
+use crate::promql::kernel::{self, FloatHistogram, HistogramPoint};
+use crate::promql::plan::{Frame, Steps, WindowValues};
 use crate::promql::query::EvalError;
-use crate::promql::source::SeriesSummaries;
+use crate::promql::value::MatrixSeries;
 
 /// The series of a range vector with all samples that any window needs.
 pub(super) struct Windows<'a> {
-    series: Vec<WindowSeries<'a>>,
+    pub(super) series: Vec<WindowSeries<'a>>,
     length: Millis,
     shift: Shift,
 }
 
-struct WindowSeries<'a> {
-    labels: Labels,
+pub(super) struct WindowSeries<'a> {
+    pub(super) labels: Labels,
     drop_name: bool,
     /// Without staleness markers.
-    samples: Cow<'a, [Sample]>,
+    pub(super) samples: Cow<'a, [Sample]>,
+    /// When the counting of each sample began; empty if that is not known or not asked for.
+    pub(super) starts: Cow<'a, [Timestamp]>,
+    /// Without staleness markers.
+    pub(super) histograms: Vec<HistogramPoint>,
 }
 
 impl Windows<'_> {
     /// The window that is seen at `t`.
-    fn range_at(&self, t: Timestamp, frame: &Frame) -> TimeRange {
+    pub(super) fn range_at(&self, t: Timestamp, frame: &Frame) -> TimeRange {
         let until = frame.seen(&self.shift, t);
         TimeRange { after: until - self.length, until }
     }
 
-    /// Each series with the samples of the window that is seen at `t`.
-    pub(super) fn samples_at(&self, t: Timestamp, frame: &Frame) -> Vec<(Row, Vec<Sample>)> {
+    /// Each series with the samples of the window that is seen at `t`, and whether its name is to be
+    /// removed.
+    pub(super) fn seen_at(&self, t: Timestamp, frame: &Frame) -> Vec<(MatrixSeries, bool)> {
         let range = self.range_at(t, frame);
         let inside = |series: &WindowSeries<'_>| {
-            let mut row = Row::absent(series.labels.clone(), Steps::once(t));
-            row.drop_name = series.drop_name;
-            (row, series.samples.iter().copied().filter(|sample| range.contains(sample.t)).collect())
+            let histograms = series.histograms.iter().filter(|point| range.contains(point.t));
+            let matrix = MatrixSeries {
+                labels: series.labels.clone(),
+                samples: series.samples.iter().copied().filter(|sample| range.contains(sample.t)).collect(),
+                histograms: histograms.map(HistogramPoint::sample).collect(),
+            };
+            (matrix, series.drop_name)
         };
         self.series.iter().map(inside).collect()
+    }
+}
+
+/// What has a place in time.
+trait Dated {
+    fn t(&self) -> Timestamp;
+}
+
+impl Dated for Sample {
+    fn t(&self) -> Timestamp {
+        self.t
+    }
+}
+
+impl Dated for HistogramPoint {
+    fn t(&self) -> Timestamp {
+        self.t
     }
 }
 
@@ -53,11 +81,11 @@ struct Cursor {
 }
 
 impl Cursor {
-    fn slide(&mut self, samples: &[Sample], range: TimeRange) -> (usize, usize) {
-        while samples.get(self.to).is_some_and(|sample| sample.t <= range.until) {
+    fn slide<T: Dated>(&mut self, samples: &[T], range: TimeRange) -> (usize, usize) {
+        while samples.get(self.to).is_some_and(|sample| sample.t() <= range.until) {
             self.to += 1;
         }
-        while samples.get(self.from).is_some_and(|sample| sample.t <= range.after) {
+        while samples.get(self.from).is_some_and(|sample| sample.t() <= range.after) {
             self.from += 1;
         }
         (self.from, self.to.max(self.from))
@@ -93,19 +121,23 @@ impl Evaluator<'_> {
     pub(super) fn windows(&self, expr: &Expr, steps: Steps) -> Result<Windows<'_>, EvalError> {
         match &expr.without_parens().kind {
             ExprKind::Range { selector, range } => {
-                let span = self.frame.span(&selector.shift, *range, steps);
+                let span = self.frame.selector_span(selector, *range, steps);
                 let series = self.reads.get(&selector.matchers, span).iter().map(|series| WindowSeries {
                     labels: series.labels.clone(),
                     drop_name: false,
                     samples: without_markers(&series.samples),
+                    starts: self.starts_of(series),
+                    histograms: converted(&series.histograms),
                 });
                 Ok(Windows { series: series.collect(), length: *range, shift: selector.shift })
             }
-            ExprKind::Subquery { expr, range, step, shift } => {
+            ExprKind::Subquery { expr, range, step, shift, .. } => {
                 let inner = self.frame.inner_steps(*range, *step, shift, steps)?;
                 let rows = if inner.count() == 0 { Vec::new() } else { self.vector(expr, inner)? };
                 let series = rows.into_iter().map(|row| WindowSeries {
                     samples: Cow::Owned(row.samples(inner)),
+                    starts: Cow::Borrowed(&[]),
+                    histograms: resampled(&row, inner),
                     labels: row.labels,
                     drop_name: row.drop_name,
                 });
@@ -117,14 +149,12 @@ impl Evaluator<'_> {
 
     /// A function of a range vector, series by series.
     pub(super) fn over_range(&self, function: Function, args: &[Expr], steps: Steps) -> Result<Operand, EvalError> {
-        if let Some((selector, windows)) = summarized(function, args, steps, &self.frame) {
-            let place = self.place(args[0].without_parens().span);
-            return self.over_summaries(
-                function,
-                &place,
-                self.reads.summaries(&selector.matchers, &windows),
-                (&windows, steps),
-            );
+        let edges = edges_of(args);
+        if edges != Edges::Plain {
+            return self.over_extended(function, edges, args, steps);
+        }
+        if let Some(series) = self.reads.values(function, args, steps, &self.frame) {
+            return self.read_values(function, &self.place(args[0].without_parens().span), series, steps);
         }
         let (mut windows, mut params) = (None, Vec::new());
         let mut range_place = String::new();
@@ -138,10 +168,14 @@ impl Evaluator<'_> {
             }
         }
         let Some(windows) = windows else { return Ok(Operand::Vector(Vec::new())) };
+        if function == Function::DoubleExponentialSmoothing && !windows.series.is_empty() {
+            check_factors(&params)?;
+        }
         let mut rows = Vec::new();
         for series in &windows.series {
             self.check_size(rows.len() + 1, steps)?;
             let row = self.slide(function, &params, &windows, series, steps);
+            self.note_overlap(function, &windows, series, steps, &range_place);
             if row.is_present() {
                 self.note_counter(function, &series.labels, &range_place);
                 rows.push(row);
@@ -151,22 +185,20 @@ impl Evaluator<'_> {
         self.named(function, rows)
     }
 
-    /// A function of windows of which only summaries were read, one for each step.
-    fn over_summaries(
+    /// A function of windows of which only its values were read, one for each step.
+    fn read_values(
         &self,
         function: Function,
         place: &str,
-        series: &[SeriesSummaries],
-        (windows, steps): (&[TimeRange], Steps),
+        series: &[WindowValues],
+        steps: Steps,
     ) -> Result<Operand, EvalError> {
         let mut rows = Vec::new();
         for series in series {
             self.check_deadline()?;
             let mut row = Row::absent(series.labels.clone(), steps);
-            for (step, (summary, range)) in series.windows.iter().zip(windows).enumerate() {
-                if let Some(v) = kernel::over_summary(function, summary, *range) {
-                    row.set(step, v);
-                }
+            for (step, v) in series.values.iter().enumerate().filter_map(|(step, v)| Some((step, (*v)?))) {
+                row.set(step, v);
             }
             if row.is_present() {
                 self.note_counter(function, &series.labels, place);
@@ -214,6 +246,10 @@ impl Evaluator<'_> {
                 (Some((same, value)), _) if same == range && args.is_empty() => value,
                 (_, Function::SumOverTime) => Some(running.slide(&series.samples, from, to).value()),
                 (_, Function::AvgOverTime) => Some(running.slide(&series.samples, from, to).mean((to - from) as f64)),
+                _ if !series.starts.is_empty() => {
+                    let (samples, starts) = (&series.samples[from..to], &series.starts[from..to]);
+                    kernel::over_range_with_starts(function, &args, samples, starts, range)
+                }
                 _ => kernel::over_range(function, &args, &series.samples[from..to], range),
             };
             before = Some((range, value));
@@ -224,7 +260,7 @@ impl Evaluator<'_> {
         row
     }
 
-    fn note_counter(&self, function: Function, labels: &Labels, place: &str) {
+    pub(super) fn note_counter(&self, function: Function, labels: &Labels, place: &str) {
         let name = labels.metric_name();
         let counts = ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix));
         if matches!(function, Function::Rate | Function::Increase) && !name.is_empty() && !counts {
@@ -255,20 +291,52 @@ impl Evaluator<'_> {
         let mut any = vec![false; steps.count()];
         for series in &windows.series {
             self.check_deadline()?;
-            let mut cursor = Cursor::default();
+            let (mut numbers, mut histograms) = (Cursor::default(), Cursor::default());
             for (any, t) in any.iter_mut().zip(steps.times()) {
-                let (from, to) = cursor.slide(&series.samples, windows.range_at(t, &self.frame));
-                *any |= from < to;
+                let range = windows.range_at(t, &self.frame);
+                let there = |(from, to): (usize, usize)| from < to;
+                *any |= there(numbers.slide(&series.samples, range));
+                *any |= there(histograms.slide(&series.histograms, range));
             }
         }
         Ok(any)
     }
 }
 
-fn without_markers(samples: &[Sample]) -> Cow<'_, [Sample]> {
+/// `double_exponential_smoothing` takes factors between 0 and 1.
+fn check_factors(params: &[Vec<f64>]) -> Result<(), EvalError> {
+    for (name, values) in ["smoothing", "trend"].iter().zip(params) {
+        if let Some(bad) = values.iter().find(|factor| **factor <= 0.0 || **factor >= 1.0) {
+            let letter = if *name == "smoothing" { "sf" } else { "tf" };
+            let text = format!("invalid {name} factor. Expected: 0 < {letter} < 1, got: {bad:.6}");
+            return Err(EvalError::Parameter(text));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn without_markers(samples: &[Sample]) -> Cow<'_, [Sample]> {
     if samples.iter().any(|sample| is_stale(sample.v)) {
         Cow::Owned(samples.iter().copied().filter(|sample| !is_stale(sample.v)).collect())
     } else {
         Cow::Borrowed(samples)
     }
+}
+
+/// The histograms of a series that are no staleness markers.
+fn converted(samples: &[HistogramSample]) -> Vec<HistogramPoint> {
+    let there = samples.iter().filter(|sample| !sample.histogram.is_stale());
+    there.map(HistogramPoint::from).collect()
+}
+
+/// The histograms of a subquery: nothing is known of what happened between its steps.
+fn resampled(row: &Row, steps: Steps) -> Vec<HistogramPoint> {
+    let point = |(step, histogram): (usize, &Arc<FloatHistogram>)| {
+        let mut histogram = FloatHistogram::clone(histogram);
+        if histogram.reset_hint != ResetHint::Gauge {
+            histogram.reset_hint = ResetHint::Unknown;
+        }
+        HistogramPoint { t: steps.time(step), start: Timestamp(0), histogram: Arc::new(histogram) }
+    };
+    row.histograms().map(point).collect()
 }
