@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::chunk::format::{Slice, VectorStatistics};
-use super::chunk::{ChunkCache, ChunkPlace, Chunks, EncodedChunk};
+use super::chunk::{ChunkCache, ChunkPlace, Chunks, EncodedChunk, StoredStamps};
 use super::format::{self, Footer};
 use super::index::format::Name;
 use super::index::{self, Index, IndexCache};
 use super::pages;
-use crate::codec::Damaged;
+use crate::codec::{Coding, Damaged};
 use crate::env::disk::{Disk, Mapped};
 use crate::model::Summary;
 use crate::model::{Labels, Matcher, Sample, TimeRange, Timestamp};
@@ -197,6 +197,16 @@ impl BlockReader<'_> {
         out: &mut Vec<Sample>,
     ) -> Result<(), DamagedBlock> {
         self.chunks.samples(position, range, out).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// How the values of a chunk are stored, and how many of them stand apart from the others.
+    pub(in crate::storage) fn coding(&mut self, chunk: &ChunkPlace) -> Result<(Coding, u64), DamagedBlock> {
+        self.chunks.coding(chunk).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// How the stamps of all timelines are stored.
+    pub(in crate::storage) fn stored_stamps(&mut self, see: &mut dyn FnMut(StoredStamps)) {
+        self.chunks.stored_stamps(see);
     }
 
     /// Whether a chunk of the series overlaps `range`.
