@@ -78,7 +78,9 @@ fn print_inspection(found: &Inspection) {
     if found.chunks.0 > 0 {
         println!("chunks: {}, of them {} with one value", found.chunks.0, found.chunks.1);
     }
-    for (part, bytes) in &found.parts {
+    // Sections of blocks come in a table of their own.
+    let in_table = |part: &str| found.pages.iter().any(|share| part.strip_prefix("block: ") == Some(&share.section));
+    for (part, bytes) in found.parts.iter().filter(|(part, bytes)| *bytes > 0 && !in_table(part)) {
         match part.starts_with("block") && found.block_samples > 0 {
             true => println!("{part}: {bytes} bytes, {:.3} a sample", *bytes as f64 / found.block_samples as f64),
             false => println!("{part}: {bytes} bytes"),
