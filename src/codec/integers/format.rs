@@ -182,7 +182,7 @@ impl<'a> Vectors<'a> {
             Order::ALL.get(usize::from(if header < WHOLE { header / 64 } else { header - WHOLE })).copied()
         };
         let first = self.vectors.first().and_then(order)?;
-        self.vectors.iter().all(|bytes| order(&bytes) == Some(first)).then_some(first)
+        self.vectors.iter().all(|bytes| order(bytes) == Some(first)).then_some(first)
     }
 
     /// Takes vector `i`, which has `numbers.len()` numbers.
