@@ -6,6 +6,7 @@
 
 mod bits;
 mod coded;
+mod coding;
 mod compress;
 mod cursor;
 mod format;
@@ -15,6 +16,7 @@ mod postings;
 mod timestamps;
 mod values;
 
+pub use coding::Coding;
 pub use compress::{compress, decompress};
 pub use cursor::{Cursor, Damaged};
 pub use format::{

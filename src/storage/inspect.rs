@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::codec::Cursor;
+use crate::codec::{Coding, Cursor};
 use crate::env::disk::Disk;
 use crate::model::{Labels, Millis, Seq, SeriesRef, TimeRange, Timestamp};
 
-use super::block::{Block, BlockError, PageCache};
+use super::block::{Block, BlockError, PageCache, SectionSize};
 use super::entries::tombstones_from_bytes;
 use super::interval::summary_of;
 use super::manifest::{attachments_of, manifest_of};
@@ -118,6 +118,36 @@ pub struct Share {
     pub values: u64,
 }
 
+/// What is stored in one way.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CodecShare {
+    /// The codec.
+    pub codec: String,
+    /// Chunks; of timestamps, columns that series share.
+    pub columns: u64,
+    /// Their samples, or their timestamps.
+    pub samples: u64,
+    /// Bytes that they take, before pages are compressed.
+    pub bytes: u64,
+    /// Values among them that the codec does not fit and that stand apart.
+    pub exceptions: u64,
+}
+
+/// The pages of one section in all blocks.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PageShare {
+    /// What they hold.
+    pub section: String,
+    /// How many there are.
+    pub pages: u64,
+    /// How many of them zstd made smaller.
+    pub compressed: u64,
+    /// Bytes that they take.
+    pub bytes: u64,
+    /// Bytes that they hold.
+    pub unpacked: u64,
+}
+
 /// Several files together.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Inspection {
@@ -133,6 +163,12 @@ pub struct Inspection {
     pub series: u64,
     /// Chunks in blocks, and those of them whose values are all the same.
     pub chunks: (u64, u64),
+    /// The values of chunks by codec, those with most bytes first.
+    pub value_codecs: Vec<CodecShare>,
+    /// The columns of timestamps by codec, likewise.
+    pub stamp_codecs: Vec<CodecShare>,
+    /// The pages of blocks by section.
+    pub pages: Vec<PageShare>,
     /// The first and the last sample.
     pub span: Option<(Timestamp, Timestamp)>,
     /// The metrics with most series.
@@ -176,6 +212,10 @@ struct Survey {
     found: Inspection,
     parts: BTreeMap<String, u64>,
     series: HashMap<Labels, (u64, u64)>,
+    values: BTreeMap<String, CodecShare>,
+    stamps: BTreeMap<String, CodecShare>,
+    /// In the order of sections.
+    pages: Vec<PageShare>,
 }
 
 impl Survey {
@@ -290,6 +330,7 @@ impl Survey {
         }
         let (sections, faults) = block.survey();
         for section in sections {
+            self.see_pages(&section);
             *self.parts.entry(format!("block: {}", section.name)).or_default() += section.bytes;
             report.fact(section.name, Fact::Bytes(section.bytes));
         }
@@ -307,9 +348,31 @@ impl Survey {
                 entry.1 += chunk.bytes();
                 self.found.chunks.0 += 1;
                 self.found.chunks.1 += u64::from(chunk.is_constant());
+                // Chunks of other kinds of samples will come under names of their own here.
+                if let Ok((coding, exceptions)) = reader.coding(chunk) {
+                    let share = share_of(&mut self.values, coding);
+                    share.add(chunk.count() as u64, chunk.bytes());
+                    share.exceptions += exceptions;
+                }
             }
         }
+        reader.stored_stamps(&mut |stored| share_of(&mut self.stamps, stored.coding).add(stored.count, stored.bytes));
         Ok(())
+    }
+
+    fn see_pages(&mut self, section: &SectionSize) {
+        if section.pages == 0 {
+            return;
+        }
+        let at = self.pages.iter().position(|share| share.section == section.name).unwrap_or_else(|| {
+            self.pages.push(PageShare { section: section.name.to_owned(), ..PageShare::default() });
+            self.pages.len() - 1
+        });
+        let share = &mut self.pages[at];
+        share.pages += section.pages;
+        share.compressed += section.compressed;
+        share.bytes += section.bytes;
+        share.unpacked += section.unpacked;
     }
 
     fn see(&mut self, first: Timestamp, last: Timestamp) {
@@ -345,8 +408,28 @@ impl Survey {
         (self.found.metrics, self.found.labels) = (metrics, labels);
         self.found.series = self.series.len() as u64;
         self.found.parts = self.parts.into_iter().collect();
+        let by_bytes = |shares: BTreeMap<String, CodecShare>| {
+            let mut shares: Vec<CodecShare> = shares.into_values().collect();
+            shares.sort_by_key(|share| std::cmp::Reverse((share.bytes, share.samples)));
+            shares
+        };
+        (self.found.value_codecs, self.found.stamp_codecs) = (by_bytes(self.values), by_bytes(self.stamps));
+        self.found.pages = self.pages;
         self.found
     }
+}
+
+impl CodecShare {
+    fn add(&mut self, samples: u64, bytes: u64) {
+        self.columns += 1;
+        self.samples += samples;
+        self.bytes += bytes;
+    }
+}
+
+fn share_of(shares: &mut BTreeMap<String, CodecShare>, coding: Coding) -> &mut CodecShare {
+    let codec = coding.to_string();
+    shares.entry(codec).or_insert_with_key(|codec| CodecShare { codec: codec.clone(), ..CodecShare::default() })
 }
 
 impl Share {

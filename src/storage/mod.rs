@@ -41,7 +41,7 @@ mod wal;
 pub use backup::{BackupError, BackupReport};
 pub use commit::CommitError;
 pub use exemplars::ExemplarCounts;
-pub use inspect::{Fact, FileKind, FileReport, Inspection, Share, inspect};
+pub use inspect::{CodecShare, Fact, FileKind, FileReport, Inspection, PageShare, Share, inspect};
 pub use maintain::{MaintainError, MaintainReport};
 pub use open::OpenError;
 pub use options::{Durability, StoreOptions};

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::chunk::format::{Slice, VectorStatistics};
-use super::chunk::{ChunkCache, ChunkPlace, Chunks, EncodedChunk};
+use super::chunk::{ChunkCache, ChunkPlace, Chunks, EncodedChunk, StoredStamps};
 use super::format::Footer;
 use super::index::format::Name;
 use super::index::{self, Index, IndexCache};
 use super::intervals::{IntervalCache, Intervals};
 use super::pages;
-use crate::codec::Damaged;
+use crate::codec::{Coding, Damaged};
 use crate::env::disk::{Disk, Mapped};
 use crate::model::Summary;
 use crate::model::{Labels, Matcher, Millis, Sample, TimeRange, Timestamp};
@@ -212,6 +212,16 @@ impl BlockReader<'_> {
         out: &mut Vec<Sample>,
     ) -> Result<(), DamagedBlock> {
         self.chunks.samples(position, range, out).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// How the values of a chunk are stored, and how many of them stand apart from the others.
+    pub(in crate::storage) fn coding(&mut self, chunk: &ChunkPlace) -> Result<(Coding, u64), DamagedBlock> {
+        self.chunks.coding(chunk).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// How the stamps of all timelines are stored.
+    pub(in crate::storage) fn stored_stamps(&mut self, see: &mut dyn FnMut(StoredStamps)) {
+        self.chunks.stored_stamps(see);
     }
 
     /// How long the intervals of a series are.

@@ -29,11 +29,10 @@ pub(in crate::storage::block) fn put_chunk_values(out: &mut Vec<u8>, values: &[f
 pub(in crate::storage::block) fn take_chunk_values(
     bytes: &[u8],
     count: usize,
-    mut vectors: Range<usize>,
+    vectors: Range<usize>,
     out: &mut Vec<f64>,
 ) -> Result<(), Damaged> {
-    let values = Values::open(bytes, count)?;
-    vectors.try_for_each(|vector| values.vector(vector, out))
+    Values::open(bytes, count)?.some(vectors, out)
 }
 
 /// Appends the stamps of a timeline: a column.

@@ -7,11 +7,13 @@
 mod cut;
 pub(super) mod format;
 mod reader;
+mod survey;
 mod timeline;
 
 pub(super) use cut::cut;
 pub(in crate::storage) use reader::ChunkPlace;
 pub(super) use reader::{ChunkCache, Chunks};
+pub(super) use survey::StoredStamps;
 pub(super) use timeline::TimelineWriter;
 
 use self::format::{Slice, VectorStatistics};

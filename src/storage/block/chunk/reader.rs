@@ -461,7 +461,17 @@ impl<'a> Chunks<'a> {
         Ok(all)
     }
 
-    fn item(&mut self, section: Section, place: Place, length: u32) -> Result<&[u8], Damaged> {
+    /// The bytes of a chunk's values.
+    pub(super) fn values_of(&mut self, chunk: &ChunkPlace) -> Result<&[u8], Damaged> {
+        self.item(Section::Values, chunk.entry.place, chunk.entry.length)
+    }
+
+    /// How many pages a section has.
+    pub(super) fn pages(&self, section: Section) -> u64 {
+        self.footer.sections[section as usize].pages
+    }
+
+    pub(super) fn item(&mut self, section: Section, place: Place, length: u32) -> Result<&[u8], Damaged> {
         let cached = self.cache.pages.get(&section).is_some_and(|(number, _)| *number == place.page);
         if !cached {
             let page = self.read(section, place.page)?;
@@ -472,7 +482,7 @@ impl<'a> Chunks<'a> {
         page.get(start..start + length as usize).ok_or(Damaged("an item lies behind the end of its page"))
     }
 
-    fn read(&self, section: Section, page: u64) -> Result<Page, Damaged> {
+    pub(super) fn read(&self, section: Section, page: u64) -> Result<Page, Damaged> {
         pages::read(self.file, self.footer, section, page)
     }
 }
