@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{Labels, Matcher, Seq, Summary, TimeRange, Timestamp};
 use crate::promql::{SeriesSamples, SeriesSource, SeriesSummaries, SourceError};
-use crate::storage::{ReadError, Snapshot, Store};
+use crate::storage::{ReadError, Snapshot, Store, StoredSeries};
 
 /// One view of the store, as a source of series.
 pub(super) struct Source(pub(super) Snapshot);
@@ -37,7 +37,11 @@ impl SeriesSource for Source {
         samples_max: usize,
     ) -> Result<Vec<SeriesSamples>, SourceError> {
         let series = self.0.select(matchers, range, samples_max).map_err(source_error)?;
-        Ok(series.into_iter().map(|(labels, samples)| SeriesSamples::of_numbers(labels, samples)).collect())
+        let samples = |series: StoredSeries| {
+            let StoredSeries { labels, samples, histograms } = series;
+            SeriesSamples { labels, samples, starts: Vec::new(), histograms }
+        };
+        Ok(series.into_iter().map(samples).collect())
     }
 
     fn summaries(
@@ -45,17 +49,18 @@ impl SeriesSource for Source {
         matchers: &[Matcher],
         windows: &[TimeRange],
         samples_max: usize,
-    ) -> Result<Vec<SeriesSummaries>, SourceError> {
+    ) -> Result<Option<Vec<SeriesSummaries>>, SourceError> {
         let mut found: BTreeMap<Labels, Vec<Summary>> = BTreeMap::new();
         for (n, window) in windows.iter().enumerate() {
-            for (labels, summary) in self.0.summaries(matchers, *window).map_err(source_error)? {
+            let Some(summaries) = self.0.summaries(matchers, *window).map_err(source_error)? else { return Ok(None) };
+            for (labels, summary) in summaries {
                 found.entry(labels).or_insert_with(|| vec![Summary::default(); windows.len()])[n] = summary;
             }
             if found.len().saturating_mul(windows.len()) > samples_max {
                 return Err(SourceError::TooManySamples { limit: samples_max });
             }
         }
-        Ok(found.into_iter().map(|(labels, windows)| SeriesSummaries { labels, windows }).collect())
+        Ok(Some(found.into_iter().map(|(labels, windows)| SeriesSummaries { labels, windows }).collect()))
     }
 }
 
@@ -81,7 +86,7 @@ impl SeriesSource for LiveSource<'_> {
         matchers: &[Matcher],
         windows: &[TimeRange],
         samples_max: usize,
-    ) -> Result<Vec<SeriesSummaries>, SourceError> {
+    ) -> Result<Option<Vec<SeriesSummaries>>, SourceError> {
         self.view().summaries(matchers, windows, samples_max)
     }
 }

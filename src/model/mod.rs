@@ -24,7 +24,7 @@ mod summary;
 mod time;
 
 pub use alert::{Alert, AlertState, Transition, TransitionId, TransitionKind};
-pub use batch::{Batch, BatchSample, Committed, Rejected, Rejection};
+pub use batch::{Batch, BatchHistogram, BatchSample, Committed, Rejected, Rejection};
 pub use date::Date;
 pub use exact_sum::{ExactSum, two_product};
 pub use exemplar::{Exemplar, ExemplarError, SeriesExemplar};

@@ -150,17 +150,24 @@ impl Reads {
         let mut reads = Reads { samples: Vec::new(), summaries: Vec::new() };
         collect(expr, steps, frame, &mut reads)?;
         let mut left = frame.samples_max;
+        // What cannot be answered from summaries is read like everything else.
+        for mut read in std::mem::take(&mut reads.summaries) {
+            deadline()?;
+            let Some(series) = source.summaries(&read.matchers, &read.windows, left)? else {
+                let hull = read.windows.iter().copied().reduce(TimeRange::hull);
+                hull.into_iter().for_each(|hull| add(&read.matchers, hull, &mut reads.samples));
+                continue;
+            };
+            read.series = series;
+            let held = read.series.len().saturating_mul(read.windows.len());
+            left = left.checked_sub(held).ok_or(EvalError::TooManySamples)?;
+            reads.summaries.push(read);
+        }
         for read in &mut reads.samples {
             deadline()?;
             read.series = source.select(&read.matchers, read.range, left)?;
             let samples: usize = read.series.iter().map(|series| series.samples.len()).sum();
             left = left.checked_sub(samples).ok_or(EvalError::TooManySamples)?;
-        }
-        for read in &mut reads.summaries {
-            deadline()?;
-            read.series = source.summaries(&read.matchers, &read.windows, left)?;
-            let held = read.series.len().saturating_mul(read.windows.len());
-            left = left.checked_sub(held).ok_or(EvalError::TooManySamples)?;
         }
         Ok(reads)
     }
@@ -173,10 +180,10 @@ impl Reads {
         self.samples.iter().find(covers).map_or(&[], |read| &read.series)
     }
 
-    /// The summaries of a selector's windows.
-    pub(super) fn summaries(&self, matchers: &[Matcher], windows: &[TimeRange]) -> &[SeriesSummaries] {
+    /// The summaries of a selector's windows; none if its samples were read instead.
+    pub(super) fn summaries(&self, matchers: &[Matcher], windows: &[TimeRange]) -> Option<&[SeriesSummaries]> {
         let same = |read: &&SummaryRead| read.windows == windows && read.matchers == matchers;
-        self.summaries.iter().find(same).map_or(&[], |read| &read.series)
+        self.summaries.iter().find(same).map(|read| &*read.series)
     }
 
     /// How many samples and summaries are held.
@@ -212,10 +219,10 @@ fn collect(expr: &Expr, steps: Steps, frame: &Frame, reads: &mut Reads) -> Resul
     match &expr.kind {
         ExprKind::Number(_) | ExprKind::String(_) => {}
         ExprKind::Selector(selector) => {
-            add(selector, frame.span(&selector.shift, frame.lookback, steps), &mut reads.samples)
+            add(&selector.matchers, frame.span(&selector.shift, frame.lookback, steps), &mut reads.samples)
         }
         ExprKind::Range { selector, range } => {
-            add(selector, frame.span(&selector.shift, *range, steps), &mut reads.samples);
+            add(&selector.matchers, frame.span(&selector.shift, *range, steps), &mut reads.samples);
         }
         ExprKind::Subquery { expr, range, step, shift } => {
             let inner = frame.inner_steps(*range, *step, shift, steps)?;
@@ -248,16 +255,16 @@ fn collect(expr: &Expr, steps: Steps, frame: &Frame, reads: &mut Reads) -> Resul
 }
 
 /// Adds a read, or widens one of the same series that it touches.
-fn add(selector: &Selector, range: TimeRange, reads: &mut Vec<Read>) {
+fn add(matchers: &[Matcher], range: TimeRange, reads: &mut Vec<Read>) {
     let mut range = range;
     // Widening may join two reads that did not touch before, hence all that touch are taken out.
     while let Some(at) = reads.iter().position(|read| {
-        read.range.after <= range.until && range.after <= read.range.until && read.matchers == selector.matchers
+        read.range.after <= range.until && range.after <= read.range.until && read.matchers == matchers
     }) {
         let other = reads.swap_remove(at).range;
         range = TimeRange { after: range.after.min(other.after), until: range.until.max(other.until) };
     }
-    reads.push(Read { matchers: selector.matchers.clone(), range, series: Vec::new() });
+    reads.push(Read { matchers: matchers.to_vec(), range, series: Vec::new() });
 }
 
 #[cfg(test)]

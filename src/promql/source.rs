@@ -48,7 +48,8 @@ pub trait SeriesSource: Sync {
 
     /// What is known of the samples of those series in each window, sorted by labels: what
     /// [`Summary::of`] says of the samples that [`SeriesSource::select`] gives, bit for bit. A source
-    /// that keeps statistics need not read the samples.
+    /// that keeps statistics need not read the samples. None if some of the series may have native
+    /// histograms there, which a summary does not tell of: then the samples are to be read.
     ///
     /// # Errors
     /// As [`SeriesSource::select`].
@@ -57,8 +58,8 @@ pub trait SeriesSource: Sync {
         matchers: &[Matcher],
         windows: &[TimeRange],
         samples_max: usize,
-    ) -> Result<Vec<SeriesSummaries>, SourceError> {
-        let Some(hull) = windows.iter().copied().reduce(TimeRange::hull) else { return Ok(Vec::new()) };
+    ) -> Result<Option<Vec<SeriesSummaries>>, SourceError> {
+        let Some(hull) = windows.iter().copied().reduce(TimeRange::hull) else { return Ok(Some(Vec::new())) };
         let summaries = |series: SeriesSamples| {
             let samples = &series.samples;
             let inside = |window: &TimeRange| {
@@ -68,7 +69,11 @@ pub trait SeriesSource: Sync {
             };
             SeriesSummaries { windows: windows.iter().map(inside).collect(), labels: series.labels }
         };
-        Ok(self.select(matchers, hull, samples_max)?.into_iter().map(summaries).collect())
+        let series = self.select(matchers, hull, samples_max)?;
+        if series.iter().any(|series| !series.histograms.is_empty()) {
+            return Ok(None);
+        }
+        Ok(Some(series.into_iter().map(summaries).collect()))
     }
 }
 

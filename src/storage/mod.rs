@@ -5,12 +5,14 @@
 //! When you change this, also touch: `storage-format.md`, if bytes on the disk change.
 
 mod admit;
+mod admit_histograms;
 mod backup;
 mod beside;
 mod block;
 mod checkpoint;
 mod commit;
 mod compact;
+mod content;
 mod entries;
 mod exemplars;
 mod head;
@@ -37,6 +39,7 @@ mod wal;
 
 pub use backup::{BackupError, BackupReport};
 pub use commit::CommitError;
+pub use content::StoredSeries;
 pub use exemplars::ExemplarCounts;
 pub use inspect::{Fact, FileKind, FileReport, Inspection, Share, inspect};
 pub use maintain::{MaintainError, MaintainReport};

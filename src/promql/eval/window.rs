@@ -117,14 +117,11 @@ impl Evaluator<'_> {
 
     /// A function of a range vector, series by series.
     pub(super) fn over_range(&self, function: Function, args: &[Expr], steps: Steps) -> Result<Operand, EvalError> {
-        if let Some((selector, windows)) = summarized(function, args, steps, &self.frame) {
+        if let Some((selector, windows)) = summarized(function, args, steps, &self.frame)
+            && let Some(series) = self.reads.summaries(&selector.matchers, &windows)
+        {
             let place = self.place(args[0].without_parens().span);
-            return self.over_summaries(
-                function,
-                &place,
-                self.reads.summaries(&selector.matchers, &windows),
-                (&windows, steps),
-            );
+            return self.over_summaries(function, &place, series, (&windows, steps));
         }
         let (mut windows, mut params) = (None, Vec::new());
         let mut range_place = String::new();

@@ -5,8 +5,8 @@ use crate::codec::{Cursor, Damaged, checksum, compress, decompress, put_varint, 
 use crate::model::Timestamp;
 
 /// The version of blocks that is written.
-const VERSION: u32 = 1;
-/// The oldest version that is read.
+const VERSION: u32 = 2;
+/// The oldest version that is read: it has no native histograms.
 const VERSION_OLDEST: u32 = 1;
 const MAGIC: [u8; 8] = *b"evkblock";
 /// Length of the header.
@@ -218,8 +218,10 @@ pub(super) struct Footer {
     pub(super) sections: [SectionPlace; SECTIONS],
     /// How many series there are.
     pub(super) series: u64,
-    /// How many samples there are.
+    /// How many samples there are, native histograms included.
     pub(super) samples: u64,
+    /// How many of them are native histograms.
+    pub(super) histograms: u64,
     /// The first sample's time.
     pub(super) first: Timestamp,
     /// The last sample's time.
@@ -227,7 +229,7 @@ pub(super) struct Footer {
 }
 
 impl Footer {
-    /// The bytes: sections, series, samples, first, last, zeros, magic, zeros, checksum.
+    /// The bytes: sections, series, samples, first, last, histograms, magic, zeros, checksum.
     pub(super) fn to_bytes(self) -> [u8; FOOTER_BYTES] {
         let mut bytes = Vec::with_capacity(FOOTER_BYTES);
         for section in self.sections {
@@ -238,7 +240,7 @@ impl Footer {
         bytes.extend(self.samples.to_le_bytes());
         bytes.extend(self.first.0.to_le_bytes());
         bytes.extend(self.last.0.to_le_bytes());
-        bytes.extend([0; 8]);
+        bytes.extend(self.histograms.to_le_bytes());
         bytes.extend(MAGIC);
         bytes.extend([0; 4]);
         let crc = checksum(&[&bytes]);
@@ -266,8 +268,8 @@ impl Footer {
             samples: from.u64()?,
             first: Timestamp(from.i64()?),
             last: Timestamp(from.i64()?),
+            histograms: from.u64()?,
         };
-        from.u64()?;
         if from.array::<8>()? != MAGIC {
             return Err(Damaged("the footer is not a block's"));
         }
@@ -283,10 +285,22 @@ mod tests {
     fn a_footer_comes_back() {
         let mut sections = [SectionPlace::default(); SECTIONS];
         sections[3] = SectionPlace { table: 7, pages: u64::MAX };
-        let footer = Footer { sections, series: 2, samples: 9, first: Timestamp(-5), last: Timestamp(5) };
+        let (first, last) = (Timestamp(-5), Timestamp(5));
+        let footer = Footer { sections, series: 2, samples: 9, histograms: 4, first, last };
         let mut file = b"abcdef".to_vec();
         file.extend(footer.to_bytes());
         assert_eq!(Footer::take(&file), Ok(footer));
+    }
+
+    #[test]
+    fn blocks_of_the_first_version_are_read_and_later_ones_are_not() {
+        for (version, is_read) in [(0, false), (1, true), (2, true), (3, false)] {
+            let mut header = header();
+            header[8] = version;
+            let crc = checksum(&[&header[..12]]);
+            header[12..].copy_from_slice(&crc.to_le_bytes());
+            assert_eq!(check_header(&header).is_ok(), is_read, "{version}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@
 
 mod body;
 mod exemplar;
+mod histogram;
 mod labels;
 mod metadata;
 mod plain;
@@ -32,7 +33,7 @@ const SERIES_BYTES: usize = 128;
 /// A decoded request.
 #[derive(Debug, Clone)]
 pub struct WriteRequest {
-    /// Its float samples.
+    /// Its samples and native histograms.
     pub batch: RawBatch,
     /// Its exemplars that may be stored.
     pub exemplars: Vec<SeriesExemplar>,
@@ -42,8 +43,8 @@ pub struct WriteRequest {
     pub metadata: Vec<MetricMetadata>,
     /// Entries that were left out: they name no family, or a text of theirs is too long or none.
     pub metadata_refused: u64,
-    /// Native histograms that were left out: they are not supported.
-    pub histograms: u64,
+    /// Native histograms that were left out: some count of theirs is below zero.
+    pub rejected: Rejected,
     /// Series that were left out because their labels cannot name one. Those of the batch are read
     /// later and not counted here.
     pub unnamed: u64,
@@ -74,7 +75,7 @@ impl RemoteWriteDecoder {
             exemplars_refused: walk.exemplars_refused,
             metadata: walk.metadata,
             metadata_refused: walk.metadata_refused,
-            histograms: walk.histograms,
+            rejected: walk.rejected,
             unnamed: walk.unnamed,
             first_unnamed: walk.first_unnamed,
         })
@@ -130,7 +131,10 @@ fn walk_message(walk: &mut Walk, message: &[u8], read_series: ReadSeries) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Exemplar, Labels, MetricKind, STALE_NAN, Sample, Timestamp, limits};
+    use crate::model::{
+        Exemplar, Histogram, HistogramCounts, HistogramError, HistogramSample, Labels, MetricKind, Rejection,
+        ResetHint, STALE_NAN, Sample, Span, Timestamp, limits,
+    };
     use crate::wire::encode_remote_write;
     use crate::wire::protobuf::FieldWriter;
 
@@ -169,7 +173,7 @@ mod tests {
         exemplars_refused: u64,
         metadata: Vec<MetricMetadata>,
         metadata_refused: u64,
-        histograms: u64,
+        histograms: Vec<(Labels, HistogramSample)>,
     }
 
     fn read_by(message: &[u8], read_series: ReadSeries) -> Result<Read, WireError> {
@@ -177,20 +181,22 @@ mod tests {
         walk_message(&mut walk, message, read_series)?;
         let bytes = [message, &walk.gathered].concat();
         let raw = walk.batch.finish(bytes.into(), labels::read);
-        let mut rejected = Rejected { unnamed: walk.unnamed, first_unnamed: walk.first_unnamed, ..Rejected::default() };
+        let mut rejected = Rejected { unnamed: walk.unnamed, first_unnamed: walk.first_unnamed, ..walk.rejected };
         let batch = raw.read(&mut rejected);
         let samples = batch
             .samples()
             .iter()
             .map(|s| (batch.series()[s.series as usize].clone(), s.sample.t.0, s.sample.v.to_bits()));
+        let histograms = batch.histograms().iter();
+        let histograms = histograms.map(|h| (batch.series()[h.series as usize].clone(), h.sample.clone()));
         Ok(Read {
+            histograms: histograms.collect(),
             batch: samples.collect(),
             rejected,
             exemplars: walk.exemplars,
             exemplars_refused: walk.exemplars_refused,
             metadata: walk.metadata,
             metadata_refused: walk.metadata_refused,
-            histograms: walk.histograms,
         })
     }
 
@@ -214,6 +220,88 @@ mod tests {
         batch.push(labels("y"), Sample { t: Timestamp(i64::MAX), v: f64::NEG_INFINITY });
         assert_eq!(remote_write(&encode_remote_write(&batch)).unwrap(), batch);
         assert_eq!(remote_write(&encode_remote_write(&Batch::new())).unwrap(), Batch::new());
+    }
+
+    fn histogram(t: i64, counts: HistogramCounts) -> HistogramSample {
+        let histogram = Histogram {
+            reset_hint: ResetHint::NoReset,
+            schema: -4,
+            zero_threshold: 0.001,
+            sum: f64::from_bits(STALE_NAN),
+            positive_spans: vec![Span { offset: -7, length: 2 }, Span { offset: 3, length: 1 }],
+            negative_spans: vec![Span { offset: i32::MAX, length: 1 }],
+            bounds: vec![-1.5, f64::MAX],
+            counts,
+        };
+        HistogramSample { t: Timestamp(t), start: Timestamp(0), histogram: std::sync::Arc::new(histogram) }
+    }
+
+    fn integers(positive: [u64; 3]) -> HistogramCounts {
+        HistogramCounts::Integer { count: u64::MAX, zero: 5, positive: positive.to_vec(), negative: vec![7] }
+    }
+
+    #[test]
+    fn histograms_go_there_and_back_beside_samples() {
+        let floats =
+            HistogramCounts::Float { count: 0.5, zero: -0.0, positive: vec![1e9, 0.0, 3.25], negative: vec![-1.0] };
+        let mut batch = Batch::new();
+        let labels = |name| Labels::new([("__name__", name), ("job", "a")]).unwrap();
+        batch.push(labels("a"), Sample { t: Timestamp(1), v: 1.0 });
+        batch.push_histogram(labels("b"), histogram(i64::MIN, integers([9, 0, i64::MAX as u64])));
+        let both = [histogram(-1, floats), histogram(2, integers([0, 0, 0]))];
+        batch.push_mixed(labels("c"), [Sample { t: Timestamp(2), v: 2.0 }], both);
+        assert_eq!(remote_write(&encode_remote_write(&batch)).unwrap(), batch);
+    }
+
+    #[test]
+    fn counts_stand_packed_or_one_by_one_and_those_below_zero_are_refused() {
+        let series = |fields: &dyn Fn(&mut FieldWriter)| {
+            request(|w| {
+                w.bytes_field(1, &label_bytes(b"__name__", b"x"));
+                w.bytes_field(4, &message(|w| fields(w)));
+                w.bytes_field(2, &sample_bytes(7, 2.0));
+            })
+        };
+        let one_by_one = series(&|w| {
+            w.int64_field(1, 9);
+            // 2, then 1 less.
+            [4, 1].iter().for_each(|delta| w.int64_field(12, *delta));
+            w.double_field(16, 1.5);
+            w.int64_field(15, 3);
+        });
+        let got = walk(&one_by_one).unwrap();
+        assert_eq!((got.batch.len(), got.rejected), (1, Rejected::default()));
+        let [(_, HistogramSample { t: Timestamp(3), histogram, .. })] = &*got.histograms else {
+            panic!("{:?}", got.histograms)
+        };
+        let HistogramCounts::Integer { count: 9, zero: 0, positive, .. } = &histogram.counts else {
+            panic!("{histogram:?}")
+        };
+        assert_eq!((positive.as_slice(), histogram.bounds.as_slice()), (&[2, 1][..], &[1.5][..]));
+        let below = series(&|w| {
+            // 2, then 3 less.
+            w.bytes_field(9, &[4, 5]);
+            w.int64_field(15, 8);
+        });
+        let got = walk(&below).unwrap();
+        assert_eq!((got.batch.len(), got.histograms.len()), (1, 0));
+        assert_eq!(got.rejected.counts, [(Rejection::InvalidHistogram, 1)]);
+        assert_eq!(got.rejected.first.as_ref().map(|first| first.1), Some(Timestamp(8)));
+        assert_eq!(got.rejected.first_invalid.as_ref().map(|first| first.1), Some(HistogramError::NegativeCount));
+        // The float count says of which kind it is.
+        let both = series(&|w| {
+            w.bytes_field(12, &[4, 5]);
+            w.double_field(2, 1.0);
+            w.bytes_field(13, &2.5f64.to_le_bytes());
+        });
+        let got = walk(&both).unwrap();
+        assert!(
+            matches!(&got.histograms[0].1.histogram.counts, HistogramCounts::Float { positive, .. } if *positive == [2.5])
+        );
+        let broken = series(&|w| w.bytes_field(13, &[0; 7]));
+        assert!(fault_of(&broken).starts_with("series 0, histogram 0, byte "), "{}", fault_of(&broken));
+        let wide = series(&|w| w.bytes_field(8, &message(|w| w.int64_field(2, 1 << 32))));
+        assert!(fault_of(&wide).contains("32 bits"), "{}", fault_of(&wide));
     }
 
     #[test]
@@ -252,7 +340,7 @@ mod tests {
             w.bytes_field(3, b"");
         });
         let got = walk(&bytes).unwrap();
-        assert_eq!((got.histograms, got.exemplars.len(), got.metadata_refused), (2, 1, 1));
+        assert_eq!((got.histograms.len(), got.exemplars.len(), got.metadata_refused), (2, 1, 1));
         assert_eq!((got.batch.len(), got.rejected), (0, Rejected::default()));
     }
 
@@ -456,6 +544,20 @@ mod tests {
             })
         };
         let metadata = |n| message(|w| (0..n).for_each(|_| w.bytes_field(3, &[0x12, 1, b'a'])));
+        let histograms = |n, fields: &[u8]| {
+            request(|w| {
+                w.bytes_field(1, &label_bytes(b"__name__", b"x"));
+                (0..n).for_each(|_| w.bytes_field(4, fields));
+            })
+        };
+        let max_h = limits::HISTOGRAMS_PER_BATCH_MAX;
+        assert_eq!(read_by(&histograms(max_h, b""), Walk::series).unwrap().histograms.len(), max_h);
+        assert!(matches!(read_by(&histograms(max_h + 1, b""), Walk::series), Err(WireError::TooMany { .. })));
+        let max_p = limits::HISTOGRAM_PARTS_PER_BATCH_MAX;
+        let packed = |n| message(|w| w.bytes_field(12, &vec![0; n]));
+        assert_eq!(read_by(&histograms(2, &packed(max_p / 2)), Walk::series).unwrap().histograms.len(), 2);
+        let one_more = histograms(2, &packed(max_p / 2 + 1));
+        assert!(matches!(read_by(&one_more, Walk::series), Err(WireError::TooMany { .. })));
         let (max_e, max_m) = (limits::EXEMPLARS_PER_BATCH_MAX, limits::METADATA_PER_BATCH_MAX);
         assert_eq!(read_by(&exemplars(max_e), Walk::series).unwrap().exemplars.len(), max_e);
         assert!(matches!(read_by(&exemplars(max_e + 1), Walk::series), Err(WireError::TooMany { .. })));
@@ -550,6 +652,19 @@ mod tests {
         })
     }
 
+    fn odd_histogram(rng: &mut Random) -> Vec<u8> {
+        message(|w| {
+            for _ in 0..rng.below(9) {
+                let number = 1 + rng.below(17);
+                match rng.below(3) {
+                    0 => w.int64_field(number, rng.bits().cast_signed() >> rng.below(64)),
+                    1 => w.double_field(number, f64::from_bits(rng.bits())),
+                    _ => w.bytes_field(number, &vec![rng.bits() as u8; rng.below(20) as usize]),
+                }
+            }
+        })
+    }
+
     #[test]
     fn both_ways_through_a_series_read_alike() {
         for seed in 0..3000 {
@@ -563,7 +678,7 @@ mod tests {
                             match rng.below(12) {
                                 0 => w.bytes_field(1, &odd_label(&mut rng)),
                                 1 => w.bytes_field(3, b""),
-                                2 => w.bytes_field(4, b""),
+                                2 => w.bytes_field(4, &odd_histogram(&mut rng)),
                                 3 => w.int64_field(7, 1),
                                 _ => w.bytes_field(2, &odd_sample(&mut rng)),
                             }
