@@ -23,5 +23,5 @@ pub use functions::Function;
 pub use parse::{ParseError, parse, parse_selector};
 pub use query::{Deadline, EvalError, EvalOptions, NameDropping, Query};
 pub use source::{SeriesSamples, SeriesSource, SeriesSummaries, SourceError};
-pub use value::{Answer, MatrixSeries, Value, VectorSample};
+pub use value::{Answer, ElementValue, MatrixSeries, Value, VectorSample};
 pub use value_type::ValueType;

@@ -166,7 +166,7 @@ impl Reads {
         for read in &mut reads.samples {
             deadline()?;
             read.series = source.select(&read.matchers, read.range, left)?;
-            let samples: usize = read.series.iter().map(|series| series.samples.len()).sum();
+            let samples: usize = read.series.iter().map(samples_held).sum();
             left = left.checked_sub(samples).ok_or(EvalError::TooManySamples)?;
         }
         Ok(reads)
@@ -188,10 +188,16 @@ impl Reads {
 
     /// How many samples and summaries are held.
     pub(super) fn samples(&self) -> usize {
-        let samples = self.samples.iter().flat_map(|read| &read.series).map(|series| series.samples.len());
+        let samples = self.samples.iter().flat_map(|read| &read.series).map(samples_held);
         let summaries = self.summaries.iter().map(|read| read.series.len() * read.windows.len());
         samples.chain(summaries).sum()
     }
+}
+
+/// How many samples a series counts for: a histogram for as many as its size takes.
+fn samples_held(series: &SeriesSamples) -> usize {
+    let histograms = series.histograms.iter().map(|sample| kernel::native_weight(&sample.histogram));
+    series.samples.len() + histograms.sum::<usize>()
 }
 
 /// The windows of a call that is answered from summaries, one for each step.

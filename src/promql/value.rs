@@ -1,6 +1,8 @@
 //! What a query gives.
 
-use crate::model::{Labels, Sample, Timestamp};
+use std::sync::Arc;
+
+use crate::model::{Histogram, HistogramSample, Labels, Sample, Timestamp};
 
 /// The result of a query.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,8 +22,40 @@ pub enum Value {
 pub struct VectorSample {
     /// Which series.
     pub labels: Labels,
-    /// Its value, dated with the evaluation time.
-    pub sample: Sample,
+    /// The evaluation time.
+    pub t: Timestamp,
+    /// Its value.
+    pub value: ElementValue,
+}
+
+impl VectorSample {
+    /// The value, if it is a number.
+    pub fn number(&self) -> Option<f64> {
+        match self.value {
+            ElementValue::Number(v) => Some(v),
+            ElementValue::Histogram(_) => None,
+        }
+    }
+}
+
+/// The value of an element.
+#[derive(Debug, Clone)]
+pub enum ElementValue {
+    /// A number.
+    Number(f64),
+    /// A native histogram; its counts are floats.
+    Histogram(Arc<Histogram>),
+}
+
+impl PartialEq for ElementValue {
+    /// Of numbers as usual, of histograms bit for bit.
+    fn eq(&self, other: &ElementValue) -> bool {
+        match (self, other) {
+            (ElementValue::Number(a), ElementValue::Number(b)) => a == b,
+            (ElementValue::Histogram(a), ElementValue::Histogram(b)) => a.same_bits(b),
+            _ => false,
+        }
+    }
 }
 
 /// One series of a matrix.
@@ -29,8 +63,17 @@ pub struct VectorSample {
 pub struct MatrixSeries {
     /// Which series.
     pub labels: Labels,
-    /// Its values in the order of time.
+    /// Its numbers in the order of time.
     pub samples: Vec<Sample>,
+    /// Its native histograms in the order of time, at other instants than the numbers.
+    pub histograms: Vec<HistogramSample>,
+}
+
+impl MatrixSeries {
+    /// Whether it has no value at all.
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty() && self.histograms.is_empty()
+    }
 }
 
 /// A result with what the user should know of it.

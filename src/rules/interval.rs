@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Batch, Labels, Matcher, STALE_NAN, Sample, TimeRange, Timestamp};
-use crate::promql::{EvalOptions, Expr, Query, SeriesSamples, SeriesSource, SourceError, Value};
+use crate::promql::{EvalOptions, Expr, Query, SeriesSamples, SeriesSource, SourceError, Value, VectorSample};
 
 use super::identity::stable_hash;
 use super::rule::{RecordingRule, RuleGroup};
@@ -88,9 +88,20 @@ impl RecordRule {
 pub(super) fn instant(query: &Query, source: &dyn SeriesSource, at: Timestamp) -> Result<Vec<(Labels, f64)>, String> {
     let answer = query.instant(source, at, &EvalOptions::default()).map_err(|error| error.to_string())?;
     match answer.value {
-        Value::Vector(elements) => Ok(elements.into_iter().map(|element| (element.labels, element.sample.v)).collect()),
+        Value::Vector(elements) => elements.into_iter().map(number_of).collect(),
         Value::Scalar(sample) => Ok(vec![(Labels::empty(), sample.v)]),
         Value::String(..) | Value::Matrix(_) => Err("the expression has no value at an instant".to_owned()),
+    }
+}
+
+/// An element whose value is a number.
+fn number_of(element: VectorSample) -> Result<(Labels, f64), String> {
+    match element.number() {
+        Some(v) => Ok((element.labels, v)),
+        None => Err(format!(
+            "{} is a native histogram, which rules do not give; make a number of it, as histogram_count() does",
+            element.labels
+        )),
     }
 }
 

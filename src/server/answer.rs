@@ -13,8 +13,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame};
 
-use crate::model::{Labels, Sample};
-use crate::promql::{Answer, Value};
+use crate::model::{Histogram, HistogramCounts, Labels, Sample, Timestamp};
+use crate::promql::kernel::native_buckets;
+use crate::promql::{Answer, ElementValue, Value};
 
 use super::number::{push_instant, push_plain, push_string, push_value};
 
@@ -107,8 +108,16 @@ impl AnswerWriter {
             Value::Vector(samples) => {
                 let Some(element) = samples.get(series) else { return Place::Tail };
                 push_metric(out, series, &element.labels);
-                out.push_str(",\"value\":");
-                push_sample(out, element.sample);
+                match &element.value {
+                    ElementValue::Number(v) => {
+                        out.push_str(",\"value\":");
+                        push_sample(out, Sample { t: element.t, v: *v });
+                    }
+                    ElementValue::Histogram(histogram) => {
+                        out.push_str(",\"histogram\":");
+                        push_histogram(out, element.t, histogram);
+                    }
+                }
                 out.push('}');
                 Place::Series(series + 1, 0)
             }
@@ -116,18 +125,27 @@ impl AnswerWriter {
                 let Some(row) = all.get(series) else { return Place::Tail };
                 if sample == 0 {
                     push_metric(out, series, &row.labels);
-                    out.push_str(",\"values\":[");
                 }
-                for (at, one) in row.samples.iter().enumerate().skip(sample) {
+                // The histograms are counted on after the numbers.
+                let (numbers, all) = (row.samples.len(), row.samples.len() + row.histograms.len());
+                for at in sample..all {
                     if at > sample && out.len() >= PART_BYTES {
                         return Place::Series(series, at);
                     }
-                    if at > 0 {
-                        out.push(',');
+                    out.push_str(match at {
+                        0 if numbers > 0 => ",\"values\":[",
+                        0 => ",\"histograms\":[",
+                        at if at == numbers => "],\"histograms\":[",
+                        _ => ",",
+                    });
+                    match row.samples.get(at) {
+                        Some(one) => push_sample(out, *one),
+                        None => {
+                            push_histogram(out, row.histograms[at - numbers].t, &row.histograms[at - numbers].histogram)
+                        }
                     }
-                    push_sample(out, *one);
                 }
-                out.push_str("]}");
+                out.push_str(if all > 0 { "]}" } else { "}" });
                 Place::Series(series + 1, 0)
             }
         }
@@ -173,6 +191,40 @@ fn push_sample(out: &mut String, sample: Sample) {
     out.push_str("\"]");
 }
 
+/// A native histogram: its count, its sum, and the buckets that are not empty, each with 0 to 3 for
+/// which of its bounds fall into it: the upper, the lower, neither, both.
+fn push_histogram(out: &mut String, t: Timestamp, histogram: &Histogram) {
+    let count = match histogram.counts {
+        HistogramCounts::Integer { count, .. } => count as f64,
+        HistogramCounts::Float { count, .. } => count,
+    };
+    out.push('[');
+    push_instant(out, t);
+    out.push_str(",{\"count\":\"");
+    push_value(out, count);
+    out.push_str("\",\"sum\":\"");
+    push_value(out, histogram.sum);
+    out.push('"');
+    let buckets = native_buckets(histogram);
+    for (at, bucket) in buckets.iter().enumerate() {
+        let interval = bucket.interval;
+        out.push_str(if at == 0 { ",\"buckets\":[[" } else { ",[" });
+        out.push(match (interval.lower_inclusive, interval.upper_inclusive) {
+            (false, true) => '0',
+            (true, false) => '1',
+            (false, false) => '2',
+            (true, true) => '3',
+        });
+        for v in [interval.lower, interval.upper, bucket.count] {
+            out.push_str(",\"");
+            push_value(out, v);
+            out.push('"');
+        }
+        out.push(']');
+    }
+    out.push_str(if buckets.is_empty() { "}]" } else { "]}]" });
+}
+
 fn push_notes(out: &mut String, name: &str, notes: &[String]) {
     if notes.is_empty() {
         return;
@@ -191,8 +243,10 @@ fn push_notes(out: &mut String, name: &str, notes: &[String]) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::model::Timestamp;
+    use crate::model::{HistogramSample, ResetHint, Span};
     use crate::promql::{MatrixSeries, VectorSample};
 
     fn written(value: Value) -> String {
@@ -220,13 +274,64 @@ mod tests {
             r#"{"status":"success","data":{"resultType":"string","result":[1,"x"]}}"#
         );
         assert_eq!(
-            written(Value::Vector(vec![VectorSample { labels: labels(), sample }])),
+            written(Value::Vector(vec![VectorSample {
+                labels: labels(),
+                t: sample.t,
+                value: ElementValue::Number(1.0)
+            }])),
             r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"up","job":"a\"b"},"value":[1435781451.781,"1"]}]}}"#
         );
         assert_eq!(
             written(Value::Matrix(vec![])),
             r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#
         );
+    }
+
+    fn histogram() -> Histogram {
+        Histogram {
+            reset_hint: ResetHint::Gauge,
+            schema: 0,
+            zero_threshold: 0.001,
+            sum: 18.4,
+            positive_spans: vec![Span { offset: 1, length: 2 }],
+            negative_spans: vec![Span { offset: 0, length: 1 }],
+            bounds: vec![],
+            counts: HistogramCounts::Float { count: 5.5, zero: 2.0, positive: vec![0.0, 2.5], negative: vec![1.0] },
+        }
+    }
+
+    #[test]
+    fn histograms_say_where_their_buckets_lie() {
+        let value = ElementValue::Histogram(Arc::new(histogram()));
+        let buckets = r#"[1,"-1","-0.5","1"],[3,"-0.001","0.001","2"],[0,"2","4","2.5"]"#;
+        let text = format!(r#"{{"count":"5.5","sum":"18.4","buckets":[{buckets}]}}"#);
+        let metric = r#"{"metric":{"__name__":"up","job":"a\"b"}"#;
+        assert_eq!(
+            written(Value::Vector(vec![VectorSample { labels: labels(), t: Timestamp(1501), value }])),
+            format!(
+                r#"{{"status":"success","data":{{"resultType":"vector","result":[{metric},"histogram":[1.501,{text}]}}]}}}}"#
+            )
+        );
+        let sample = |t| HistogramSample { t: Timestamp(t), start: Timestamp(0), histogram: Arc::new(histogram()) };
+        let samples = vec![Sample { t: Timestamp(0), v: 3.0 }];
+        let matrix =
+            |samples: Vec<Sample>| MatrixSeries { labels: labels(), samples, histograms: vec![sample(1), sample(2)] };
+        let histograms = format!(r#""histograms":[[0.001,{text}],[0.002,{text}]]"#);
+        assert_eq!(
+            written(Value::Matrix(vec![matrix(samples), matrix(vec![])])),
+            format!(
+                r#"{{"status":"success","data":{{"resultType":"matrix","result":[{metric},"values":[[0,"3"]],{histograms}}},{metric},{histograms}}}]}}}}"#
+            )
+        );
+        let empty = Histogram {
+            positive_spans: vec![],
+            negative_spans: vec![],
+            counts: HistogramCounts::Integer { count: 0, zero: 0, positive: vec![], negative: vec![] },
+            ..histogram()
+        };
+        let mut out = String::new();
+        push_histogram(&mut out, Timestamp(0), &empty);
+        assert_eq!(out, r#"[0,{"count":"0","sum":"18.4"}]"#);
     }
 
     #[test]
@@ -248,6 +353,7 @@ mod tests {
         let row = |n: i64| MatrixSeries {
             labels: labels(),
             samples: (0..n).map(|t| Sample { t: Timestamp(t * 1000), v: t as f64 / 3.0 }).collect(),
+            histograms: vec![],
         };
         let answer =
             Answer { value: Value::Matrix(vec![row(5000), row(0), row(4000)]), warnings: vec![], infos: vec![] };

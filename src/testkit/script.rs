@@ -15,8 +15,8 @@ use regex::Regex;
 
 use crate::model::{Labels, Matcher, Millis, STALE_NAN, Sample, TimeRange, Timestamp};
 use crate::promql::{
-    Answer, At, EvalOptions, Expr, ExprKind, Function, NameDropping, Query, SeriesSamples, SeriesSource, SourceError,
-    Value, parse, parse_selector,
+    Answer, At, ElementValue, EvalOptions, Expr, ExprKind, Function, NameDropping, Query, SeriesSamples, SeriesSource,
+    SourceError, Value, VectorSample, parse, parse_selector,
 };
 
 /// Series in memory.
@@ -321,11 +321,11 @@ fn middle(expected: &Values, answer: Answer, at: Timestamp) -> Answer {
     let Value::Matrix(matrix) = answer.value else { return answer };
     let mut samples = matrix.into_iter().filter_map(|series| {
         let sample = series.samples.into_iter().find(|sample| sample.t == at)?;
-        Some(crate::promql::VectorSample { labels: series.labels, sample })
+        Some(VectorSample { labels: series.labels, t: at, value: ElementValue::Number(sample.v) })
     });
     let value = match expected {
         Values::Scalar(_) => match samples.next() {
-            Some(one) => Value::Scalar(one.sample),
+            Some(one) => Value::Scalar(Sample { t: at, v: one.number().unwrap_or(f64::NAN) }),
             None => Value::Vector(Vec::new()),
         },
         _ => Value::Vector(samples.collect()),
@@ -398,7 +398,7 @@ fn compare(eval: &Eval, answer: &Answer) -> Result<(), String> {
         (Values::Scalar(expected), Value::Scalar(found)) if almost_equal(*expected, found.v) => Ok(()),
         (Values::Text(expected), Value::String(_, found)) if expected == found => Ok(()),
         (Values::Series(expected), Value::Vector(found)) => {
-            let found = found.iter().map(|one| (&one.labels, vec![Some(one.sample.v)]));
+            let found = found.iter().map(|one| (&one.labels, vec![one.number()]));
             compare_series(expected, found.collect(), eval.ordered)
         }
         (Values::Series(expected), Value::Matrix(found)) => {

@@ -91,7 +91,7 @@ fn one(name: &str, more: &[(&str, &str)], t: i64, v: f64) -> Batch {
 
 fn instant(db: &Db, text: &str, t: i64) -> Vec<(String, f64)> {
     match db.query(text, Timestamp(t), &EvalOptions::default()).unwrap().value {
-        Value::Vector(vector) => vector.into_iter().map(|s| (s.labels.to_string(), s.sample.v)).collect(),
+        Value::Vector(vector) => vector.into_iter().map(|s| (s.labels.to_string(), s.number().unwrap())).collect(),
         other => panic!("{other:?}"),
     }
 }

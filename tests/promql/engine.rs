@@ -141,7 +141,8 @@ fn steps_do_not_depend_on_each_other() {
             let Value::Vector(vector) = query.instant(&store, t, &options).unwrap().value else {
                 panic!("a vector expected")
             };
-            let mut alone: Vec<_> = vector.iter().map(|one| (one.labels.clone(), one.sample.v.to_bits())).collect();
+            let mut alone: Vec<_> =
+                vector.iter().map(|one| (one.labels.clone(), one.number().unwrap().to_bits())).collect();
             alone.sort();
             let at = |samples: &[Sample]| samples.iter().find(|sample| sample.t == t).map(|sample| sample.v.to_bits());
             let together: Vec<_> =
@@ -287,7 +288,7 @@ proptest! {
             };
             let mut alone: Vec<(Labels, u64)> = match alone {
                 Value::Scalar(sample) => vec![(Labels::empty(), sample.v.to_bits())],
-                Value::Vector(vector) => vector.into_iter().map(|one| (one.labels, one.sample.v.to_bits())).collect(),
+                Value::Vector(vector) => vector.iter().map(|one| (one.labels.clone(), one.number().unwrap().to_bits())).collect(),
                 other => return Err(TestCaseError::fail(format!("{other:?}"))),
             };
             alone.sort();

@@ -198,7 +198,8 @@ fn expected(query: &Query, name: &str, stream: &Stream, at: i64) -> Option<BTree
     let alerts: BTreeMap<Labels, u64> = elements
         .into_iter()
         .map(|e| {
-            (e.labels.without_metric_name().builder().set("alertname", name).build().unwrap(), e.sample.v.to_bits())
+            let v = e.number().unwrap();
+            (e.labels.without_metric_name().builder().set("alertname", name).build().unwrap(), v.to_bits())
         })
         .collect();
     (alerts.len() == count).then_some(alerts)

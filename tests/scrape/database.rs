@@ -48,7 +48,7 @@ impl Rig {
         let answer = self.db.query(text, at, &EvalOptions::default()).unwrap();
         match answer {
             Answer { value: evenkeel::promql::Value::Vector(series), .. } => {
-                series.iter().map(|one| (one.labels.to_string(), one.sample.v)).collect()
+                series.iter().map(|one| (one.labels.to_string(), one.number().unwrap())).collect()
             }
             other => panic!("not a vector: {other:?}"),
         }

@@ -113,10 +113,10 @@ impl Pairing<'_> {
         let mut places: HashMap<Labels, usize> = HashMap::new();
         let mut pairs: HashMap<(usize, usize), usize> = HashMap::new();
         for step in 0..steps.count() {
-            let mut present = one.iter().copied().filter(|at| self.one[*at].get(step).is_some());
+            let mut present = one.iter().copied().filter(|at| self.one[*at].has(step));
             let Some(single) = present.next() else { continue };
             if let Some(second) = present.next() {
-                if self.many.iter().any(|row| row.get(step).is_some()) {
+                if self.many.iter().any(|row| row.has(step)) {
                     return Err(self.duplicate(signature, single, second));
                 }
                 continue;
@@ -229,12 +229,12 @@ fn set_operation(op: BinaryOp, mut left: Vec<Row>, mut right: Vec<Row>, matching
     let mut present: HashMap<Labels, Vec<bool>> = HashMap::new();
     for row in deciding {
         let seen = present.entry(signature(&row.labels, matching)).or_insert_with(|| vec![false; steps.count()]);
-        row.iter().for_each(|(step, _)| seen[step] = true);
+        row.steps().for_each(|step| seen[step] = true);
     }
     let keeps_matched = op == BinaryOp::And;
     for row in decided.iter_mut() {
         let seen = present.get(&signature(&row.labels, matching));
-        row.map_steps(|step, v| (seen.is_some_and(|seen| seen[step]) == keeps_matched).then_some(v));
+        row.retain(|step| seen.is_some_and(|seen| seen[step]) == keeps_matched);
     }
     if op == BinaryOp::Or {
         left.extend(right);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::ranking::{self, Direction};
-use super::row::{Operand, Row, unique};
+use super::row::{Operand, Point, Row, unique};
 use super::{Evaluator, calendar, kernel};
 use crate::model::{Labels, LabelsBuilder, MatchOp, Matcher};
 use crate::promql::ast::{Expr, ExprKind, Span};
@@ -29,7 +29,7 @@ impl Evaluator<'_> {
             F::Absent => {
                 let rows = self.vector(&args[0], steps)?;
                 let mut present = vec![false; steps.count()];
-                rows.iter().flat_map(Row::iter).for_each(|(step, _)| present[step] = true);
+                rows.iter().flat_map(Row::steps).for_each(|step| present[step] = true);
                 self.absent(&args[0], &present, steps)
             }
             F::AbsentOverTime => self.absent(&args[0], &self.any_in_window(&args[0], steps)?, steps),
@@ -62,10 +62,13 @@ impl Evaluator<'_> {
     /// Of a selector the time of the samples, of anything else the time of evaluation.
     fn timestamp(&self, arg: &Expr, steps: Steps) -> Result<Operand, EvalError> {
         let rows = match &arg.without_parens().kind {
-            ExprKind::Selector(selector) => self.select(selector, steps, |sample| sample.t.as_seconds())?,
+            ExprKind::Selector(selector) => self.select_times(selector, steps)?,
             _ => {
                 let mut rows = self.vector(arg, steps)?;
-                rows.iter_mut().for_each(|row| row.map_steps(|step, _| Some(steps.time(step).as_seconds())));
+                for row in &mut rows {
+                    row.map_steps(|step, _| Some(steps.time(step).as_seconds()));
+                    row.map_histograms(|step, _| Some(Point::Number(steps.time(step).as_seconds())));
+                }
                 rows
             }
         };
@@ -96,13 +99,17 @@ impl Evaluator<'_> {
             Some(arg) => self.vector(arg, steps)?,
             None => vec![Row::unnamed(steps.times().map(|t| t.as_seconds()).collect())],
         };
-        rows.iter_mut().for_each(|row| row.map(|v| calendar::part(function, v)));
+        for row in &mut rows {
+            row.drop_histograms();
+            row.map(|v| calendar::part(function, v));
+        }
         Ok(Operand::Vector(self.unnamed(rows)?))
     }
 
     /// Functions of one value and scalars.
     fn math(&self, function: Function, args: &[Expr], steps: Steps) -> Result<Operand, EvalError> {
         let mut rows = self.vector(&args[0], steps)?;
+        rows.iter_mut().for_each(Row::drop_histograms);
         let params = args[1..].iter().map(|arg| self.scalar(arg, steps)).collect::<Result<Vec<_>, _>>()?;
         let mut numbers = Vec::with_capacity(params.len());
         for step in 0..steps.count() {

@@ -13,13 +13,15 @@ mod label;
 mod notes;
 mod ranking;
 mod row;
+mod select;
 mod window;
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use self::notes::Notes;
-use self::row::{Operand, Row, unique};
-use super::ast::{Expr, ExprKind, Selector, Span};
+use self::row::{Operand, Point, Row, unique, without_name};
+use super::ast::{Expr, ExprKind, Span};
 use super::kernel;
 use super::parse::line_and_column;
 use super::plan::{Frame, Reads, Steps};
@@ -41,16 +43,14 @@ pub(super) fn instant(
     let evaluator = Evaluator::new(expr, text, source, steps, options)?;
     let value = if expr.value_type() == ValueType::Matrix {
         let windows = evaluator.windows(expr, steps)?;
-        Value::Matrix(evaluator.finish_matrix(windows.samples_at(at, &evaluator.frame))?)
+        Value::Matrix(evaluator.finish_matrix(windows.seen_at(at, &evaluator.frame))?)
     } else {
         match evaluator.eval(expr, steps)? {
             Operand::Scalar(values) => Value::Scalar(Sample { t: at, v: values[0] }),
             Operand::Text(text) => Value::String(at, text),
             Operand::Vector(rows) => {
                 let rows = evaluator.finish(rows)?;
-                let sample = |row: Row| {
-                    row.get(0).map(|v| VectorSample { labels: row.labels.clone(), sample: Sample { t: at, v } })
-                };
+                let sample = |row: Row| row.element().map(|value| VectorSample { labels: row.labels, t: at, value });
                 Value::Vector(rows.into_iter().filter_map(sample).collect())
             }
         }
@@ -72,8 +72,12 @@ pub(super) fn range(
         Operand::Vector(rows) => evaluator.finish(rows)?,
         Operand::Text(_) => return Err(EvalError::NotForRange(ValueType::String)),
     };
-    let series = |row: Row| MatrixSeries { samples: row.samples(steps), labels: row.labels };
-    let mut matrix: Vec<MatrixSeries> = rows.into_iter().map(series).filter(|s| !s.samples.is_empty()).collect();
+    let series = |row: Row| MatrixSeries {
+        samples: row.samples(steps),
+        histograms: row.histogram_samples(steps),
+        labels: row.labels,
+    };
+    let mut matrix: Vec<MatrixSeries> = rows.into_iter().map(series).filter(|series| !series.is_empty()).collect();
     matrix.sort_by(|a, b| a.labels.cmp(&b.labels));
     Ok(evaluator.notes.into_inner().answer(Value::Matrix(matrix)))
 }
@@ -122,6 +126,17 @@ impl<'a> Evaluator<'a> {
     }
 
     fn eval(&self, expr: &Expr, steps: Steps) -> Result<Operand, EvalError> {
+        let operand = self.eval_kind(expr, steps)?;
+        if let Operand::Vector(rows) = &operand {
+            let extra: usize = rows.iter().map(Row::extra_samples).sum();
+            if extra > 0 && extra.saturating_add(self.held) > self.options.samples_max {
+                return Err(EvalError::TooManySamples);
+            }
+        }
+        Ok(operand)
+    }
+
+    fn eval_kind(&self, expr: &Expr, steps: Steps) -> Result<Operand, EvalError> {
         self.check_deadline()?;
         match &expr.kind {
             ExprKind::Number(value) => {
@@ -129,7 +144,7 @@ impl<'a> Evaluator<'a> {
                 Ok(Operand::Scalar(vec![*value; steps.count()]))
             }
             ExprKind::String(text) => Ok(Operand::Text(text.clone())),
-            ExprKind::Selector(selector) => Ok(Operand::Vector(self.select(selector, steps, |sample| sample.v)?)),
+            ExprKind::Selector(selector) => Ok(Operand::Vector(self.select(selector, steps)?)),
             ExprKind::Paren(inner) => self.eval(inner, steps),
             ExprKind::Unary { negative, expr } => self.eval_unary(*negative, expr, steps),
             ExprKind::Binary(binary) => self.eval_binary(binary, steps),
@@ -167,39 +182,12 @@ impl<'a> Evaluator<'a> {
             Operand::Vector(mut rows) => {
                 for row in &mut rows {
                     row.map(|v| -v);
+                    row.map_histograms(|_, histogram| Some(Point::Histogram(Arc::new(histogram.scaled(-1.0)))));
                 }
                 Ok(Operand::Vector(self.unnamed(rows)?))
             }
             text => Ok(text),
         }
-    }
-
-    /// The newest sample of each series at each step, no older than the lookback, as `take` sees it.
-    fn select(&self, selector: &Selector, steps: Steps, take: impl Fn(&Sample) -> f64) -> Result<Vec<Row>, EvalError> {
-        let span = self.frame.span(&selector.shift, self.frame.lookback, steps);
-        let series = self.reads.get(&selector.matchers, span);
-        let mut rows = Vec::new();
-        for one in series {
-            self.check_size(rows.len() + 1, steps)?;
-            let mut row = Row::absent(one.labels.clone(), steps);
-            let mut next = 0;
-            for (step, t) in steps.times().enumerate() {
-                let seen = self.frame.seen(&selector.shift, t);
-                while one.samples.get(next).is_some_and(|sample| sample.t <= seen) {
-                    next += 1;
-                }
-                let newest = next.checked_sub(1).map(|at| &one.samples[at]);
-                if let Some(sample) = newest.filter(|sample| sample.t > seen - self.frame.lookback)
-                    && !crate::model::is_stale(sample.v)
-                {
-                    row.set(step, take(sample));
-                }
-            }
-            if row.is_present() {
-                rows.push(row);
-            }
-        }
-        Ok(rows)
     }
 
     /// Rows whose metric name no longer fits their values.
@@ -222,15 +210,16 @@ impl<'a> Evaluator<'a> {
         unique(rows)
     }
 
-    fn finish_matrix(&self, series: Vec<(Row, Vec<Sample>)>) -> Result<Vec<MatrixSeries>, EvalError> {
+    /// The same for the series of a range vector, each with whether its name is to be removed.
+    fn finish_matrix(&self, series: Vec<(MatrixSeries, bool)>) -> Result<Vec<MatrixSeries>, EvalError> {
         let mut matrix: Vec<MatrixSeries> = Vec::new();
-        for (mut row, samples) in series {
-            if row.drop_name {
-                row.remove_name();
+        for (mut one, drop_name) in series {
+            if drop_name {
+                one.labels = without_name(&one.labels);
             }
-            matrix.push(MatrixSeries { labels: row.labels, samples });
+            matrix.push(one);
         }
-        matrix.retain(|series| !series.samples.is_empty());
+        matrix.retain(|series| !series.is_empty());
         matrix.sort_by(|a, b| a.labels.cmp(&b.labels));
         match matrix.windows(2).any(|two| two[0].labels == two[1].labels) {
             true => Err(EvalError::SameLabelset),

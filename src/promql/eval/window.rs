@@ -1,16 +1,18 @@
 //! Range vectors: windows that slide over the samples of each series, and functions of them.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::Evaluator;
 use super::row::{Operand, Row};
-use crate::model::{ExactSum, Labels, Millis, Sample, TimeRange, Timestamp, is_stale};
+use crate::model::{ExactSum, HistogramSample, Labels, Millis, ResetHint, Sample, TimeRange, Timestamp, is_stale};
 use crate::promql::ast::{Expr, ExprKind, Shift};
 use crate::promql::functions::Function;
-use crate::promql::kernel;
+use crate::promql::kernel::{self, FloatHistogram, HistogramPoint};
 use crate::promql::plan::{Frame, Steps, summarized};
 use crate::promql::query::EvalError;
 use crate::promql::source::SeriesSummaries;
+use crate::promql::value::MatrixSeries;
 
 /// The series of a range vector with all samples that any window needs.
 pub(super) struct Windows<'a> {
@@ -24,6 +26,8 @@ struct WindowSeries<'a> {
     drop_name: bool,
     /// Without staleness markers.
     samples: Cow<'a, [Sample]>,
+    /// Without staleness markers.
+    histograms: Vec<HistogramPoint>,
 }
 
 impl Windows<'_> {
@@ -33,15 +37,37 @@ impl Windows<'_> {
         TimeRange { after: until - self.length, until }
     }
 
-    /// Each series with the samples of the window that is seen at `t`.
-    pub(super) fn samples_at(&self, t: Timestamp, frame: &Frame) -> Vec<(Row, Vec<Sample>)> {
+    /// Each series with the samples of the window that is seen at `t`, and whether its name is to be
+    /// removed.
+    pub(super) fn seen_at(&self, t: Timestamp, frame: &Frame) -> Vec<(MatrixSeries, bool)> {
         let range = self.range_at(t, frame);
         let inside = |series: &WindowSeries<'_>| {
-            let mut row = Row::absent(series.labels.clone(), Steps::once(t));
-            row.drop_name = series.drop_name;
-            (row, series.samples.iter().copied().filter(|sample| range.contains(sample.t)).collect())
+            let histograms = series.histograms.iter().filter(|point| range.contains(point.t));
+            let matrix = MatrixSeries {
+                labels: series.labels.clone(),
+                samples: series.samples.iter().copied().filter(|sample| range.contains(sample.t)).collect(),
+                histograms: histograms.map(HistogramPoint::sample).collect(),
+            };
+            (matrix, series.drop_name)
         };
         self.series.iter().map(inside).collect()
+    }
+}
+
+/// What has a place in time.
+trait Dated {
+    fn t(&self) -> Timestamp;
+}
+
+impl Dated for Sample {
+    fn t(&self) -> Timestamp {
+        self.t
+    }
+}
+
+impl Dated for HistogramPoint {
+    fn t(&self) -> Timestamp {
+        self.t
     }
 }
 
@@ -53,11 +79,11 @@ struct Cursor {
 }
 
 impl Cursor {
-    fn slide(&mut self, samples: &[Sample], range: TimeRange) -> (usize, usize) {
-        while samples.get(self.to).is_some_and(|sample| sample.t <= range.until) {
+    fn slide<T: Dated>(&mut self, samples: &[T], range: TimeRange) -> (usize, usize) {
+        while samples.get(self.to).is_some_and(|sample| sample.t() <= range.until) {
             self.to += 1;
         }
-        while samples.get(self.from).is_some_and(|sample| sample.t <= range.after) {
+        while samples.get(self.from).is_some_and(|sample| sample.t() <= range.after) {
             self.from += 1;
         }
         (self.from, self.to.max(self.from))
@@ -98,6 +124,7 @@ impl Evaluator<'_> {
                     labels: series.labels.clone(),
                     drop_name: false,
                     samples: without_markers(&series.samples),
+                    histograms: converted(&series.histograms),
                 });
                 Ok(Windows { series: series.collect(), length: *range, shift: selector.shift })
             }
@@ -106,6 +133,7 @@ impl Evaluator<'_> {
                 let rows = if inner.count() == 0 { Vec::new() } else { self.vector(expr, inner)? };
                 let series = rows.into_iter().map(|row| WindowSeries {
                     samples: Cow::Owned(row.samples(inner)),
+                    histograms: resampled(&row, inner),
                     labels: row.labels,
                     drop_name: row.drop_name,
                 });
@@ -252,10 +280,12 @@ impl Evaluator<'_> {
         let mut any = vec![false; steps.count()];
         for series in &windows.series {
             self.check_deadline()?;
-            let mut cursor = Cursor::default();
+            let (mut numbers, mut histograms) = (Cursor::default(), Cursor::default());
             for (any, t) in any.iter_mut().zip(steps.times()) {
-                let (from, to) = cursor.slide(&series.samples, windows.range_at(t, &self.frame));
-                *any |= from < to;
+                let range = windows.range_at(t, &self.frame);
+                let there = |(from, to): (usize, usize)| from < to;
+                *any |= there(numbers.slide(&series.samples, range));
+                *any |= there(histograms.slide(&series.histograms, range));
             }
         }
         Ok(any)
@@ -268,4 +298,22 @@ fn without_markers(samples: &[Sample]) -> Cow<'_, [Sample]> {
     } else {
         Cow::Borrowed(samples)
     }
+}
+
+/// The histograms of a series that are no staleness markers.
+fn converted(samples: &[HistogramSample]) -> Vec<HistogramPoint> {
+    let there = samples.iter().filter(|sample| !sample.histogram.is_stale());
+    there.map(HistogramPoint::from).collect()
+}
+
+/// The histograms of a subquery: nothing is known of what happened between its steps.
+fn resampled(row: &Row, steps: Steps) -> Vec<HistogramPoint> {
+    let point = |(step, histogram): (usize, &Arc<FloatHistogram>)| {
+        let mut histogram = FloatHistogram::clone(histogram);
+        if histogram.reset_hint != ResetHint::Gauge {
+            histogram.reset_hint = ResetHint::Unknown;
+        }
+        HistogramPoint { t: steps.time(step), start: Timestamp(0), histogram: Arc::new(histogram) }
+    };
+    row.histograms().map(point).collect()
 }

@@ -5,8 +5,8 @@ use axum::http::Uri;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use crate::db::{Db, QueryError};
-use crate::model::{Labels, Millis, TimeRange, Timestamp, limits};
-use crate::promql::{EvalOptions, MatrixSeries, Value};
+use crate::model::{HistogramCounts, Labels, Millis, TimeRange, Timestamp, limits};
+use crate::promql::{ElementValue, EvalOptions, MatrixSeries, Value, kernel};
 
 use super::{shell, show};
 use crate::server::api;
@@ -64,9 +64,7 @@ fn run(db: &Db, text: &str, now: Timestamp, span: Millis, options: &EvalOptions)
     let rows = match answer.value {
         Value::Scalar(sample) => vec![("scalar".to_owned(), pages::number(sample.v))],
         Value::String(_, text) => vec![("string".to_owned(), text)],
-        Value::Vector(samples) => {
-            samples.iter().map(|one| (name_of(&one.labels), pages::number(one.sample.v))).collect()
-        }
+        Value::Vector(samples) => samples.iter().map(|one| (name_of(&one.labels), text_of(&one.value))).collect(),
         Value::Matrix(series) => {
             lines = series
                 .iter()
@@ -76,7 +74,8 @@ fn run(db: &Db, text: &str, now: Timestamp, span: Millis, options: &EvalOptions)
                     points: one.samples.iter().map(|sample| (sample.t, sample.v)).collect(),
                 })
                 .collect();
-            series.iter().map(|one| (name_of(&one.labels), format!("{} samples", one.samples.len()))).collect()
+            let samples = |one: &MatrixSeries| one.samples.len() + one.histograms.len();
+            series.iter().map(|one| (name_of(&one.labels), format!("{} samples", samples(one)))).collect()
         }
     };
     if lines.is_empty() {
@@ -108,6 +107,21 @@ fn in_order_of<'a>(rows: &[(String, String)], series: &'a [MatrixSeries]) -> Vec
     let mut ordered: Vec<_> = series.iter().take(LINES_MAX).collect();
     ordered.sort_by_cached_key(|one| place(&one.labels));
     ordered
+}
+
+/// A value of the table; of a histogram what it adds up to.
+fn text_of(value: &ElementValue) -> String {
+    match value {
+        ElementValue::Number(v) => pages::number(*v),
+        ElementValue::Histogram(histogram) => {
+            let count = match histogram.counts {
+                HistogramCounts::Integer { count, .. } => count as f64,
+                HistogramCounts::Float { count, .. } => count,
+            };
+            let buckets = kernel::native_buckets(histogram).len();
+            format!("{} observations in {buckets} buckets, sum {}", pages::number(count), pages::number(histogram.sum))
+        }
+    }
 }
 
 fn name_of(labels: &Labels) -> String {
