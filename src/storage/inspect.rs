@@ -290,10 +290,9 @@ impl Survey {
         };
         self.see(block.first(), block.last());
         self.found.block_samples += block.samples();
-        self.found.block_histograms += block.histograms();
         report.fact("series", Fact::Count(u64::from(block.series())));
         report.fact("samples", Fact::Count(block.samples()));
-        report.fact("native histograms", Fact::Count(block.histograms()));
+        report.fact("series with native histograms", Fact::Count(u64::from(block.histogram_series())));
         report.fact("from", Fact::Time(block.first()));
         report.fact("to", Fact::Time(block.last()));
         let (sections, faults) = block.survey();
@@ -314,6 +313,7 @@ impl Survey {
                 entry.0 += chunk.count() as u64;
                 entry.1 += chunk.bytes();
                 self.found.chunks.0 += 1;
+                self.found.block_histograms += chunk.count() as u64;
                 self.found.histogram_chunks += 1;
                 self.found.histogram_bytes += chunk.bytes();
             }

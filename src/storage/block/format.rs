@@ -220,16 +220,17 @@ pub(super) struct Footer {
     pub(super) series: u64,
     /// How many samples there are, native histograms included.
     pub(super) samples: u64,
-    /// How many of them are native histograms.
-    pub(super) histograms: u64,
     /// The first sample's time.
     pub(super) first: Timestamp,
     /// The last sample's time.
     pub(super) last: Timestamp,
+    /// How many series have native histograms.
+    pub(super) histogram_series: u32,
 }
 
 impl Footer {
-    /// The bytes: sections, series, samples, first, last, histograms, magic, zeros, checksum.
+    /// The bytes: sections, series, samples, first, last, zeros, magic, series with histograms,
+    /// checksum.
     pub(super) fn to_bytes(self) -> [u8; FOOTER_BYTES] {
         let mut bytes = Vec::with_capacity(FOOTER_BYTES);
         for section in self.sections {
@@ -240,9 +241,9 @@ impl Footer {
         bytes.extend(self.samples.to_le_bytes());
         bytes.extend(self.first.0.to_le_bytes());
         bytes.extend(self.last.0.to_le_bytes());
-        bytes.extend(self.histograms.to_le_bytes());
+        bytes.extend([0; 8]);
         bytes.extend(MAGIC);
-        bytes.extend([0; 4]);
+        bytes.extend(self.histogram_series.to_le_bytes());
         let crc = checksum(&[&bytes]);
         bytes.extend(crc.to_le_bytes());
         let mut footer = [0; FOOTER_BYTES];
@@ -262,17 +263,20 @@ impl Footer {
         for section in &mut sections {
             *section = SectionPlace { table: from.u64()?, pages: from.u64()? };
         }
-        let footer = Footer {
+        let mut footer = Footer {
             sections,
             series: from.u64()?,
             samples: from.u64()?,
             first: Timestamp(from.i64()?),
             last: Timestamp(from.i64()?),
-            histograms: from.u64()?,
+            histogram_series: 0,
         };
+        from.u64()?;
         if from.array::<8>()? != MAGIC {
             return Err(Damaged("the footer is not a block's"));
         }
+        // Zero in version 1.
+        footer.histogram_series = from.u32()?;
         Ok(footer)
     }
 }
@@ -286,7 +290,7 @@ mod tests {
         let mut sections = [SectionPlace::default(); SECTIONS];
         sections[3] = SectionPlace { table: 7, pages: u64::MAX };
         let (first, last) = (Timestamp(-5), Timestamp(5));
-        let footer = Footer { sections, series: 2, samples: 9, histograms: 4, first, last };
+        let footer = Footer { sections, series: 2, samples: 9, first, last, histogram_series: 4 };
         let mut file = b"abcdef".to_vec();
         file.extend(footer.to_bytes());
         assert_eq!(Footer::take(&file), Ok(footer));

@@ -104,9 +104,9 @@ impl Block {
         self.footer.samples
     }
 
-    /// How many of them are native histograms.
-    pub(in crate::storage) fn histograms(&self) -> u64 {
-        self.footer.histograms
+    /// How many of its series have native histograms.
+    pub(in crate::storage) fn histogram_series(&self) -> u32 {
+        self.footer.histogram_series
     }
 
     /// How many series it holds.

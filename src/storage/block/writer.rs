@@ -33,8 +33,8 @@ pub(in crate::storage) struct BlockWriter {
     group_places: (Place, Place),
     group_samples: u64,
     samples: u64,
-    /// Of these, native histograms.
-    histograms: u64,
+    /// Series that have native histograms.
+    histogram_series: u32,
     first: Timestamp,
     last: Timestamp,
 }
@@ -59,7 +59,7 @@ impl BlockWriter {
             group_places: Default::default(),
             group_samples: 0,
             samples: 0,
-            histograms: 0,
+            histogram_series: 0,
             first: Timestamp::MAX,
             last: Timestamp::MIN,
         })
@@ -129,7 +129,6 @@ impl BlockWriter {
             let stored = ChunkEntry { slice: chunk.slice, place, length, constant: chunk.constant, summarized };
             if chunk.histograms {
                 entry.histograms.push(stored);
-                self.histograms += u64::from(chunk.count);
             } else {
                 entry.chunks.push(stored);
             }
@@ -144,6 +143,7 @@ impl BlockWriter {
             entry.statistics = self.statistics.put(&mut self.pages, &bytes)?;
             entry.statistics_length = bytes.len() as u32;
         }
+        self.histogram_series += u32::from(!entry.histograms.is_empty());
         self.index.add(labels);
         self.group.push(entry);
         if self.group.len() == GROUP {
@@ -170,8 +170,8 @@ impl BlockWriter {
         self.timelines.finish(&mut self.pages)?;
         let series = self.index.len() as u64;
         self.index.finish(&mut self.pages)?;
-        let BlockWriter { samples, histograms, first, last, .. } = self;
-        self.pages.finish(|sections| Footer { sections, series, samples, histograms, first, last })
+        let BlockWriter { samples, first, last, histogram_series, .. } = self;
+        self.pages.finish(|sections| Footer { sections, series, samples, first, last, histogram_series })
     }
 
     fn close_group(&mut self) -> io::Result<()> {

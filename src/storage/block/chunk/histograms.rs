@@ -71,7 +71,7 @@ impl Chunks<'_> {
     }
 
     fn histogram_entries(&mut self, position: u32) -> Result<Vec<ChunkEntry>, Damaged> {
-        if self.footer.histograms == 0 {
+        if self.footer.histogram_series == 0 {
             return Ok(Vec::new());
         }
         let (directory, at) = self.series(position)?;

@@ -79,6 +79,12 @@ mod tests {
                 })
                 .to_vec();
         let mut encoder = HistogramEncoder::default();
+        encoder.begin(Timestamp(100));
+        encoder.put(7, &samples[0].1);
+        // Series and time, hint, integers, schema, threshold, spans, no bounds, sum, counts.
+        let expected = "0e00 03 00 04 000000000000d03f 010502 00 00 0000000000002040 00080020";
+        let hex: String = encoder.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, expected.replace(' ', ""), "as the document says");
         for at in [Timestamp(100), Timestamp(-5)] {
             encoder.begin(at);
             samples.iter().for_each(|(series, sample)| encoder.put(series.0 as u32, sample));
