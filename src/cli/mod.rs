@@ -9,7 +9,9 @@ mod check;
 mod collect;
 mod demo;
 mod inspect;
+mod query_flags;
 mod serve;
+mod setup;
 mod verdict;
 
 use std::io::{IsTerminal, Write};

@@ -15,6 +15,7 @@ mod error;
 mod format;
 mod ingest;
 mod judge;
+mod meter;
 mod open;
 mod options;
 mod query;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 pub use deploys::Deploy;
 pub use error::{AppendError, OpenError, QueryError};
 pub use ingest::{Beside, Receipt, Submitted};
+pub use meter::QueryMeter;
 pub use options::{DbOptions, Threads, Watch};
 pub use status::DbStatus;
 
