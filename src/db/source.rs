@@ -1,8 +1,8 @@
 //! The store as the query language sees it: the one file that names both.
 
-use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
-use crate::model::{Labels, Matcher, Seq, Summary, TimeRange, Timestamp};
+use crate::model::{Labels, Matcher, Millis, Seq, Summarized, Summary, TimeRange, Timestamp};
 use crate::promql::{SeriesSamples, SeriesSource, SeriesSummaries, SourceError};
 use crate::storage::{ReadError, Snapshot, Store, StoredSeries};
 
@@ -44,23 +44,23 @@ impl SeriesSource for Source {
         Ok(series.into_iter().map(samples).collect())
     }
 
+    fn resolution(&self, range: TimeRange) -> Millis {
+        self.0.resolution(range)
+    }
+
+    fn raw_since(&self, matchers: &[Matcher], range: TimeRange) -> Result<Timestamp, SourceError> {
+        self.0.raw_since(matchers, range).map_err(source_error)
+    }
+
     fn summaries(
         &self,
         matchers: &[Matcher],
         windows: &[TimeRange],
         samples_max: usize,
-    ) -> Result<Option<Vec<SeriesSummaries>>, SourceError> {
-        let mut found: BTreeMap<Labels, Vec<Summary>> = BTreeMap::new();
-        for (n, window) in windows.iter().enumerate() {
-            let Some(summaries) = self.0.summaries(matchers, *window).map_err(source_error)? else { return Ok(None) };
-            for (labels, summary) in summaries {
-                found.entry(labels).or_insert_with(|| vec![Summary::default(); windows.len()])[n] = summary;
-            }
-            if found.len().saturating_mul(windows.len()) > samples_max {
-                return Err(SourceError::TooManySamples { limit: samples_max });
-            }
-        }
-        Ok(Some(found.into_iter().map(|(labels, windows)| SeriesSummaries { labels, windows }).collect()))
+        each: &mut dyn FnMut(SeriesSummaries) -> ControlFlow<()>,
+    ) -> Result<Summarized, SourceError> {
+        let mut give = |labels: Labels, windows: Vec<Summary>| each(SeriesSummaries { labels, windows });
+        self.0.window_summaries(matchers, windows, samples_max, &mut give).map_err(source_error)
     }
 }
 
@@ -81,13 +81,22 @@ impl SeriesSource for LiveSource<'_> {
         self.view().select(matchers, range, samples_max)
     }
 
+    fn resolution(&self, range: TimeRange) -> Millis {
+        self.view().resolution(range)
+    }
+
+    fn raw_since(&self, matchers: &[Matcher], range: TimeRange) -> Result<Timestamp, SourceError> {
+        self.view().raw_since(matchers, range)
+    }
+
     fn summaries(
         &self,
         matchers: &[Matcher],
         windows: &[TimeRange],
         samples_max: usize,
-    ) -> Result<Option<Vec<SeriesSummaries>>, SourceError> {
-        self.view().summaries(matchers, windows, samples_max)
+        each: &mut dyn FnMut(SeriesSummaries) -> ControlFlow<()>,
+    ) -> Result<Summarized, SourceError> {
+        self.view().summaries(matchers, windows, samples_max, each)
     }
 }
 
@@ -128,7 +137,13 @@ mod tests {
         assert_eq!((&*found[0].histograms, found[1].histograms.len()), (&[histogram][..], 0));
         let range = |after, until| TimeRange { after: Timestamp(after), until: Timestamp(until) };
         let summaries = |matchers: &[Matcher], windows: &[TimeRange]| {
-            source.summaries(matchers, windows, 100).unwrap().map(|all| all.len())
+            let mut all = 0;
+            let mut each = |_| {
+                all += 1;
+                ControlFlow::Continue(())
+            };
+            let told = source.summaries(matchers, windows, 100, &mut each).unwrap();
+            (told == Summarized::Wholly).then_some(all)
         };
         assert_eq!(summaries(&[], &[range(0, 1000), range(1000, 1999)]), Some(2));
         assert_eq!(summaries(&[], &[range(0, 1000), range(1000, 2000)]), None);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::env::disk::Disk;
-use crate::model::{Labels, Matcher, Sample, Seq, Timestamp};
+use crate::model::{Labels, Matcher, Sample, Seq, TimeRange, Timestamp};
 
 use super::block::{Block, BlockError, BlockReader, PageCache, VECTOR_SAMPLES};
 use super::entries::{deletion_from_bytes, exemplars_from_bytes, metadata_from_bytes};
@@ -414,6 +414,7 @@ impl BlockCheck<'_, '_, '_> {
                 Vec::new()
             }
         };
+        self.intervals(position, labels);
         let mut last = None;
         let mut stamps = Vec::new();
         for (number, chunk) in chunks.iter().enumerate() {
@@ -478,6 +479,27 @@ impl BlockCheck<'_, '_, '_> {
             totals.samples += histograms.len() as u64;
             histograms.first().into_iter().chain(histograms.last()).for_each(|end| totals.see(end.t));
             last = histograms.last().map(|histogram| histogram.t).or(last);
+        }
+    }
+
+    /// Checks what the samples of a downsampled series stand for.
+    fn intervals(&mut self, position: u32, labels: &Labels) {
+        let whole = Some((self.block.first(), self.block.last()));
+        let mut intervals = Vec::new();
+        let found = self.reader.resolution(position).and_then(|resolution| {
+            self.reader.intervals(position, TimeRange::ALL, &mut intervals)?;
+            Ok(resolution)
+        });
+        let resolution = match found {
+            Ok(resolution) => resolution,
+            Err(damaged) => return self.fault(Some(labels), whole, format!("its intervals: {}", damaged.reason)),
+        };
+        if resolution.coarsest > self.block.resolution() || resolution.finest > resolution.coarsest {
+            self.fault(Some(labels), whole, format!("its resolution is told as {resolution:?}"));
+        }
+        for interval in intervals.iter().filter(|interval| !interval.fits(resolution.coarsest)) {
+            let range = Some((interval.start(), interval.end()));
+            self.fault(Some(labels), range, format!("an interval is longer than {}", resolution.coarsest));
         }
     }
 

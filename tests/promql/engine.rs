@@ -1,6 +1,8 @@
 //! The engine's switches and bounds.
 
-use evenkeel::model::{Labels, Matcher, Millis, Sample, TimeRange, Timestamp};
+use std::ops::ControlFlow;
+
+use evenkeel::model::{Labels, Matcher, Millis, Sample, Summarized, TimeRange, Timestamp};
 use evenkeel::promql::{
     Deadline, EvalError, EvalOptions, NameDropping, Query, SeriesSamples, SeriesSource, SeriesSummaries, SourceError,
     Value,
@@ -312,8 +314,14 @@ impl SeriesSource for Unsummarized {
         self.0.select(matchers, range, max)
     }
 
-    fn summaries(&self, _: &[Matcher], _: &[TimeRange], _: usize) -> Result<Option<Vec<SeriesSummaries>>, SourceError> {
-        Ok(None)
+    fn summaries(
+        &self,
+        _: &[Matcher],
+        _: &[TimeRange],
+        _: usize,
+        _: &mut dyn FnMut(SeriesSummaries) -> ControlFlow<()>,
+    ) -> Result<Summarized, SourceError> {
+        Ok(Summarized::NotHistograms)
     }
 }
 

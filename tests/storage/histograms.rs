@@ -5,7 +5,8 @@ use std::sync::Arc;
 use evenkeel::env::Rng;
 use evenkeel::env::disk::{Disk, MemoryDisk};
 use evenkeel::model::{
-    Batch, Committed, HistogramCounts, HistogramError, HistogramSample, Labels, Millis, Rejection, Sample, TimeRange,
+    Batch, Committed, DownsampleRule, HistogramCounts, HistogramError, HistogramSample, Labels, Millis, Rejection,
+    Sample, TimeRange,
 };
 use evenkeel::storage::{Durability, Entry, Snapshot, Store, StoreOptions, inspect, verify};
 
@@ -264,4 +265,49 @@ fn statistics_do_not_speak_for_histograms() {
         assert!(snapshot.select(&named("a"), TimeRange::ALL, 601).is_err(), "a histogram weighs more than a sample");
         checkpoint(&store);
     }
+}
+
+#[test]
+fn histograms_stay_as_they_are_when_samples_are_downsampled() {
+    let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    let downsample = DownsampleRule { matchers: vec![], after: Millis::seconds(3000), resolution: Millis::seconds(10) };
+    let keep = StoreOptions { retention: Millis::days(100), downsample: vec![downsample], ..options() };
+    let (store, ..) = open(&disk, keep.clone());
+    let (both, only, plain) = (labels("both", 1), labels("only", 1), labels("plain", 1));
+    for block in 0..3 {
+        let mut batch = Batch::new();
+        for i in block * 60..block * 60 + 60 {
+            let sample = Sample { t: at(i * 1000), v: i as f64 };
+            let histogram = histogram(i * 1000 + 500, i as u64);
+            batch.push_mixed(both.clone(), [sample], (i % 2 == 0).then(|| histogram.clone()));
+            batch.push_histogram(only.clone(), histogram);
+            batch.push(plain.clone(), sample);
+        }
+        commit(&store, block * 60_000 + 60_000, batch);
+        checkpoint(&store);
+    }
+    let before = (shown(&store.snapshot(), "both").1, shown(&store.snapshot(), "only").1);
+    assert_eq!((before.0.len(), before.1.len()), (90, 180));
+    let mut now = Batch::new();
+    now.push(labels("time", 1), Sample { t: at(4_000_000), v: 1.0 });
+    commit(&store, 4_000_000, now);
+    assert_eq!(store.maintain(at(4_000_000)).unwrap().blocks_downsampled, 3);
+    for round in 0..3 {
+        let (samples, histograms) = shown(&store.snapshot(), "both");
+        assert!(samples.len() <= 21 && samples.len() == shown(&store.snapshot(), "plain").0.len(), "round {round}");
+        assert_eq!((&histograms, &shown(&store.snapshot(), "only").1), (&before.0, &before.1), "round {round}");
+        assert_eq!(store.snapshot().summaries(&named("both"), TimeRange::ALL).unwrap(), None);
+        assert!(store.snapshot().summaries(&named("plain"), TimeRange::ALL).unwrap().is_some());
+        match round {
+            0 => assert_eq!(store.maintain(at(4_000_000)).unwrap().blocks_downsampled, 0, "nothing is left to do"),
+            _ => {
+                store.compact_all(at(4_000_000), &mut |_| ()).unwrap();
+            }
+        }
+    }
+    checkpoint(&store);
+    drop(store);
+    let report = verify(&disk, dir(), &mut |_, _| ()).unwrap();
+    assert!(report.faults.is_empty(), "{:?}", report.faults);
+    assert_eq!(shown(&open(&disk, keep).0.snapshot(), "only").1, before.1);
 }

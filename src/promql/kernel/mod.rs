@@ -19,7 +19,7 @@ mod scalar;
 pub use group::{Accumulator, Removal, quantile};
 pub use histogram::{HistogramQuantile, histogram_quantile};
 pub use native::{Bucket, FloatHistogram, HistogramPoint, Interval, NativeBucket, native_buckets, native_weight};
-pub use range::{by_summary, motion, over_range, over_summary};
+pub use range::{by_summary, is_even, motion, over_range, over_summary};
 pub use rate::Motion;
 pub use scalar::{binary, compare, unary_math};
 
