@@ -271,7 +271,8 @@ fn statistics_do_not_speak_for_histograms() {
 fn histograms_stay_as_they_are_when_samples_are_downsampled() {
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
     let downsample = DownsampleRule { matchers: vec![], after: Millis::seconds(3000), resolution: Millis::seconds(10) };
-    let keep = StoreOptions { retention: Millis::days(100), downsample: vec![downsample], ..options() };
+    let out_of_order = Millis::minutes(2);
+    let keep = StoreOptions { retention: Millis::days(100), out_of_order, downsample: vec![downsample], ..options() };
     let (store, ..) = open(&disk, keep.clone());
     let (both, only, plain) = (labels("both", 1), labels("only", 1), labels("plain", 1));
     for block in 0..3 {
