@@ -72,6 +72,12 @@ fn print_inspection(found: &Inspection) {
     }
     println!("series: {}", found.series);
     println!("samples: {} in blocks, {} in the log", found.block_samples, found.log_samples);
+    if found.block_histograms > 0 {
+        println!(
+            "of those in blocks, native histograms: {} in {} chunks of {} bytes",
+            found.block_histograms, found.histogram_chunks, found.histogram_bytes
+        );
+    }
     if let Some((first, last)) = found.span {
         println!("from {first} to {last}");
     }
@@ -193,6 +199,7 @@ fn as_json(found: &Inspection) -> Value {
         "files": found.files.iter().map(file).collect::<Vec<_>>(),
         "series": found.series,
         "blockSamples": found.block_samples,
+        "blockHistograms": found.block_histograms,
         "logSamples": found.log_samples,
         "chunks": {"all": found.chunks.0, "oneValue": found.chunks.1},
         "valueCodecs": found.value_codecs.iter().map(codec).collect::<Vec<_>>(),

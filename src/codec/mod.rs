@@ -23,7 +23,7 @@ pub use format::{
     SealError, break_seal, checksum, close_seal, open_seal, put_maybe, put_signed, put_text, put_varint, signed,
     unsigned,
 };
-pub use histograms::{put_histograms, take_histograms};
+pub use histograms::{put_histogram, put_histograms, take_histogram, take_histograms};
 pub use integers::{put_integers, take_integers};
 pub use postings::{Postings, PostingsCursor, intersect, put_postings};
 pub use timestamps::{Timestamps, put_timestamps};

@@ -12,7 +12,7 @@ use super::info::InfoSelector;
 use super::kernel;
 use super::query::{EvalError, EvalOptions};
 use super::source::{SeriesSamples, SeriesSource};
-use crate::model::{Labels, Matcher, Millis, Summary, TimeRange, Timestamp};
+use crate::model::{Labels, Matcher, Millis, Summarized, Summary, TimeRange, Timestamp};
 
 /// The instants at which an expression is evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,15 +164,22 @@ impl Reads {
         let mut reads = Reads { samples: Vec::new(), summaries: Vec::new() };
         collect(expr, steps, frame, source, &mut reads)?;
         let mut left = frame.samples_max;
+        // What cannot be answered from summaries is read like everything else.
+        for mut read in std::mem::take(&mut reads.summaries) {
+            deadline()?;
+            let Some(rest) = read.load(source, left, &deadline)? else {
+                let hull = read.windows.iter().copied().reduce(TimeRange::hull);
+                hull.into_iter().for_each(|hull| add(&read.matchers, hull, &mut reads.samples));
+                continue;
+            };
+            left = rest;
+            reads.summaries.push(read);
+        }
         for read in &mut reads.samples {
             deadline()?;
             read.series = source.select(&read.matchers, read.range, left)?;
             let samples: usize = read.series.iter().map(samples_held).sum();
             left = left.checked_sub(samples).ok_or(EvalError::TooManySamples)?;
-        }
-        for read in &mut reads.summaries {
-            deadline()?;
-            left = read.load(source, left, &deadline)?;
         }
         Ok(reads)
     }
@@ -225,16 +232,17 @@ impl SummaryRead {
         (self.function, &self.windows, &self.matchers) == (other.function, &other.windows, &other.matchers)
     }
 
-    /// Reads the values, at most `left` of them; gives how many may still be read.
+    /// Reads the values, at most `left` of them; gives how many may still be read. None if summaries do not
+    /// tell of everything.
     fn load(
         &mut self,
         source: &dyn SeriesSource,
         left: usize,
         deadline: &impl Fn() -> Result<(), EvalError>,
-    ) -> Result<usize, EvalError> {
+    ) -> Result<Option<usize>, EvalError> {
         let SummaryRead { function, matchers, windows, series } = self;
         let (mut room, mut failed) = (left, None);
-        source.summaries(matchers, windows, left, &mut |summaries| {
+        let told = source.summaries(matchers, windows, left, &mut |summaries| {
             let fits = room.checked_sub(windows.len()).ok_or(EvalError::TooManySamples);
             match fits.and_then(|rest| deadline().map(|()| rest)) {
                 Ok(rest) => room = rest,
@@ -248,7 +256,7 @@ impl SummaryRead {
             series.push(WindowValues { labels: summaries.labels, values });
             ControlFlow::Continue(())
         })?;
-        failed.map_or(Ok(room), Err)
+        failed.map_or(Ok((told == Summarized::Wholly).then_some(room)), Err)
     }
 }
 

@@ -155,9 +155,11 @@ pub struct Inspection {
     pub files: Vec<FileReport>,
     /// Bytes by what they hold; of blocks by section.
     pub parts: Vec<(String, u64)>,
-    /// Samples in blocks.
+    /// Samples in blocks, native histograms included.
     pub block_samples: u64,
-    /// Samples in the log.
+    /// Native histograms in blocks.
+    pub block_histograms: u64,
+    /// Samples in the log, native histograms included.
     pub log_samples: u64,
     /// Different series.
     pub series: u64,
@@ -169,6 +171,10 @@ pub struct Inspection {
     pub stamp_codecs: Vec<CodecShare>,
     /// The pages of blocks by section.
     pub pages: Vec<PageShare>,
+    /// Of these, those of native histograms.
+    pub histogram_chunks: u64,
+    /// Bytes of native histograms in blocks, before pages are packed.
+    pub histogram_bytes: u64,
     /// The first and the last sample.
     pub span: Option<(Timestamp, Timestamp)>,
     /// The metrics with most series.
@@ -252,7 +258,7 @@ impl Survey {
             Err(version) => return report.damage.push(format!("it has version {version}, which is not known here")),
         };
         let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
-        let (mut samples, mut explained) = (0, 0);
+        let (mut samples, mut histograms, mut explained) = (0, 0, 0);
         for record in &found.records {
             *kinds.entry(kind_of(record.header.kind)).or_default() += 1;
             if record.header.kind == EntryKind::Transaction {
@@ -267,6 +273,10 @@ impl Survey {
                     transaction.samples(record.header.at, &mut all)?;
                     samples += all.len() as u64;
                     all.iter().for_each(|(_, sample)| self.see(sample.t, sample.t));
+                    let mut all: Vec<(SeriesRef, crate::model::HistogramSample)> = Vec::new();
+                    transaction.histograms(record.header.at, &mut all)?;
+                    histograms += all.len() as u64;
+                    all.iter().for_each(|(_, histogram)| self.see(histogram.t, histogram.t));
                     Ok(())
                 });
                 if let Err(damaged) = read {
@@ -283,12 +293,13 @@ impl Survey {
         }
         kinds.into_iter().for_each(|(kind, count)| report.fact(kind, Fact::Count(count)));
         report.fact("samples", Fact::Count(samples));
+        report.fact("native histograms", Fact::Count(histograms));
         report.fact("series explained", Fact::Count(explained));
         report.fact("bytes in use", Fact::Bytes(found.end.max(SEGMENT_HEADER_BYTES) as u64));
         for range in found.damaged {
             report.damage.push(format!("bytes {} to {} belong to no entry", range.start, range.end));
         }
-        self.found.log_samples += samples;
+        self.found.log_samples += samples + histograms;
     }
 
     fn series_file(&mut self, bytes: &[u8], report: &mut FileReport) {
@@ -322,6 +333,7 @@ impl Survey {
         self.found.block_samples += block.samples();
         report.fact("series", Fact::Count(u64::from(block.series())));
         report.fact("samples", Fact::Count(block.samples()));
+        report.fact("series with native histograms", Fact::Count(u64::from(block.histogram_series())));
         report.fact("from", Fact::Time(block.first()));
         report.fact("to", Fact::Time(block.last()));
         if block.resolution() > Millis::ZERO {
@@ -343,6 +355,14 @@ impl Survey {
         for position in 0..block.series() {
             let (Ok(labels), Ok(chunks)) = (reader.labels(position), reader.chunks(position)) else { continue };
             let entry = self.series.entry(labels).or_default();
+            for chunk in reader.histogram_chunks(position).unwrap_or_default() {
+                entry.0 += chunk.count() as u64;
+                entry.1 += chunk.bytes();
+                self.found.chunks.0 += 1;
+                self.found.block_histograms += chunk.count() as u64;
+                self.found.histogram_chunks += 1;
+                self.found.histogram_bytes += chunk.bytes();
+            }
             for chunk in &chunks {
                 entry.0 += chunk.count() as u64;
                 entry.1 += chunk.bytes();

@@ -5,12 +5,14 @@
 //! When you change this, also touch: `storage-format.md`, if bytes on the disk change.
 
 mod admit;
+mod admit_histograms;
 mod backup;
 mod beside;
 mod block;
 mod checkpoint;
 mod commit;
 mod compact;
+mod content;
 mod downsample;
 mod entries;
 mod exemplars;
@@ -40,6 +42,7 @@ mod wal;
 
 pub use backup::{BackupError, BackupReport};
 pub use commit::CommitError;
+pub use content::StoredSeries;
 pub use exemplars::ExemplarCounts;
 pub use inspect::{CodecShare, Fact, FileKind, FileReport, Inspection, PageShare, Share, inspect};
 pub use maintain::{MaintainError, MaintainReport};

@@ -11,12 +11,16 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use crate::model::{Labels, Matcher, Millis, Sample, Seq, SeriesRef, TimeRange, Timestamp};
+use crate::model::{
+    HistogramSample, Labels, Matcher, Millis, Sample, Seq, SeriesRef, Summarized, TimeRange, Timestamp,
+};
 
 use super::block::{Block, BlockReader, DamagedBlock, PageCache};
+use super::content::{Content, Stored, StoredSeries};
 use super::head::Generation;
 use super::index::Index;
 use super::retention::Cutoff;
+use super::series::Seen;
 use super::tombstones::{Cover, Tombstones};
 use crate::model::Summary;
 
@@ -134,25 +138,28 @@ impl Snapshot {
         self.at
     }
 
-    /// The series that satisfy all matchers and have samples inside `range`, sorted by labels, each
-    /// with those samples in the order of time.
+    /// The series that satisfy all matchers and have samples or native histograms inside `range`, sorted
+    /// by labels, each with them in the order of time.
     ///
     /// # Errors
-    /// More than `samples_max` samples match, or stored bytes are damaged.
+    /// More than `samples_max` samples match, where a histogram counts for what it weighs, or stored bytes
+    /// are damaged.
     pub fn select(
         &self,
         matchers: &[Matcher],
         range: TimeRange,
         samples_max: usize,
-    ) -> Result<Vec<(Labels, Vec<Sample>)>, ReadError> {
+    ) -> Result<Vec<StoredSeries>, ReadError> {
         self.ask(range, |asked| {
             let mut room = samples_max;
             let mut found = Vec::new();
             for (labels, sources) in asked.matching(matchers)? {
-                let samples = asked.samples(&labels, &sources)?;
-                room = room.checked_sub(samples.len()).ok_or(ReadError::TooManySamples { limit: samples_max })?;
-                if !samples.is_empty() {
-                    found.push((labels, samples));
+                let Content { samples, histograms, .. } = asked.content(&labels, &sources)?;
+                let weights = histograms.iter().map(|histogram| histogram.histogram.weight());
+                let taken = weights.sum::<usize>() + samples.len();
+                room = room.checked_sub(taken).ok_or(ReadError::TooManySamples { limit: samples_max })?;
+                if taken > 0 {
+                    found.push(StoredSeries { labels, samples, histograms });
                 }
             }
             Ok(found)
@@ -162,20 +169,26 @@ impl Snapshot {
     /// The series that satisfy all matchers and have samples inside `range`, sorted by labels, each
     /// with the summary of those samples: what [`Summary::of`] says of them, without reading most of them.
     /// Samples that were downsampled count as they were; the samples of an interval are where its last one is.
+    /// None if a series may have native histograms inside the range: a summary says nothing of them.
     ///
     /// # Errors
     /// Stored bytes are damaged.
-    pub fn summaries(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<(Labels, Summary)>, ReadError> {
+    pub fn summaries(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+    ) -> Result<Option<Vec<(Labels, Summary)>>, ReadError> {
         let mut found = Vec::new();
-        self.window_summaries(matchers, &[range], usize::MAX, &mut |labels, mut summaries| {
+        let told = self.window_summaries(matchers, &[range], usize::MAX, &mut |labels, mut summaries| {
             found.extend(summaries.pop().map(|summary| (labels, summary)));
             ControlFlow::Continue(())
         })?;
-        Ok(found)
+        Ok((told == Summarized::Wholly).then_some(found))
     }
 
     /// As [`Snapshot::summaries`], for several ranges; each series, in order, goes to `each`, which may end
-    /// the reading.
+    /// the reading. It ends as well at a series that may have native histograms between the first and the
+    /// last instant.
     ///
     /// # Errors
     /// A series has more than `samples_max` samples between the first and the last instant that are to be read,
@@ -186,17 +199,20 @@ impl Snapshot {
         windows: &[TimeRange],
         samples_max: usize,
         each: &mut dyn FnMut(Labels, Vec<Summary>) -> ControlFlow<()>,
-    ) -> Result<(), ReadError> {
-        let Some(hull) = windows.iter().copied().reduce(TimeRange::hull) else { return Ok(()) };
+    ) -> Result<Summarized, ReadError> {
+        let Some(hull) = windows.iter().copied().reduce(TimeRange::hull) else { return Ok(Summarized::Wholly) };
         self.ask(hull, |asked| {
             for (labels, sources) in asked.matching(matchers)? {
+                if asked.touches_histograms(&labels, &sources)? {
+                    return Ok(Summarized::NotHistograms);
+                }
                 let summaries = asked.summaries(&labels, &sources, windows, samples_max)?;
                 let there = summaries.iter().any(|summary| summary.count + summary.stale > 0);
                 if there && each(labels, summaries).is_break() {
                     break;
                 }
             }
-            Ok(())
+            Ok(Summarized::Wholly)
         })
     }
 
@@ -359,7 +375,8 @@ impl Asked<'_> {
     fn touches(&mut self, labels: &Labels, sources: &[Source]) -> Result<bool, ReadError> {
         if !self.cover(labels).is_empty() {
             // Where something is deleted only the samples tell whether any are left.
-            return Ok(!self.samples(labels, sources)?.is_empty());
+            let content = self.content(labels, sources)?;
+            return Ok(!content.samples.is_empty() || !content.histograms.is_empty());
         }
         let range = self.range_of(labels);
         for source in sources {
@@ -377,26 +394,60 @@ impl Asked<'_> {
         Ok(false)
     }
 
-    /// The samples of one series that `cover` does not hide: blocks, then the frozen generation, then the live one; at one
-    /// instant the youngest source counts.
-    pub(super) fn samples(&mut self, labels: &Labels, sources: &[Source]) -> Result<Vec<Sample>, ReadError> {
-        let (cover, range) = (self.cover(labels), self.range_of(labels));
-        if self.resolution(sources)? > Millis::ZERO {
-            return Ok(self.intervals(labels, sources)?.into_iter().map(|interval| interval.sample).collect());
+    /// Whether one series may have native histograms inside the range.
+    fn touches_histograms(&mut self, labels: &Labels, sources: &[Source]) -> Result<bool, ReadError> {
+        let range = self.range_of(labels);
+        let (view, seq) = (&self.snapshot.view, self.snapshot.seq);
+        for source in sources {
+            let touches = match *source {
+                Source::Head(series) => {
+                    let mut generations = view.frozen.iter().chain([&view.live]);
+                    generations.any(|generation| generation.touches_histograms(series, range, seq))
+                }
+                Source::Block(at, position) => self.blocks[at].1.touches_histograms(position, range)?,
+            };
+            if touches {
+                return Ok(true);
+            }
         }
-        let mut samples = Vec::new();
+        Ok(false)
+    }
+
+    /// What one series has that `cover` does not hide: blocks, then the frozen generation, then the live one; at one
+    /// instant the youngest source counts.
+    pub(super) fn content(&mut self, labels: &Labels, sources: &[Source]) -> Result<Content, ReadError> {
+        let (cover, range) = (self.cover(labels), self.range_of(labels));
+        let is_raw = self.resolution(sources)? == Millis::ZERO;
+        let mut content = Content::default();
         for source in sources {
             match *source {
                 Source::Block(at, position) => {
-                    let from = samples.len();
-                    self.blocks[at].1.samples(position, range, &mut samples)?;
-                    cover.thin(self.blocks[at].0.number(), &mut samples, from);
+                    let (block, reader) = &mut self.blocks[at];
+                    let from = (content.samples.len(), content.histograms.len());
+                    if is_raw {
+                        reader.samples(position, range, &mut content.samples)?;
+                        cover.thin(block.number(), &mut content.samples, from.0);
+                    }
+                    reader.histograms(position, range, &mut content.histograms)?;
+                    cover.thin(block.number(), &mut content.histograms, from.1);
                 }
-                Source::Head(series) => self.head_samples(series, &cover, range, &mut samples),
+                Source::Head(series) => {
+                    if is_raw {
+                        self.head_samples(series, &cover, range, &mut content.samples);
+                    }
+                    let (view, seq) = (&self.snapshot.view, self.snapshot.seq);
+                    view.head_histograms(series, &cover, range, seq, &mut content.histograms);
+                }
             }
+            content.end_source();
         }
-        put_in_order(&mut samples);
-        Ok(samples)
+        if !is_raw {
+            // Intervals are put in order by themselves; of histograms, all are there.
+            content.put_in_order();
+            content.samples = self.intervals(labels, sources)?.into_iter().map(|interval| interval.sample).collect();
+        }
+        content.put_in_order();
+        Ok(content)
     }
 
     pub(super) fn head_samples(&self, series: SeriesRef, cover: &Cover, range: TimeRange, samples: &mut Vec<Sample>) {
@@ -433,42 +484,65 @@ impl View {
         self.live.read(series, cover, range, seq, samples);
     }
 
-    /// The newest sample of a series among blocks that end at or after `t`; the others cannot matter to
-    /// a sample of that time. A page that cannot be read cannot contradict; the read that meets it next
+    /// Adds the native histograms that the head has of a series inside `range`, by entries up to `seq` and
+    /// not hidden by `cover`.
+    pub(super) fn head_histograms(
+        &self,
+        series: SeriesRef,
+        cover: &Cover,
+        range: TimeRange,
+        seq: Seq,
+        histograms: &mut Vec<HistogramSample>,
+    ) {
+        for generation in self.frozen.iter().chain([&self.live]) {
+            generation.read_histograms(series, cover, range, seq, histograms);
+        }
+    }
+
+    /// The newest of a series among blocks that end at or after `t`; the others cannot matter to
+    /// what is of that time. A page that cannot be read cannot contradict; the read that meets it next
     /// reports it.
-    pub(super) fn newest_in_blocks(&self, labels: &Labels, t: Timestamp, seq: Seq) -> Option<Sample> {
+    pub(super) fn newest_in_blocks(&self, labels: &Labels, t: Timestamp, seq: Seq) -> Option<Seen> {
         let cover = self.tombstones.cover(labels, TimeRange::ALL, seq);
         let newest = |block: &Block| {
             let mut cache = PageCache::default();
             let mut reader = block.ask(&mut cache).ok()?;
             let position = reader.find(labels).ok()??;
             if cover.is_empty() {
-                return reader.newest(position).ok()?;
+                let number = reader.newest(position).ok()?.map(Seen::Number);
+                let histogram = reader.newest_histogram(position).ok()?.map(Seen::Histogram);
+                return number.into_iter().chain(histogram).max_by_key(Seen::t);
             }
-            let mut samples = Vec::new();
-            reader.samples(position, TimeRange::ALL, &mut samples).ok()?;
-            cover.thin(block.number(), &mut samples, 0);
-            samples.pop()
+            let content = left_in_block(block, &mut reader, position, &cover, TimeRange::ALL)?;
+            let number = content.samples.last().map(|sample| Seen::Number(*sample));
+            let histogram = content.histograms.last().map(|histogram| Seen::Histogram(histogram.t));
+            number.into_iter().chain(histogram).max_by_key(Seen::t)
         };
         let late = self.blocks.iter().filter(|block| block.last() >= t);
         // Of two at one instant, the younger block's.
-        late.filter_map(|block| newest(block)).max_by_key(|sample| sample.t)
+        late.filter_map(|block| newest(block)).max_by_key(Seen::t)
     }
 
-    /// The sample of a series at an instant, as the youngest block has it.
-    pub(super) fn sample_in_blocks(&self, labels: &Labels, t: Timestamp, seq: Seq) -> Option<Sample> {
+    /// What stands at an instant of a series, by entries up to `seq`: in the head, else in the youngest
+    /// block that has something there.
+    pub(super) fn stored_at(&self, series: SeriesRef, labels: &Labels, t: Timestamp, seq: Seq) -> Option<Stored> {
         let range = TimeRange { after: Timestamp(t.0.saturating_sub(1)), until: t };
         let cover = self.tombstones.cover(labels, range, seq);
-        let sample = |block: &Block| {
+        let mut head = Content::default();
+        self.head_samples(series, &cover, range, seq, &mut head.samples);
+        self.head_histograms(series, &cover, range, seq, &mut head.histograms);
+        let last = |content: &Content| {
+            let histogram = content.histograms.last().map(Stored::histogram);
+            histogram.or_else(|| content.samples.last().map(|sample| Stored::Number(sample.v.to_bits())))
+        };
+        let in_block = |block: &Block| {
             let mut cache = PageCache::default();
             let mut reader = block.ask(&mut cache).ok()?;
             let position = reader.find(labels).ok()??;
-            let mut samples = Vec::new();
-            reader.samples(position, range, &mut samples).ok()?;
-            cover.thin(block.number(), &mut samples, 0);
-            samples.pop()
+            last(&left_in_block(block, &mut reader, position, &cover, range)?)
         };
-        self.blocks.iter().rev().filter(|block| block.overlaps(range)).find_map(|block| sample(block))
+        let mut blocks = self.blocks.iter().rev().filter(|block| block.overlaps(range));
+        last(&head).or_else(|| blocks.find_map(|block| in_block(block)))
     }
 
     /// Whether a downsampled block may have something to say about this instant.
@@ -494,27 +568,20 @@ impl View {
         // What cannot be read cannot contradict.
         downsampled.filter(|block| t <= block.last()).any(|block| inside(block).unwrap_or(false))
     }
-
-    /// The sample of a series at an instant that the head has, by entries up to `seq`.
-    pub(super) fn sample_in_head(&self, series: SeriesRef, labels: &Labels, t: Timestamp, seq: Seq) -> Option<Sample> {
-        let range = TimeRange { after: Timestamp(t.0.saturating_sub(1)), until: t };
-        let mut samples = Vec::new();
-        self.head_samples(series, &self.tombstones.cover(labels, range, seq), range, seq, &mut samples);
-        samples.pop()
-    }
 }
 
-/// Sorts by time and keeps, of several samples at one instant, the last given.
-pub(super) fn put_in_order(samples: &mut Vec<Sample>) {
-    if samples.is_sorted_by(|a, b| a.t < b.t) {
-        return;
-    }
-    samples.sort_by_key(|sample| sample.t);
-    samples.dedup_by(|later, kept| {
-        let same = later.t == kept.t;
-        if same {
-            kept.v = later.v;
-        }
-        same
-    });
+/// What a block has of a series inside `range` that `cover` does not hide; None if it cannot be read.
+fn left_in_block(
+    block: &Block,
+    reader: &mut BlockReader<'_>,
+    position: u32,
+    cover: &Cover,
+    range: TimeRange,
+) -> Option<Content> {
+    let mut content = Content::default();
+    reader.samples(position, range, &mut content.samples).ok()?;
+    reader.histograms(position, range, &mut content.histograms).ok()?;
+    cover.thin(block.number(), &mut content.samples, 0);
+    cover.thin(block.number(), &mut content.histograms, 0);
+    Some(content)
 }

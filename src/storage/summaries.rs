@@ -3,8 +3,9 @@
 
 use crate::model::{Labels, Millis, Sample, Summary, TimeRange, Timestamp};
 
+use super::content::Content;
 use super::interval::{self, Interval};
-use super::snapshot::{Asked, ReadError, Source, put_in_order};
+use super::snapshot::{Asked, ReadError, Source};
 use super::tombstones::Cover;
 
 /// A window is summed up from statistics if so much of time lies between two of them, as in the plan of
@@ -23,7 +24,7 @@ impl Asked<'_> {
         Ok(coarsest)
     }
 
-    /// What [`Asked::samples`] gives, with what the samples stand for.
+    /// The samples that [`Asked::content`] gives, with what the samples stand for.
     pub(super) fn intervals(&mut self, labels: &Labels, sources: &[Source]) -> Result<Vec<Interval>, ReadError> {
         let range = self.range_of(labels);
         let mut intervals = self.intervals_beyond(labels, sources)?;
@@ -95,7 +96,7 @@ impl Asked<'_> {
             Summary::of(&samples.into_iter().filter(|sample| range.contains(sample.t)).collect::<Vec<Sample>>())
         };
         if !self.cover(labels).is_empty() {
-            return Ok(inside(self.samples(labels, sources)?));
+            return Ok(inside(self.content(labels, sources)?.samples));
         }
         let mut parts = Vec::with_capacity(sources.len());
         let mut head = Vec::new();
@@ -106,8 +107,10 @@ impl Asked<'_> {
                     parts.extend(bounds.map(|(first, last)| (first, last, *source)));
                 }
                 Source::Head(series) => {
-                    self.head_samples(series, &Cover::default(), range, &mut head);
-                    put_in_order(&mut head);
+                    let mut content = Content::default();
+                    self.head_samples(series, &Cover::default(), range, &mut content.samples);
+                    content.put_in_order();
+                    head = content.samples;
                     let ends = head.first().zip(head.last());
                     parts.extend(ends.map(|(first, last)| (first.t, last.t, *source)));
                 }
@@ -115,7 +118,7 @@ impl Asked<'_> {
         }
         parts.sort_by_key(|(first, ..)| *first);
         if parts.windows(2).any(|two| two[0].1 >= two[1].0) {
-            return Ok(inside(self.samples(labels, sources)?));
+            return Ok(inside(self.content(labels, sources)?.samples));
         }
         let mut summary = Summary::default();
         for (.., source) in parts {

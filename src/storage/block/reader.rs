@@ -16,7 +16,7 @@ use super::pages;
 use crate::codec::{Coding, Damaged};
 use crate::env::disk::{Disk, Mapped};
 use crate::model::Summary;
-use crate::model::{Labels, Matcher, Millis, Sample, TimeRange, Timestamp};
+use crate::model::{HistogramSample, Labels, Matcher, Millis, Sample, TimeRange, Timestamp};
 use crate::storage::interval::{Interval, Resolution};
 
 /// A sealed block.
@@ -103,9 +103,14 @@ impl Block {
         self.content.len() as u64
     }
 
-    /// How many samples it holds.
+    /// How many samples it holds, native histograms included.
     pub(in crate::storage) fn samples(&self) -> u64 {
         self.footer.samples
+    }
+
+    /// How many of its series have native histograms.
+    pub(in crate::storage) fn histogram_series(&self) -> u32 {
+        self.footer.histogram_series
     }
 
     /// How many series it holds.
@@ -224,6 +229,54 @@ impl BlockReader<'_> {
         self.chunks.stored_stamps(see);
     }
 
+    /// Adds to `out` the native histograms of a series inside `range`.
+    pub(in crate::storage) fn histograms(
+        &mut self,
+        position: u32,
+        range: TimeRange,
+        out: &mut Vec<HistogramSample>,
+    ) -> Result<(), DamagedBlock> {
+        self.chunks.histograms(position, range, out).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// Whether a chunk of native histograms of the series overlaps `range`.
+    pub(in crate::storage) fn touches_histograms(
+        &mut self,
+        position: u32,
+        range: TimeRange,
+    ) -> Result<bool, DamagedBlock> {
+        self.chunks.touches_histograms(position, range).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// When the newest native histogram of a series is.
+    pub(in crate::storage) fn newest_histogram(&mut self, position: u32) -> Result<Option<Timestamp>, DamagedBlock> {
+        self.chunks.newest_histogram(position).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// The chunks of native histograms of a series, in the order of time.
+    pub(in crate::storage) fn histogram_chunks(&mut self, position: u32) -> Result<Vec<ChunkPlace>, DamagedBlock> {
+        self.chunks.histogram_places(position).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// Adds all native histograms of a chunk to `out`.
+    pub(in crate::storage) fn decode_histograms(
+        &mut self,
+        chunk: &ChunkPlace,
+        out: &mut Vec<HistogramSample>,
+    ) -> Result<(), DamagedBlock> {
+        self.chunks.decode_histograms(chunk, TimeRange::ALL, out).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// A chunk of native histograms as it is stored, for a block in which its timeline is that part of
+    /// another one.
+    pub(in crate::storage) fn copy_histograms(
+        &mut self,
+        chunk: &ChunkPlace,
+        timeline: Slice,
+    ) -> Result<EncodedChunk, DamagedBlock> {
+        self.chunks.copy_histograms(chunk, timeline).map_err(|reason| self.block.damage(reason))
+    }
+
     /// How long the intervals of a series are.
     pub(in crate::storage) fn resolution(&mut self, position: u32) -> Result<Resolution, DamagedBlock> {
         if self.block.resolution() == Millis::ZERO {
@@ -281,7 +334,7 @@ impl BlockReader<'_> {
         self.chunks.summarize(position, range, summary).map_err(|reason| self.block.damage(reason))
     }
 
-    /// The chunks of a series, in the order of time.
+    /// The chunks of samples of a series, in the order of time.
     pub(in crate::storage) fn chunks(&mut self, position: u32) -> Result<Vec<ChunkPlace>, DamagedBlock> {
         self.chunks.places(position).map_err(|reason| self.block.damage(reason))
     }
