@@ -18,7 +18,10 @@ mod scalar;
 
 pub use group::{Accumulator, Removal, quantile};
 pub use histogram::{HistogramQuantile, histogram_quantile};
-pub use native::{Bucket, FloatHistogram, HistogramPoint, Interval, NativeBucket, native_buckets, native_weight};
+pub use native::{
+    Bucket, Combined, FloatHistogram, HistogramPoint, Interval, Keep, MixedLayouts, NanNote, NativeBucket,
+    native_buckets, native_mean, native_sum, native_weight,
+};
 pub use range::{by_summary, motion, over_range, over_summary};
 pub use rate::Motion;
 pub use scalar::{binary, compare, unary_math};
