@@ -5,8 +5,10 @@
 //! When you change this, also touch: `rules`, which evaluates the same trees as samples arrive.
 
 mod ast;
+mod durations;
 mod eval;
 mod functions;
+mod info;
 pub mod kernel;
 mod parse;
 mod plan;
@@ -16,12 +18,12 @@ mod value;
 mod value_type;
 
 pub use ast::{
-    Aggregate, AggregateOp, At, Binary, BinaryOp, Expr, ExprKind, Group, Grouping, MatchLabels, Matching, Selector,
-    Shift, Span,
+    Aggregate, AggregateOp, At, Binary, BinaryOp, Computed, DurationExpr, Edges, Expr, ExprKind, Fill, Group, Grouping,
+    MatchLabels, Matching, Selector, Shift, Span,
 };
 pub use functions::Function;
 pub use parse::{ParseError, parse, parse_selector};
-pub use query::{Deadline, EvalError, EvalOptions, NameDropping, Query};
+pub use query::{Deadline, EvalError, EvalOptions, NameDropping, Query, StartTimestamps};
 pub use source::{SeriesSamples, SeriesSource, SeriesSummaries, SourceError};
 pub use value::{Answer, ElementValue, MatrixSeries, Value, VectorSample};
 pub use value_type::ValueType;

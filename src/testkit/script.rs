@@ -23,8 +23,8 @@ pub use self::store::MemorySeries;
 use crate::model::{HistogramSample, Labels, Millis, STALE_NAN, Sample, Timestamp};
 use crate::promql::kernel::FloatHistogram;
 use crate::promql::{
-    Answer, At, ElementValue, EvalOptions, Expr, ExprKind, Function, MatrixSeries, NameDropping, Query, Value,
-    VectorSample, parse, parse_selector,
+    Answer, At, ElementValue, EvalOptions, Expr, ExprKind, Function, MatrixSeries, NameDropping, Query,
+    StartTimestamps, Value, VectorSample, parse, parse_selector,
 };
 
 /// What became of a script.
@@ -51,15 +51,9 @@ pub struct Failure {
 
 /// Words of queries that the language leaves out, as text, with the reason.
 const OUT_OF_SCOPE: &[(&str, &str)] = &[
-    (r"\b(mad_over_time|ts_of_\w+|double_exponential_smoothing|sort_by_label|sort_by_label_desc)\s*\(", "experimental"),
-    (r"\b(info|histogram_quantiles|max_of|min_of|start_timestamp)\s*\(", "experimental"),
-    (r"(?i)\b(limitk|limit_ratio)\b", "experimental"),
+    (r"\bhistogram_quantiles\s*\(", "experimental"),
     (r"\bhistogram_(avg|count|sum|stddev|stdvar)\s*\(", "native histograms"),
-    (r"\b(anchored|smoothed)\b", "experimental"),
-    (r"\bfill(_left|_right)?\s*\(", "experimental"),
     (r"</|>/", "native histograms"),
-    (r"(?i)\b(step|range)\(\)", "experimental"),
-    (r"(^|[^@\s])\s*\b(start|end)\(\)", "experimental"),
 ];
 
 /// Runs a script from an empty store on.
@@ -87,6 +81,8 @@ pub fn run_script(text: &str) -> ScriptReport {
 struct Runner {
     store: MemorySeries,
     out_of_scope: Vec<Regex>,
+    /// Functions that look at the query as a whole.
+    of_query: Option<Regex>,
     options: EvalOptions,
     report: ScriptReport,
 }
@@ -191,8 +187,10 @@ impl Runner {
         Runner {
             store: MemorySeries::default(),
             out_of_scope: OUT_OF_SCOPE.iter().filter_map(|(pattern, _)| Regex::new(pattern).ok()).collect(),
+            of_query: Regex::new(r"(?i)(start|end|range|step)\(\)").ok(),
             options: EvalOptions {
                 name_dropping: NameDropping::Delayed,
+                start_timestamps: StartTimestamps::Used,
                 samples_max: 100_000,
                 ..EvalOptions::default()
             },
@@ -307,14 +305,16 @@ impl Runner {
         let expr = parse(&eval.query).map_err(|error| error.to_string())?;
         if let Some(pinned) = pinned(&expr, at) {
             let query = Query::from_expr(pinned);
-            for t in [at.0.saturating_mul(-10), 0, at.0 / 5, at.0, at.0.saturating_mul(10)] {
+            let far = [at.0.saturating_mul(-10), 0, at.0 / 5, at.0, at.0.saturating_mul(10)];
+            let near = [-1000, 0, 1000];
+            for t in if at.0 == 0 { near.as_slice() } else { &far }.iter().copied() {
                 let answer =
                     query.instant(&self.store, Timestamp(t), &self.options).map_err(|error| error.to_string())?;
                 compare(eval, &answer).map_err(|error| format!("with @ at {t} ms: {error}"))?;
             }
         }
         let (Values::Series(_) | Values::Scalar(_)) = &eval.values else { return Ok(()) };
-        if eval.ordered {
+        if eval.ordered || self.of_query.as_ref().is_some_and(|functions| functions.is_match(&eval.query)) {
             return Ok(());
         }
         let minute = Millis::minutes(1);
@@ -393,6 +393,10 @@ fn pinned(expr: &Expr, at: Timestamp) -> Option<Expr> {
                         | F::Month
                         | F::Year
                         | F::PredictLinear
+                        | F::End
+                        | F::Range
+                        | F::Start
+                        | F::Step
                         | F::Time
                         | F::Timestamp
                 );

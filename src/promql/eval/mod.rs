@@ -8,12 +8,17 @@ mod aggregate;
 mod binary;
 mod calendar;
 mod call;
+mod extended;
 mod histogram;
+mod info;
 mod label;
+mod limit;
 mod notes;
 mod ranking;
 mod row;
 mod select;
+mod sort_label;
+mod starts;
 mod window;
 
 use std::cell::RefCell;
@@ -21,7 +26,7 @@ use std::sync::Arc;
 
 use self::notes::Notes;
 use self::row::{Operand, Point, Row, unique, without_name};
-use super::ast::{Expr, ExprKind, Span};
+use super::ast::{Edges, Expr, ExprKind, Span};
 use super::kernel;
 use super::parse::line_and_column;
 use super::plan::{Frame, Reads, Steps};
@@ -143,7 +148,14 @@ impl<'a> Evaluator<'a> {
                 self.check_size(1, steps)?;
                 Ok(Operand::Scalar(vec![*value; steps.count()]))
             }
+            ExprKind::Duration(value) => {
+                self.check_size(1, steps)?;
+                Ok(Operand::Scalar(vec![value.as_seconds(); steps.count()]))
+            }
             ExprKind::String(text) => Ok(Operand::Text(text.clone())),
+            ExprKind::Selector(selector) if selector.edges == Edges::Smoothed => {
+                Ok(Operand::Vector(self.select_smoothed(selector, steps)?))
+            }
             ExprKind::Selector(selector) => Ok(Operand::Vector(self.select(selector, steps)?)),
             ExprKind::Paren(inner) => self.eval(inner, steps),
             ExprKind::Unary { negative, expr } => self.eval_unary(*negative, expr, steps),

@@ -8,6 +8,7 @@
 //! - Window edges are whole milliseconds; windows are left-open and right-closed.
 //! - A sum does not depend on the order of its terms, nor on terms that came and went.
 
+mod extended;
 mod group;
 mod histogram;
 mod native;
@@ -15,7 +16,10 @@ mod range;
 mod rate;
 mod regression;
 mod scalar;
+mod smoothing;
+mod starts;
 
+pub use extended::{ANCHORED, EdgeValue, SMOOTHED, between, over_extended};
 pub use group::{Accumulator, Removal, quantile};
 pub use histogram::{HistogramQuantile, histogram_quantile};
 pub use native::{
@@ -25,5 +29,6 @@ pub use native::{
 pub use range::{by_summary, motion, over_range, over_summary};
 pub use rate::Motion;
 pub use scalar::{binary, compare, unary_math};
+pub use starts::{over_range_with_starts, starts_overlap};
 
 use super::{AggregateOp, BinaryOp, Function};
