@@ -445,6 +445,7 @@ impl Inner {
             MutexGuard::unlock_fair(core);
             (all, more) = (all + retired.series.len(), retired.more);
         }
+        self.core.lock().evaluator.tidy();
         if all > 0 {
             tracing::info!("{all} idle series left memory; their samples stay");
         }

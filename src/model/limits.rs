@@ -81,6 +81,9 @@ pub const LOOKBACK: Millis = Millis::minutes(5);
 pub const OBJECTIVES_MAX: usize = 10_000;
 /// Series that one objective counts; further ones are refused and shown as such.
 pub const OBJECTIVE_SERIES_MAX: usize = 100_000;
+/// How long an objective remembers a series that gives no sample, and a target of which no series does. A
+/// rollback within days and a daily job go on where they were; what comes back later begins anew.
+pub const OBJECTIVE_MEMORY: Millis = Millis::days(7);
 /// Instants of one objective whose increases wait for their time or for their other half.
 pub const OBJECTIVE_WAITING_MAX: usize = 4096;
 /// Samples that a warm start from stored history holds in memory at once.

@@ -10,6 +10,7 @@ use crate::promql::kernel::{Accumulator, Removal};
 use crate::promql::{AggregateOp, Grouping};
 
 use super::node::slots_of;
+use super::renumbering::Renumbering;
 use super::vector::{Vector, is_metadata};
 
 /// The groups of one aggregation.
@@ -81,6 +82,26 @@ impl Aggregation {
             }
             out.set(at, (!group.accumulator.is_empty()).then(|| group.accumulator.value()));
         }
+    }
+
+    /// Follows the renumbering of the slots below, and gives that of its own: groups without members go.
+    pub(super) fn renumber(&mut self, below: &Renumbering) -> Renumbering {
+        below.retain(&mut self.members);
+        self.groups.iter_mut().for_each(|group| below.rename(&mut group.members));
+        let own = Renumbering::new(self.groups.len() as u32, |group| !self.groups[group as usize].members.is_empty());
+        own.retain(&mut self.groups);
+        self.by_labels.retain(|_, group| own.get(*group).map(|new| *group = new).is_some());
+        self.by_labels.shrink_to(self.groups.len() * 2);
+        // Whoever has stayed has a group that has stayed.
+        self.members.iter_mut().for_each(|(group, _)| *group = own.get(*group).unwrap_or(*group));
+        own
+    }
+
+    /// How much it keeps for members and groups.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        let members: usize = self.groups.iter().map(|group| group.members.len()).sum();
+        self.members.len() + self.groups.len() + self.by_labels.len() + members
     }
 
     fn group(&mut self, out: &mut Vector, labels: &Labels) -> u32 {

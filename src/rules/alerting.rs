@@ -12,6 +12,7 @@ use crate::model::{Alert, AlertState, Labels, Millis, Seq, Timestamp, Transition
 use crate::template::{TemplateData, expand};
 
 use super::identity::stable_hash;
+use super::renumbering::Renumbering;
 use super::rule::{AlertingRule, RuleContext};
 use super::timers::{Target, Timers};
 use super::vector::Vector;
@@ -152,6 +153,18 @@ impl AlertRule {
             slots.push(slot);
             self.claims[at] = Some(new);
         }
+    }
+
+    /// Follows the renumbering of the result's slots. Those that go stand for no alert.
+    pub(super) fn renumber(&mut self, slots: &Renumbering) {
+        slots.retain(&mut self.claims);
+        self.claimants.values_mut().for_each(|claimants| slots.rename(claimants));
+    }
+
+    /// How many places for alerts it keeps.
+    #[cfg(test)]
+    pub(super) fn claims(&self) -> usize {
+        self.claims.len() + self.claimants.len()
     }
 
     /// Sets the alerts right from a whole result.

@@ -26,10 +26,10 @@ pub struct Evaluator {
     groups: Vec<Group>,
     rules: Vec<Entry>,
     context: RuleContext,
-    graph: Graph,
+    pub(super) graph: Graph,
     /// The rules that read a node.
     roots: HashMap<usize, Vec<usize>>,
-    timers: Timers,
+    pub(super) timers: Timers,
     now: Timestamp,
     /// Rules to be compared with their whole result at the next entry.
     resync: BTreeSet<usize>,
@@ -215,6 +215,29 @@ impl Evaluator {
         self.graph.retire(series);
     }
 
+    /// Gives up what series left behind that are gone, their windows empty. To be called from time to time;
+    /// no decision depends on when, or on whether at all.
+    pub fn tidy(&mut self) {
+        let nodes = self.graph.tidy(&mut self.timers);
+        for entry in &mut self.rules {
+            if let Kind::Followed { rule, node } = &mut entry.kind
+                && let Some(Some(slots)) = nodes.get(*node)
+            {
+                rule.renumber(slots);
+            }
+        }
+    }
+
+    /// How many places for alerts its rules keep.
+    #[cfg(test)]
+    pub(super) fn claims(&self) -> usize {
+        let of = |entry: &Entry| match &entry.kind {
+            Kind::Followed { rule, .. } => rule.claims(),
+            Kind::Polled { .. } | Kind::Record(_) => 0,
+        };
+        self.rules.iter().map(of).sum()
+    }
+
     /// Sees a transaction; `source` holds it already.
     pub fn observe(&mut self, committed: &Committed, source: &dyn SeriesSource) -> Outcome {
         let mut outcome = Outcome::default();
@@ -370,7 +393,7 @@ impl Evaluator {
         };
         let is_blind = match &entry.kind {
             Kind::Followed { node, .. } => {
-                self.graph.leaves_below(*node).iter().any(|leaf| self.graph.leaves[*leaf].len() == 0)
+                self.graph.leaves_below(*node).iter().any(|leaf| !self.graph.leaves[*leaf].has_met())
             }
             Kind::Polled { .. } | Kind::Record(_) => false,
         };

@@ -5,6 +5,7 @@
 //! - After a round every node's result is that of a query at the round's time over the same data;
 //!   a value that moves by itself is brought up to date at whole seconds.
 //! - A series is compared with the selectors once, when it is met for the first time.
+//! - Slots of series that are gone are at most half of a selector's, or few.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,8 +13,12 @@ use crate::model::{Labels, Sample, SeriesRef, SeriesRefs, Timestamp};
 use crate::promql::{SeriesSource, SourceError};
 
 use super::leaf::Leaf;
-use super::node::{Below, Node, Op};
+use super::node::{Below, Node, Op, Renumbered};
+use super::renumbering::Renumbering;
 use super::timers::{Target, Timers};
+
+/// Slots of series that are gone which are not worth the work of giving them up.
+const VACANT_MIN: u32 = 64;
 
 /// Selectors and operators.
 #[derive(Debug, Default)]
@@ -85,12 +90,17 @@ impl Graph {
 
     /// Meets a series: from now on its samples go to the selectors that it satisfies.
     pub(super) fn bind(&mut self, series: SeriesRef, labels: &Labels) {
+        if self.bound.contains(series) {
+            return;
+        }
         let named = self.by_name.get(labels.metric_name()).map_or(&[][..], Vec::as_slice);
         let mut slots = Vec::new();
         for at in named.iter().chain(&self.nameless) {
             let leaf = &mut self.leaves[*at];
             if leaf.matches(labels) {
-                slots.push((*at as u32, leaf.slot(labels)));
+                let slot = leaf.slot(labels);
+                leaf.number(slot);
+                slots.push((*at as u32, slot));
             }
         }
         if !slots.is_empty() {
@@ -116,8 +126,57 @@ impl Graph {
     pub(super) fn retire(&mut self, series: &[SeriesRef]) {
         for number in series.iter().filter(|number| self.bound.contains(**number)).collect::<Vec<_>>() {
             self.bound.remove(*number);
-            self.series.remove(number);
+            for (leaf, slot) in self.series.remove(number).unwrap_or_default() {
+                self.leaves[leaf as usize].retire(slot);
+            }
         }
+    }
+
+    /// Gives up the slots of series that are gone, where they are the half of a selector's. Gives the new
+    /// numbers of each node's slots. Between rounds.
+    ///
+    /// All at once and seldom, in place of a few each time: so whoever reads a node knows a slot by its number,
+    /// and need not ask whether it has become another's since.
+    pub(super) fn tidy(&mut self, timers: &mut Timers) -> Vec<Option<Renumbering>> {
+        let leaves: Vec<_> = (0..self.leaves.len()).map(|at| self.vacancies(at)).collect();
+        if leaves.iter().all(Option::is_none) {
+            return Vec::new();
+        }
+        for (leaf, slots) in self.leaves.iter_mut().zip(&leaves) {
+            slots.iter().for_each(|slots| leaf.renumber(slots));
+        }
+        let mut nodes = Vec::with_capacity(self.nodes.len());
+        for node in &mut self.nodes {
+            let own = node.renumber(&Renumbered { leaves: &leaves, nodes: &nodes });
+            nodes.push(own);
+        }
+        let rename = |slots: Option<&Renumbering>, slot: &mut u32| match slots {
+            Some(slots) => slots.get(*slot).map(|new| *slot = new).is_some(),
+            None => true,
+        };
+        for (leaf, slot) in self.series.values_mut().flatten() {
+            // One with a number is not vacant.
+            rename(leaves[*leaf as usize].as_ref(), slot);
+        }
+        timers.rename(|target| match target {
+            Target::Series { leaf, slot } => rename(leaves[*leaf as usize].as_ref(), slot),
+            Target::Element { node, slot } => rename(nodes[*node as usize].as_ref(), slot),
+            Target::Node { .. } | Target::Alert { .. } | Target::Group { .. } => true,
+        });
+        nodes
+    }
+
+    /// The slots of a leaf that are to stay, if enough are to go.
+    fn vacancies(&self, at: usize) -> Option<Renumbering> {
+        let leaf = &self.leaves[at];
+        let enough = (leaf.len() / 2).max(VACANT_MIN);
+        if leaf.unnumbered() < enough {
+            return None;
+        }
+        let followers: Vec<&Node> = self.followers[at].iter().map(|node| &self.nodes[*node]).collect();
+        let is_free = |slot| leaf.is_vacant(slot) && followers.iter().all(|node| node.is_vacant(slot));
+        let slots = Renumbering::new(leaf.len(), |slot| !is_free(slot));
+        (slots.gone() >= enough).then_some(slots)
     }
 
     /// Notes what is due in this round. Targets of other owners are given back.

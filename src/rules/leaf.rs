@@ -4,10 +4,13 @@
 //! - At the time it was last settled for, a series holds the samples inside the window and those
 //!   dated later; at an instant selector, of those inside only the newest.
 //! - A window of a range holds no staleness markers.
+//! - A slot stays as long as its series has a number or a sample.
 
 use std::collections::HashMap;
 
 use crate::model::{Labels, Matcher, Millis, Sample, TimeRange, Timestamp, is_stale};
+
+use super::renumbering::Renumbering;
 
 /// How far a selector sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,6 +37,10 @@ pub(super) struct Leaf {
     reach: Reach,
     series: Vec<Series>,
     by_labels: HashMap<Labels, u32>,
+    /// How many slots have a number in the store.
+    numbered: u32,
+    /// Whether it has ever met a series.
+    has_met: bool,
     changed: Vec<u32>,
 }
 
@@ -45,12 +52,15 @@ struct Series {
     head: usize,
     armed: Option<Timestamp>,
     marked: bool,
+    /// How many numbers of the store lead here: one, or none of a series that is retired or only seeded.
+    numbers: u32,
 }
 
 impl Leaf {
     /// A selector that has met no series yet.
     pub(super) fn new(matchers: Vec<Matcher>, offset: Millis, reach: Reach) -> Leaf {
-        Leaf { matchers, offset, reach, series: Vec::new(), by_labels: HashMap::new(), changed: Vec::new() }
+        let (series, by_labels, changed) = (Vec::new(), HashMap::new(), Vec::new());
+        Leaf { matchers, offset, reach, series, by_labels, numbered: 0, has_met: false, changed }
     }
 
     /// Its conditions.
@@ -77,8 +87,46 @@ impl Leaf {
         let slot = self.series.len() as u32;
         self.by_labels.insert(labels.clone(), slot);
         let labels = labels.clone();
-        self.series.push(Series { labels, samples: Vec::new(), head: 0, armed: None, marked: false });
+        self.series.push(Series { labels, samples: Vec::new(), head: 0, armed: None, marked: false, numbers: 0 });
+        self.has_met = true;
         slot
+    }
+
+    /// Whether it has ever met a series, be it gone or not.
+    pub(super) fn has_met(&self) -> bool {
+        self.has_met
+    }
+
+    /// Notes that a number of the store leads to a slot from now on.
+    pub(super) fn number(&mut self, slot: u32) {
+        let numbers = &mut self.series[slot as usize].numbers;
+        *numbers += 1;
+        self.numbered += u32::from(*numbers == 1);
+    }
+
+    /// Notes that a number that led to a slot means nothing any more.
+    pub(super) fn retire(&mut self, slot: u32) {
+        let numbers = &mut self.series[slot as usize].numbers;
+        *numbers -= 1;
+        self.numbered -= u32::from(*numbers == 0);
+    }
+
+    /// Slots that no number leads to: those that may be given up are among them.
+    pub(super) fn unnumbered(&self) -> u32 {
+        self.len() - self.numbered
+    }
+
+    /// Whether nothing is known of a slot that a series that comes anew would not know.
+    pub(super) fn is_vacant(&self, slot: u32) -> bool {
+        let series = &self.series[slot as usize];
+        series.numbers == 0 && series.samples.is_empty() && series.armed.is_none() && !series.marked
+    }
+
+    /// Gives up vacant slots. Between rounds.
+    pub(super) fn renumber(&mut self, slots: &Renumbering) {
+        slots.retain(&mut self.series);
+        self.by_labels.retain(|_, slot| slots.get(*slot).map(|new| *slot = new).is_some());
+        self.by_labels.shrink_to(self.series.len() * 2);
     }
 
     /// How many slots there are.

@@ -14,6 +14,7 @@ use crate::promql::kernel;
 use crate::promql::{BinaryOp, Group, MatchLabels, Matching};
 
 use super::node::slots_of;
+use super::renumbering::Renumbering;
 use super::vector::{Vector, is_metadata};
 
 /// The state of one operator.
@@ -91,6 +92,59 @@ impl Join {
         }
         let short_cut = left.live() == 0 || right.live() == 0;
         if short_cut { None } else { self.errors.values().next().cloned() }
+    }
+
+    /// Follows the renumbering of the slots of both sides, and gives that of its own `count`: outputs of which
+    /// a part is gone go.
+    pub(super) fn renumber(&mut self, sides: [Option<&Renumbering>; 2], count: u32) -> Renumbering {
+        let new = |side: usize, slot: u32| sides[side].map_or(Some(slot), |slots| slots.get(slot));
+        for (side, buckets) in self.sides.iter_mut().enumerate() {
+            if let Some(slots) = sides[side] {
+                slots.retain(buckets);
+            }
+        }
+        let mut stays = vec![false; count as usize];
+        for bucket in &mut self.buckets {
+            for (side, members) in [&mut bucket.left, &mut bucket.right].into_iter().enumerate() {
+                if let Some(slots) = sides[side] {
+                    slots.rename(members);
+                }
+            }
+            let half = |side, slot: Option<u32>| slot.map_or(Some(None), |slot| new(side, slot).map(Some));
+            let outputs = std::mem::take(&mut bucket.outputs);
+            let renamed = |((l, r), output)| Some(((half(0, l)?, half(1, r)?), output));
+            bucket.outputs = outputs.into_iter().filter_map(renamed).collect();
+            bucket.outputs.values().for_each(|output| stays[*output as usize] = true);
+        }
+        let own = Renumbering::new(count, |output| stays[output as usize]);
+        for bucket in &mut self.buckets {
+            bucket.outputs.values_mut().for_each(|output| *output = own.get(*output).unwrap_or(*output));
+            bucket.places.retain(|_, output| own.get(*output).map(|new| *output = new).is_some());
+        }
+        self.drop_empty_buckets();
+        own
+    }
+
+    fn drop_empty_buckets(&mut self) {
+        let is_used = |bucket: &Bucket| !(bucket.left.is_empty() && bucket.right.is_empty());
+        let buckets = Renumbering::new(self.buckets.len() as u32, |at| is_used(&self.buckets[at as usize]));
+        buckets.retain(&mut self.buckets);
+        self.by_signature.retain(|_, at| buckets.get(*at).map(|new| *at = new).is_some());
+        self.by_signature.shrink_to(self.buckets.len() * 2);
+        self.sides.iter_mut().flatten().for_each(|at| *at = buckets.get(*at).unwrap_or(*at));
+        let errors = std::mem::take(&mut self.errors);
+        self.errors = errors.into_iter().filter_map(|(at, error)| Some((buckets.get(at)?, error))).collect();
+    }
+
+    /// How much it keeps for elements, buckets and outputs.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        let of = |bucket: &Bucket| bucket.left.len() + bucket.right.len() + bucket.outputs.len() + bucket.places.len();
+        let sides: usize = self.sides.iter().map(Vec::len).sum();
+        sides
+            + self.by_signature.len()
+            + self.errors.len()
+            + self.buckets.iter().map(|bucket| 1 + of(bucket)).sum::<usize>()
     }
 
     fn bucket(&mut self, side: usize, slot: u32, labels: &Labels) -> u32 {

@@ -21,6 +21,9 @@
 //! Expressions that are not followed (subqueries, `@`, negative offsets, `topk` and its like,
 //! `label_replace`, windows over `RULE_WINDOW_MAX`) and recording rules are queried at their
 //! group's interval; [`Mode`] tells which and why.
+//!
+//! A series that is gone leaves slots without a value in the nodes above it. When they are half of a
+//! selector's, they are given up and the others renumbered, which no decision can tell.
 
 mod aggregate;
 mod alerting;
@@ -34,8 +37,11 @@ mod matching;
 mod node;
 mod plan;
 mod quantile;
+mod renumbering;
 mod rule;
 mod status;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod vector;
 

@@ -12,6 +12,7 @@ use super::aggregate::Aggregation;
 use super::leaf::Leaf;
 use super::matching::Join;
 use super::quantile::Buckets;
+use super::renumbering::Renumbering;
 use super::timers::{Target, Timers, earliest, next_soft_step};
 use super::vector::{Vector, without_name};
 
@@ -90,6 +91,12 @@ pub(super) struct Below<'a> {
     pub(super) node: u32,
 }
 
+/// New numbers of the slots of leaves and of the nodes below.
+pub(super) struct Renumbered<'a> {
+    pub(super) leaves: &'a [Option<Renumbering>],
+    pub(super) nodes: &'a [Option<Renumbering>],
+}
+
 impl Op {
     /// The nodes it reads.
     pub(super) fn inputs(&self) -> Vec<usize> {
@@ -160,6 +167,41 @@ impl Node {
             }
         }
         out.set_error(error);
+    }
+
+    /// Whether an element above a selector has no value and waits for nothing.
+    pub(super) fn is_vacant(&self, slot: u32) -> bool {
+        let armed = match &self.op {
+            Op::Follow(follow) => follow.armed.get(slot as usize).copied().flatten(),
+            _ => None,
+        };
+        armed.is_none() && (slot >= self.out.len() || self.out.value(slot).is_none())
+    }
+
+    /// Follows the renumbering of slots below, and gives that of its own if there is one.
+    pub(super) fn renumber(&mut self, below: &Renumbered<'_>) -> Option<Renumbering> {
+        let of_node = |node: &usize| below.nodes[*node].as_ref();
+        let own = match &mut self.op {
+            Op::Number(_) | Op::Time { .. } | Op::Absent { .. } | Op::Scalar { .. } => return None,
+            Op::Follow(follow) => {
+                let slots = below.leaves[follow.leaf].as_ref()?;
+                slots.retain(&mut follow.armed);
+                slots.rename(&mut follow.due);
+                slots.clone()
+            }
+            Op::Map { child, .. } => of_node(child)?.clone(),
+            Op::Aggregate { child, groups } => groups.renumber(of_node(child)?),
+            Op::Join { left, right, join } => {
+                let sides = [of_node(left), of_node(right)];
+                if sides.iter().all(Option::is_none) {
+                    return None;
+                }
+                join.renumber(sides, self.out.len())
+            }
+            Op::Quantile { child, buckets, .. } => buckets.renumber(of_node(child)?),
+        };
+        self.out.renumber(&own);
+        Some(own)
     }
 }
 

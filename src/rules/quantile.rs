@@ -6,6 +6,7 @@ use crate::model::Labels;
 use crate::promql::kernel;
 
 use super::node::slots_of;
+use super::renumbering::Renumbering;
 use super::vector::{Vector, without_name};
 
 /// The label that holds a bucket's upper bound.
@@ -38,6 +39,28 @@ impl Buckets {
             let is_alive = !buckets.is_empty();
             out.set(histogram, is_alive.then(|| kernel::histogram_quantile(q, &mut buckets).value));
         }
+    }
+
+    /// Follows the renumbering of the slots below, and gives that of its own: histograms without buckets go.
+    pub(super) fn renumber(&mut self, below: &Renumbering) -> Renumbering {
+        below.retain(&mut self.members);
+        for buckets in &mut self.histograms {
+            buckets.retain_mut(|(slot, _)| below.get(*slot).map(|new| *slot = new).is_some());
+        }
+        let count = self.histograms.len() as u32;
+        let own = Renumbering::new(count, |histogram| !self.histograms[histogram as usize].is_empty());
+        own.retain(&mut self.histograms);
+        self.by_labels.retain(|_, histogram| own.get(*histogram).map(|new| *histogram = new).is_some());
+        self.by_labels.shrink_to(self.histograms.len() * 2);
+        self.members.iter_mut().for_each(|histogram| *histogram = histogram.and_then(|old| own.get(old)));
+        own
+    }
+
+    /// How much it keeps for buckets and histograms.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        let buckets: usize = self.histograms.iter().map(Vec::len).sum();
+        self.members.len() + self.histograms.len() + self.by_labels.len() + buckets
     }
 
     fn histogram(&mut self, out: &mut Vector, slot: u32, labels: &Labels) -> Option<u32> {

@@ -87,6 +87,19 @@ impl Timers {
         Some((due, targets))
     }
 
+    /// How many targets it keeps.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        self.hard.values().chain(self.soft.values()).map(|bucket| bucket.targets.len()).sum()
+    }
+
+    /// Gives targets other numbers; those that `rename` refuses are armed no more.
+    pub(super) fn rename(&mut self, rename: impl Fn(&mut Target) -> bool) {
+        for bucket in self.soft.values_mut() {
+            bucket.targets.retain_mut(&rename);
+        }
+    }
+
     /// The earliest deadline.
     pub(super) fn next_step(&self) -> Option<Timestamp> {
         earliest(first(&self.hard), first(&self.soft))

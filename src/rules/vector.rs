@@ -1,12 +1,14 @@
 //! The current result of one node: elements in numbered slots, and what changed of them.
 //!
 //! Invariants:
-//! - A slot keeps its labels for ever; an element that is gone has no value.
+//! - A slot keeps its labels until it is given up; an element that is gone has no value.
 //! - `changed` lists each slot once whose value differs from the one before the round, bit by bit.
 
 use std::collections::HashMap;
 
 use crate::model::Labels;
+
+use super::renumbering::Renumbering;
 
 /// The elements of an instant vector; a scalar is slot 0 with the empty labels.
 #[derive(Debug, Default)]
@@ -28,6 +30,15 @@ struct Twins {
     groups: HashMap<Labels, Vec<u32>>,
 }
 
+impl Twins {
+    fn add(&mut self, labels: &Labels, slot: u32) {
+        let first = *self.first.entry(labels.clone()).or_insert(slot);
+        if first != slot {
+            self.groups.entry(labels.clone()).or_insert_with(|| vec![first]).push(slot);
+        }
+    }
+}
+
 /// The engine's words for two elements that cannot be told apart.
 const SAME_LABELS: &str = "vector cannot contain metrics with the same labelset";
 
@@ -41,10 +52,7 @@ impl Vector {
     pub(super) fn add(&mut self, labels: Labels) -> u32 {
         let slot = self.labels.len() as u32;
         if let Some(twins) = &mut self.twins {
-            let first = *twins.first.entry(labels.clone()).or_insert(slot);
-            if first != slot {
-                twins.groups.entry(labels.clone()).or_insert_with(|| vec![first]).push(slot);
-            }
+            twins.add(&labels, slot);
         }
         self.labels.push(labels);
         self.values.push(None);
@@ -119,6 +127,17 @@ impl Vector {
     /// Whether those who read it must look again.
     pub(super) fn is_changed(&self) -> bool {
         self.error_changed || !self.changed.is_empty()
+    }
+
+    /// Gives up slots without a value. Between rounds.
+    pub(super) fn renumber(&mut self, slots: &Renumbering) {
+        slots.retain(&mut self.labels);
+        slots.retain(&mut self.values);
+        slots.retain(&mut self.marked);
+        if let Some(twins) = &mut self.twins {
+            *twins = Twins::default();
+            self.labels.iter().zip(0..).for_each(|(labels, slot)| twins.add(labels, slot));
+        }
     }
 
     /// Ends the round.

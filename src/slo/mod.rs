@@ -19,6 +19,8 @@ mod saved;
 mod seed;
 mod series;
 mod status;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use format::RestoreError;

@@ -54,6 +54,7 @@ impl Watch {
             match select(&self.objective.indicator, source, range) {
                 Ok(series) => {
                     found.count(&mut places, series);
+                    found.rest(&mut places, range);
                     from = range.until;
                 }
                 Err(SourceError::TooManySamples { .. }) if slice > SLICE_MIN => slice = Millis(slice.0 / 2),
@@ -65,8 +66,8 @@ impl Watch {
         self.input = found.input;
         self.heard = found.heard;
         self.series.targets = found.series.targets;
-        let mut cursors: HashMap<Labels, _> =
-            found.series.bound.into_iter().filter_map(|series| Some((series.labels, series.cursor?))).collect();
+        let mut cursors = found.series.dormant;
+        cursors.extend(found.series.bound.into_iter().filter_map(|series| Some((series.labels, series.cursor?))));
         // Series that the store has named already continue from what is stored.
         for series in &mut self.series.bound {
             if let Some(cursor) = cursors.remove(&series.labels) {
@@ -76,6 +77,19 @@ impl Watch {
         self.series.dormant.extend(cursors);
         self.plan();
         Ok(())
+    }
+
+    /// Makes room for the series of the next slice: those that had no sample in this one are known by their
+    /// labels alone, and in the end forgotten, as when the log goes by.
+    fn rest(&mut self, places: &mut HashMap<Labels, usize>, slice: TimeRange) {
+        places.retain(|_, place| {
+            let seen = self.series.bound[*place].cursor.is_some_and(|cursor| cursor.t > slice.after);
+            if !seen {
+                self.series.retire(*place);
+            }
+            seen
+        });
+        self.series.forget(slice.until - limits::OBJECTIVE_MEMORY);
     }
 
     fn count(&mut self, places: &mut HashMap<Labels, usize>, found: Vec<SeriesSamples>) {

@@ -4,8 +4,9 @@
 //! - An increase is anchored: it is counted from the last value seen, whatever the gap, so that the
 //!   increases of a counter add up to what it counted, resets included.
 //! - A series is known by its labels: the numbers that the store gives out end with the process.
+//! - What is forgotten depends on the log alone, not on which series the store has retired.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::model::limits;
 use crate::model::{Labels, Matcher, Millis, Sample, Timestamp};
@@ -167,6 +168,31 @@ impl SeriesSet {
         }
         self.bound[series].cursor = Some(Cursor { t: sample.t, v: sample.v, seen_at: at });
         Some(before)
+    }
+
+    /// Forgets series that were not seen since `before`, and those seen longest ago if there are too many; then
+    /// targets of which nothing else is known. To be called at instants that follow from the log.
+    pub(super) fn forget(&mut self, before: Timestamp) {
+        let before = self.newest_to_forget().map_or(before, |most| most.max(before));
+        let is_old = |cursor: &Cursor| cursor.seen_at <= before;
+        self.dormant.retain(|_, cursor| !is_old(cursor));
+        self.dormant.shrink_to(self.dormant.len() * 2);
+        for series in self.bound.iter_mut().filter(|series| series.cursor.as_ref().is_some_and(is_old)) {
+            // As if the store had retired it, and it came back.
+            (series.cursor, series.origin) = (None, Origin::Log);
+        }
+        let seen = self.bound.iter().filter(|series| series.cursor.is_some()).map(|series| &series.labels);
+        let known: HashSet<Labels> = seen.chain(self.dormant.keys()).map(target).collect();
+        self.targets.retain(|target, since| *since > before || known.contains(target));
+        self.targets.shrink_to(self.targets.len() * 2);
+    }
+
+    /// If more series are known than may be: up to when those are seen that must go.
+    fn newest_to_forget(&self) -> Option<Timestamp> {
+        let bound = self.bound.iter().filter_map(|series| series.cursor);
+        let mut seen: Vec<_> = bound.chain(self.dormant.values().copied()).map(|cursor| cursor.seen_at).collect();
+        let excess = seen.len().checked_sub(limits::OBJECTIVE_SERIES_MAX).filter(|excess| *excess > 0)?;
+        Some(*seen.select_nth_unstable(excess - 1).1)
     }
 
     /// How many series are known, seen lately or not.

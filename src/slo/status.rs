@@ -221,7 +221,7 @@ impl Watch {
 
     fn blind(&self, at: Timestamp) -> Option<Blind> {
         let since = self.since.unwrap_or(at);
-        if self.series.len() == 0 {
+        if self.series.len() == 0 && self.heard == [None; 2] {
             let reason = format!("no series match {}", self.objective.indicator.selectors());
             return Some(Blind { cause: BlindCause::NoSeries, reason, since });
         }

@@ -27,6 +27,9 @@ pub(super) const CONFIDENCE: f64 = 0.99;
 /// Fewer bad events than this in either window never fire: at 99.99 % even a single failure of six is beyond the bound.
 pub(super) const FAILURES_MIN: f64 = 2.0;
 
+/// How often an objective looks for series that it need not remember.
+const FORGET_EVERY: Millis = Millis::hours(1);
+
 /// A pair and its alert.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct PairState {
@@ -181,6 +184,7 @@ impl Watch {
     /// Brings everything to the instant `at` and decides.
     pub(super) fn decide(&mut self, at: Timestamp) -> Vec<Decision> {
         self.since = self.since.or(Some(at));
+        self.forget(at);
         self.release(at);
         let mut decisions = Vec::new();
         for (n, state) in self.pairs.iter().enumerate() {
@@ -192,6 +196,14 @@ impl Watch {
         }
         self.decided = Some(at);
         decisions
+    }
+
+    /// Once an hour of the log's time, lets go of what was not seen for long.
+    fn forget(&mut self, at: Timestamp) {
+        let hour = |t: Timestamp| t.0.div_euclid(FORGET_EVERY.0);
+        if self.decided.is_some_and(|decided| hour(decided) < hour(at)) {
+            self.series.forget(at - limits::OBJECTIVE_MEMORY);
+        }
     }
 
     /// Whether the evidence of both windows suffices to fire.
