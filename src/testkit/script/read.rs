@@ -9,7 +9,7 @@ use crate::promql::ExprKind;
 
 /// A series with the rest of its line, and whether the line holds start timestamps.
 pub(super) fn series(line: &str) -> Result<(Labels, &str, bool), String> {
-    let name = line.find(|c: char| c.is_whitespace() || c == '{').unwrap_or(line.len());
+    let name = line.find(|c: char| c.is_whitespace() || matches!(c, '{' | '@')).unwrap_or(line.len());
     let mut end = name;
     if line[name..].starts_with('{') {
         let mut quote = None;

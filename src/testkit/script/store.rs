@@ -3,7 +3,7 @@
 //! Invariants:
 //! - At an instant a series has a number or a histogram, never both.
 //! - What is known of a histogram's resets is what Prometheus' storage tells: of the first of a run
-//!   nothing, of the others whether a count fell. A run ends with a number, a staleness marker,
+//!   nothing, of the others that they are none. A run ends with a number, a staleness marker,
 //!   another bucket layout, a reset, or where a gauge begins or ends.
 
 use std::collections::BTreeMap;
@@ -127,17 +127,11 @@ fn hint_after(before: Option<&Histogram>, histogram: &Histogram) -> ResetHint {
         float.reset_hint = ResetHint::Unknown;
         float
     };
-    let (now, earlier) = (unmarked(histogram), unmarked(before));
     let same_layout = histogram.schema == before.schema
         && histogram.zero_threshold == before.zero_threshold
         && histogram.bounds == before.bounds;
-    if now.count < earlier.count {
-        ResetHint::Reset
-    } else if !same_layout {
-        ResetHint::Unknown
-    } else if now.is_reset_since(&earlier) {
-        ResetHint::Reset
-    } else {
-        ResetHint::NoReset
+    match same_layout && !unmarked(histogram).is_reset_since(&unmarked(before)) {
+        true => ResetHint::NoReset,
+        false => ResetHint::Unknown,
     }
 }

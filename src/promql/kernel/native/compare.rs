@@ -1,8 +1,10 @@
 //! Whether a histogram equals another, and whether counting began anew between two.
 
+use std::sync::Arc;
+
 use super::layout::{Fitted, Layout, same_bits};
-use super::{Bucket, FloatHistogram};
-use crate::model::ResetHint;
+use super::{Bucket, FloatHistogram, HistogramPoint};
+use crate::model::{ResetHint, is_stale};
 
 impl FloatHistogram {
     /// Whether all counts, the sum and the layout are the same, bit for bit. Empty buckets and what
@@ -18,6 +20,13 @@ impl FloatHistogram {
             && buckets(&self.positive, &other.positive)
             && buckets(&self.negative, &other.negative)
             && (!self.is_custom() || same_bits(&self.bounds, &other.bounds))
+    }
+
+    /// Where nothing is known of resets: what the counts say since the histogram before.
+    pub fn infer_reset(&mut self, before: &FloatHistogram) {
+        if self.reset_hint == ResetHint::Unknown && !is_stale(before.sum) {
+            self.reset_hint = if self.is_reset_since(before) { ResetHint::Reset } else { ResetHint::NoReset };
+        }
     }
 
     /// Whether counting began anew since `before`: it is said so, or a count is smaller, or buckets
@@ -40,6 +49,15 @@ impl FloatHistogram {
         let (now, before) = (layout.fit(self), layout.fit(before));
         let falls = |side: for<'a> fn(&'a Fitted<'_>) -> &'a [Bucket]| any_falls(side(&before), side(&now));
         now.zero_count < before.zero_count || falls(|fitted| &fitted.positive) || falls(|fitted| &fitted.negative)
+    }
+}
+
+/// [`FloatHistogram::infer_reset`] of all but the first.
+pub fn infer_resets(points: &mut [HistogramPoint]) {
+    for at in (1..points.len()).rev() {
+        let mut histogram = FloatHistogram::clone(&points[at].histogram);
+        histogram.infer_reset(&points[at - 1].histogram);
+        points[at].histogram = Arc::new(histogram);
     }
 }
 

@@ -6,7 +6,9 @@
 //! - A result of several histograms does not depend on their order.
 
 mod bounds;
+mod change;
 mod compare;
+mod extended;
 mod layout;
 mod quantile;
 mod sum;
@@ -15,6 +17,9 @@ mod trim;
 use std::sync::Arc;
 
 pub use self::bounds::{Interval, NativeBucket, native_buckets};
+pub use self::change::{Change, is_reset, native_change, native_last_change};
+pub use self::compare::infer_resets;
+pub use self::extended::{native_between, native_extended};
 pub use self::layout::MixedLayouts;
 pub use self::quantile::NanNote;
 pub use self::sum::{Combined, native_mean, native_sum};

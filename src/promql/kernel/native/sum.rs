@@ -71,7 +71,17 @@ pub(super) fn combine(
     terms: &[(Sign, &FloatHistogram)],
     value: impl Fn(&ExactSum) -> f64,
 ) -> Result<Combined, MixedLayouts> {
-    let layout = Layout::common(terms.iter().map(|(_, term)| *term))?;
+    combine_within(terms, i32::MAX, value)
+}
+
+/// The same in a schema that is no finer than `coarsest`.
+pub(super) fn combine_within(
+    terms: &[(Sign, &FloatHistogram)],
+    coarsest: i32,
+    value: impl Fn(&ExactSum) -> f64,
+) -> Result<Combined, MixedLayouts> {
+    let mut layout = Layout::common(terms.iter().map(|(_, term)| *term))?;
+    layout.schema = layout.schema.min(coarsest);
     let fitted: Vec<(Sign, Fitted<'_>)> = terms.iter().map(|(sign, term)| (*sign, layout.fit(term))).collect();
     let total = |counts: &mut dyn Iterator<Item = f64>| {
         let mut sum = ExactSum::new();
