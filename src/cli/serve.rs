@@ -16,6 +16,7 @@ use crate::config::{self, Config};
 use crate::db::{Db, DbOptions, Watch};
 use crate::env::disk::RealDisk;
 use crate::env::{Clock, RealHost, SystemClock};
+use crate::model::Labels;
 use crate::notify::NotifyOptions;
 use crate::scrape::{Job, Scraper};
 use crate::server::{self, Changes, Doors, Hosts, HttpTransport, Reload, ServerOptions, ServerState};
@@ -23,6 +24,8 @@ use crate::storage::{Durability, RetentionRule, StoreOptions};
 
 use super::Listen;
 use super::collect;
+use super::query_flags::QueryFlags;
+use super::setup::SetupCell;
 
 /// Collect, store, decide and tell; without a configuration: this host and Evenkeel itself
 #[derive(Args)]
@@ -39,6 +42,8 @@ pub(super) struct ServeArgs {
     /// Allow this machine to delete series and take snapshots over HTTP
     #[arg(long, alias = "web.enable-admin-api")]
     enable_admin_api: bool,
+    #[command(flatten)]
+    query: QueryFlags,
     #[command(flatten)]
     listen: Listen,
 }
@@ -79,6 +84,9 @@ async fn serve(args: ServeArgs, config: Config) -> anyhow::Result<()> {
         changes: Changes::FromLoopback,
         retention: config.storage.retention,
         admin_api: args.enable_admin_api,
+        origins: args.query.origins()?,
+        query: args.query.options()?,
+        flags: flags(&args, &config),
         ..ServerOptions::default()
     };
     let doors = Doors {
@@ -86,6 +94,7 @@ async fn serve(args: ServeArgs, config: Config) -> anyhow::Result<()> {
         reload: args.config.is_some().then(|| Arc::clone(&running) as _),
         clock: Arc::clone(&clock),
         host: Arc::new(RealHost),
+        setup: Arc::clone(&running) as _,
     };
     let state = ServerState::new(doors, options);
     let (stop, stopped) = oneshot::channel::<()>();
@@ -101,13 +110,28 @@ async fn serve(args: ServeArgs, config: Config) -> anyhow::Result<()> {
     running.collect(&config).await?;
     state.ready(db.clone());
     tracing::info!("ready at {url}");
-    wait_for_the_end(&running).await?;
+    wait_for_the_end(&running, &state).await?;
     tracing::info!("stopping");
     scraper.stop().await;
     let _ = stop.send(());
     serving.await?;
     tokio::task::spawn_blocking(move || db.close()).await??;
     Ok(())
+}
+
+/// The flags with their values, under Prometheus' names where it has them.
+fn flags(args: &ServeArgs, config: &Config) -> Vec<(String, String)> {
+    let file = args.config.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let mut flags = vec![
+        ("config.file".to_owned(), file),
+        ("storage.tsdb.path".to_owned(), args.data.display().to_string()),
+        ("storage.tsdb.retention.time".to_owned(), config.storage.retention.to_string()),
+        ("web.listen-address".to_owned(), args.listen.listen.to_string()),
+        ("web.enable-admin-api".to_owned(), args.enable_admin_api.to_string()),
+        ("insecure-listen".to_owned(), args.listen.insecure_listen.to_string()),
+    ];
+    flags.extend(args.query.list());
+    flags
 }
 
 fn db_options(data: &Path, config: &Config, url: &str, clock: Arc<dyn Clock>) -> DbOptions {
@@ -166,7 +190,7 @@ fn jobs(config: &Config) -> anyhow::Result<Vec<Job>> {
 }
 
 /// Returns when the process is told to stop; reloads when told to.
-async fn wait_for_the_end(running: &Arc<Running>) -> anyhow::Result<()> {
+async fn wait_for_the_end(running: &Arc<Running>, state: &ServerState) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
     loop {
@@ -176,6 +200,7 @@ async fn wait_for_the_end(running: &Arc<Running>) -> anyhow::Result<()> {
             _ = hangup.recv() => {
                 let running = Arc::clone(running);
                 let reloaded = tokio::task::spawn_blocking(move || running.reload()).await?;
+                state.note_reload(&reloaded);
                 if let Err(error) = reloaded {
                     tracing::error!("the configuration stays as it was: {error}");
                 }
@@ -196,6 +221,7 @@ struct Parts {
 #[derive(Default)]
 struct Running {
     parts: std::sync::OnceLock<Parts>,
+    setup: SetupCell,
 }
 
 impl Running {
@@ -209,7 +235,9 @@ impl Running {
         let Some(parts) = self.parts.get() else { return Ok(()) };
         let jobs = jobs(config)?;
         let local = collect::local_jobs(config, &parts.db, parts.config_path.is_none());
-        Ok(parts.scraper.reload(&jobs, &local).await?)
+        parts.scraper.reload(&jobs, &local).await?;
+        self.setup.set(parts.config_path.as_deref(), jobs);
+        Ok(())
     }
 
     fn read_again(&self) -> anyhow::Result<()> {
@@ -236,6 +264,24 @@ impl server::Targets for Running {
     fn targets(&self) -> Vec<server::TargetStatus> {
         self.parts.get().map_or_else(Vec::new, |parts| collect::targets(&parts.scraper))
     }
+
+    fn dropped(&self) -> Vec<server::DroppedTarget> {
+        self.setup.dropped()
+    }
+}
+
+impl server::Setup for Running {
+    fn config_text(&self) -> String {
+        self.setup.config_text()
+    }
+
+    fn pool_text(&self, pool: &str) -> Option<String> {
+        self.setup.pool_text(pool)
+    }
+
+    fn relabel_steps(&self, pool: &str, labels: Labels) -> Option<Vec<server::RelabelStep>> {
+        self.setup.relabel_steps(pool, &labels)
+    }
 }
 
 /// Serves an open database that collects nothing by itself; gives the address of its pages. Ends
@@ -243,7 +289,13 @@ impl server::Targets for Running {
 pub(super) async fn start_server(db: Db, address: SocketAddr, clock: Arc<dyn Clock>) -> anyhow::Result<String> {
     let listener: TcpListener = server::bind(address).await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let doors = Doors { targets: Arc::new(server::NoTargets), reload: None, clock, host: Arc::new(RealHost) };
+    let doors = Doors {
+        targets: Arc::new(server::NoTargets),
+        reload: None,
+        clock,
+        host: Arc::new(RealHost),
+        setup: Arc::new(server::NoSetup),
+    };
     let state = ServerState::new(doors, ServerOptions::default());
     state.ready(db);
     tokio::spawn(server::serve(listener, state, std::future::pending()));

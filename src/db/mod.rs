@@ -15,6 +15,7 @@ mod error;
 mod format;
 mod ingest;
 mod judge;
+mod meter;
 mod open;
 mod options;
 mod query;
@@ -28,7 +29,9 @@ use std::sync::Arc;
 pub use deploys::Deploy;
 pub use error::{AppendError, OpenError, QueryError};
 pub use ingest::{Beside, Receipt, Submitted};
+pub use meter::QueryMeter;
 pub use options::{DbOptions, Threads, Watch};
+pub use source::stored;
 pub use status::DbStatus;
 
 /// An open database. Cheap to clone; every method takes `&self` and blocks.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::model::{
     Alert, Batch, Labels, Matcher, MetricMetadata, Millis, RawBatch, SeriesExemplar, TimeRange, Timestamp, limits,
 };
-use crate::promql::{self, Answer, EvalOptions, Query};
+use crate::promql::{self, Answer, EvalOptions, Query, SeriesSamples, SeriesSource};
 use crate::rules::GroupStatus;
 use crate::slo::ObjectiveStatus;
 use crate::storage::Entry;
@@ -14,6 +14,7 @@ use super::Db;
 use super::deploys::{self, Deploy};
 use super::error::{AppendError, QueryError};
 use super::ingest::{Beside, Receipt, Submitted};
+use super::meter::{Metered, QueryMeter};
 use super::source::Source;
 
 impl Db {
@@ -102,9 +103,23 @@ impl Db {
     /// # Errors
     /// The text is no expression, or it has no value on this data within the limits.
     pub fn query(&self, text: &str, at: Timestamp, options: &EvalOptions) -> Result<Answer, QueryError> {
+        self.query_metered(text, at, options, &QueryMeter::default())
+    }
+
+    /// As [`Db::query`]; the meter counts what is read.
+    ///
+    /// # Errors
+    /// As [`Db::query`].
+    pub fn query_metered(
+        &self,
+        text: &str,
+        at: Timestamp,
+        options: &EvalOptions,
+        meter: &QueryMeter,
+    ) -> Result<Answer, QueryError> {
         self.inner.counters.queried();
         let query = Query::new(text)?;
-        Ok(query.instant(&Source(self.inner.store.snapshot()), at, options)?)
+        Ok(query.instant(&self.metered(meter), at, options)?)
     }
 
     /// The values of an expression at `start`, `start + step`, … up to `end`.
@@ -117,6 +132,21 @@ impl Db {
         span: (Timestamp, Timestamp),
         step: Millis,
         options: &EvalOptions,
+    ) -> Result<Answer, QueryError> {
+        self.query_range_metered(text, span, step, options, &QueryMeter::default())
+    }
+
+    /// As [`Db::query_range`]; the meter counts what is read.
+    ///
+    /// # Errors
+    /// As [`Db::query_range`].
+    pub fn query_range_metered(
+        &self,
+        text: &str,
+        span: (Timestamp, Timestamp),
+        step: Millis,
+        options: &EvalOptions,
+        meter: &QueryMeter,
     ) -> Result<Answer, QueryError> {
         let (start, end) = span;
         if end < start {
@@ -134,7 +164,26 @@ impl Db {
         }
         self.inner.counters.queried();
         let query = Query::new(text)?;
-        Ok(query.range(&Source(self.inner.store.snapshot()), start, end, step, options)?)
+        Ok(query.range(&self.metered(meter), start, end, step, options)?)
+    }
+
+    fn metered<'a>(&'a self, meter: &'a QueryMeter) -> Metered<'a, Source> {
+        Metered { source: Source(self.inner.store.snapshot()), meter, clock: &*self.inner.clock }
+    }
+
+    /// The series that satisfy the matchers with their samples in the range, sorted by labels,
+    /// staleness markers included.
+    ///
+    /// # Errors
+    /// There are more than `samples_max` samples, or stored data cannot be read.
+    pub fn select(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        samples_max: usize,
+    ) -> Result<Vec<SeriesSamples>, QueryError> {
+        let source = Source(self.inner.store.snapshot());
+        source.select(matchers, range, samples_max).map_err(|error| QueryError::Eval(error.into()))
     }
 
     /// The series that satisfy the matchers and have a sample in the range.

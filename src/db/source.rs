@@ -9,6 +9,11 @@ use crate::storage::{ReadError, Snapshot, Store};
 /// One view of the store, as a source of series.
 pub(super) struct Source(pub(super) Snapshot);
 
+/// What a store holds now, as a source of series: for questions to a database that nothing runs on.
+pub fn stored(store: &Store) -> impl SeriesSource + use<> {
+    Source(store.snapshot())
+}
+
 /// The store as of an entry of the last group, for callers that hold the writer's lock and need a
 /// view rarely. What the rules see does not depend on what else shared the sync.
 pub(super) struct LiveSource<'a> {

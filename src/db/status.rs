@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::{Labels, Rejection, Seq, Timestamp};
 use crate::notify::NotifyStatus;
-use crate::storage::{Health, StoreStatus};
+use crate::storage::{BlockStatus, Health, StoreStatus};
 
 use super::Db;
 use super::error::AppendError;
@@ -90,6 +90,16 @@ impl Db {
             store: self.inner.store.status(),
             notify: self.inner.notifier.status(),
         }
+    }
+
+    /// The blocks of the store, in the order of time.
+    pub fn blocks(&self) -> Vec<BlockStatus> {
+        self.inner.store.blocks()
+    }
+
+    /// The labels that are added to what leaves this database.
+    pub fn external_labels(&self) -> Labels {
+        self.inner.notifier.external_labels()
     }
 
     /// Its own metrics: series names with labels, and their values now. Counters end in `_total`.

@@ -135,6 +135,25 @@ pub const BODY_MEMORY_MAX: usize = 256 * 1024 * 1024;
 pub const WRITES_AT_ONCE_MAX: usize = 64;
 /// Queries that are with the database at once, as in Prometheus.
 pub const QUERIES_AT_ONCE_MAX: usize = 20;
+/// Questions about the server's own state that are with the database at once; each takes microseconds.
+pub const QUESTIONS_AT_ONCE_MAX: usize = 20;
+/// Queries that wait for their turn; a dashboard full of panels, opened by several people.
+pub const QUERIES_WAITING_MAX: usize = 256;
+/// Samples up to which queries run side by side; twenty of them hold about 640 MB at the most. Larger
+/// ones run one at a time.
+pub const QUERY_SAMPLES_SMALL: usize = 2_000_000;
+/// How long a query may take without being logged.
+pub const QUERY_SLOW: Millis = Millis::seconds(5);
+/// Bytes of a query's text in the log.
+pub const QUERY_LOGGED_BYTES_MAX: usize = 2048;
+/// Peers that follow the server's notifications at once, as in Prometheus.
+pub const NOTIFICATION_SUBSCRIBERS_MAX: usize = 16;
+/// Queries in one remote-read request; senders ask one.
+pub const READ_QUERIES_MAX: usize = 64;
+/// Samples of a remote-read answer in one message, which has to be whole in memory; a stream has no such limit.
+pub const READ_SAMPLES_MAX: usize = 10_000_000;
+/// Bytes of one frame of a remote-read stream, as in Prometheus.
+pub const READ_FRAME_BYTES_MAX: usize = 1024 * 1024;
 /// Time that one query may take, as in Prometheus.
 pub const QUERY_TIMEOUT: Millis = Millis::minutes(2);
 /// Bytes of a parameter form; a query, matchers and times fit many times.

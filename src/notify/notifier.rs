@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use crate::env::disk::Disk;
 use crate::env::{Response, Rng, Transport, TransportError};
-use crate::model::{Alert, Millis, Seq, Timestamp, Transition};
+use crate::model::{Alert, Labels, Millis, Seq, Timestamp, Transition};
 
 use super::ledger::{Job, Ledger};
 use super::options::NotifyOptions;
@@ -161,6 +161,11 @@ impl Notifier {
         }
         self.inner.lock().ledger.reload(options);
         Ok(())
+    }
+
+    /// The labels that are added to alerts that do not have them.
+    pub fn external_labels(&self) -> Labels {
+        self.inner.lock().ledger.external_labels()
     }
 
     /// What can be said about delivery.

@@ -19,7 +19,7 @@ mod target_loop;
 
 pub use collect::{Collect, LocalJob, Sink, SinkError};
 pub use job::{Job, Scheme, TargetGroup};
-pub use relabel::{Relabel, RelabelAction, RelabelError, RelabelOptions};
+pub use relabel::{Relabel, RelabelAction, RelabelError, RelabelOptions, relabel_steps};
 pub use scraper::{ScrapeError, Scraper};
 pub use status::{Health, TargetStatus};
-pub use target::TargetError;
+pub use target::{TargetError, dropped_targets};

@@ -53,6 +53,25 @@ impl RelabelAction {
     }
 }
 
+impl RelabelAction {
+    /// The name of the action in a configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RelabelAction::Replace => "replace",
+            RelabelAction::Keep => "keep",
+            RelabelAction::Drop => "drop",
+            RelabelAction::KeepEqual => "keepequal",
+            RelabelAction::DropEqual => "dropequal",
+            RelabelAction::HashMod => "hashmod",
+            RelabelAction::LabelMap => "labelmap",
+            RelabelAction::LabelDrop => "labeldrop",
+            RelabelAction::LabelKeep => "labelkeep",
+            RelabelAction::Lowercase => "lowercase",
+            RelabelAction::Uppercase => "uppercase",
+        }
+    }
+}
+
 /// A rule as it is written; the default is Prometheus'.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelabelOptions {
@@ -137,6 +156,11 @@ impl Relabel {
         Ok(Relabel { options, pattern })
     }
 
+    /// The rule as it is written.
+    pub fn options(&self) -> &RelabelOptions {
+        &self.options
+    }
+
     /// Applies the rule; `false` drops what the labels name.
     fn apply(&self, labels: &mut LabelsBuilder) -> Result<bool, LabelsError> {
         let options = &self.options;
@@ -188,6 +212,24 @@ impl Relabel {
 /// The second half of the MD5 sum, as Prometheus takes it: a target must land where it puts it.
 fn hash(value: &str) -> u64 {
     Md5::digest(value)[8..].iter().fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+}
+
+/// What each rule in turn makes of the labels, and whether it keeps what they name; nothing after the
+/// rule that drops it.
+///
+/// # Errors
+/// A rule makes labels that cannot be.
+pub fn relabel_steps(labels: &Labels, rules: &[Relabel]) -> Result<Vec<(Labels, bool)>, LabelsError> {
+    let mut labels = labels.builder();
+    let mut steps = Vec::new();
+    for rule in rules {
+        let keep = rule.apply(&mut labels)?;
+        steps.push((labels.build()?, keep));
+        if !keep {
+            break;
+        }
+    }
+    Ok(steps)
 }
 
 /// Applies rules in order. `None`: one of them drops what the labels name.
@@ -258,6 +300,21 @@ mod tests {
         // Of MD5 "acbd18db4cc2f85c edef654fccc4a4d8" the second half, modulo 1000.
         let low = (0xedef_654f_ccc4_a4d8_u64 % 1000).to_string();
         check(rule(A::HashMod, &["a"], "", "d", ""), Some(&format!(r#"m{{a="foo", a_c="foo", b="BAR", d="{low}"}}"#)));
+    }
+
+    #[test]
+    fn steps_end_where_a_rule_drops() {
+        let labels = Labels::new([("a", "foo")]).unwrap();
+        let rules = [
+            rule(RelabelAction::Uppercase, &["a"], "", "b", ""),
+            rule(RelabelAction::Drop, &["b"], "FOO", "", ""),
+            rule(RelabelAction::LabelDrop, &[], "a", "", ""),
+        ];
+        let rules: Vec<Relabel> = rules.into_iter().map(|options| Relabel::new(options).unwrap()).collect();
+        let steps: Vec<_> =
+            relabel_steps(&labels, &rules).unwrap().into_iter().map(|(l, keep)| (l.to_string(), keep)).collect();
+        let after = r#"{a="foo", b="FOO"}"#.to_owned();
+        assert_eq!(steps, [(after.clone(), true), (after, false)]);
     }
 
     #[test]

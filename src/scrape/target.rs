@@ -94,6 +94,15 @@ fn target(job: &Job, group: &TargetGroup, address: &str) -> Result<Option<Target
     Ok(Some(Target { url, interval, timeout, labels, discovered }))
 }
 
+/// The labels of the job's targets that its rules drop, as they were before the rules.
+pub fn dropped_targets(job: &Job) -> Vec<Labels> {
+    let pairs = job.targets.iter().flat_map(|group| group.addresses.iter().map(move |address| (group, address)));
+    pairs
+        .filter_map(|(group, address)| discovered(job, group, address).build().ok())
+        .filter(|labels| matches!(relabel(labels, &job.relabel), Ok(None)))
+        .collect()
+}
+
 fn discovered(job: &Job, group: &TargetGroup, address: &str) -> LabelsBuilder {
     let mut labels = LabelsBuilder::default();
     labels
@@ -206,6 +215,8 @@ mod tests {
         ];
         let targets = targets_of(&job).unwrap();
         assert_eq!(targets.len(), 1);
+        let dropped = dropped_targets(&job);
+        assert_eq!((dropped.len(), dropped[0].get("__address__")), (1, "https://off.example.org"));
         assert_eq!(
             targets[0].url.as_str(),
             "http://127.0.0.1:9115/metrics?module=http_2xx&target=https%3A%2F%2Fexample.org"

@@ -27,7 +27,11 @@ pub(super) async fn reload(State(state): State<ServerState>) -> Response {
     let Some(reload) = state.doors().reload.clone() else {
         return ApiError::new(ErrorType::NotFound, "the server runs without a configuration file").into_plain();
     };
-    match state.bridge().write(move || reload.reload()).await {
+    let reloaded = state.bridge().write(move || reload.reload()).await;
+    if let Ok(result) = &reloaded {
+        state.note_reload(result);
+    }
+    match reloaded {
         Ok(Ok(())) => StatusCode::OK.into_response(),
         Ok(Err(text)) => ApiError::internal(format!("failed to reload config: {text}")).into_plain(),
         Err(refused) => refused.into_plain(),

@@ -4,6 +4,7 @@
 //! - At most one part of about [`PART_BYTES`] is in memory beside the answer itself.
 
 use std::convert::Infallible;
+use std::fmt::Write as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -18,19 +19,22 @@ use crate::promql::kernel::native_buckets;
 use crate::promql::{Answer, ElementValue, Value};
 
 use super::number::{push_instant, push_plain, push_string, push_value};
+use super::queries::{LargePlace, QueryStats};
 
 /// How much is written before the peer gets it: large enough that framing does not show, small
 /// enough that writing one part does not hold up other requests.
 const PART_BYTES: usize = 64 * 1024;
 
-/// The answer as a response that is written while it is sent.
-pub(super) fn respond(answer: Answer) -> Response {
-    let body = Body::new(AnswerBody { writer: AnswerWriter::new(answer) });
+/// The answer as a response that is written while it is sent. What is `held` is dropped with it.
+pub(super) fn respond(answer: Answer, stats: Option<QueryStats>, held: Option<LargePlace>) -> Response {
+    let writer = AnswerWriter { stats, ..AnswerWriter::new(answer) };
+    let body = Body::new(AnswerBody { writer, _held: held });
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 struct AnswerBody {
     writer: AnswerWriter,
+    _held: Option<LargePlace>,
 }
 
 impl HttpBody for AnswerBody {
@@ -54,15 +58,22 @@ enum Place {
     End,
 }
 
+/// The whole body with which the query API answers.
+pub fn answer_json(answer: Answer) -> String {
+    let mut writer = AnswerWriter::new(answer);
+    std::iter::from_fn(|| writer.next_part()).collect()
+}
+
 /// Writes an answer in parts.
 pub(super) struct AnswerWriter {
     answer: Answer,
+    stats: Option<QueryStats>,
     place: Place,
 }
 
 impl AnswerWriter {
     pub(super) fn new(answer: Answer) -> AnswerWriter {
-        AnswerWriter { answer, place: Place::Head }
+        AnswerWriter { answer, stats: None, place: Place::Head }
     }
 
     /// The next part, or `None` after the last.
@@ -78,7 +89,11 @@ impl AnswerWriter {
                 }
                 Place::Series(series, sample) => self.push_result(&mut out, series, sample),
                 Place::Tail => {
-                    out.push_str("]}");
+                    out.push(']');
+                    if let Some(stats) = &self.stats {
+                        push_stats(&mut out, stats);
+                    }
+                    out.push('}');
                     push_notes(&mut out, "warnings", &self.answer.warnings);
                     push_notes(&mut out, "infos", &self.answer.infos);
                     out.push('}');
@@ -191,6 +206,29 @@ fn push_sample(out: &mut String, sample: Sample) {
     out.push_str("\"]");
 }
 
+/// Prometheus' statistics, of which ours measures other phases: `queryPreparationTime` is the time that
+/// reading took, `innerEvalTime` the rest; both counts of samples are the samples that were read.
+fn push_stats(out: &mut String, stats: &QueryStats) {
+    let running = stats.total.saturating_sub(stats.queued);
+    let inner = running.saturating_sub(stats.reading);
+    let _ = write!(
+        out,
+        ",\"stats\":{{\"timings\":{{\"evalTotalTime\":{},\"resultSortTime\":0,\"queryPreparationTime\":{},\
+         \"innerEvalTime\":{},\"execQueueTime\":{},\"execTotalTime\":{}}},\
+         \"samples\":{{\"totalQueryableSamples\":{},\"peakSamples\":{}}}}}",
+        running.as_secs_f64(),
+        stats.reading.as_secs_f64(),
+        inner.as_secs_f64(),
+        stats.queued.as_secs_f64(),
+        stats.total.as_secs_f64(),
+        stats.samples,
+        stats.samples
+    );
+}
+
+/// Notes of one kind that are shown; what is left out is counted in one more, as in Prometheus.
+const NOTES_MAX: usize = 10;
+
 /// A native histogram: its count, its sum, and the buckets that are not empty, each with 0 to 3 for
 /// which of its bounds fall into it: the upper, the lower, neither, both.
 fn push_histogram(out: &mut String, t: Timestamp, histogram: &Histogram) {
@@ -232,11 +270,16 @@ fn push_notes(out: &mut String, name: &str, notes: &[String]) {
     out.push_str(",\"");
     out.push_str(name);
     out.push_str("\":[");
-    for (at, note) in notes.iter().enumerate() {
+    for (at, note) in notes.iter().take(NOTES_MAX).enumerate() {
         if at > 0 {
             out.push(',');
         }
         push_string(out, note);
+    }
+    if notes.len() > NOTES_MAX {
+        let kind = name.trim_end_matches('s');
+        let kind = if kind == "info" { "info" } else { "warning" };
+        let _ = write!(out, ",\"{} more {kind} annotations omitted\"", notes.len() - NOTES_MAX);
     }
     out.push(']');
 }

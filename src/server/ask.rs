@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::model::{Millis, limits};
-use crate::promql::{Deadline, EvalOptions};
+use crate::promql::Deadline;
 
-use super::envelope::ApiError;
-use super::params::Params;
+use super::envelope::{ApiError, ErrorType};
+use super::params::{Params, parse_span};
+use super::queries::Asked;
 use super::state::ServerState;
 
 /// Ends a query when dropped: the handler that waits for it is dropped when its peer goes.
@@ -19,26 +21,46 @@ impl Drop for Abandon {
     }
 }
 
-/// Options from the parameters `timeout` and `lookback_delta`. Keep the second part until the
-/// query has answered.
-pub(super) fn options(state: &ServerState, params: &Params) -> Result<(EvalOptions, Abandon), ApiError> {
-    let timeout = params.span("timeout")?.unwrap_or(limits::QUERY_TIMEOUT).clamp(Millis::ZERO, limits::QUERY_TIMEOUT);
-    let (mut options, abandon) = within(state, timeout);
-    if let Some(lookback) = params.span("lookback_delta")? {
-        if lookback <= Millis::ZERO {
-            return Err(ApiError::parameter("lookback_delta", "it must be positive"));
+/// A query's text and its limits, from the parameters `query`, `timeout` and `lookback_delta`. Keep
+/// the second part until the query has answered.
+pub(super) fn asked(state: &ServerState, params: &Params) -> Result<(Asked, Abandon), ApiError> {
+    let text = query_text(params)?;
+    let longest = state.queries().options().timeout;
+    let timeout = match params.span("timeout")? {
+        // Prometheus' words for a time that is over before anything was done.
+        Some(span) if span.nanos <= 0 => return Err(ApiError::parameter("query", "context deadline exceeded")),
+        Some(span) => span.to_std().min(longest.to_std()),
+        None => longest.to_std(),
+    };
+    let (mut asked, abandon) = within(state, text, timeout);
+    if let Some(text) = params.get("lookback_delta") {
+        let wrong =
+            |reason| ApiError::new(ErrorType::BadData, format!("error parsing lookback delta duration: {reason}"));
+        let lookback = parse_span(text).map_err(wrong)?.millis();
+        // As in Prometheus: what is no lookback leaves the default.
+        if lookback > Millis::ZERO {
+            asked.lookback = lookback;
         }
-        options.lookback = lookback;
     }
-    Ok((options, abandon))
+    Ok((asked, abandon))
 }
 
-/// Options with this time limit.
-pub(super) fn within(state: &ServerState, timeout: Millis) -> (EvalOptions, Abandon) {
+/// A query with this time limit.
+pub(super) fn within(state: &ServerState, text: String, timeout: Duration) -> (Asked, Abandon) {
     let clock = Arc::clone(&state.doors().clock);
-    let end = clock.elapsed() + timeout.to_std();
+    let ends = clock.elapsed() + timeout;
     let abandoned = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&abandoned);
-    let deadline = Deadline::new(move || seen.load(Ordering::Relaxed) || clock.elapsed() >= end);
-    (EvalOptions { deadline: Some(deadline), ..EvalOptions::default() }, Abandon(abandoned))
+    let deadline = Deadline::new(move || seen.load(Ordering::Relaxed) || clock.elapsed() >= ends);
+    (Asked { text, lookback: state.queries().options().lookback, deadline, ends }, Abandon(abandoned))
+}
+
+/// The parameter `query`, if it is not too long.
+pub(super) fn query_text(params: &Params) -> Result<String, ApiError> {
+    let text = params.get("query").unwrap_or_default();
+    if text.len() > limits::QUERY_BYTES_MAX {
+        let reason = format!("{} bytes long; at most {} are taken", text.len(), limits::QUERY_BYTES_MAX);
+        return Err(ApiError::parameter("query", reason));
+    }
+    Ok(text.to_owned())
 }

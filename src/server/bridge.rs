@@ -17,13 +17,13 @@ use super::envelope::{ApiError, ErrorType};
 
 /// How long a question waits for its turn: a page full of charts asks more at once than run at
 /// once, and each takes little.
-const QUERY_PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Permits for the blocking work.
 #[derive(Debug)]
 pub(super) struct Bridge {
     writes: Arc<Semaphore>,
-    queries: Arc<Semaphore>,
+    questions: Arc<Semaphore>,
 }
 
 /// A place among the writes under way; given back when dropped.
@@ -31,8 +31,8 @@ pub(super) struct Bridge {
 pub(super) struct WritePermit(#[expect(dead_code, reason = "held, never read")] OwnedSemaphorePermit);
 
 impl Bridge {
-    pub(super) fn new(writes: usize, queries: usize) -> Bridge {
-        Bridge { writes: Arc::new(Semaphore::new(writes)), queries: Arc::new(Semaphore::new(queries)) }
+    pub(super) fn new(writes: usize, questions: usize) -> Bridge {
+        Bridge { writes: Arc::new(Semaphore::new(writes)), questions: Arc::new(Semaphore::new(questions)) }
     }
 
     /// A place among the writes under way; refuses at once when too many are, for the sender can wait
@@ -73,13 +73,13 @@ impl Bridge {
         run(self.begin_write()?, work).await
     }
 
-    /// Runs a question.
+    /// Runs a question that is answered from memory.
     pub(super) async fn ask<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        let full = || ApiError::new(ErrorType::TooManyRequests, "too many queries are under way; try again later");
-        let permit = tokio::time::timeout(QUERY_PATIENCE, Arc::clone(&self.queries).acquire_owned())
+        let full = || ApiError::new(ErrorType::TooManyRequests, "too many questions are under way; try again later");
+        let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.questions).acquire_owned())
             .await
             .map_err(|_| full())?
             .map_err(|_| full())?;

@@ -18,7 +18,7 @@ pub(super) enum ErrorType {
     Internal,
     NotFound,
     Forbidden,
-    MethodNotAllowed,
+    Disabled,
     TooManyRequests,
     TooLarge,
     UnsupportedMediaType,
@@ -30,7 +30,6 @@ impl ErrorType {
     fn as_str(self) -> &'static str {
         match self {
             ErrorType::BadData
-            | ErrorType::MethodNotAllowed
             | ErrorType::TooLarge
             | ErrorType::UnsupportedMediaType
             | ErrorType::RequestTimeout
@@ -39,7 +38,7 @@ impl ErrorType {
             ErrorType::Timeout => "timeout",
             ErrorType::Internal => "internal",
             ErrorType::NotFound => "not_found",
-            ErrorType::TooManyRequests | ErrorType::Unavailable => "unavailable",
+            ErrorType::TooManyRequests | ErrorType::Unavailable | ErrorType::Disabled => "unavailable",
         }
     }
 
@@ -48,10 +47,10 @@ impl ErrorType {
             ErrorType::BadData => StatusCode::BAD_REQUEST,
             ErrorType::Execution => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorType::Timeout | ErrorType::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            ErrorType::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            // Prometheus answers 500 for what it was not started for.
+            ErrorType::Internal | ErrorType::Disabled => StatusCode::INTERNAL_SERVER_ERROR,
             ErrorType::NotFound => StatusCode::NOT_FOUND,
             ErrorType::Forbidden => StatusCode::FORBIDDEN,
-            ErrorType::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             ErrorType::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             ErrorType::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorType::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -115,6 +115,33 @@ const DESCRIPTIONS: &[Description] = &[
         kind: MetricKind::Counter,
         help: "Connections that were closed because too many were open.",
     },
+    Description {
+        name: "evenkeel_query_duration_seconds",
+        kind: MetricKind::Histogram,
+        help: "From a query's arrival until its answer can be written.",
+    },
+    Description {
+        name: "evenkeel_query_queue_seconds_total",
+        kind: MetricKind::Counter,
+        help: "Time that queries waited for their turn.",
+    },
+    Description {
+        name: "evenkeel_query_running",
+        kind: MetricKind::Gauge,
+        help: "Questions about stored series that run now.",
+    },
+    Description { name: "evenkeel_query_samples_total", kind: MetricKind::Counter, help: "Samples that queries read." },
+    Description {
+        name: "evenkeel_query_slow_total",
+        kind: MetricKind::Counter,
+        help: "Queries that took longer than the limit for the log.",
+    },
+    Description { name: "evenkeel_query_total", kind: MetricKind::Counter, help: "Queries by how they ended." },
+    Description {
+        name: "evenkeel_query_waiting",
+        kind: MetricKind::Gauge,
+        help: "Questions about stored series that wait for their turn.",
+    },
     Description { name: "evenkeel_ready", kind: MetricKind::Gauge, help: "1 when the log is replayed." },
     Description { name: "process_cpu_seconds_total", kind: MetricKind::Counter, help: "CPU time in seconds." },
     Description { name: "process_resident_memory_bytes", kind: MetricKind::Gauge, help: "Memory in use." },
@@ -131,6 +158,7 @@ const DESCRIPTIONS: &[Description] = &[
 /// `GET /metrics`
 pub(super) async fn metrics(State(state): State<ServerState>) -> Response {
     let mut samples = state.ask(|db| db.metrics()).await.unwrap_or_default();
+    samples.extend(state.queries().counts().metrics());
     let counts = state.connections();
     let mut add = |name: &str, value: f64| {
         if let Ok(labels) = Labels::new([(Labels::METRIC_NAME, name)]) {
@@ -140,6 +168,8 @@ pub(super) async fn metrics(State(state): State<ServerState>) -> Response {
     add("evenkeel_http_connections_open", counts.open.load(Ordering::Relaxed) as f64);
     add("evenkeel_http_connections_total", counts.accepted.load(Ordering::Relaxed) as f64);
     add("evenkeel_http_connections_refused_total", counts.refused.load(Ordering::Relaxed) as f64);
+    add("evenkeel_query_running", state.queries().running() as f64);
+    add("evenkeel_query_waiting", state.queries().waiting() as f64);
     add("evenkeel_ready", f64::from(u8::from(state.db().is_ok())));
     add("process_start_time_seconds", state.started().as_seconds());
     for (name, value) in process(state.doors().host.as_ref()) {

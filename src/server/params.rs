@@ -55,52 +55,84 @@ impl Params {
     /// An instant, if given.
     pub(super) fn instant(&self, name: &str) -> Result<Option<Timestamp>, ApiError> {
         let Some(text) = self.get(name) else { return Ok(None) };
-        parse_instant(text)
-            .map(Some)
-            .ok_or_else(|| ApiError::parameter(name, format!("cannot parse \"{text}\" to a valid timestamp")))
+        let reason = || format!("invalid time value for '{name}': cannot parse \"{text}\" to a valid timestamp");
+        parse_instant(text).map(Some).ok_or_else(|| ApiError::parameter(name, reason()))
     }
 
     /// An instant that must be given.
     pub(super) fn required_instant(&self, name: &str) -> Result<Timestamp, ApiError> {
-        self.instant(name)?.ok_or_else(|| ApiError::parameter(name, "cannot parse \"\" to a valid timestamp"))
+        let text = self.get(name).unwrap_or_default();
+        let reason = || format!("cannot parse \"{text}\" to a valid timestamp");
+        parse_instant(text).ok_or_else(|| ApiError::parameter(name, reason()))
     }
 
     /// A span, if given.
-    pub(super) fn span(&self, name: &str) -> Result<Option<Millis>, ApiError> {
+    pub(super) fn span(&self, name: &str) -> Result<Option<Span>, ApiError> {
         let Some(text) = self.get(name) else { return Ok(None) };
-        parse_span(text)
-            .map(Some)
-            .ok_or_else(|| ApiError::parameter(name, format!("cannot parse \"{text}\" to a valid duration")))
+        parse_span(text).map(Some).map_err(|reason| ApiError::parameter(name, reason))
     }
 
     /// The `limit` parameter; zero means none.
     pub(super) fn limit(&self) -> Result<usize, ApiError> {
         let Some(text) = self.get("limit") else { return Ok(0) };
-        text.parse().map_err(|_| ApiError::parameter("limit", "limit must be non-negative"))
+        let limit = whole_number(text).map_err(|reason| ApiError::parameter("limit", reason))?;
+        usize::try_from(limit).map_err(|_| ApiError::parameter("limit", "limit must be non-negative"))
     }
 
     /// The selectors of all `match[]` parameters.
-    pub(super) fn matchers(&self) -> Result<Vec<Vec<Matcher>>, ApiError> {
+    ///
+    /// # Errors
+    /// One is none, or satisfied by a series without any label; the text does not name the parameter.
+    pub(super) fn matchers(&self) -> Result<Vec<Vec<Matcher>>, String> {
         self.all("match[]")
             .map(|text| {
-                let matchers = parse_selector(text).map_err(|error| ApiError::parameter("match[]", error))?;
-                if matchers.iter().all(|m| m.matches("")) {
-                    return Err(ApiError::parameter("match[]", "match[] must contain at least one non-empty matcher"));
-                }
-                Ok(matchers)
+                const EMPTY: &str = "must contain at least one non-empty matcher";
+                parse_selector(text).map_err(|error| match error.to_string() {
+                    // Where a parameter is meant and not an expression, Prometheus says so without a place.
+                    text if text.ends_with(EMPTY) => format!("match[] {EMPTY}"),
+                    text => text,
+                })
             })
             .collect()
     }
 
-    /// The span from `start` to `end`, both inside; everything if not given.
-    pub(super) fn range(&self) -> Result<TimeRange, ApiError> {
+    /// The instants `start` and `end`; the first and the last there are if not given.
+    pub(super) fn bounds(&self) -> Result<(Timestamp, Timestamp), ApiError> {
         let start = self.instant("start")?.unwrap_or(Timestamp::MIN);
-        let until = self.instant("end")?.unwrap_or(Timestamp::MAX);
+        Ok((start, self.instant("end")?.unwrap_or(Timestamp::MAX)))
+    }
+
+    /// The span from `start` to `end`, both inside; everything if not given, and nothing if they
+    /// are the wrong way round.
+    pub(super) fn range(&self) -> Result<TimeRange, ApiError> {
+        let (start, until) = self.bounds()?;
         if until < start {
-            return Err(ApiError::parameter("end", "end timestamp must not be before start timestamp"));
+            return Ok(TimeRange { after: Timestamp::MAX, until: Timestamp::MIN });
         }
         Ok(TimeRange { after: start - Millis(1), until })
     }
+
+    /// A flag: `true` or `false` as Go reads them.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, ApiError> {
+        match self.get(name) {
+            None | Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
+            Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
+            Some(text) => {
+                let reason = format!("error converting {name}: strconv.ParseBool: parsing \"{text}\": invalid syntax");
+                Err(ApiError::parameter(name, reason))
+            }
+        }
+    }
+}
+
+/// A whole number; the error is Go's.
+pub(super) fn whole_number(text: &str) -> Result<i64, String> {
+    use std::num::IntErrorKind::{NegOverflow, PosOverflow};
+    text.parse().map_err(|error: std::num::ParseIntError| {
+        let reason =
+            if matches!(error.kind(), NegOverflow | PosOverflow) { "value out of range" } else { "invalid syntax" };
+        format!("strconv.Atoi: parsing \"{text}\": {reason}")
+    })
 }
 
 fn is_form(headers: &axum::http::HeaderMap) -> bool {
@@ -136,13 +168,38 @@ pub(super) fn parse_instant(text: &str) -> Option<Timestamp> {
     }
 }
 
+/// A span as a parameter gives it: steps below a millisecond count for the limit on points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) nanos: i64,
+}
+
+impl Span {
+    /// The whole milliseconds in it, as the evaluation uses them.
+    pub(super) fn millis(self) -> Millis {
+        Millis(self.nanos / NANOS_PER_MILLI)
+    }
+
+    /// As a standard duration; a negative span gives zero.
+    pub(super) fn to_std(self) -> std::time::Duration {
+        std::time::Duration::from_nanos(u64::try_from(self.nanos).unwrap_or(0))
+    }
+}
+
+const NANOS_PER_MILLI: i64 = 1_000_000;
+
 /// Seconds with decimals, or a Prometheus duration.
-pub(super) fn parse_span(text: &str) -> Option<Millis> {
+pub(super) fn parse_span(text: &str) -> Result<Span, String> {
+    let wrong = || format!("cannot parse \"{text}\" to a valid duration");
+    let overflow = || format!("{}. It overflows int64", wrong());
     match text.parse::<f64>() {
-        // Beyond this a span in nanoseconds overflows Prometheus' own type.
-        Ok(seconds) if seconds.abs() < 9.2e9 => Some(Millis((seconds * 1000.0).round() as i64)),
-        Ok(_) => None,
-        Err(_) => Millis::parse(text).ok(),
+        Ok(seconds) if seconds.is_nan() => Err(wrong()),
+        Ok(seconds) if (seconds * 1e9).abs() >= i64::MAX as f64 => Err(overflow()),
+        Ok(seconds) => Ok(Span { nanos: (seconds * 1e9) as i64 }),
+        Err(_) => {
+            let millis = Millis::parse(text).map_err(|_| wrong())?;
+            millis.0.checked_mul(NANOS_PER_MILLI).map(|nanos| Span { nanos }).ok_or_else(wrong)
+        }
     }
 }
 
@@ -174,14 +231,19 @@ mod tests {
 
     #[test]
     fn spans_are_seconds_or_durations() {
-        let check = |text: &str, expected: Option<i64>| {
-            assert_eq!(parse_span(text), expected.map(Millis), "{text}");
+        let check = |text: &str, expected: Result<i64, &str>| {
+            let expected = expected.map(|nanos| Span { nanos }).map_err(str::to_owned);
+            assert_eq!(parse_span(text), expected, "{text}");
         };
-        check("15", Some(15_000));
-        check("0.5", Some(500));
-        check("1h30m", Some(5_400_000));
-        check("-1", Some(-1000));
-        check("1e20", None);
-        check("soon", None);
+        check("15", Ok(15_000_000_000));
+        check("0.5", Ok(500_000_000));
+        check("0.0001", Ok(100_000));
+        check("1h30m", Ok(5_400_000_000_000));
+        check("-1", Ok(-1_000_000_000));
+        check("1e20", Err("cannot parse \"1e20\" to a valid duration. It overflows int64"));
+        check("-Inf", Err("cannot parse \"-Inf\" to a valid duration. It overflows int64"));
+        check("NaN", Err("cannot parse \"NaN\" to a valid duration"));
+        check("300y", Err("cannot parse \"300y\" to a valid duration"));
+        check("soon", Err("cannot parse \"soon\" to a valid duration"));
     }
 }

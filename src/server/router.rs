@@ -4,9 +4,10 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 
 use super::state::ServerState;
-use super::{admin, api, assets, gate, metrics, panics, site};
+use super::{admin, api, assets, federate, gate, metrics, panics, site};
 
 /// The whole server.
 pub(super) fn router(state: ServerState) -> Router {
@@ -23,9 +24,17 @@ pub(super) fn router(state: ServerState) -> Router {
         .route("/assets/{name}", get(assets::asset))
         .merge(site::routes())
         .fallback(site::missing)
-        .layer(CompressionLayer::new().gzip(true))
+        .route("/federate", get(federate::federate))
+        .layer(CompressionLayer::new().gzip(true).deflate(true).compress_when(worth_compressing()))
         .layer(from_fn(panics::catch))
         .layer(from_fn_with_state(state.clone(), gate::check_host))
         .layer(from_fn(gate::protect))
         .with_state(state)
+}
+
+/// Everything but what is small, compressed already, or has to arrive piece by piece.
+fn worth_compressing() -> impl Predicate {
+    DefaultPredicate::new()
+        .and(NotForContentType::const_new("text/event-stream"))
+        .and(NotForContentType::const_new("application/x-streamed-protobuf"))
 }

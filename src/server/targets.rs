@@ -8,6 +8,20 @@ use crate::model::{Labels, Millis, Timestamp};
 pub trait Targets: Send + Sync {
     /// All targets that are scraped now.
     fn targets(&self) -> Vec<TargetStatus>;
+
+    /// The targets that relabeling rules leave out, with their pools.
+    fn dropped(&self) -> Vec<DroppedTarget> {
+        Vec::new()
+    }
+}
+
+/// A target that relabeling rules leave out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DroppedTarget {
+    /// The name of its job.
+    pub pool: String,
+    /// What the configuration said of it.
+    pub discovered_labels: Labels,
 }
 
 /// Nothing is scraped.

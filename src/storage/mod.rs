@@ -46,6 +46,6 @@ pub use replay::{Damage, RecoveryReport, Replay};
 pub use retention::RetentionRule;
 pub use retire::Retired;
 pub use snapshot::{ReadError, Snapshot};
-pub use status::{Health, StoreStatus};
+pub use status::{BlockStatus, Health, StoreStatus};
 pub use store::{Applied, Entry, Store};
 pub use verify::{Fault, VerifyReport, verify};

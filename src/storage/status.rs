@@ -61,6 +61,25 @@ pub struct StoreStatus {
     pub blocks_merged: u64,
 }
 
+/// One block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockStatus {
+    /// Its number, which is its file's name.
+    pub number: u64,
+    /// How many times its samples were merged.
+    pub level: u8,
+    /// Its earliest sample.
+    pub first: Timestamp,
+    /// Its latest sample.
+    pub last: Timestamp,
+    /// Its series.
+    pub series: u32,
+    /// Its samples.
+    pub samples: u64,
+    /// Its file's bytes.
+    pub bytes: u64,
+}
+
 impl StoreStatus {
     pub(super) fn set_health(&mut self, health: Health, at: Timestamp) {
         self.unhealthy_since = (health != Health::Healthy).then(|| self.unhealthy_since.unwrap_or(at));

@@ -20,7 +20,7 @@ use super::manifest::{Files, Manifest};
 use super::options::{Durability, StoreOptions};
 use super::retention::{Cutoff, Retention};
 use super::snapshot::{SharedIndex, Snapshot, View};
-use super::status::StoreStatus;
+use super::status::{BlockStatus, StoreStatus};
 use super::wal::LogFiles;
 
 /// Something to be put into the log.
@@ -199,6 +199,23 @@ impl Store {
         status.block_bytes = view.blocks.iter().map(|block| block.bytes()).sum();
         status.block_samples = view.blocks.iter().map(|block| block.samples()).sum();
         status
+    }
+
+    /// The blocks that queries see now, in the order of time.
+    pub fn blocks(&self) -> Vec<BlockStatus> {
+        let view = Arc::clone(&self.inner.shown.read().view);
+        let status = |block: &Arc<super::block::Block>| BlockStatus {
+            number: block.number(),
+            level: block.level(),
+            first: block.first(),
+            last: block.last(),
+            series: block.series(),
+            samples: block.samples(),
+            bytes: block.bytes(),
+        };
+        let mut blocks: Vec<BlockStatus> = view.blocks.iter().map(status).collect();
+        blocks.sort_by_key(|block| (block.first, block.number));
+        blocks
     }
 }
 

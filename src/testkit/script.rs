@@ -8,6 +8,7 @@
 mod native;
 mod nhcb;
 mod read;
+mod show;
 mod store;
 
 use std::sync::Arc;
@@ -42,8 +43,12 @@ pub struct Failure {
     pub line: usize,
     /// The command.
     pub command: String,
-    /// Expected and found.
+    /// What is wrong.
     pub reason: String,
+    /// The lines of the script that say what was expected.
+    pub expected: Vec<String>,
+    /// What the query gave, in the notation of the scripts.
+    pub got: Vec<String>,
 }
 
 /// Runs a script from an empty store on.
@@ -199,7 +204,9 @@ impl Runner {
             _ => Err(format!("invalid command {word:?}")),
         };
         if let Err(reason) = done {
-            self.report.failed.push(Failure { line, command: head.to_owned(), reason });
+            let expected = body.iter().map(|line| (*line).to_owned()).collect();
+            let got = if word.starts_with("eval") { self.found(head, body) } else { Vec::new() };
+            self.report.failed.push(Failure { line, command: head.to_owned(), reason, expected, got });
         }
     }
 
@@ -257,14 +264,27 @@ impl Runner {
         Ok(())
     }
 
-    fn check(&self, eval: &Eval) -> Result<(), String> {
-        let answer = Query::new(&eval.query).map_err(|error| error.to_string()).and_then(|query| {
+    /// What an evaluation gives, for people.
+    fn found(&self, head: &str, body: &[&str]) -> Vec<String> {
+        match read_eval(head, body).map(|eval| self.ask(&eval)) {
+            Ok(Ok(answer)) => show::show(&answer),
+            Ok(Err(error)) => vec![error],
+            Err(_) => Vec::new(),
+        }
+    }
+
+    fn ask(&self, eval: &Eval) -> Result<Answer, String> {
+        Query::new(&eval.query).map_err(|error| error.to_string()).and_then(|query| {
             match eval.times {
                 Times::Instant(at) => query.instant(&self.store, at, &self.options),
                 Times::Range(start, end, step) => query.range(&self.store, start, end, step, &self.options),
             }
             .map_err(|error| error.to_string())
-        });
+        })
+    }
+
+    fn check(&self, eval: &Eval) -> Result<(), String> {
+        let answer = self.ask(eval);
         match (&eval.fail, answer) {
             (None, Err(error)) => Err(error),
             (Some(_), Ok(answer)) => Err(format!("an error expected, found {:?}", answer.value)),

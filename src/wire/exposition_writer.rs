@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::model::{Labels, MetricKind};
+use crate::model::{Labels, MetricKind, Sample};
 
 /// The content type of what [`to_exposition`] writes.
 pub const EXPOSITION_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=allow-utf-8";
@@ -47,6 +47,18 @@ pub fn to_exposition(samples: &[(Labels, f64)], descriptions: &[Description]) ->
         }
     }
     out
+}
+
+/// The line that begins a family of unknown type.
+pub fn type_line(out: &mut String, name: &str) {
+    let shown = if is_plain(name, true) { name.to_owned() } else { quoted(name) };
+    let _ = writeln!(out, "# TYPE {shown} untyped");
+}
+
+/// A sample with its time.
+pub fn exposition_line(out: &mut String, labels: &Labels, sample: Sample) {
+    push_series(out, labels);
+    let _ = writeln!(out, " {} {}", number(sample.v), sample.t.0);
 }
 
 /// The word of the text format 0.0.4, which does not know them all.

@@ -82,7 +82,7 @@ async fn what_is_not_http_is_refused() {
         assert!(answer.starts_with(b"HTTP/1.1 4"), "{:?}", String::from_utf8_lossy(&answer));
     }
     let odd = send(server.address, "BREW", "/api/v1/query", &[], b"").await;
-    assert_eq!((odd.status, odd.json()["status"].as_str().unwrap().to_owned()), (405, "error".to_owned()));
+    assert_eq!((odd.status, odd.text()), (405, "Method Not Allowed\n"));
 }
 
 #[tokio::test]

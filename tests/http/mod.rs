@@ -3,10 +3,13 @@
 mod bad_input;
 mod client;
 mod full_disk;
+mod grafana;
 mod hostile;
 mod pages;
 mod probes;
+mod queries;
 mod reload;
+mod remote_read;
 mod running;
 mod shop;
 mod stored;

@@ -7,7 +7,7 @@ use evenkeel::config::Config;
 use evenkeel::db::{Db, DbOptions, Threads, Watch};
 use evenkeel::env::disk::{MemoryDisk, RealDisk};
 use evenkeel::env::{ManualClock, RealHost};
-use evenkeel::server::{Doors, NoTargets, Reload, ServerOptions, ServerState};
+use evenkeel::server::{Doors, NoSetup, NoTargets, Reload, ServerOptions, ServerState};
 
 use super::client::{get, send};
 use super::running::{NOW_MS, Running};
@@ -47,7 +47,8 @@ async fn start(dir: &Path) -> (Running, Db) {
     options.watch = watch(Config::load(&RealDisk, &path).unwrap());
     let db = Db::open(options).unwrap();
     let reload = Some(Arc::new(Followed { path, db: db.clone() }) as Arc<dyn Reload>);
-    let doors = Doors { targets: Arc::new(NoTargets), reload, clock, host: Arc::new(RealHost) };
+    let doors =
+        Doors { targets: Arc::new(NoTargets), reload, clock, host: Arc::new(RealHost), setup: Arc::new(NoSetup) };
     let state = ServerState::new(doors, ServerOptions::default());
     state.ready(db.clone());
     (Running::with(state).await, db)

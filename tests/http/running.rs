@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel::env::{ManualClock, RealHost};
-use evenkeel::server::{Doors, NoTargets, ServerOptions, ServerState, bind, serve};
+use evenkeel::server::{Doors, NoSetup, NoTargets, ServerOptions, ServerState, bind, serve};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -28,7 +28,13 @@ impl Running {
 
     /// The same, by this clock.
     pub(crate) async fn at(clock: Arc<ManualClock>, options: ServerOptions) -> Running {
-        let doors = Doors { targets: Arc::new(NoTargets), reload: None, clock, host: Arc::new(RealHost) };
+        let doors = Doors {
+            targets: Arc::new(NoTargets),
+            reload: None,
+            clock,
+            host: Arc::new(RealHost),
+            setup: Arc::new(NoSetup),
+        };
         Running::with(ServerState::new(doors, options)).await
     }
 

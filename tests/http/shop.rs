@@ -30,7 +30,7 @@ pub(crate) fn labels(pairs: &[(&str, &str)]) -> Labels {
 }
 
 /// Labels, milliseconds and value of a sample.
-type Row<'a> = (&'a [(&'a str, &'a str)], i64, f64);
+pub(crate) type Row<'a> = (&'a [(&'a str, &'a str)], i64, f64);
 
 pub(crate) fn batch(samples: &[Row<'_>]) -> Batch {
     let mut batch = Batch::new();

@@ -66,7 +66,7 @@ async fn a_bad_parameter_is_named() {
         "/api/v1/query?query=1&time=x",
         400,
         bad,
-        "invalid parameter \"time\": cannot parse \"x\" to a valid timestamp",
+        "invalid parameter \"time\": invalid time value for 'time': cannot parse \"x\" to a valid timestamp",
     )
     .await;
     check("/api/v1/query?query=1&limit=x", 400, bad, "invalid parameter \"limit\": ").await;
@@ -97,9 +97,37 @@ async fn a_bad_parameter_is_named() {
     assert_eq!(get(shop.server.address, &format!("{range}&start=0&end=11000&step=1")).await.status, 200);
     check("/api/v1/series", 400, bad, "no match[] parameter provided").await;
     check("/api/v1/series?match[]=%7B%7D", 400, bad, "invalid parameter \"match[]\": ").await;
-    check("/api/v1/labels?start=2&end=1", 400, bad, "invalid parameter \"end\": ").await;
+    check("/api/v1/labels?match[]=%7B%7D", 400, bad, "match[] must contain at least one non-empty matcher").await;
+    check("/api/v1/query_exemplars?query=up&start=2&end=1", 400, bad, "end timestamp must not be before start").await;
     check("/api/v1/rules?type=x", 400, bad, "invalid parameter \"type\": ").await;
-    check("/api/v1/query_range?query=1&start=0&end=10&step=1&timeout=0", 503, "timeout", "query timed out").await;
+    check(&format!("{range}&start=0&end=10&step=0.0005"), 400, bad, "exceeded maximum resolution of 11,000").await;
+    check(&format!("{range}&start=0&end=0.1&step=0.0005"), 400, bad, "invalid parameter \"step\": zero or negative")
+        .await;
+    check(
+        &format!("{range}&start=0&end=10&step=1&timeout=0"),
+        400,
+        bad,
+        "invalid parameter \"query\": context deadline exceeded",
+    )
+    .await;
+    check(
+        "/api/v1/query?query=1&timeout=1e20",
+        400,
+        bad,
+        "invalid parameter \"timeout\": cannot parse \"1e20\" to a valid duration. It overflows int64",
+    )
+    .await;
+    check("/api/v1/query?query=1&lookback_delta=x", 400, bad, "error parsing lookback delta duration: cannot parse")
+        .await;
+    check("/api/v1/query?query=1&limit=-1", 400, bad, "invalid parameter \"limit\": limit must be non-negative").await;
+    check(
+        "/api/v1/rules?exclude_alerts=x",
+        400,
+        bad,
+        "invalid parameter \"exclude_alerts\": error converting exclude_alerts: ",
+    )
+    .await;
+    check("/api/v1/status/tsdb?limit=0", 400, bad, "limit must be a positive number").await;
 }
 
 #[tokio::test]
@@ -234,7 +262,7 @@ async fn a_query_is_formatted_without_data() {
     let formatted = post_form(shop.server.address, "/api/v1/format_query", "query=sum( up )by(job)").await.json();
     assert_eq!(formatted["data"], "sum by (job) (up)");
     let parsed = get(shop.server.address, "/api/v1/parse_query?query=up").await.json();
-    assert_eq!(parsed["data"]["valueType"], "vector");
+    assert_eq!((&parsed["data"]["type"], &parsed["data"]["name"]), (&"vectorSelector".into(), &"up".into()));
 }
 
 #[tokio::test]

@@ -55,6 +55,10 @@ struct Heard {
 }
 
 impl Ledger {
+    pub(super) fn external_labels(&self) -> Labels {
+        self.options.external_labels.clone()
+    }
+
     pub(super) fn new(options: NotifyOptions, records: Vec<Record>) -> Ledger {
         let mut ledger = Ledger {
             targets: Vec::new(),

@@ -2,75 +2,122 @@
 
 mod alerts;
 mod deploys;
+mod features;
+mod notifications;
+mod openapi;
 mod query;
+mod read;
+mod routes;
 mod rules;
 mod series;
 mod status;
 mod targets;
 mod text;
+mod tree;
 mod tsdb;
 mod tsdb_admin;
 mod verdict;
 mod write;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::http::{StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 
-use super::envelope::{ApiError, ErrorType};
-use super::gate;
+use self::routes::Routes;
 use super::state::ServerState;
+use super::{cors, gate};
 
 pub(super) use query::refuse;
 pub(super) use rules::state_of as rule_state;
 
 /// The routes, to be nested under `/api/v1`.
 pub(super) fn routes(state: &ServerState) -> Router<ServerState> {
-    let admin = Router::new()
-        .route("/admin/tsdb/delete_series", post(tsdb_admin::delete_series).put(tsdb_admin::delete_series))
-        .route("/admin/tsdb/clean_tombstones", post(tsdb_admin::clean_tombstones).put(tsdb_admin::clean_tombstones))
-        .route("/admin/tsdb/snapshot", post(tsdb_admin::snapshot).put(tsdb_admin::snapshot))
-        .route_layer(from_fn_with_state(state.clone(), tsdb_admin::check_enabled));
-    let changing = Router::new()
-        .merge(admin)
-        .route("/deploys", get(deploys::list).post(deploys::mark))
-        .route_layer(from_fn_with_state(state.clone(), gate::check_peer))
-        .route("/write", post(write::write))
-        .route_layer(from_fn(gate::check_origin));
-    Router::new()
-        .route("/query", get(query::instant).post(query::instant))
-        .route("/query_range", get(query::range).post(query::range))
-        .route("/query_exemplars", get(query::exemplars).post(query::exemplars))
-        .route("/format_query", get(text::format).post(text::format))
-        .route("/parse_query", get(text::parse).post(text::parse))
-        .route("/labels", get(series::names).post(series::names))
-        .route("/label/{name}/values", get(series::values))
-        .route("/series", get(series::series).post(series::series))
-        .route("/alerts", get(alerts::alerts))
-        .route("/rules", get(rules::rules))
-        .route("/alertmanagers", get(status::alertmanagers))
-        .route("/targets", get(targets::targets))
-        .route("/scrape_pools", get(targets::pools))
-        .route("/verdict", get(verdict::verdict))
-        .route("/objectives", get(verdict::objectives))
-        .route("/metadata", get(status::metadata))
-        .route("/status/buildinfo", get(status::build))
-        .route("/status/tsdb", get(tsdb::tsdb))
-        .route("/status/runtimeinfo", get(status::runtime))
+    let changing = changing(state).route_layer(from_fn(gate::check_origin));
+    reading()
+        .into_router()
         .merge(changing)
         .fallback(missing)
         .method_not_allowed_fallback(not_allowed)
+        .layer(from_fn_with_state(state.clone(), cors::allow))
 }
 
-/// Any other path under the API.
-pub(super) async fn missing(request: Request) -> Response {
-    let text = format!("there is no endpoint {:?}", request.uri().path());
-    ApiError::new(ErrorType::NotFound, text).into_response()
+/// What only answers.
+fn reading() -> Routes {
+    Routes::default()
+        .get_and_post("/query", query::instant)
+        .get_and_post("/query_range", query::range)
+        .get_and_post("/query_exemplars", query::exemplars)
+        .get_and_post("/format_query", text::format)
+        .get_and_post("/parse_query", text::parse)
+        .get_and_post("/labels", series::names)
+        .get("/label/{name}/values", series::values)
+        .get_and_post("/series", series::series)
+        .get("/metadata", status::metadata)
+        .get("/targets", targets::targets)
+        .get("/targets/metadata", targets::metadata)
+        .get("/targets/relabel_steps", targets::relabel_steps)
+        .get("/scrape_pools", targets::pools)
+        .get("/scrape_pools/config", targets::pool_config)
+        .get("/alerts", alerts::alerts)
+        .get("/rules", rules::rules)
+        .get("/alertmanagers", status::alertmanagers)
+        .get("/status/config", status::config)
+        .get("/status/flags", status::flags)
+        .get("/status/runtimeinfo", status::runtime)
+        .get("/status/buildinfo", status::build)
+        .get("/status/tsdb", tsdb::tsdb)
+        .get("/status/tsdb/blocks", tsdb::blocks)
+        .get("/status/walreplay", tsdb::replay)
+        .get("/features", features::features)
+        .get("/notifications", notifications::list)
+        .get("/notifications/live", notifications::live)
+        .post("/read", read::read)
+        .get("/openapi.yaml", openapi::yaml)
+        .get("/verdict", verdict::verdict)
+        .get("/objectives", verdict::objectives)
+        .get("/deploys", deploys::list)
 }
 
-async fn not_allowed(request: Request) -> Response {
-    let text = format!("{} is not for this endpoint", request.method());
-    ApiError::new(ErrorType::MethodNotAllowed, text).into_response()
+/// What changes something; pages of other sites may not ask for it.
+fn changing(state: &ServerState) -> Router<ServerState> {
+    let admin = administration()
+        .into_router()
+        .route_layer(from_fn_with_state(state.clone(), tsdb_admin::check_enabled))
+        .merge(marks().into_router())
+        .route_layer(from_fn_with_state(state.clone(), gate::check_peer));
+    admin.merge(writing().into_router())
+}
+
+fn administration() -> Routes {
+    Routes::default()
+        .post_and_put("/admin/tsdb/delete_series", tsdb_admin::delete_series)
+        .post_and_put("/admin/tsdb/clean_tombstones", tsdb_admin::clean_tombstones)
+        .post_and_put("/admin/tsdb/snapshot", tsdb_admin::snapshot)
+}
+
+fn marks() -> Routes {
+    Routes::default().post("/deploys", deploys::mark)
+}
+
+fn writing() -> Routes {
+    Routes::default().post("/write", write::write)
+}
+
+/// Any other path under the API, in the words of Go's router, which clients know.
+pub(super) async fn missing() -> Response {
+    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, PLAIN)], "404 page not found\n").into_response()
+}
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+/// A method that a path does not take; the router adds those that it does.
+async fn not_allowed() -> Response {
+    (StatusCode::METHOD_NOT_ALLOWED, [(header::CONTENT_TYPE, PLAIN)], "Method Not Allowed\n").into_response()
+}
+
+/// Every path with each of its methods.
+#[cfg(test)]
+fn all_routes() -> Vec<(String, String)> {
+    [reading(), administration(), marks(), writing()].iter().flat_map(Routes::list).collect()
 }

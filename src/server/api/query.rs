@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 
 use axum::extract::{Request, State};
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::db::QueryError;
-use crate::model::{Exemplar, Labels, Millis, limits};
-use crate::promql::{Answer, EvalError, SourceError, Value};
+use crate::model::{Exemplar, Labels, Millis, TimeRange, limits};
+use crate::promql::{self, Answer, EvalError, SourceError, Value};
 
 use crate::server::answer;
 use crate::server::ask;
 use crate::server::envelope::{ApiError, ErrorType, success};
 use crate::server::number::push_value;
-use crate::server::params::Params;
+use crate::server::params::{Params, parse_span};
+use crate::server::queries::Ran;
 use crate::server::state::ServerState;
 
 /// `GET|POST /api/v1/query`
@@ -22,40 +24,52 @@ pub(super) async fn instant(State(state): State<ServerState>, request: Request) 
     let params = Params::of(request, state.bodies()).await?;
     let limit = params.limit()?;
     let at = params.instant("time")?.unwrap_or_else(|| state.now());
-    let text = query_text(&params)?;
-    let (options, _abandon) = ask::options(&state, &params)?;
-    let answer = state.ask(move |db| db.query(&text, at, &options)).await?.map_err(refuse)?;
-    Ok(answer::respond(cut(answer, limit)))
+    let (asked, _abandon) = ask::asked(&state, &params)?;
+    let text = asked.text.clone();
+    let ran = state.query(asked, move |db, options, meter| db.query_metered(&text, at, options, meter)).await?;
+    Ok(respond(&params, limit, ran.map_err(refuse)?))
 }
 
 /// `GET|POST /api/v1/query_range`
 pub(super) async fn range(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
     let params = Params::of(request, state.bodies()).await?;
     let limit = params.limit()?;
-    let start = params.required_instant("start")?;
-    let end = params.required_instant("end")?;
+    let (start, end) = (params.required_instant("start")?, params.required_instant("end")?);
     if end < start {
         return Err(ApiError::parameter("end", "end timestamp must not be before start time"));
     }
-    let step =
-        params.span("step")?.ok_or_else(|| ApiError::parameter("step", "cannot parse \"\" to a valid duration"))?;
-    if step <= Millis::ZERO {
-        return Err(ApiError::parameter(
-            "step",
-            "zero or negative query resolution step widths are not accepted. Try a positive integer",
-        ));
-    }
-    if (end - start).0 / step.0 > limits::RANGE_POINTS_MAX {
+    let step = step(&params, end - start)?;
+    let (asked, _abandon) = ask::asked(&state, &params)?;
+    let text = asked.text.clone();
+    let ran =
+        state.query(asked, move |db, options, meter| db.query_range_metered(&text, (start, end), step, options, meter));
+    Ok(respond(&params, limit, ran.await?.map_err(refuse)?))
+}
+
+/// The parameter `step`, which must divide the span into few enough points.
+fn step(params: &Params, span: Millis) -> Result<Millis, ApiError> {
+    let step = parse_span(params.get("step").unwrap_or_default()).map_err(|r| ApiError::parameter("step", r))?;
+    if step.nanos > 0 && i128::from(span.0) * 1_000_000 / i128::from(step.nanos) > i128::from(limits::RANGE_POINTS_MAX)
+    {
         return Err(ApiError::new(
             ErrorType::BadData,
             "exceeded maximum resolution of 11,000 points per timeseries. \
              Try decreasing the query resolution (?step=XX)",
         ));
     }
-    let text = query_text(&params)?;
-    let (options, _abandon) = ask::options(&state, &params)?;
-    let answer = state.ask(move |db| db.query_range(&text, (start, end), step, &options)).await?.map_err(refuse)?;
-    Ok(answer::respond(cut(answer, limit)))
+    // Shorter than a millisecond is no step either: the evaluation counts in whole ones.
+    if step.millis() <= Millis::ZERO {
+        return Err(ApiError::parameter(
+            "step",
+            "zero or negative query resolution step widths are not accepted. Try a positive integer",
+        ));
+    }
+    Ok(step.millis())
+}
+
+fn respond(params: &Params, limit: usize, ran: Ran<Answer>) -> Response {
+    let stats = params.get("stats").map(|_| ran.stats);
+    answer::respond(cut(ran.answer, limit), stats, ran.held)
 }
 
 #[derive(Serialize)]
@@ -75,9 +89,21 @@ struct ExemplarJson {
 /// `GET|POST /api/v1/query_exemplars`
 pub(super) async fn exemplars(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
     let params = Params::of(request, state.bodies()).await?;
-    let range = params.range()?;
-    let text = query_text(&params)?;
-    let found = state.ask(move |db| db.exemplars(&text, range)).await?.map_err(refuse)?;
+    let (start, end) = params.bounds()?;
+    if end < start {
+        return Err(ApiError::new(ErrorType::BadData, "end timestamp must not be before start timestamp"));
+    }
+    let range = TimeRange { after: start - Millis(1), until: end };
+    let text = ask::query_text(&params)?;
+    let plain = |error| match error {
+        QueryError::Parse(error) => ApiError::new(ErrorType::BadData, error.to_string()),
+        other => refuse(other),
+    };
+    if promql::parse(&text).is_ok_and(|expr| expr.selectors().is_empty()) {
+        // As Prometheus says that nothing can be found.
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let found = state.search(move |db| db.exemplars(&text, range)).await?.map_err(plain)?;
     let series = found.iter().filter_map(|list| {
         let exemplars = list.iter().map(|one| exemplar_json(&one.exemplar)).collect();
         Some(ExemplarSeries { series_labels: map_of(&list.first()?.series), exemplars })
@@ -93,15 +119,6 @@ fn exemplar_json(exemplar: &Exemplar) -> ExemplarJson {
 
 fn map_of(labels: &Labels) -> BTreeMap<String, String> {
     labels.iter().map(|label| (label.name.to_owned(), label.value.to_owned())).collect()
-}
-
-fn query_text(params: &Params) -> Result<String, ApiError> {
-    let text = params.get("query").unwrap_or_default();
-    if text.len() > limits::QUERY_BYTES_MAX {
-        let reason = format!("{} bytes long; at most {} are taken", text.len(), limits::QUERY_BYTES_MAX);
-        return Err(ApiError::parameter("query", reason));
-    }
-    Ok(text.to_owned())
 }
 
 /// What a failed query answers.

@@ -1,22 +1,29 @@
 //! `rules`: what watches, and how it fares.
 
 use std::collections::BTreeMap;
+use std::hash::Hasher;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Serialize;
 
-use crate::model::{AlertState, Timestamp};
+use siphasher::sip::SipHasher24;
+
+use crate::model::{AlertState, Matcher, Timestamp};
 use crate::rules::{GroupStatus, Health, Mode, RuleKind, RuleStatus};
 
 use super::alerts::AlertJson;
-use crate::server::envelope::{ApiError, success};
-use crate::server::params::Params;
+use crate::server::envelope::{ApiError, ErrorType, success};
+use crate::server::params::{Params, whole_number};
 use crate::server::state::ServerState;
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Groups {
     groups: Vec<GroupJson>,
+    /// Where the next page begins, if the groups were limited and there are more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_next_token: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -43,7 +50,8 @@ struct RuleJson {
     duration: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     keep_firing_for: Option<f64>,
-    labels: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     annotations: Option<BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,7 +76,60 @@ struct Wanted {
     names: Vec<String>,
     groups: Vec<String>,
     files: Vec<String>,
+    /// Selectors, of which the labels of a rule must satisfy one.
+    selectors: Vec<Vec<Matcher>>,
     with_alerts: bool,
+    page: Page,
+}
+
+/// Which groups of those that are wanted.
+struct Page {
+    /// How many at the most; 0 for all.
+    limit: usize,
+    /// The token of the first.
+    begin: Option<String>,
+}
+
+impl Page {
+    fn of(params: &Params) -> Result<Page, ApiError> {
+        let number = |text: &str| {
+            let reason = |error: String| {
+                format!("group_limit needs to be a valid number: {}", error.replace("Atoi", "ParseInt"))
+            };
+            let limit = whole_number(text).map_err(|error| ApiError::parameter("group_limit", reason(error)))?;
+            let fits = usize::try_from(limit).ok().filter(|limit| *limit > 0);
+            fits.ok_or_else(|| ApiError::parameter("group_limit", "group_limit needs to be greater than 0"))
+        };
+        let limit = params.get("group_limit").map(number).transpose()?.unwrap_or(0);
+        let begin = params.get("group_next_token").map(str::to_owned);
+        if begin.is_some() && limit == 0 {
+            let reason = "group_limit needs to be present in order to paginate over the groups";
+            return Err(ApiError::parameter("group_next_token", reason));
+        }
+        Ok(Page { limit, begin })
+    }
+
+    /// The groups of the page, and the token of the next one's first.
+    fn cut<'a>(&self, mut groups: &'a [GroupStatus]) -> Result<(&'a [GroupStatus], Option<String>), ApiError> {
+        if let Some(begin) = &self.begin {
+            let reason = || format!("invalid group_next_token '{begin}'. were rule groups changed?");
+            let at = groups.iter().position(|group| token(group) == *begin);
+            groups = &groups[at.ok_or_else(|| ApiError::parameter("group_next_token", reason()))?..];
+        }
+        match groups.get(self.limit) {
+            Some(next) if self.limit > 0 => Ok((&groups[..self.limit], Some(token(next)))),
+            _ => Ok((groups, None)),
+        }
+    }
+}
+
+/// What names a group from one request to the next.
+fn token(group: &GroupStatus) -> String {
+    let mut hash = SipHasher24::new();
+    hash.write(group.file.as_bytes());
+    hash.write(b";");
+    hash.write(group.name.as_bytes());
+    format!("{:016x}", hash.finish())
 }
 
 impl Wanted {
@@ -85,12 +146,16 @@ impl Wanted {
             names: all("rule_name[]"),
             groups: all("rule_group[]"),
             files: all("file[]"),
-            with_alerts: !matches!(params.get("exclude_alerts"), Some("true" | "1")),
+            selectors: params.matchers().map_err(|reason| ApiError::new(ErrorType::BadData, reason))?,
+            with_alerts: !params.flag("exclude_alerts")?,
+            page: Page::of(params)?,
         })
     }
 
     fn has(&self, rule: &RuleStatus) -> bool {
-        self.kind.is_none_or(|kind| kind == rule.kind) && (self.names.is_empty() || self.names.contains(&rule.name))
+        self.kind.is_none_or(|kind| kind == rule.kind)
+            && (self.names.is_empty() || self.names.contains(&rule.name))
+            && (self.selectors.is_empty() || self.selectors.iter().any(|all| all.iter().all(|m| fits(m, rule))))
     }
 
     fn has_group(&self, group: &GroupStatus) -> bool {
@@ -100,7 +165,7 @@ impl Wanted {
 
     fn group(&self, group: &GroupStatus) -> Option<GroupJson> {
         let rules: Vec<_> = group.rules.iter().filter(|rule| self.has(rule)).map(|rule| self.rule(rule)).collect();
-        let narrowed = self.kind.is_some() || !self.names.is_empty();
+        let narrowed = self.kind.is_some() || !self.names.is_empty() || !self.selectors.is_empty();
         if !self.has_group(group) || (rules.is_empty() && narrowed) {
             return None;
         }
@@ -129,9 +194,10 @@ impl Wanted {
             query: rule.expr.clone(),
             duration: alerting.then(|| rule.hold.as_seconds()),
             keep_firing_for: alerting.then(|| rule.keep_firing.as_seconds()),
-            labels: pairs(&rule.labels),
+            // Prometheus leaves out a recording rule's labels if it has none.
+            labels: (alerting || !rule.labels.is_empty()).then(|| pairs(&rule.labels)),
             annotations: alerting.then(|| pairs(&rule.annotations)),
-            alerts: (alerting && self.with_alerts).then(|| rule.alerts.iter().map(AlertJson::new).collect()),
+            alerts: alerting.then(|| rule.alerts.iter().filter(|_| self.with_alerts).map(AlertJson::new).collect()),
             health,
             last_error,
             evaluation_time: 0.0,
@@ -170,5 +236,12 @@ pub(super) async fn rules(State(state): State<ServerState>, request: Request) ->
     let params = Params::of(request, state.bodies()).await?;
     let wanted = Wanted::of(&params)?;
     let groups = state.ask(|db| db.rule_groups()).await?;
-    Ok(success(Groups { groups: groups.iter().filter_map(|group| wanted.group(group)).collect() }))
+    let (page, group_next_token) = wanted.page.cut(&groups)?;
+    Ok(success(Groups { groups: page.iter().filter_map(|group| wanted.group(group)).collect(), group_next_token }))
+}
+
+/// Whether a rule's own labels satisfy a matcher.
+fn fits(matcher: &Matcher, rule: &RuleStatus) -> bool {
+    let value = rule.labels.iter().find(|(name, _)| name == matcher.name()).map(|(_, value)| value.as_str());
+    matcher.matches(value.unwrap_or_default())
 }

@@ -42,11 +42,12 @@ pub(super) async fn values(
 /// `GET|POST /api/v1/series`
 pub(super) async fn series(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
     let params = Params::of(request, state.bodies()).await?;
-    let (limit, range, selectors) = (params.limit()?, params.range()?, params.matchers()?);
-    if selectors.is_empty() {
+    if params.all("match[]").next().is_none() {
         return Err(ApiError::new(ErrorType::BadData, "no match[] parameter provided"));
     }
-    let found = state.ask(move |db| union(&selectors, |m| db.series(m, range))).await?;
+    let (limit, range) = (params.limit()?, params.range()?);
+    let selectors = params.matchers().map_err(|reason| ApiError::parameter("match[]", reason))?;
+    let found = state.search(move |db| union(&selectors, |m| db.series(m, range))).await?;
     let mut found: Vec<Labels> = found.map_err(refuse)?;
     let warnings = truncate(&mut found, limit);
     let mut body = String::from("{\"status\":\"success\",\"data\":[");
@@ -70,11 +71,12 @@ async fn list(
     params: &Params,
     find: impl Fn(&Db, &[Matcher], TimeRange) -> Result<Vec<String>, QueryError> + Send + 'static,
 ) -> Result<Response, ApiError> {
-    let (limit, range, mut selectors) = (params.limit()?, params.range()?, params.matchers()?);
+    let (limit, range) = (params.limit()?, params.range()?);
+    let mut selectors = params.matchers().map_err(|reason| ApiError::new(ErrorType::BadData, reason))?;
     if selectors.is_empty() {
         selectors.push(Vec::new());
     }
-    let found = state.ask(move |db| union(&selectors, |m| find(db, m, range))).await?;
+    let found = state.search(move |db| union(&selectors, |m| find(db, m, range))).await?;
     let mut found: Vec<String> = found.map_err(refuse)?;
     let warnings = truncate(&mut found, limit);
     Ok(success_with(found, &warnings))

@@ -13,7 +13,7 @@ use crate::server::params::Params;
 use crate::server::state::ServerState;
 
 /// The version of Prometheus' API that this one follows: clients pick features by it.
-const PROMETHEUS_VERSION: &str = "3.8.0";
+const PROMETHEUS_VERSION: &str = "3.14.0";
 
 /// Without `features`: where it is present, Grafana takes the server for another product.
 #[derive(Serialize)]
@@ -74,13 +74,14 @@ struct Runtime {
 pub(super) async fn runtime(State(state): State<ServerState>) -> Response {
     let hostname = state.doors().host.read(Path::new("/proc/sys/kernel/hostname")).unwrap_or_default();
     let runtime = tokio::runtime::Handle::current().metrics();
+    let reload = state.last_reload();
     success(Runtime {
         start_time: state.started().to_string(),
         directory: "",
         hostname: hostname.trim().to_owned(),
         server_time: state.now().to_string(),
-        reload_config_success: true,
-        last_config_time: state.started().to_string(),
+        reload_config_success: reload.succeeded,
+        last_config_time: reload.at.to_string(),
         corruption_count: 0,
         goroutine_count: runtime.num_alive_tasks(),
         go_max_procs: runtime.num_workers(),
@@ -89,6 +90,21 @@ pub(super) async fn runtime(State(state): State<ServerState>) -> Response {
         go_debug: "",
         storage_retention: state.options().retention.to_string(),
     })
+}
+
+#[derive(Serialize)]
+struct Yaml {
+    yaml: String,
+}
+
+/// `GET /api/v1/status/config`: the configuration file without comments and secrets.
+pub(super) async fn config(State(state): State<ServerState>) -> Response {
+    success(Yaml { yaml: state.doors().setup.config_text() })
+}
+
+/// `GET /api/v1/status/flags`: the flags of the command line under Prometheus' names.
+pub(super) async fn flags(State(state): State<ServerState>) -> Response {
+    success(state.options().flags.iter().cloned().collect::<BTreeMap<String, String>>())
 }
 
 #[derive(Serialize)]

@@ -2,40 +2,30 @@
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use serde::Serialize;
 
 use crate::promql;
-use crate::promql::ValueType;
 
+use super::tree::tree;
+use crate::server::ask;
 use crate::server::envelope::{ApiError, success};
 use crate::server::params::Params;
 use crate::server::state::ServerState;
 
-/// `GET|POST /api/v1/format_query`: the canonical text.
+/// `GET|POST /api/v1/format_query`: the text as people read it.
 pub(super) async fn format(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
-    Ok(success(parsed(&state, request).await?.to_string()))
+    Ok(success(parsed(&state, request).await?.0.pretty()))
 }
 
-/// `GET|POST /api/v1/parse_query`: what the query is. The tree itself is not written out.
+/// `GET|POST /api/v1/parse_query`: the tree.
 pub(super) async fn parse(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
-    let expr = parsed(&state, request).await?;
-    let kind = match expr.value_type() {
-        ValueType::Scalar => "scalar",
-        ValueType::String => "string",
-        ValueType::Vector => "vector",
-        ValueType::Matrix => "matrix",
-    };
-    Ok(success(Parsed { kind, text: expr.to_string() }))
+    let (expr, text) = parsed(&state, request).await?;
+    Ok(success(tree(&expr, &text)))
 }
 
-#[derive(Serialize)]
-struct Parsed {
-    #[serde(rename = "valueType")]
-    kind: &'static str,
-    text: String,
-}
-
-async fn parsed(state: &ServerState, request: Request) -> Result<promql::Expr, ApiError> {
+/// The expression and its text.
+async fn parsed(state: &ServerState, request: Request) -> Result<(promql::Expr, String), ApiError> {
     let params = Params::of(request, state.bodies()).await?;
-    promql::parse(params.get("query").unwrap_or_default()).map_err(|error| ApiError::parameter("query", error))
+    let text = ask::query_text(&params)?;
+    let expr = promql::parse(&text).map_err(|error| ApiError::parameter("query", error))?;
+    Ok((expr, text))
 }

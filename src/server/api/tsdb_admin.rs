@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::write::append_error;
+use crate::model::{Millis, TimeRange};
 use crate::server::envelope::{ApiError, ErrorType, success};
 use crate::server::params::Params;
 use crate::server::state::ServerState;
@@ -17,17 +18,21 @@ pub(super) async fn check_enabled(State(state): State<ServerState>, request: Req
         return next.run(request).await;
     }
     let text = "admin APIs disabled; start the server with --enable-admin-api";
-    ApiError::new(ErrorType::Forbidden, text).into_response()
+    ApiError::new(ErrorType::Disabled, text).into_response()
 }
 
 /// `POST|PUT /api/v1/admin/tsdb/delete_series`: one delete for each selector.
 pub(super) async fn delete_series(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
     let params = Params::of(request, state.bodies()).await?;
-    let selectors = params.matchers()?;
-    if selectors.is_empty() {
+    if params.all("match[]").next().is_none() {
         return Err(ApiError::new(ErrorType::BadData, "no match[] parameter provided"));
     }
-    let range = params.range()?;
+    let (start, end) = params.bounds()?;
+    if end < start {
+        return Err(ApiError::new(ErrorType::BadData, "end timestamp must not be before start timestamp"));
+    }
+    let range = TimeRange { after: start - Millis(1), until: end };
+    let selectors = params.matchers().map_err(|reason| ApiError::parameter("match[]", reason))?;
     let db = state.db()?.clone();
     let done = state
         .bridge()
@@ -52,7 +57,7 @@ struct Snapshot {
 /// `POST|PUT /api/v1/admin/tsdb/snapshot`: a backup below `snapshots` in the database's directory.
 pub(super) async fn snapshot(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
     let params = Params::of(request, state.bodies()).await?;
-    if params.get("skip_head").is_some_and(|value| value != "false" && value != "0") {
+    if params.flag("skip_head")? {
         let text = "a snapshot always holds the newest samples too; leave it out, or write false";
         return Err(ApiError::parameter("skip_head", text));
     }

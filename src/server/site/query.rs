@@ -4,8 +4,8 @@ use axum::extract::{Query as UrlQuery, State};
 use axum::http::Uri;
 use axum::response::{IntoResponse, Redirect, Response};
 
-use crate::db::{Db, QueryError};
-use crate::model::{HistogramCounts, Labels, Millis, TimeRange, Timestamp, limits};
+use crate::db::{Db, QueryError, QueryMeter};
+use crate::model::{HistogramCounts, Labels, Millis, TimeRange, Timestamp};
 use crate::promql::{ElementValue, EvalOptions, MatrixSeries, Value, kernel};
 
 use super::{shell, show};
@@ -13,7 +13,7 @@ use crate::server::api;
 use crate::server::ask;
 use crate::server::pages;
 use crate::server::pages::view::{Line, Outcome, Place, Query};
-use crate::server::params::parse_span;
+use crate::server::params::{Span, parse_span};
 use crate::server::state::ServerState;
 
 /// Series that are drawn, and rows that are listed.
@@ -29,15 +29,18 @@ pub(super) async fn query(State(state): State<ServerState>, uri: Uri) -> Respons
     let pairs: Pairs = UrlQuery::try_from_uri(&uri).map(|UrlQuery(pairs)| pairs).unwrap_or_default();
     let param = |name: &str| pairs.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
     let text = param("query").unwrap_or_default().trim().to_owned();
-    let span = param("range").and_then(parse_span).filter(|span| span.0 > 0).unwrap_or(Millis::hours(1));
+    let range = param("range").and_then(|text| parse_span(text).ok()).map(Span::millis);
+    let span = range.filter(|span| span.0 > 0).unwrap_or(Millis::hours(1));
     let shell = shell(&state, Place::Query, "Query");
     let outcome = if text.is_empty() {
         None
     } else {
-        let (now, asked) = (shell.now, text.clone());
-        let (options, _abandon) = ask::within(&state, limits::QUERY_TIMEOUT);
-        Some(match state.ask(move |db| run(db, &asked, now, span, &options)).await {
-            Ok(Ok(outcome)) => outcome,
+        let (now, copy) = (shell.now, text.clone());
+        let timeout = state.queries().options().timeout.to_std();
+        let (asked, _abandon) = ask::within(&state, text.clone(), timeout);
+        let ran = state.query(asked, move |db, options, meter| run(db, &copy, now, span, options, meter));
+        Some(match ran.await {
+            Ok(Ok(ran)) => ran.answer,
             Ok(Err(QueryError::Parse(error))) => Outcome::Failed(format!("{error}\n\n{}", error.caret())),
             Ok(Err(error)) => Outcome::Failed(api::refuse(error).text),
             Err(error) => Outcome::Failed(error.text),
@@ -55,8 +58,15 @@ pub(super) async fn graph(uri: Uri) -> Redirect {
     }
 }
 
-fn run(db: &Db, text: &str, now: Timestamp, span: Millis, options: &EvalOptions) -> Result<Outcome, QueryError> {
-    let answer = db.query(text, now, options)?;
+fn run(
+    db: &Db,
+    text: &str,
+    now: Timestamp,
+    span: Millis,
+    options: &EvalOptions,
+    meter: &QueryMeter,
+) -> Result<Outcome, QueryError> {
+    let answer = db.query_metered(text, now, options, meter)?;
     let start = now - span;
     let mut notes = answer.warnings;
     notes.extend(answer.infos);
@@ -80,7 +90,7 @@ fn run(db: &Db, text: &str, now: Timestamp, span: Millis, options: &EvalOptions)
     };
     if lines.is_empty() {
         let step = Millis((span.0 / POINTS).max(1000));
-        if let Ok(ranged) = db.query_range(text, (start, now), step, options)
+        if let Ok(ranged) = db.query_range_metered(text, (start, now), step, options, meter)
             && let Value::Matrix(series) = ranged.value
         {
             lines = in_order_of(&rows, &series)

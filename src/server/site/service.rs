@@ -14,7 +14,7 @@ use super::overview::{burn_history, charted};
 use super::{REFRESH_SECONDS, alert_of, deploy_of, reason_of, refusal, shell, show, state_of};
 use crate::server::pages;
 use crate::server::pages::view::{Objective, Place, Service, State as Shown, Tile};
-use crate::server::params::parse_span;
+use crate::server::params::{Span, parse_span};
 use crate::server::state::ServerState;
 
 /// Points of the burn chart, as many as can be told apart.
@@ -29,8 +29,8 @@ const DEPLOYS_MAX: usize = 8;
 /// `GET /services/{name}?range=6h`
 pub(super) async fn service(State(state): State<ServerState>, Path(name): Path<String>, uri: Uri) -> Response {
     let pairs: Vec<(String, String)> = UrlQuery::try_from_uri(&uri).map(|UrlQuery(pairs)| pairs).unwrap_or_default();
-    let asked = pairs.iter().find(|(name, _)| name == "range").and_then(|(_, value)| parse_span(value));
-    let asked = asked.filter(|span| span.0 > 0 && *span <= SPAN_MAX);
+    let asked = pairs.iter().find(|(name, _)| name == "range").and_then(|(_, value)| parse_span(value).ok());
+    let asked = asked.map(Span::millis).filter(|span| span.0 > 0 && *span <= SPAN_MAX);
     let now = state.now();
     let title = name.clone();
     match state.ask(move |db| view(db, &name, asked, now)).await {

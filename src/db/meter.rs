@@ -1,0 +1,62 @@
+//! What a query reads, counted as it reads.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::env::Clock;
+use crate::model::{Matcher, TimeRange};
+use crate::promql::{SeriesSamples, SeriesSource, SeriesSummaries, SourceError};
+
+/// Samples that a query has read, and the time that took.
+#[derive(Debug, Default)]
+pub struct QueryMeter {
+    samples: AtomicU64,
+    nanos: AtomicU64,
+}
+
+impl QueryMeter {
+    /// Samples read, a window that was answered from statistics counted as one; and the time spent.
+    pub fn read(&self) -> (u64, Duration) {
+        (self.samples.load(Ordering::Relaxed), Duration::from_nanos(self.nanos.load(Ordering::Relaxed)))
+    }
+
+    fn add(&self, samples: usize, took: Duration) {
+        self.samples.fetch_add(samples as u64, Ordering::Relaxed);
+        self.nanos.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+    }
+}
+
+/// A source whose reads are counted.
+pub(super) struct Metered<'a, S> {
+    pub(super) source: S,
+    pub(super) meter: &'a QueryMeter,
+    pub(super) clock: &'a dyn Clock,
+}
+
+impl<S: SeriesSource> SeriesSource for Metered<'_, S> {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        samples_max: usize,
+    ) -> Result<Vec<SeriesSamples>, SourceError> {
+        let begun = self.clock.elapsed();
+        let found = self.source.select(matchers, range, samples_max);
+        let samples = found.iter().flatten().map(|one| one.samples.len() + one.histograms.len()).sum();
+        self.meter.add(samples, self.clock.elapsed().saturating_sub(begun));
+        found
+    }
+
+    fn summaries(
+        &self,
+        matchers: &[Matcher],
+        windows: &[TimeRange],
+        samples_max: usize,
+    ) -> Result<Vec<SeriesSummaries>, SourceError> {
+        let begun = self.clock.elapsed();
+        let found = self.source.summaries(matchers, windows, samples_max);
+        let samples = found.iter().flatten().map(|one| one.windows.len()).sum();
+        self.meter.add(samples, self.clock.elapsed().saturating_sub(begun));
+        found
+    }
+}

@@ -1,0 +1,149 @@
+//! `read`: remote read, as one message of samples or as a stream of chunks.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Frame};
+
+use crate::db::{Db, QueryError};
+use crate::model::{Labels, MatchOp, Sample, limits};
+use crate::promql::EvalOptions;
+use crate::wire::{ReadQuery, ReadType, read_frame, read_request, read_response};
+
+use super::query::refuse;
+use crate::server::ask;
+use crate::server::envelope::{ApiError, ErrorType};
+use crate::server::queries::LargePlace;
+use crate::server::state::ServerState;
+
+/// Series of one query with their samples.
+type Found = Vec<(Labels, Vec<Sample>)>;
+
+/// `POST /api/v1/read`
+pub(super) async fn read(State(state): State<ServerState>, request: Request) -> Response {
+    match take(&state, request).await {
+        Ok(response) => response,
+        Err(refused) => refused.into_plain(),
+    }
+}
+
+async fn take(state: &ServerState, request: Request) -> Result<Response, ApiError> {
+    state.db()?;
+    let body = state.bodies().read(request.into_body()).await?;
+    let asked = read_request(&body.bytes).map_err(|error| ApiError::new(ErrorType::BadData, error.to_string()))?;
+    drop(body);
+    let Some(form) = asked.answer else {
+        let text = "none of the accepted response types is known; accept SAMPLES or STREAMED_XOR_CHUNKS";
+        return Err(ApiError::new(ErrorType::BadData, text));
+    };
+    let timeout = state.queries().options().timeout.to_std();
+    let named = format!("/api/v1/read {:?}", asked.queries);
+    let (query, _abandon) = ask::within(state, named, timeout);
+    let external = state.db()?.external_labels();
+    let ran = state.query(query, move |db, options, _| find(db, &asked.queries, &external, options, form));
+    let ran = ran.await?.map_err(refuse)?;
+    Ok(match form {
+        ReadType::Samples => {
+            let body = crate::server::bridge::run(ran.held, move || read_response(&ran.answer)).await?;
+            let headers = [(header::CONTENT_TYPE, "application/x-protobuf"), (header::CONTENT_ENCODING, "snappy")];
+            (StatusCode::OK, headers, body).into_response()
+        }
+        ReadType::StreamedChunks => {
+            let body = ChunkBody { results: ran.answer, query: 0, series: 0, sample: 0, _held: ran.held };
+            let kind = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
+            ([(header::CONTENT_TYPE, kind)], Body::new(body)).into_response()
+        }
+    })
+}
+
+/// What the queries find. External labels are part of every series, and a matcher on one of them that
+/// every series satisfies is left out.
+fn find(
+    db: &Db,
+    queries: &[ReadQuery],
+    external: &Labels,
+    options: &EvalOptions,
+    form: ReadType,
+) -> Result<Vec<Found>, QueryError> {
+    let mut left = match form {
+        ReadType::Samples => options.samples_max.min(limits::READ_SAMPLES_MAX),
+        ReadType::StreamedChunks => options.samples_max,
+    };
+    let mut results = Vec::new();
+    for query in queries {
+        let satisfied = |name: &str, op, value: &str| {
+            op == MatchOp::Equal && !external.get(name).is_empty() && external.get(name) == value
+        };
+        let matchers: Vec<_> =
+            query.matchers.iter().filter(|m| !satisfied(m.name(), m.op(), m.value())).cloned().collect();
+        let mut found = Vec::new();
+        for series in db.select(&matchers, query.range, left)? {
+            left = left.saturating_sub(series.samples.len());
+            if !series.samples.is_empty() {
+                found.push((with_external(&series.labels, external), series.samples));
+            }
+        }
+        results.push(found);
+    }
+    Ok(results)
+}
+
+fn with_external(labels: &Labels, external: &Labels) -> Labels {
+    if external.is_empty() {
+        return labels.clone();
+    }
+    let mut all = labels.builder();
+    for label in external.iter().filter(|label| labels.get(label.name).is_empty()) {
+        all.set(label.name, label.value);
+    }
+    // Too many labels with the external ones: then its own must do.
+    all.build().unwrap_or_else(|_| labels.clone())
+}
+
+/// Writes frame by frame while the peer takes them.
+struct ChunkBody {
+    results: Vec<Found>,
+    query: usize,
+    series: usize,
+    sample: usize,
+    _held: Option<LargePlace>,
+}
+
+impl ChunkBody {
+    /// The next frames, at least one and up to about the size of the largest; `None` after the last.
+    fn next_part(&mut self) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        while out.len() < limits::READ_FRAME_BYTES_MAX {
+            let Some(found) = self.results.get_mut(self.query) else { break };
+            let Some((labels, samples)) = found.get_mut(self.series) else {
+                (self.query, self.series) = (self.query + 1, 0);
+                continue;
+            };
+            self.sample = read_frame(&mut out, self.query, labels, samples, self.sample);
+            if self.sample >= samples.len() {
+                // What is sent is not kept.
+                *samples = Vec::new();
+                (self.series, self.sample) = (self.series + 1, 0);
+            }
+        }
+        (!out.is_empty()).then_some(out)
+    }
+}
+
+impl HttpBody for ChunkBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.next_part().map(|part| Ok(Frame::data(Bytes::from(part)))))
+    }
+}
