@@ -148,6 +148,7 @@ fn db_options(data: &Path, config: &Config, url: &str, clock: Arc<dyn Clock>) ->
         out_of_order: config.storage.out_of_order,
         exemplars_max: config.storage.exemplars_max,
         retention_bytes: config.storage.retention_bytes,
+        downsample: config.storage.downsample.clone(),
         retention_rules: config
             .storage
             .retention_rules

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::env::disk::Disk;
-use crate::model::{Labels, Matcher, Millis, limits};
+use crate::model::{DownsampleRule, Labels, Matcher, Millis, limits};
 use crate::notify::{AlertmanagerTarget, Routing};
 use crate::slo::Objective;
 
@@ -52,6 +52,8 @@ pub struct StorageSettings {
     pub retention: Millis,
     /// Series that are kept for another time; the first rule that takes a series counts.
     pub retention_rules: Vec<RetentionRule>,
+    /// Which series are kept at a lower resolution from which age on.
+    pub downsample: Vec<DownsampleRule>,
     /// Bytes that everything together may take; 0 for any number.
     pub retention_bytes: u64,
     /// Bytes that compaction writes in a second at the most; 0 for any number.
@@ -69,6 +71,7 @@ impl Default for StorageSettings {
         StorageSettings {
             retention: Millis::days(90),
             retention_rules: Vec::new(),
+            downsample: Vec::new(),
             retention_bytes: 0,
             compaction_bytes_per_second: limits::COMPACTION_BYTES_PER_SECOND,
             durability: Durability::Synced,

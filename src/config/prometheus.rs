@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use crate::model::{Labels, Millis, limits};
+use crate::model::{DownsampleFault, DownsampleRule, Labels, Millis, limits};
 use crate::notify::AlertmanagerTarget;
 use crate::promql::parse_selector;
+use crate::rules::check_history;
 
 use super::error::ConfigError;
 use super::loader::Loader;
@@ -46,6 +47,7 @@ pub(super) fn read(path: &Path, loader: &mut Loader<'_>) -> Result<Config, Confi
     }
     if let Some(field) = top.get("storage") {
         config.storage = storage(&field, loader)?;
+        check_history(&config.rule_groups, &config.storage.downsample).map_err(|message| field.error(message))?;
     }
     loader.notes.extend(top.finish(what)?);
     Ok(config)
@@ -224,7 +226,7 @@ fn storage(field: &Field<'_>, loader: &mut Loader<'_>) -> Result<StorageSettings
     if let Some(field) = section.get("compaction_rate") {
         storage.compaction_bytes_per_second = field.bytes()?;
     }
-    section.refuse(&["downsample"], "samples are kept as they came; set retention_rules to keep some for longer")?;
+    let downsample = section.get("downsample");
     if let Some(field) = section.get("durability") {
         storage.durability = durability(&field)?;
     }
@@ -242,7 +244,46 @@ fn storage(field: &Field<'_>, loader: &mut Loader<'_>) -> Result<StorageSettings
         loader.notes.extend(inner.finish("exemplars")?);
     }
     loader.notes.extend(section.finish("storage")?);
+    if let Some(field) = downsample {
+        storage.downsample = downsample_rules(&field, &storage, loader)?;
+    }
     Ok(storage)
+}
+
+/// Entries `{match: SELECTOR, after: DURATION, resolution: DURATION}`, without `match` for all series.
+fn downsample_rules(
+    field: &Field<'_>,
+    storage: &StorageSettings,
+    loader: &mut Loader<'_>,
+) -> Result<Vec<DownsampleRule>, ConfigError> {
+    let what = "an entry of downsample";
+    let (mut rules, mut places) = (Vec::new(), Vec::new());
+    for item in field.list()? {
+        let mut section = item.section(what)?;
+        let (after, resolution) = (section.need("after", what)?, section.need("resolution", what)?);
+        let matchers = match section.get("match") {
+            Some(field) => parse_selector(&field.text()?).map_err(|error| field.error(error.to_string()))?,
+            None => Vec::new(),
+        };
+        loader.notes.extend(section.finish(what)?);
+        rules.push(DownsampleRule {
+            matchers,
+            after: after.positive_duration()?,
+            resolution: resolution.positive_duration()?,
+        });
+        places.push((item, after, resolution));
+    }
+    let keep = storage.retention_rules.iter().map(|rule| rule.keep).fold(storage.retention, Millis::max);
+    DownsampleRule::check(&rules, keep, storage.out_of_order).map_err(|error| {
+        let (item, after, resolution) = &places[error.rule];
+        let place = match error.fault {
+            DownsampleFault::Rule => item,
+            DownsampleFault::After => after,
+            DownsampleFault::Resolution => resolution,
+        };
+        place.error(error.message)
+    })?;
+    Ok(rules)
 }
 
 /// `{match: SELECTOR, keep: DURATION}`

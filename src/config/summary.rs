@@ -28,6 +28,11 @@ impl Config {
             let matchers: Vec<String> = rule.matchers.iter().map(ToString::to_string).collect();
             writeln!(out, "  keep those of {{{}}} for {}", matchers.join(","), rule.keep)?;
         }
+        for rule in &self.storage.downsample {
+            let matchers: Vec<String> = rule.matchers.iter().map(ToString::to_string).collect();
+            let which = if matchers.is_empty() { String::new() } else { format!(" of {{{}}}", matchers.join(",")) };
+            writeln!(out, "  downsample those{which} after {} to {}", rule.after, rule.resolution)?;
+        }
         if self.storage.retention_bytes > 0 {
             writeln!(out, "  keep at most {} bytes", self.storage.retention_bytes)?;
         }

@@ -16,6 +16,9 @@ pub enum OpenError {
     /// A rule cannot be used.
     #[error(transparent)]
     Rule(#[from] RuleError),
+    /// A rule looks back to samples that are downsampled.
+    #[error("{0}")]
+    History(String),
     /// An objective cannot be used.
     #[error(transparent)]
     Objective(#[from] ObjectiveError),

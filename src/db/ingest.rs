@@ -21,7 +21,9 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::env::disk::Disk;
 use crate::env::{Clock, Transport};
-use crate::model::{Batch, MetricMetadata, Millis, RawBatch, Rejected, Seq, SeriesExemplar, Timestamp, limits};
+use crate::model::{
+    Batch, DownsampleRule, MetricMetadata, Millis, RawBatch, Rejected, Seq, SeriesExemplar, Timestamp, limits,
+};
 use crate::notify::Notifier;
 use crate::storage::{Entry, ExemplarCounts, Health, MaintainError, Store};
 
@@ -122,6 +124,8 @@ pub(super) struct Inner {
     pub(super) pace: Bell,
     /// Bytes a second that it writes; 0 for any number.
     pub(super) compaction_bytes_per_second: u64,
+    /// Which samples are downsampled: rules must not look back to them.
+    pub(super) downsample: Vec<DownsampleRule>,
     /// Only closed: paces the syncs of `Durability::Interval`.
     pub(super) sync: Bell,
     pub(super) started_at: Timestamp,
@@ -254,6 +258,7 @@ pub(super) struct Parts {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) dir: PathBuf,
     pub(super) compaction_bytes_per_second: u64,
+    pub(super) downsample: Vec<DownsampleRule>,
 }
 
 /// Refuses a batch that no log record can hold, before it fails the group that it would share.
@@ -305,6 +310,7 @@ impl Inner {
             upkeep: Bell::default(),
             pace: Bell::default(),
             compaction_bytes_per_second: parts.compaction_bytes_per_second,
+            downsample: parts.downsample,
             sync: Bell::default(),
             started_at,
             queue: Mutex::default(),

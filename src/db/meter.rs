@@ -1,10 +1,11 @@
 //! What a query reads, counted as it reads.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::env::Clock;
-use crate::model::{Matcher, TimeRange};
+use crate::model::{Matcher, Millis, TimeRange, Timestamp};
 use crate::promql::{SeriesSamples, SeriesSource, SeriesSummaries, SourceError};
 
 /// Samples that a query has read, and the time that took.
@@ -47,16 +48,28 @@ impl<S: SeriesSource> SeriesSource for Metered<'_, S> {
         found
     }
 
+    fn resolution(&self, range: TimeRange) -> Millis {
+        self.source.resolution(range)
+    }
+
+    fn raw_since(&self, matchers: &[Matcher], range: TimeRange) -> Result<Timestamp, SourceError> {
+        self.source.raw_since(matchers, range)
+    }
+
     fn summaries(
         &self,
         matchers: &[Matcher],
         windows: &[TimeRange],
         samples_max: usize,
-    ) -> Result<Vec<SeriesSummaries>, SourceError> {
+        each: &mut dyn FnMut(SeriesSummaries) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
         let begun = self.clock.elapsed();
-        let found = self.source.summaries(matchers, windows, samples_max);
-        let samples = found.iter().flatten().map(|one| one.windows.len()).sum();
+        let mut samples = 0;
+        let done = self.source.summaries(matchers, windows, samples_max, &mut |one| {
+            samples += one.windows.len();
+            each(one)
+        });
         self.meter.add(samples, self.clock.elapsed().saturating_sub(begun));
-        found
+        done
     }
 }

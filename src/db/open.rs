@@ -15,7 +15,7 @@ use parking_lot::MutexGuard;
 
 use crate::model::{Alert, AlertState, Labels, Seq, Timestamp, Transition, TransitionId, TransitionKind, limits};
 use crate::notify::Notifier;
-use crate::rules::{Evaluator, RuleContext};
+use crate::rules::{Evaluator, RuleContext, check_history};
 use crate::slo::Objectives;
 use crate::storage::{Entry, Replay, Store};
 
@@ -36,6 +36,8 @@ impl Db {
     /// objective cannot be used.
     pub fn open(options: DbOptions) -> Result<Db, OpenError> {
         let begun = options.clock.elapsed();
+        check_history(&options.watch.groups, &options.store.downsample).map_err(OpenError::History)?;
+        let downsample = options.store.downsample.clone();
         let (store, mut replay) = Store::open(Arc::clone(&options.disk), &options.dir, options.store)?;
         let watch = options.watch;
         let notifier = Notifier::open(Arc::clone(&options.disk), &options.dir.join("outbox"), watch.notify.clone())?;
@@ -85,6 +87,7 @@ impl Db {
             disk: options.disk,
             dir: options.dir,
             compaction_bytes_per_second: options.compaction_bytes_per_second,
+            downsample,
         }));
         {
             let mut core = inner.core.lock();
@@ -107,6 +110,7 @@ impl Db {
     /// A rule or objective cannot be used; then nothing has changed.
     pub fn reload(&self, watch: Watch) -> Result<(), OpenError> {
         let inner = &*self.inner;
+        check_history(&watch.groups, &inner.downsample).map_err(OpenError::History)?;
         Objectives::new(watch.objectives.clone())?;
         if let Some(routing) = &watch.notify.routing {
             routing.check()?;

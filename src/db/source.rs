@@ -1,8 +1,8 @@
 //! The store as the query language sees it: the one file that names both.
 
-use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
-use crate::model::{Labels, Matcher, Seq, Summary, TimeRange, Timestamp};
+use crate::model::{Labels, Matcher, Millis, Seq, Summary, TimeRange, Timestamp};
 use crate::promql::{SeriesSamples, SeriesSource, SeriesSummaries, SourceError};
 use crate::storage::{ReadError, Snapshot, Store};
 
@@ -45,22 +45,23 @@ impl SeriesSource for Source {
         Ok(series.into_iter().map(|(labels, samples)| SeriesSamples::of_numbers(labels, samples)).collect())
     }
 
+    fn resolution(&self, range: TimeRange) -> Millis {
+        self.0.resolution(range)
+    }
+
+    fn raw_since(&self, matchers: &[Matcher], range: TimeRange) -> Result<Timestamp, SourceError> {
+        self.0.raw_since(matchers, range).map_err(source_error)
+    }
+
     fn summaries(
         &self,
         matchers: &[Matcher],
         windows: &[TimeRange],
         samples_max: usize,
-    ) -> Result<Vec<SeriesSummaries>, SourceError> {
-        let mut found: BTreeMap<Labels, Vec<Summary>> = BTreeMap::new();
-        for (n, window) in windows.iter().enumerate() {
-            for (labels, summary) in self.0.summaries(matchers, *window).map_err(source_error)? {
-                found.entry(labels).or_insert_with(|| vec![Summary::default(); windows.len()])[n] = summary;
-            }
-            if found.len().saturating_mul(windows.len()) > samples_max {
-                return Err(SourceError::TooManySamples { limit: samples_max });
-            }
-        }
-        Ok(found.into_iter().map(|(labels, windows)| SeriesSummaries { labels, windows }).collect())
+        each: &mut dyn FnMut(SeriesSummaries) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        let mut give = |labels: Labels, windows: Vec<Summary>| each(SeriesSummaries { labels, windows });
+        self.0.window_summaries(matchers, windows, samples_max, &mut give).map_err(source_error)
     }
 }
 
@@ -81,12 +82,21 @@ impl SeriesSource for LiveSource<'_> {
         self.view().select(matchers, range, samples_max)
     }
 
+    fn resolution(&self, range: TimeRange) -> Millis {
+        self.view().resolution(range)
+    }
+
+    fn raw_since(&self, matchers: &[Matcher], range: TimeRange) -> Result<Timestamp, SourceError> {
+        self.view().raw_since(matchers, range)
+    }
+
     fn summaries(
         &self,
         matchers: &[Matcher],
         windows: &[TimeRange],
         samples_max: usize,
-    ) -> Result<Vec<SeriesSummaries>, SourceError> {
-        self.view().summaries(matchers, windows, samples_max)
+        each: &mut dyn FnMut(SeriesSummaries) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        self.view().summaries(matchers, windows, samples_max, each)
     }
 }

@@ -30,8 +30,14 @@ pub(super) struct Counters {
     queries: AtomicU64,
 }
 
-const REASONS: [Rejection; 5] =
-    [Rejection::OutOfOrder, Rejection::Duplicate, Rejection::FarFuture, Rejection::TooOld, Rejection::TooManySeries];
+const REASONS: [Rejection; 6] = [
+    Rejection::OutOfOrder,
+    Rejection::Duplicate,
+    Rejection::FarFuture,
+    Rejection::TooOld,
+    Rejection::Downsampled,
+    Rejection::TooManySeries,
+];
 
 impl Counters {
     /// Counts an append with what became of it.
@@ -157,6 +163,7 @@ impl Metrics {
         self.add("evenkeel_storage_log_segments", &[], s.wal_segments as f64);
         self.add("evenkeel_storage_blocks", &[], s.blocks as f64);
         self.add("evenkeel_storage_block_bytes", &[], s.block_bytes as f64);
+        self.add("evenkeel_storage_blocks_downsampled_total", &[], s.blocks_downsampled as f64);
         self.add("evenkeel_storage_syncs_total", &[], s.fsyncs as f64);
         self.add("evenkeel_storage_healthy", &[], f64::from(u8::from(s.health == Health::Healthy)));
         let Seq(seq) = s.last_seq;

@@ -88,6 +88,8 @@ pub enum Rejection {
     FarFuture,
     /// Older than what is kept.
     TooOld,
+    /// Older than the newest of its series, in a time that is kept at a lower resolution.
+    Downsampled,
     /// Of a series that would be one more than the store takes.
     TooManySeries,
 }
@@ -100,6 +102,7 @@ impl Rejection {
             Rejection::Duplicate => "duplicate sample for timestamp",
             Rejection::FarFuture => "timestamp too far in the future",
             Rejection::TooOld => "timestamp older than the retention",
+            Rejection::Downsampled => "out of order sample in a time that is downsampled",
             Rejection::TooManySeries => "new series over the limit of active series",
         }
     }

@@ -70,9 +70,9 @@ impl ExactSum {
         if let Some(huge) = &other.huge {
             huge.parts().for_each(|part| self.add_huge(part));
         }
-        self.nan += other.nan;
-        self.plus_infinity += other.plus_infinity;
-        self.minus_infinity += other.minus_infinity;
+        self.nan = self.nan.saturating_add(other.nan);
+        self.plus_infinity = self.plus_infinity.saturating_add(other.plus_infinity);
+        self.minus_infinity = self.minus_infinity.saturating_add(other.minus_infinity);
     }
 
     /// The exact sum, rounded once.
@@ -112,12 +112,33 @@ impl ExactSum {
 
     /// Whether a NaN or an infinity is among the terms.
     pub fn has_special(&self) -> bool {
-        self.nan + self.plus_infinity + self.minus_infinity > 0
+        self.nan > 0 || self.plus_infinity > 0 || self.minus_infinity > 0
     }
 
     /// The parts of a sum without huge terms, which together are exactly the sum.
     pub fn parts(&self) -> impl Iterator<Item = f64> + Clone {
         self.finite.parts()
+    }
+
+    /// Everything that the sum consists of.
+    pub fn to_terms(&self) -> SumTerms {
+        SumTerms {
+            finite: self.finite.parts().collect(),
+            huge: self.huge.iter().flat_map(|huge| huge.parts()).collect(),
+            nan: self.nan,
+            plus_infinity: self.plus_infinity,
+            minus_infinity: self.minus_infinity,
+        }
+    }
+
+    /// The sum that consists of these terms; whatever stands among them, it is a sum.
+    pub fn from_terms(terms: &SumTerms) -> ExactSum {
+        let mut sum = ExactSum::from_parts(terms.finite.iter().copied());
+        terms.huge.iter().filter(|part| part.is_finite()).for_each(|part| sum.add_huge(*part));
+        sum.nan = sum.nan.saturating_add(terms.nan);
+        sum.plus_infinity = sum.plus_infinity.saturating_add(terms.plus_infinity);
+        sum.minus_infinity = sum.minus_infinity.saturating_add(terms.minus_infinity);
+        sum
     }
 
     fn special(&self) -> Option<f64> {
@@ -146,6 +167,21 @@ impl ExactSum {
         }
         Some(all)
     }
+}
+
+/// What an [`ExactSum`] consists of, for storing it.
+#[derive(Debug, Clone, Default)]
+pub struct SumTerms {
+    /// Parts that add up to the sum of the ordinary terms.
+    pub finite: Vec<f64>,
+    /// Parts that add up to the sum of the terms from 2^900 on, times 2^-120.
+    pub huge: Vec<f64>,
+    /// How many terms are NaN.
+    pub nan: u32,
+    /// How many are the positive infinity.
+    pub plus_infinity: u32,
+    /// How many are the negative one.
+    pub minus_infinity: u32,
 }
 
 /// A number as an unevaluated sum of floats: `hi + lo`, or more parts where those do not do.

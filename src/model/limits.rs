@@ -37,6 +37,12 @@ pub const LABELS_TEXT_BYTES_MAX: usize = LABELS_PER_SERIES_MAX * (LABEL_NAME_BYT
 /// Bytes that background work on blocks writes in a second unless told otherwise. A tenth of what a cheap
 /// solid-state disk takes, and a hundred times what a million samples a second give it to do.
 pub const COMPACTION_BYTES_PER_SECOND: u64 = 64 * 1024 * 1024;
+/// Rules on which series are downsampled when: each is looked at for every block that grows old.
+pub const DOWNSAMPLE_RULES_MAX: usize = 16;
+/// The shortest interval for which one sample is kept; below, nothing is saved.
+pub const DOWNSAMPLE_RESOLUTION_MIN: Millis = Millis::seconds(1);
+/// The longest one.
+pub const DOWNSAMPLE_RESOLUTION_MAX: Millis = Millis::days(1);
 /// Buckets of a native histogram. Clients keep to 160 unless told otherwise.
 pub const HISTOGRAM_BUCKETS_MAX: usize = 4096;
 /// Spans of a native histogram on one side of zero: no more than buckets, which may be one each.

@@ -7,6 +7,7 @@
 mod alert;
 mod batch;
 mod date;
+mod downsample;
 mod exact_sum;
 mod exemplar;
 mod fingerprint;
@@ -26,7 +27,8 @@ mod time;
 pub use alert::{Alert, AlertState, Transition, TransitionId, TransitionKind};
 pub use batch::{Batch, BatchSample, Committed, Rejected, Rejection};
 pub use date::Date;
-pub use exact_sum::{ExactSum, two_product};
+pub use downsample::{DownsampleError, DownsampleFault, DownsampleRule};
+pub use exact_sum::{ExactSum, SumTerms, two_product};
 pub use exemplar::{Exemplar, ExemplarError, SeriesExemplar};
 pub use fingerprint::Fingerprint;
 pub use histogram::{CUSTOM_SCHEMA, EXPONENTIAL_SCHEMAS, Histogram, HistogramCounts, HistogramError, ResetHint, Span};

@@ -13,6 +13,7 @@ pub mod kernel;
 mod parse;
 mod plan;
 mod query;
+mod reach;
 mod source;
 mod value;
 mod value_type;
@@ -24,6 +25,7 @@ pub use ast::{
 pub use functions::Function;
 pub use parse::{ParseError, parse, parse_selector};
 pub use query::{Deadline, EvalError, EvalOptions, NameDropping, Query, StartTimestamps};
+pub use reach::reaches;
 pub use source::{SeriesSamples, SeriesSource, SeriesSummaries, SourceError};
 pub use value::{Answer, ElementValue, MatrixSeries, Value, VectorSample};
 pub use value_type::ValueType;

@@ -4,13 +4,15 @@
 //! - Whatever evaluation asks for lies inside a read of the plan, since both compute the range
 //!   of a selector by the same functions.
 
+use std::ops::ControlFlow;
+
 use super::ast::{At, Edges, Expr, ExprKind, Selector, Shift};
 use super::functions::Function;
 use super::info::InfoSelector;
 use super::kernel;
 use super::query::{EvalError, EvalOptions};
-use super::source::{SeriesSamples, SeriesSource, SeriesSummaries};
-use crate::model::{Matcher, Millis, TimeRange, Timestamp};
+use super::source::{SeriesSamples, SeriesSource};
+use crate::model::{Labels, Matcher, Millis, Summary, TimeRange, Timestamp};
 
 /// The instants at which an expression is evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,11 +138,12 @@ pub(super) struct Reads {
     summaries: Vec<SummaryRead>,
 }
 
-/// Summaries of one selector's windows, one for each step.
+/// A call of which only the values in each window were read, one for each step.
 struct SummaryRead {
+    function: Function,
     matchers: Vec<Matcher>,
     windows: Vec<TimeRange>,
-    series: Vec<SeriesSummaries>,
+    series: Vec<WindowValues>,
 }
 
 struct Read {
@@ -159,7 +162,7 @@ impl Reads {
         deadline: impl Fn() -> Result<(), EvalError>,
     ) -> Result<Reads, EvalError> {
         let mut reads = Reads { samples: Vec::new(), summaries: Vec::new() };
-        collect(expr, steps, frame, &mut reads)?;
+        collect(expr, steps, frame, source, &mut reads)?;
         let mut left = frame.samples_max;
         for read in &mut reads.samples {
             deadline()?;
@@ -169,9 +172,7 @@ impl Reads {
         }
         for read in &mut reads.summaries {
             deadline()?;
-            read.series = source.summaries(&read.matchers, &read.windows, left)?;
-            let held = read.series.len().saturating_mul(read.windows.len());
-            left = left.checked_sub(held).ok_or(EvalError::TooManySamples)?;
+            left = read.load(source, left, &deadline)?;
         }
         Ok(reads)
     }
@@ -184,10 +185,19 @@ impl Reads {
         self.samples.iter().find(covers).map_or(&[], |read| &read.series)
     }
 
-    /// The summaries of a selector's windows.
-    pub(super) fn summaries(&self, matchers: &[Matcher], windows: &[TimeRange]) -> &[SeriesSummaries] {
-        let same = |read: &&SummaryRead| read.windows == windows && read.matchers == matchers;
-        self.summaries.iter().find(same).map_or(&[], |read| &read.series)
+    /// The values of a call in its windows, if these were read.
+    pub(super) fn values(
+        &self,
+        function: Function,
+        args: &[Expr],
+        steps: Steps,
+        frame: &Frame,
+    ) -> Option<&[WindowValues]> {
+        let (selector, windows) = windows_of(function, args, steps, frame)?;
+        let same = |read: &&SummaryRead| {
+            read.function == function && read.windows == windows && read.matchers == selector.matchers
+        };
+        self.summaries.iter().find(same).map(|read| read.series.as_slice())
     }
 
     /// How many samples and summaries are held.
@@ -204,8 +214,56 @@ fn samples_held(series: &SeriesSamples) -> usize {
     series.samples.len() + histograms.sum::<usize>()
 }
 
-/// The windows of a call that is answered from summaries, one for each step.
-pub(super) fn summarized<'e>(
+/// A series and the values of a function in its windows.
+pub(super) struct WindowValues {
+    pub(super) labels: Labels,
+    pub(super) values: Vec<Option<f64>>,
+}
+
+impl SummaryRead {
+    fn asks_the_same(&self, other: &SummaryRead) -> bool {
+        (self.function, &self.windows, &self.matchers) == (other.function, &other.windows, &other.matchers)
+    }
+
+    /// Reads the values, at most `left` of them; gives how many may still be read.
+    fn load(
+        &mut self,
+        source: &dyn SeriesSource,
+        left: usize,
+        deadline: &impl Fn() -> Result<(), EvalError>,
+    ) -> Result<usize, EvalError> {
+        let SummaryRead { function, matchers, windows, series } = self;
+        let (mut room, mut failed) = (left, None);
+        source.summaries(matchers, windows, left, &mut |summaries| {
+            let fits = room.checked_sub(windows.len()).ok_or(EvalError::TooManySamples);
+            match fits.and_then(|rest| deadline().map(|()| rest)) {
+                Ok(rest) => room = rest,
+                Err(error) => {
+                    failed = Some(error);
+                    return ControlFlow::Break(());
+                }
+            }
+            let seen = summaries.windows.iter().zip(windows.iter());
+            let values = seen.map(|(summary, window)| value_in(*function, summary, *window)).collect();
+            series.push(WindowValues { labels: summaries.labels, values });
+            ControlFlow::Continue(())
+        })?;
+        failed.map_or(Ok(room), Err)
+    }
+}
+
+/// The value in a window. If all that is known is an interval around it, what adds up is not known, and
+/// neither is what stood at its ends.
+fn value_in(function: Function, summary: &Summary, window: TimeRange) -> Option<f64> {
+    let around = summary.ends.is_some_and(|(_, last)| last.t > window.until);
+    if around && !kernel::is_even(function) {
+        return None;
+    }
+    kernel::over_summary(function, summary, window)
+}
+
+/// The windows of a call that summaries answer, one for each step.
+fn windows_of<'e>(
     function: Function,
     args: &'e [Expr],
     steps: Steps,
@@ -213,20 +271,30 @@ pub(super) fn summarized<'e>(
 ) -> Option<(&'e Selector, Vec<TimeRange>)> {
     let [arg] = args else { return None };
     let ExprKind::Range { selector, range } = &arg.without_parens().kind else { return None };
-    let plain = selector.edges == Edges::Plain;
-    if !plain || !kernel::by_summary(function) || *range < SUMMARY_SPAN_MIN || steps.count() == 0 {
+    if selector.edges != Edges::Plain || !kernel::by_summary(function) || steps.count() == 0 {
         return None;
     }
-    let span = frame.span(&selector.shift, *range, steps);
-    let apart = (span.until - span.after).0 / steps.count() as i64;
     let window = |t: Timestamp| {
         let until = frame.seen(&selector.shift, t);
         TimeRange { after: until - *range, until }
     };
-    (apart >= SUMMARY_SPAN_MIN.0).then(|| (selector, steps.times().map(window).collect()))
+    Some((selector, steps.times().map(window).collect()))
 }
 
-fn collect(expr: &Expr, steps: Steps, frame: &Frame, reads: &mut Reads) -> Result<(), EvalError> {
+/// Whether windows are so long and so far apart that their summaries are quicker than their samples.
+fn are_long(windows: &[TimeRange]) -> bool {
+    let (Some(first), Some(last)) = (windows.first(), windows.last()) else { return false };
+    let apart = (last.until - first.after).0 / windows.len() as i64;
+    first.until - first.after >= SUMMARY_SPAN_MIN && apart >= SUMMARY_SPAN_MIN.0
+}
+
+fn collect(
+    expr: &Expr,
+    steps: Steps,
+    frame: &Frame,
+    source: &dyn SeriesSource,
+    reads: &mut Reads,
+) -> Result<(), EvalError> {
     match &expr.kind {
         ExprKind::Number(_) | ExprKind::Duration(_) | ExprKind::String(_) => {}
         ExprKind::Selector(selector) => {
@@ -238,33 +306,42 @@ fn collect(expr: &Expr, steps: Steps, frame: &Frame, reads: &mut Reads) -> Resul
         ExprKind::Subquery { expr, range, step, shift, .. } => {
             let inner = frame.inner_steps(*range, *step, shift, steps)?;
             if inner.count() > 0 {
-                collect(expr, inner, frame, reads)?;
+                collect(expr, inner, frame, source, reads)?;
             }
         }
-        ExprKind::Paren(expr) | ExprKind::Unary { expr, .. } => collect(expr, steps, frame, reads)?,
+        ExprKind::Paren(expr) | ExprKind::Unary { expr, .. } => collect(expr, steps, frame, source, reads)?,
         ExprKind::Binary(binary) => {
-            collect(&binary.lhs, steps, frame, reads)?;
-            collect(&binary.rhs, steps, frame, reads)?;
+            collect(&binary.lhs, steps, frame, source, reads)?;
+            collect(&binary.rhs, steps, frame, source, reads)?;
         }
         ExprKind::Aggregate(aggregate) => {
             for expr in aggregate.param.iter().chain([&aggregate.expr]) {
-                collect(expr, steps, frame, reads)?;
+                collect(expr, steps, frame, source, reads)?;
             }
         }
         ExprKind::Call { function, args } => {
-            if let Some((selector, windows)) = summarized(*function, args, steps, frame) {
-                let matchers = selector.matchers.clone();
-                reads.summaries.push(SummaryRead { matchers, windows, series: Vec::new() });
-                return Ok(());
+            if let Some((selector, windows)) = windows_of(*function, args, steps, frame) {
+                let coarse = || {
+                    let hull = windows.iter().copied().reduce(TimeRange::hull);
+                    hull.is_some_and(|hull| source.resolution(hull) > Millis::ZERO)
+                };
+                if are_long(&windows) || coarse() {
+                    let (function, matchers) = (*function, selector.matchers.clone());
+                    let read = SummaryRead { function, matchers, windows, series: Vec::new() };
+                    if !reads.summaries.iter().any(|other| other.asks_the_same(&read)) {
+                        reads.summaries.push(read);
+                    }
+                    return Ok(());
+                }
             }
             if *function == Function::Info {
                 // The second argument selects nothing by itself.
                 let selector = InfoSelector::of(args);
                 add(&selector.matchers, selector.span(steps, frame), &mut reads.samples);
-                return collect(&args[0], steps, frame, reads);
+                return collect(&args[0], steps, frame, source, reads);
             }
             for arg in args {
-                collect(arg, steps, frame, reads)?;
+                collect(arg, steps, frame, source, reads)?;
             }
         }
     }
@@ -287,13 +364,21 @@ fn add(matchers: &[Matcher], range: TimeRange, reads: &mut Vec<Read>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::promql::parse;
+    use crate::promql::{SourceError, parse};
+
+    struct Nothing;
+
+    impl SeriesSource for Nothing {
+        fn select(&self, _: &[Matcher], _: TimeRange, _: usize) -> Result<Vec<SeriesSamples>, SourceError> {
+            Ok(Vec::new())
+        }
+    }
 
     fn ranges(text: &str, start: i64, end: i64) -> Vec<(i64, i64)> {
         let steps = Steps::new(Timestamp(start), Timestamp(end), Millis(1000), usize::MAX).unwrap();
         let frame = Frame::new(steps, &EvalOptions::default());
         let mut reads = Reads { samples: Vec::new(), summaries: Vec::new() };
-        collect(&parse(text).unwrap(), steps, &frame, &mut reads).unwrap();
+        collect(&parse(text).unwrap(), steps, &frame, &Nothing, &mut reads).unwrap();
         let mut ranges: Vec<_> = reads.samples.iter().map(|read| (read.range.after.0, read.range.until.0)).collect();
         ranges.sort_unstable();
         ranges
@@ -321,8 +406,8 @@ mod tests {
         let check = |text: &str, steps: Steps, expected: Option<usize>| {
             let frame = Frame::new(steps, &EvalOptions::default());
             let ExprKind::Call { function, args } = parse(text).unwrap().kind else { panic!("{text} is no call") };
-            let windows = summarized(function, &args, steps, &frame).map(|(_, windows)| windows.len());
-            assert_eq!(windows, expected, "{text}");
+            let windows = windows_of(function, &args, steps, &frame).map(|(_, windows)| windows);
+            assert_eq!(windows.filter(|windows| are_long(windows)).map(|windows| windows.len()), expected, "{text}");
         };
         let once = Steps::once(Timestamp(0));
         let days = Steps::new(Timestamp(0), Timestamp(10 * 86_400_000), Millis::days(1), usize::MAX).unwrap();

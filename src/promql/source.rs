@@ -1,6 +1,8 @@
 //! The one thing that the language asks of the world: series that match, with their samples.
 
-use crate::model::{HistogramSample, Labels, Matcher, Sample, Summary, TimeRange, Timestamp};
+use std::ops::ControlFlow;
+
+use crate::model::{HistogramSample, Labels, Matcher, Millis, Sample, Summary, TimeRange, Timestamp};
 
 /// A series and its samples of one range, in the order of time, staleness markers included.
 /// At an instant there is a number or a histogram, never both.
@@ -46,9 +48,28 @@ pub trait SeriesSource: Sync {
         samples_max: usize,
     ) -> Result<Vec<SeriesSamples>, SourceError>;
 
-    /// What is known of the samples of those series in each window, sorted by labels: what
-    /// [`Summary::of`] says of the samples that [`SeriesSource::select`] gives, bit for bit. A source
-    /// that keeps statistics need not read the samples.
+    /// The coarsest resolution of what is kept inside `range`: [`SeriesSource::select`] gives one sample
+    /// for each interval of at most this length. Zero if all samples are there.
+    fn resolution(&self, range: TimeRange) -> Millis {
+        let _ = range;
+        Millis::ZERO
+    }
+
+    /// The last instant inside `range` up to which some of the series that satisfy all matchers are kept at a
+    /// lower resolution, so that all samples are there behind it; the beginning of the range if there is none.
+    ///
+    /// # Errors
+    /// Something stored cannot be read.
+    fn raw_since(&self, matchers: &[Matcher], range: TimeRange) -> Result<Timestamp, SourceError> {
+        let _ = matchers;
+        Ok(range.after)
+    }
+
+    /// Gives `each` what is known of the samples of those series in each window, sorted by labels, until it
+    /// ends that: what [`Summary::of`] says of the samples that [`SeriesSource::select`] gives, bit for
+    /// bit. A source that keeps statistics need not read the samples. One that keeps one sample for each
+    /// interval knows of all of them, and those of an interval are where its last one is; a window that lies
+    /// inside of an interval, without any sample that is kept, is given what is known of that interval.
     ///
     /// # Errors
     /// As [`SeriesSource::select`].
@@ -57,8 +78,9 @@ pub trait SeriesSource: Sync {
         matchers: &[Matcher],
         windows: &[TimeRange],
         samples_max: usize,
-    ) -> Result<Vec<SeriesSummaries>, SourceError> {
-        let Some(hull) = windows.iter().copied().reduce(TimeRange::hull) else { return Ok(Vec::new()) };
+        each: &mut dyn FnMut(SeriesSummaries) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        let Some(hull) = windows.iter().copied().reduce(TimeRange::hull) else { return Ok(()) };
         let summaries = |series: SeriesSamples| {
             let samples = &series.samples;
             let inside = |window: &TimeRange| {
@@ -68,7 +90,9 @@ pub trait SeriesSource: Sync {
             };
             SeriesSummaries { windows: windows.iter().map(inside).collect(), labels: series.labels }
         };
-        Ok(self.select(matchers, hull, samples_max)?.into_iter().map(summaries).collect())
+        let mut series = self.select(matchers, hull, samples_max)?.into_iter().map(summaries);
+        let _ended = series.try_for_each(each);
+        Ok(())
     }
 }
 

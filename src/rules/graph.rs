@@ -260,7 +260,10 @@ impl Graph {
         samples_max: usize,
     ) -> Result<(), SourceError> {
         for (number, leaf) in self.leaves.iter_mut().enumerate() {
-            for series in source.select(leaf.matchers(), leaf.range_needed(at), samples_max)? {
+            // One sample in the place of many would be taken for all there were.
+            let mut range = leaf.range_needed(at);
+            range.after = source.raw_since(leaf.matchers(), range)?;
+            for series in source.select(leaf.matchers(), range, samples_max)? {
                 let slot = leaf.slot(&series.labels);
                 for sample in series.samples {
                     leaf.insert(slot, sample, at);

@@ -7,9 +7,12 @@
 //! - A rule sees what the rules before it in its group have just made.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
-use crate::model::{Batch, Labels, Matcher, STALE_NAN, Sample, TimeRange, Timestamp};
-use crate::promql::{EvalOptions, Expr, Query, SeriesSamples, SeriesSource, SourceError, Value, VectorSample};
+use crate::model::{Batch, Labels, Matcher, Millis, STALE_NAN, Sample, Summary, TimeRange, Timestamp};
+use crate::promql::{
+    EvalOptions, Expr, Query, SeriesSamples, SeriesSource, SeriesSummaries, SourceError, Value, VectorSample,
+};
 
 use super::identity::stable_hash;
 use super::rule::{RecordingRule, RuleGroup};
@@ -173,12 +176,57 @@ impl SeriesSource for Overlay<'_> {
         }
         Ok(all)
     }
+
+    fn resolution(&self, range: TimeRange) -> Millis {
+        self.base.resolution(range)
+    }
+
+    fn raw_since(&self, matchers: &[Matcher], range: TimeRange) -> Result<Timestamp, SourceError> {
+        self.base.raw_since(matchers, range)
+    }
+
+    fn summaries(
+        &self,
+        matchers: &[Matcher],
+        windows: &[TimeRange],
+        samples_max: usize,
+        each: &mut dyn FnMut(SeriesSummaries) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        let mut extra: BTreeMap<&Labels, &[Sample]> = BTreeMap::new();
+        for (labels, samples) in &self.extra {
+            if matchers.iter().all(|matcher| matcher.matches(labels.get(matcher.name()))) {
+                extra.insert(labels, samples);
+            }
+        }
+        if extra.is_empty() {
+            return self.base.summaries(matchers, windows, samples_max, each);
+        }
+        let mut all = Vec::new();
+        self.base.summaries(matchers, windows, samples_max, &mut |series| {
+            all.push(series);
+            ControlFlow::Continue(())
+        })?;
+        for (labels, samples) in extra {
+            let at = all.binary_search_by(|series| series.labels.cmp(labels)).unwrap_or_else(|at| {
+                let windows = vec![Summary::default(); windows.len()];
+                all.insert(at, SeriesSummaries { labels: labels.clone(), windows });
+                at
+            });
+            // What is not stored yet is newer than what is.
+            for (summary, window) in all[at].windows.iter_mut().zip(windows) {
+                let newest = summary.ends.map_or(Timestamp::MIN, |(_, last)| last.t);
+                let newer = samples.iter().filter(|sample| window.contains(sample.t) && sample.t > newest);
+                newer.for_each(|sample| summary.push(*sample));
+            }
+        }
+        let _ended = all.into_iter().try_for_each(each);
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Millis;
 
     #[test]
     fn a_grid_depends_on_the_group_alone() {

@@ -30,6 +30,7 @@ mod alerting;
 mod evaluator;
 mod format;
 mod graph;
+mod history;
 mod identity;
 mod interval;
 mod leaf;
@@ -47,5 +48,6 @@ mod vector;
 
 pub use evaluator::{Evaluator, Outcome, ReloadError};
 pub use format::RestoreError;
+pub use history::check_history;
 pub use rule::{AlertingRule, RecordingRule, Rule, RuleContext, RuleError, RuleGroup};
 pub use status::{GroupStatus, Health, Mode, RuleKind, RuleStatus};

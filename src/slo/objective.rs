@@ -84,6 +84,14 @@ pub enum Indicator {
 }
 
 impl Indicator {
+    /// The selectors of all its series.
+    pub(super) fn matchers(&self) -> Vec<&[Matcher]> {
+        match self {
+            Indicator::Ratio { good: part, total } | Indicator::ErrorRatio { errors: part, total } => vec![part, total],
+            Indicator::Threshold { gauge, .. } => vec![gauge],
+        }
+    }
+
     /// The expression that gives the error ratio over `window`: evidence that a person can run.
     pub fn error_query(&self, window: Millis) -> String {
         match self {

@@ -6,7 +6,7 @@ use crate::model::limits;
 use crate::model::{Labels, Matcher, Millis, TimeRange, Timestamp};
 use crate::promql::{SeriesSamples, SeriesSource, SourceError};
 
-use super::objective::Indicator;
+use super::objective::{Indicator, Objective};
 use super::objectives::Objectives;
 use super::series::{Increases, Origin};
 use super::watch::Watch;
@@ -47,7 +47,7 @@ impl Watch {
     fn seed(&mut self, at: Timestamp, source: &dyn SeriesSource) -> Result<(), SourceError> {
         let mut found = Watch::new(self.objective.clone(), Vec::new());
         let mut places = HashMap::new();
-        let mut from = at - self.objective.window;
+        let mut from = raw_since(&self.objective, source, at)?;
         let mut slice = SLICE;
         while from < at {
             let range = TimeRange { after: from, until: (from + slice).min(at) };
@@ -122,6 +122,21 @@ impl Watch {
         }
         self.add_now(increases);
     }
+}
+
+/// Where the part of the window begins of which every sample is there. What is downsampled is not counted: of
+/// a threshold it does not say how many samples were beyond it, nor of counters when they rose.
+fn raw_since(objective: &Objective, source: &dyn SeriesSource, at: Timestamp) -> Result<Timestamp, SourceError> {
+    let window = TimeRange { after: at - objective.window, until: at };
+    let mut since = window.after;
+    for matchers in objective.indicator.matchers() {
+        since = since.max(source.raw_since(matchers, window)?);
+    }
+    if since > window.after {
+        let (service, name) = (&objective.service, &objective.name);
+        tracing::warn!("objective {service}/{name} begins at {since}: what is stored before that is downsampled");
+    }
+    Ok(since)
 }
 
 /// The series of both sides, each once, sorted.

@@ -224,6 +224,9 @@ impl Inner {
             if cutoff.may_hide(sample.t) && sample.t <= cutoff.of(&labels()) {
                 decision = Decision::Refuse(Rejection::TooOld);
             }
+            if decision == Decision::StoreLate && self.is_downsampled(&labels, sample.t, at) {
+                decision = Decision::Refuse(Rejection::Downsampled);
+            }
             if decision == Decision::StoreLate {
                 decision = self.decide_late(stage, &committed, (series, &labels), sample);
             }
@@ -354,6 +357,17 @@ impl Inner {
             return Err(Rejection::TooManySeries);
         }
         Ok(Some(writer.number(stage, unknown, &state)))
+    }
+
+    /// Whether a sample older than its series' newest falls into a time that is downsampled, or soon may be:
+    /// nobody could tell whether it is there already.
+    fn is_downsampled(&self, labels: &impl Fn() -> Labels, t: Timestamp, at: Timestamp) -> bool {
+        if self.downsampling.may_take(t, at) && self.downsampling.takes(&labels(), t, at) {
+            return true;
+        }
+        let (view, seq) = self.shown_view();
+        // Under other rules, younger samples may have been downsampled.
+        view.has_downsampled_at(t) && view.is_inside_interval(&labels(), t, seq)
     }
 
     /// What becomes of a sample older than its series' newest: compared with what stands at its instant.

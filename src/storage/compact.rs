@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 use crate::model::{Labels, Sample, TimeRange, Timestamp};
 
 use super::block::{Block, BlockReader, BlockWriter, ChunkPlace, DamagedBlock, EncodedChunk, PageCache, Slice};
+use super::downsample::Elsewhere;
 use super::maintain::{MaintainError, MaintainReport};
 use super::manifest::Manifest;
 use super::retention::Cutoff;
@@ -24,7 +25,8 @@ use super::tombstones::Cover;
 const FAN_IN: usize = 4;
 /// The level at which blocks are left as they are.
 const LEVEL_MAX: u8 = 5;
-/// A block spans at most this part of the retention, since only whole blocks are dropped.
+/// A block spans at most this part of the retention, since only whole blocks are dropped, and of the age at
+/// which it is downsampled, since only whole blocks are.
 const RETENTION_PARTS: i64 = 8;
 /// A chunk with fewer samples is joined with its neighbours rather than copied.
 const COPIED_SAMPLES_MIN: usize = 6000;
@@ -43,7 +45,7 @@ impl Store {
         let mut report = MaintainReport::default();
         let blocks = Arc::clone(&inner.shown.read().view.blocks);
         if !blocks.is_empty() {
-            inner.merge_into_one(&mut manifest, &blocks, LEVEL_MAX, &inner.cutoff(now), pace, &mut report)?;
+            inner.merge_into_one(&mut manifest, (&blocks, LEVEL_MAX), &inner.cutoff(now), pace, &mut report)?;
         }
         Ok(report)
     }
@@ -60,20 +62,19 @@ impl Inner {
         loop {
             let blocks = Arc::clone(&self.shown.read().view.blocks);
             let Some((sources, level)) = self.choose(&blocks) else { return Ok(()) };
-            self.merge_into_one(manifest, &sources, level, cutoff, pace, report)?;
+            self.merge_into_one(manifest, (&sources, level), cutoff, pace, report)?;
         }
     }
 
     fn merge_into_one(
         &self,
         manifest: &mut Manifest,
-        sources: &[Arc<Block>],
-        level: u8,
+        (sources, level): (&[Arc<Block>], u8),
         cutoff: &Cutoff,
         pace: &mut dyn FnMut(u64),
         report: &mut MaintainReport,
     ) -> Result<(), MaintainError> {
-        let lost = self.merge(manifest, sources, level, cutoff, pace)?;
+        let lost = self.merge(manifest, sources, level, Aim::Keep(cutoff), pace)?;
         for (block, lost) in sources.iter().zip(lost) {
             self.put_away(block, lost, report)?;
         }
@@ -85,31 +86,37 @@ impl Inner {
     /// The oldest neighbours of one level that together do not span too much, and the level that
     /// they make. Neighbours in the manifest's order, so that "younger" keeps its meaning.
     fn choose(&self, blocks: &[Arc<Block>]) -> Option<(Vec<Arc<Block>>, u8)> {
-        let span_max = self.options.retention.0 / RETENTION_PARTS;
         let fits = |run: &&[Arc<Block>]| {
+            let age = self.downsampling.next_age(run[0].resolution());
+            let age = age.map_or(self.options.retention, |age| age.min(self.options.retention));
+            let span_max = age.0 / RETENTION_PARTS;
             let first = run.iter().map(|block| block.first()).min().unwrap_or_default();
             let last = run.iter().map(|block| block.last()).max().unwrap_or_default();
             let level = run[0].level();
-            level < LEVEL_MAX && run.iter().all(|block| block.level() == level) && (last - first).0 <= span_max
+            // A block that is downsampled waits for its neighbours, rather than be a part of one that is not.
+            let alike = |block: &Arc<Block>| block.level() == level && block.resolution() == run[0].resolution();
+            level < LEVEL_MAX && run.iter().all(alike) && (last - first).0 <= span_max
         };
         let run = blocks.windows(FAN_IN).find(fits)?;
         Some((run.to_vec(), run[0].level() + 1))
     }
 
-    /// Writes the samples of `sources` behind `cutoff` into one block of `level` that takes their
+    /// Writes the samples of `sources` that are kept into one block of `level` that takes their
     /// place; gives for each source the number of samples that could not be read.
     pub(super) fn merge(
         &self,
         manifest: &mut Manifest,
         sources: &[Arc<Block>],
         level: u8,
-        cutoff: &Cutoff,
+        aim: Aim<'_>,
         pace: &mut dyn FnMut(u64),
     ) -> Result<Vec<u64>, MaintainError> {
-        let (tombstones, upto) = {
+        let (view, upto) = {
             let shown = self.shown.read();
-            (Arc::clone(&shown.view.tombstones), shown.seq)
+            (Arc::clone(&shown.view), shown.seq)
         };
+        let (tombstones, cutoff) = (&view.tombstones, aim.cutoff());
+        let mut elsewhere = Elsewhere::new(self, &view, sources);
         let interrupts = self.interrupts.load(Ordering::Relaxed);
         let mut lost = Vec::new();
         let merged = self.write_block(manifest, level, |writer| {
@@ -119,8 +126,13 @@ impl Inner {
             while let Some((labels, places)) = merge.next_series() {
                 merge.cutoff = cutoff.of(&labels);
                 merge.cover = tombstones.cover(&labels, TimeRange::ALL, upto);
-                let chunks = merge.chunks(&places, writer)?;
-                writer.add_chunks(&labels, &chunks)?;
+                match merge.lower(&labels, &places, aim, &mut elsewhere) {
+                    None => {
+                        let chunks = merge.chunks(&places, writer)?;
+                        writer.add_chunks(&labels, &chunks)?;
+                    }
+                    Some((intervals, resolution)) => writer.add_intervals(&labels, &intervals, resolution)?,
+                }
                 pace(writer.bytes() - told);
                 told = writer.bytes();
                 if self.interrupts.load(Ordering::Relaxed) != interrupts {
@@ -135,27 +147,44 @@ impl Inner {
     }
 }
 
+/// What becomes of the samples of blocks that are written anew.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Aim<'a> {
+    /// Those behind the cutoff are kept as they are.
+    Keep(&'a Cutoff),
+    /// They are downsampled as well, as far as their age demands it.
+    Downsample(&'a Cutoff),
+}
+
+impl<'a> Aim<'a> {
+    pub(super) fn cutoff(self) -> &'a Cutoff {
+        match self {
+            Aim::Keep(cutoff) | Aim::Downsample(cutoff) => cutoff,
+        }
+    }
+}
+
 /// A merge of blocks, series by series in the order of labels.
-struct Merge<'a> {
-    sources: Vec<MergeSource<'a>>,
+pub(super) struct Merge<'a> {
+    pub(super) sources: Vec<MergeSource<'a>>,
     /// Samples of the series at hand at or before this are past their time.
-    cutoff: Timestamp,
+    pub(super) cutoff: Timestamp,
     /// What is deleted of the series at hand.
-    cover: Cover,
+    pub(super) cover: Cover,
     /// Where timelines of the sources lie in the block that is written.
     timelines: HashMap<(usize, u64), Slice>,
 }
 
 /// One block of a merge.
-struct MergeSource<'a> {
-    block: &'a Block,
+pub(super) struct MergeSource<'a> {
+    pub(super) block: &'a Block,
     /// None if it cannot be read at all.
-    reader: Option<BlockReader<'a>>,
+    pub(super) reader: Option<BlockReader<'a>>,
     /// The next series, if there is one.
     labels: Option<Labels>,
     position: u32,
     /// Samples read so far.
-    read: u64,
+    pub(super) read: u64,
 }
 
 impl MergeSource<'_> {

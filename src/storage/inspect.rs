@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use crate::codec::Cursor;
 use crate::env::disk::Disk;
-use crate::model::{Labels, Seq, SeriesRef, Timestamp};
+use crate::model::{Labels, Millis, Seq, SeriesRef, TimeRange, Timestamp};
 
 use super::block::{Block, BlockError, PageCache};
 use super::entries::tombstones_from_bytes;
+use super::interval::summary_of;
 use super::manifest::{attachments_of, manifest_of};
 use super::series_files;
 use super::wal::{EntryKind, SEGMENT_HEADER_BYTES, Transaction, scan};
@@ -283,6 +284,10 @@ impl Survey {
         report.fact("samples", Fact::Count(block.samples()));
         report.fact("from", Fact::Time(block.first()));
         report.fact("to", Fact::Time(block.last()));
+        if block.resolution() > Millis::ZERO {
+            report.fact("resolution", Fact::Text(block.resolution().to_string()));
+            report.fact("samples before downsampling", Fact::Count(counted(&block)));
+        }
         let (sections, faults) = block.survey();
         for section in sections {
             *self.parts.entry(format!("block: {}", section.name)).or_default() += section.bytes;
@@ -356,6 +361,20 @@ impl FileReport {
     fn fact(&mut self, name: &str, fact: Fact) {
         self.facts.push((name.to_owned(), fact));
     }
+}
+
+/// How many samples those of a downsampled block stand for, as far as that can be read.
+fn counted(block: &Block) -> u64 {
+    let mut cache = PageCache::default();
+    let Ok(mut reader) = block.ask(&mut cache) else { return 0 };
+    let (mut count, mut intervals) = (0, Vec::new());
+    for position in 0..block.series() {
+        intervals.clear();
+        let _unreadable = reader.intervals(position, TimeRange::ALL, &mut intervals);
+        let summary = summary_of(&intervals);
+        count += summary.count + summary.stale;
+    }
+    count
 }
 
 fn kind_of(kind: EntryKind) -> &'static str {

@@ -1,4 +1,4 @@
-//! Background work on blocks: retention, repair, compaction.
+//! Background work on blocks: retention, repair, downsampling, compaction.
 
 use std::fmt;
 use std::io;
@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use crate::model::{Seq, Timestamp};
 
 use super::block::Block;
+use super::compact::Aim;
 use super::manifest::{BlockName, Manifest};
 use super::retention::Cutoff;
 use super::store::{Inner, Store};
@@ -41,6 +42,8 @@ pub struct MaintainReport {
     pub blocks_over_size: usize,
     /// Blocks written anew without series that are past their time.
     pub blocks_thinned: usize,
+    /// Blocks written anew at a lower resolution.
+    pub blocks_downsampled: usize,
     /// Blocks merged into larger ones.
     pub blocks_merged: usize,
     /// Damaged blocks moved to quarantine, with the samples of each that could not be read.
@@ -69,6 +72,9 @@ impl fmt::Display for MaintainReport {
         if self.blocks_thinned > 0 {
             write!(f, "; {} blocks written anew without series past their retention", self.blocks_thinned)?;
         }
+        if self.blocks_downsampled > 0 {
+            write!(f, "; {} blocks downsampled", self.blocks_downsampled)?;
+        }
         if self.deletes_done > 0 {
             write!(f, "; {} deletes worked off", self.deletes_done)?;
         }
@@ -80,7 +86,7 @@ impl fmt::Display for MaintainReport {
 
 impl Store {
     /// Finishes a pending checkpoint, removes what is older than the retention at `now`, repairs
-    /// blocks in which a read met damage, and merges small blocks.
+    /// blocks in which a read met damage, downsamples those that are old enough, and merges small blocks.
     ///
     /// # Errors
     /// The disk's; what was done until then stays done.
@@ -101,6 +107,7 @@ impl Store {
         let cutoff = inner.cutoff(now);
         inner.drop_old(&mut manifest, &cutoff, pace, &mut report)?;
         inner.repair(&mut manifest, &cutoff, pace, &mut report)?;
+        inner.downsample(&mut manifest, &cutoff, pace, &mut report)?;
         inner.compact(&mut manifest, &cutoff, pace, &mut report)?;
         inner.drop_over_size(&mut manifest, &mut report)?;
         inner.finish_deletes(&mut manifest, &mut report)?;
@@ -133,7 +140,8 @@ impl Store {
         let cutoff = inner.cutoff(now);
         let view = Arc::clone(&inner.shown.read().view);
         for block in view.blocks.iter().filter(|block| view.tombstones.touch(block)) {
-            let lost = inner.merge(&mut manifest, std::slice::from_ref(block), block.level(), &cutoff, pace)?;
+            let lost =
+                inner.merge(&mut manifest, std::slice::from_ref(block), block.level(), Aim::Keep(&cutoff), pace)?;
             inner.put_away(block, lost.iter().sum(), &mut report)?;
         }
         inner.finish_deletes(&mut manifest, &mut report)?;
@@ -248,7 +256,7 @@ impl Inner {
     ) -> Result<(), MaintainError> {
         let blocks = Arc::clone(&self.shown.read().view.blocks);
         for block in blocks.iter().filter(|block| block.is_damaged()) {
-            let lost = self.merge(manifest, std::slice::from_ref(block), block.level(), cutoff, pace)?;
+            let lost = self.merge(manifest, std::slice::from_ref(block), block.level(), Aim::Keep(cutoff), pace)?;
             let lost = lost.iter().sum();
             let path = self.files.block(block.number());
             let file = path.display().to_string();

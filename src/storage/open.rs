@@ -13,11 +13,12 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::codec::SealError;
 use crate::env::disk::{DirEntry, Disk};
-use crate::model::{Labels, SeriesRef};
+use crate::model::{DownsampleError, Labels, SeriesRef};
 
 use super::beside::Kept;
 use super::block::{Block, BlockError};
 use super::commit::Writer;
+use super::downsample::Downsampling;
 use super::entries::Tombstone;
 use super::head::Generation;
 use super::index::Index;
@@ -53,6 +54,9 @@ pub enum OpenError {
         /// Its version.
         version: u32,
     },
+    /// The options cannot be followed.
+    #[error("the store cannot be opened: {0}")]
+    Downsample(#[from] DownsampleError),
     /// The disk failed.
     #[error("the store cannot be opened: {0}")]
     Io(#[from] io::Error),
@@ -63,8 +67,10 @@ impl Store {
     /// takes writes when the replay was read to its end.
     ///
     /// # Errors
-    /// The directory is open elsewhere, was written by a newer version, or the disk failed.
+    /// The directory is open elsewhere, was written by a newer version, the options cannot be followed, or
+    /// the disk failed.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, options: StoreOptions) -> Result<(Store, Replay), OpenError> {
+        let downsampling = Downsampling::new(&options)?;
         let files = Files::new(disk, dir);
         files.disk.create_dir(dir)?;
         let directory_lock = files.disk.lock(&dir.join("LOCK")).map_err(|error| match error.kind() {
@@ -100,6 +106,7 @@ impl Store {
             View { blocks: Arc::new(blocks), frozen: None, live, tombstones: Arc::new(Tombstones::new(tombstones)) };
         let inner = Arc::new(Inner {
             retention: Arc::new(Retention::new(&options)),
+            downsampling,
             options,
             shown: RwLock::new(Shown { view: Arc::new(view), seq: manifest.seq, at: manifest.at }),
             writer: Mutex::new(Writer::new((manifest.seq, manifest.at), log.next_segment, next_series, states)),

@@ -1,6 +1,6 @@
 //! What a store is opened with.
 
-use crate::model::{Millis, limits};
+use crate::model::{DownsampleRule, Millis, limits};
 
 use super::retention::RetentionRule;
 
@@ -31,6 +31,9 @@ pub struct StoreOptions {
     pub retention: Millis,
     /// Series that are kept for another time; the first rule that takes a series counts.
     pub retention_rules: Vec<RetentionRule>,
+    /// Which series are kept at a lower resolution from which age on. Of several rules that take a series the
+    /// one with the longest intervals counts whose age has come.
+    pub downsample: Vec<DownsampleRule>,
     /// Bytes that everything together may take; then the oldest blocks go. 0 for any number.
     pub retention_bytes: u64,
     /// The size at which a log segment is closed and the next one begun.
@@ -58,6 +61,7 @@ impl Default for StoreOptions {
             durability: Durability::Synced,
             retention: Millis::days(30),
             retention_rules: Vec::new(),
+            downsample: Vec::new(),
             retention_bytes: 0,
             segment_bytes_max: 32 << 20,
             flush_bytes: 64 << 20,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::model::{Labels, Matcher, Millis, Timestamp};
 
 use super::block::{Block, PageCache};
+use super::compact::Aim;
 use super::maintain::{MaintainError, MaintainReport};
 use super::manifest::Manifest;
 use super::options::StoreOptions;
@@ -58,6 +59,11 @@ impl Retention {
         }
     }
 
+    /// For how long anything is kept.
+    pub(super) fn longest(&self) -> Millis {
+        self.longest
+    }
+
     /// For how long a series is kept.
     pub(super) fn of(&self, labels: &Labels) -> Millis {
         self.rules.iter().find(|rule| satisfies(labels, &rule.matchers)).map_or(self.default, |rule| rule.keep)
@@ -68,6 +74,11 @@ impl Cutoff {
     /// What is past its time at `at`.
     pub(super) fn new(retention: &Arc<Retention>, at: Timestamp) -> Cutoff {
         Cutoff { retention: Arc::clone(retention), at }
+    }
+
+    /// The instant at which it is asked.
+    pub(super) fn at(&self) -> Timestamp {
+        self.at
     }
 
     /// Samples at or before this are past the time of every series.
@@ -131,7 +142,7 @@ impl Inner {
         report.blocks_dropped += old.len();
         self.drop_blocks(manifest, &old)?;
         for block in thinned {
-            let lost = self.merge(manifest, std::slice::from_ref(&block), block.level(), cutoff, pace)?;
+            let lost = self.merge(manifest, std::slice::from_ref(&block), block.level(), Aim::Keep(cutoff), pace)?;
             self.put_away(&block, lost.iter().sum(), report)?;
             report.blocks_thinned += 1;
         }

@@ -6,11 +6,12 @@
 //! - Samples at or before the log's time less their series' retention are not shown.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use crate::model::{Labels, Matcher, Sample, Seq, SeriesRef, TimeRange, Timestamp};
+use crate::model::{Labels, Matcher, Millis, Sample, Seq, SeriesRef, TimeRange, Timestamp};
 
 use super::block::{Block, BlockReader, DamagedBlock, PageCache};
 use super::head::Generation;
@@ -96,7 +97,7 @@ impl From<DamagedBlock> for ReadError {
 
 /// Where the samples of a series are.
 #[derive(Debug, Clone, Copy)]
-enum Source {
+pub(super) enum Source {
     /// A block, by its place among those that are asked, and the series' position in it.
     Block(usize, u32),
     /// The head, by number.
@@ -107,10 +108,10 @@ enum Source {
 type Found = (Labels, Vec<Source>);
 
 /// A question to all sources of a view.
-struct Asked<'a> {
+pub(super) struct Asked<'a> {
     snapshot: &'a Snapshot,
     range: TimeRange,
-    blocks: Vec<(&'a Block, BlockReader<'a>)>,
+    pub(super) blocks: Vec<(&'a Block, BlockReader<'a>)>,
 }
 
 impl Snapshot {
@@ -159,22 +160,71 @@ impl Snapshot {
     }
 
     /// The series that satisfy all matchers and have samples inside `range`, sorted by labels, each
-    /// with the summary of those samples: what [`Summary::of`] says of what [`Snapshot::select`] gives,
-    /// without reading most of it.
+    /// with the summary of those samples: what [`Summary::of`] says of them, without reading most of them.
+    /// Samples that were downsampled count as they were; the samples of an interval are where its last one is.
     ///
     /// # Errors
     /// Stored bytes are damaged.
     pub fn summaries(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<(Labels, Summary)>, ReadError> {
-        self.ask(range, |asked| {
-            let mut found = Vec::new();
+        let mut found = Vec::new();
+        self.window_summaries(matchers, &[range], usize::MAX, &mut |labels, mut summaries| {
+            found.extend(summaries.pop().map(|summary| (labels, summary)));
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
+    /// As [`Snapshot::summaries`], for several ranges; each series, in order, goes to `each`, which may end
+    /// the reading.
+    ///
+    /// # Errors
+    /// A series has more than `samples_max` samples between the first and the last instant that are to be read,
+    /// or stored bytes are damaged.
+    pub fn window_summaries(
+        &self,
+        matchers: &[Matcher],
+        windows: &[TimeRange],
+        samples_max: usize,
+        each: &mut dyn FnMut(Labels, Vec<Summary>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        let Some(hull) = windows.iter().copied().reduce(TimeRange::hull) else { return Ok(()) };
+        self.ask(hull, |asked| {
             for (labels, sources) in asked.matching(matchers)? {
-                let summary = asked.summary(&labels, &sources)?;
-                if summary.count + summary.stale > 0 {
-                    found.push((labels, summary));
+                let summaries = asked.summaries(&labels, &sources, windows, samples_max)?;
+                let there = summaries.iter().any(|summary| summary.count + summary.stale > 0);
+                if there && each(labels, summaries).is_break() {
+                    break;
                 }
             }
-            Ok(found)
+            Ok(())
         })
+    }
+
+    /// The coarsest resolution of what is stored inside `range`; zero if all of it is as it came.
+    pub fn resolution(&self, range: TimeRange) -> Millis {
+        let blocks = self.view.blocks.iter().filter(|block| block.overlaps(range));
+        blocks.map(|block| block.resolution()).max().unwrap_or_default()
+    }
+
+    /// The last instant inside `range` up to which some of the series that satisfy all matchers are downsampled;
+    /// the beginning of the range if none are.
+    ///
+    /// # Errors
+    /// Stored bytes are damaged.
+    pub fn raw_since(&self, matchers: &[Matcher], range: TimeRange) -> Result<Timestamp, ReadError> {
+        let mut since = range.after;
+        let blocks = self.view.blocks.iter().filter(|block| block.resolution() > Millis::ZERO);
+        for block in blocks.filter(|block| block.overlaps(range)) {
+            let mut cache = PageCache::default();
+            let mut reader = block.ask(&mut cache)?;
+            for position in reader.select(matchers)? {
+                if !reader.resolution(position)?.is_raw() {
+                    since = since.max(block.last().min(range.until));
+                    break;
+                }
+            }
+        }
+        Ok(since)
     }
 
     /// The series that satisfy all matchers and have samples inside `range`, sorted. A series whose
@@ -329,8 +379,11 @@ impl Asked<'_> {
 
     /// The samples of one series that `cover` does not hide: blocks, then the frozen generation, then the live one; at one
     /// instant the youngest source counts.
-    fn samples(&mut self, labels: &Labels, sources: &[Source]) -> Result<Vec<Sample>, ReadError> {
+    pub(super) fn samples(&mut self, labels: &Labels, sources: &[Source]) -> Result<Vec<Sample>, ReadError> {
         let (cover, range) = (self.cover(labels), self.range_of(labels));
+        if self.resolution(sources)? > Millis::ZERO {
+            return Ok(self.intervals(labels, sources)?.into_iter().map(|interval| interval.sample).collect());
+        }
         let mut samples = Vec::new();
         for source in sources {
             match *source {
@@ -346,12 +399,12 @@ impl Asked<'_> {
         Ok(samples)
     }
 
-    fn head_samples(&self, series: SeriesRef, cover: &Cover, range: TimeRange, samples: &mut Vec<Sample>) {
+    pub(super) fn head_samples(&self, series: SeriesRef, cover: &Cover, range: TimeRange, samples: &mut Vec<Sample>) {
         self.snapshot.view.head_samples(series, cover, range, self.snapshot.seq, samples);
     }
 
     /// The asked range without what is past the series' time.
-    fn range_of(&self, labels: &Labels) -> TimeRange {
+    pub(super) fn range_of(&self, labels: &Labels) -> TimeRange {
         if !self.snapshot.cutoff.may_hide(self.range.after) {
             return self.range;
         }
@@ -359,45 +412,8 @@ impl Asked<'_> {
     }
 
     /// What is deleted of a series.
-    fn cover(&self, labels: &Labels) -> Cover {
+    pub(super) fn cover(&self, labels: &Labels) -> Cover {
         self.snapshot.view.tombstones.cover(labels, self.range, self.snapshot.seq)
-    }
-
-    /// The summary of one series. Statistics speak for blocks that follow one another; where sources
-    /// overlap, samples do.
-    fn summary(&mut self, labels: &Labels, sources: &[Source]) -> Result<Summary, ReadError> {
-        if !self.cover(labels).is_empty() {
-            return Ok(Summary::of(&self.samples(labels, sources)?));
-        }
-        let range = self.range_of(labels);
-        let mut parts = Vec::with_capacity(sources.len());
-        let mut head = Vec::new();
-        for source in sources {
-            match *source {
-                Source::Block(at, position) => {
-                    let bounds = self.blocks[at].1.bounds(position, range)?;
-                    parts.extend(bounds.map(|(first, last)| (first, last, *source)));
-                }
-                Source::Head(series) => {
-                    self.head_samples(series, &Cover::default(), range, &mut head);
-                    put_in_order(&mut head);
-                    let ends = head.first().zip(head.last());
-                    parts.extend(ends.map(|(first, last)| (first.t, last.t, *source)));
-                }
-            }
-        }
-        parts.sort_by_key(|(first, ..)| *first);
-        if parts.windows(2).any(|two| two[0].1 >= two[1].0) {
-            return Ok(Summary::of(&self.samples(labels, sources)?));
-        }
-        let mut summary = Summary::default();
-        for (.., source) in parts {
-            match source {
-                Source::Block(at, position) => self.blocks[at].1.summarize(position, range, &mut summary)?,
-                Source::Head(_) => head.iter().for_each(|sample| summary.push(*sample)),
-            }
-        }
-        Ok(summary)
     }
 }
 
@@ -453,6 +469,30 @@ impl View {
             samples.pop()
         };
         self.blocks.iter().rev().filter(|block| block.overlaps(range)).find_map(|block| sample(block))
+    }
+
+    /// Whether a downsampled block may have something to say about this instant.
+    pub(super) fn has_downsampled_at(&self, t: Timestamp) -> bool {
+        let covers = |block: &Arc<Block>| block.resolution() > Millis::ZERO && t <= block.last();
+        self.blocks.iter().any(|block| covers(block) && block.first() - block.resolution() < t)
+    }
+
+    /// Whether an interval of the series has taken in what there was at this instant, without keeping it.
+    pub(super) fn is_inside_interval(&self, labels: &Labels, t: Timestamp, seq: Seq) -> bool {
+        let inside = |block: &Block| -> Result<bool, DamagedBlock> {
+            let until = Timestamp(t.0.saturating_add(block.resolution().0));
+            let range = TimeRange { after: Timestamp(t.0.saturating_sub(1)), until };
+            let mut cache = PageCache::default();
+            let mut reader = block.ask(&mut cache)?;
+            let Some(position) = reader.find(labels)? else { return Ok(false) };
+            let mut intervals = Vec::new();
+            reader.intervals(position, range, &mut intervals)?;
+            self.tombstones.cover(labels, range, seq).thin_intervals(block.number(), &mut intervals, 0);
+            Ok(intervals.iter().any(|interval| interval.start() <= t && t < interval.end()))
+        };
+        let downsampled = self.blocks.iter().filter(|block| block.resolution() > Millis::ZERO);
+        // What cannot be read cannot contradict.
+        downsampled.filter(|block| t <= block.last()).any(|block| inside(block).unwrap_or(false))
     }
 
     /// The sample of a series at an instant that the head has, by entries up to `seq`.

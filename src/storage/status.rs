@@ -59,6 +59,8 @@ pub struct StoreStatus {
     pub checkpoints: u64,
     /// Blocks merged into larger ones.
     pub blocks_merged: u64,
+    /// Blocks written anew at a lower resolution.
+    pub blocks_downsampled: u64,
 }
 
 /// One block.

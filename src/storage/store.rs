@@ -15,6 +15,7 @@ use crate::model::{
 use super::beside::Kept;
 use super::checkpoint::Checkpoint;
 use super::commit::Writer;
+use super::downsample::Downsampling;
 use super::exemplars::ExemplarCounts;
 use super::manifest::{Files, Manifest};
 use super::options::{Durability, StoreOptions};
@@ -128,6 +129,7 @@ pub struct Store {
 pub(super) struct Inner {
     pub(super) options: StoreOptions,
     pub(super) retention: Arc<Retention>,
+    pub(super) downsampling: Downsampling,
     pub(super) files: Files,
     /// Held by whoever changes the set of files in the background.
     pub(super) maintenance: Mutex<Manifest>,

@@ -12,6 +12,7 @@ use crate::model::{Labels, Matcher, Sample, Seq, TimeRange};
 
 use super::block::{Block, PageCache};
 use super::entries::Tombstone;
+use super::interval::Interval;
 
 /// The tombstones in force, in the order of the log.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -115,10 +116,34 @@ impl Cover {
         self.tombstones.iter().map(|one| (one.seq, one.range))
     }
 
+    /// The instants of a block that it hides.
+    fn naming(&self, block: u64) -> Vec<TimeRange> {
+        self.tombstones.iter().filter(|one| one.blocks.contains(&block)).map(|one| one.range).collect()
+    }
+
+    /// As [`Cover::thin`], for intervals. What is known of an interval as a whole goes if any part of it is
+    /// hidden: it must not tell of what is deleted. The sample that is kept stays if it is not hidden itself.
+    pub(super) fn thin_intervals(&self, block: u64, intervals: &mut Vec<Interval>, from: usize) {
+        let naming = self.naming(block);
+        if naming.is_empty() {
+            return;
+        }
+        let mut place = 0;
+        intervals.retain_mut(|interval| {
+            place += 1;
+            if place <= from {
+                return true;
+            }
+            if naming.iter().any(|range| range.overlaps(interval.start(), interval.end())) {
+                interval.whole = None;
+            }
+            !naming.iter().any(|range| range.contains(interval.end()))
+        });
+    }
+
     /// Takes what it hides of a block out of the samples from place `from` on, which are that block's.
     pub(super) fn thin(&self, block: u64, samples: &mut Vec<Sample>, from: usize) {
-        let naming: Vec<TimeRange> =
-            self.tombstones.iter().filter(|one| one.blocks.contains(&block)).map(|one| one.range).collect();
+        let naming = self.naming(block);
         if naming.is_empty() {
             return;
         }

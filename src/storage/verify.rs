@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::env::disk::Disk;
-use crate::model::{Labels, Matcher, Sample, Seq, Timestamp};
+use crate::model::{Labels, Matcher, Sample, Seq, TimeRange, Timestamp};
 
 use super::block::{Block, BlockError, BlockReader, PageCache, VECTOR_SAMPLES};
 use super::entries::{deletion_from_bytes, exemplars_from_bytes, metadata_from_bytes};
@@ -396,6 +396,7 @@ impl BlockCheck<'_, '_, '_> {
                 Vec::new()
             }
         };
+        self.intervals(position, labels);
         let mut last = None;
         for (number, chunk) in chunks.iter().enumerate() {
             let mut samples = Vec::new();
@@ -424,6 +425,27 @@ impl BlockCheck<'_, '_, '_> {
                     self.fault(Some(labels), range, "its statistics say something else than its samples".to_owned());
                 }
             }
+        }
+    }
+
+    /// Checks what the samples of a downsampled series stand for.
+    fn intervals(&mut self, position: u32, labels: &Labels) {
+        let whole = Some((self.block.first(), self.block.last()));
+        let mut intervals = Vec::new();
+        let found = self.reader.resolution(position).and_then(|resolution| {
+            self.reader.intervals(position, TimeRange::ALL, &mut intervals)?;
+            Ok(resolution)
+        });
+        let resolution = match found {
+            Ok(resolution) => resolution,
+            Err(damaged) => return self.fault(Some(labels), whole, format!("its intervals: {}", damaged.reason)),
+        };
+        if resolution.coarsest > self.block.resolution() || resolution.finest > resolution.coarsest {
+            self.fault(Some(labels), whole, format!("its resolution is told as {resolution:?}"));
+        }
+        for interval in intervals.iter().filter(|interval| !interval.fits(resolution.coarsest)) {
+            let range = Some((interval.start(), interval.end()));
+            self.fault(Some(labels), range, format!("an interval is longer than {}", resolution.coarsest));
         }
     }
 

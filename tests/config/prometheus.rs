@@ -1,7 +1,7 @@
 //! The main file.
 
 use evenkeel::config::{Authorization, Durability, RetentionRule};
-use evenkeel::model::{Matcher, Millis};
+use evenkeel::model::{DownsampleRule, MatchOp, Matcher, Millis};
 
 use super::*;
 
@@ -155,7 +155,46 @@ fn samples_are_kept_as_said() {
     };
     refused("storage:\n  retention_rules:\n  - {match: 'a{', keep: 2d}\n", "prometheus.yml:3:");
     refused("storage:\n  retention_rules:\n  - {match: 'a'}\n", "prometheus.yml:3:");
-    refused("storage:\n  downsample: [{after: 30d, to: 5m}]\n", "prometheus.yml:2:3: ");
+}
+
+#[test]
+fn samples_are_downsampled_as_said() {
+    let config = load(
+        "storage:\n  retention: 2y\n  downsample:\n  - {after: 30d, resolution: 5m}\n  - {after: 180d, resolution: 1h}\n  \
+         - {match: '{__name__=~\".+\",job!=\"slo\"}', after: 7d, resolution: 1m}\n",
+    );
+    let rule = |matchers: Vec<Matcher>, after, resolution| DownsampleRule { matchers, after, resolution };
+    let any = Matcher::new("__name__", MatchOp::Match, ".+").unwrap();
+    let not_slo = Matcher::new("job", MatchOp::NotEqual, "slo").unwrap();
+    let expected = [
+        rule(vec![], Millis::days(30), Millis::minutes(5)),
+        rule(vec![], Millis::days(180), Millis::hours(1)),
+        rule(vec![any, not_slo], Millis::days(7), Millis::minutes(1)),
+    ];
+    assert_eq!(config.storage.downsample, expected);
+    let summary = config.summary();
+    assert!(summary.contains("\n  downsample those after 30d to 5m\n"), "{summary}");
+    assert!(summary.contains("\n  downsample those of {__name__=~\".+\",job!=\"slo\"} after 1w to 1m\n"), "{summary}");
+    let refused = |entries: &str, place: &str, words: &str| {
+        let error = error_with(&format!("storage:\n  out_of_order: 1h\n  downsample: {entries}\n"), &[]);
+        assert!(error.starts_with(place) && error.contains(words), "{error}");
+    };
+    refused("[{after: 30d, to: 5m}]", "prometheus.yml:3:", "resolution");
+    refused("[{resolution: 5m}]", "prometheus.yml:3:", "after");
+    refused("[{after: 30d, resolution: 5}]", "prometheus.yml:3:41: ", "not a duration");
+    refused("[{after: 0d, resolution: 5m}]", "prometheus.yml:3:24: ", "");
+    refused("[{match: 'a{', after: 30d, resolution: 5m}]", "prometheus.yml:3:", "");
+    refused("[{after: 30d, resolution: 5ms}]", "prometheus.yml:3:41: ", "is not between 1s and 1d");
+    refused("[{after: 30d, resolution: 2d}]", "prometheus.yml:3:41: ", "is not between 1s and 1d");
+    refused("[{after: 90d, resolution: 5m}]", "prometheus.yml:3:24: ", "samples are kept for 90d");
+    refused("[{after: 1h, resolution: 5m}]", "prometheus.yml:3:24: ", "let after be at least the two together");
+    refused("[{after: 9d, resolution: 5m}, {after: 8d, resolution: 1h}]", "prometheus.yml:3:53: ", "does not rise");
+    refused("[{after: 8d, resolution: 5m}, {after: 9d, resolution: 1m}]", "prometheus.yml:3:69: ", "does not rise");
+    refused("[{after: 8d, resolution: 5m}, {after: 9d, resolution: 7m}]", "prometheus.yml:3:69: ", "do not fit");
+    let rules = "groups:\n- name: g\n  rules:\n  - record: r\n    expr: rate(x[40d])\n";
+    let text = "rule_files: [r.yml]\nstorage:\n  downsample: [{after: 30d, resolution: 5m}]\n";
+    let error = error_with(text, &[("r.yml", rules)]);
+    assert!(error.starts_with("prometheus.yml:3:3: rule r of group g looks back 40d"), "{error}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The database as an embedder sees it: with a manual clock and no threads.
 
 mod crash;
+mod downsample;
 mod full_disk;
 mod idle;
 mod long_windows;

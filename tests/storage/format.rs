@@ -20,6 +20,7 @@ const DESCRIBED: &[(&str, &[&str])] = &[
     ("src/storage/block/chunk/format.rs", &["Chunks of a block"]),
     ("src/storage/block/format.rs", &["Block"]),
     ("src/storage/block/index/format.rs", &["Index of a block"]),
+    ("src/storage/block/intervals/format.rs", &["Intervals of a block"]),
     ("src/storage/entries/format.rs", &["Exemplars, metadata, deletes"]),
     ("src/storage/manifest/format.rs", &["Manifest", "Attachments"]),
     ("src/storage/series_files/format.rs", &["Series file"]),

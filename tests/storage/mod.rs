@@ -5,6 +5,7 @@ mod blocks;
 mod crash;
 mod damage;
 mod deletes;
+mod downsample;
 mod engine;
 mod format;
 mod intake;

@@ -10,9 +10,8 @@ use crate::model::{ExactSum, Labels, Millis, ResetHint, Sample, TimeRange, Times
 use crate::promql::ast::{Edges, Expr, ExprKind, Shift};
 use crate::promql::functions::Function;
 use crate::promql::kernel::{self, FloatHistogram, HistogramPoint};
-use crate::promql::plan::{Frame, Steps, summarized};
+use crate::promql::plan::{Frame, Steps, WindowValues};
 use crate::promql::query::EvalError;
-use crate::promql::source::SeriesSummaries;
 use crate::promql::value::MatrixSeries;
 
 /// The series of a range vector with all samples that any window needs.
@@ -154,14 +153,8 @@ impl Evaluator<'_> {
         if edges != Edges::Plain {
             return self.over_extended(function, edges, args, steps);
         }
-        if let Some((selector, windows)) = summarized(function, args, steps, &self.frame) {
-            let place = self.place(args[0].without_parens().span);
-            return self.over_summaries(
-                function,
-                &place,
-                self.reads.summaries(&selector.matchers, &windows),
-                (&windows, steps),
-            );
+        if let Some(series) = self.reads.values(function, args, steps, &self.frame) {
+            return self.read_values(function, &self.place(args[0].without_parens().span), series, steps);
         }
         let (mut windows, mut params) = (None, Vec::new());
         let mut range_place = String::new();
@@ -197,22 +190,20 @@ impl Evaluator<'_> {
         self.named(function, rows)
     }
 
-    /// A function of windows of which only summaries were read, one for each step.
-    fn over_summaries(
+    /// A function of windows of which only its values were read, one for each step.
+    fn read_values(
         &self,
         function: Function,
         place: &str,
-        series: &[SeriesSummaries],
-        (windows, steps): (&[TimeRange], Steps),
+        series: &[WindowValues],
+        steps: Steps,
     ) -> Result<Operand, EvalError> {
         let mut rows = Vec::new();
         for series in series {
             self.check_deadline()?;
             let mut row = Row::absent(series.labels.clone(), steps);
-            for (step, (summary, range)) in series.windows.iter().zip(windows).enumerate() {
-                if let Some(v) = kernel::over_summary(function, summary, *range) {
-                    row.set(step, v);
-                }
+            for (step, v) in series.values.iter().enumerate().filter_map(|(step, v)| Some((step, (*v)?))) {
+                row.set(step, v);
             }
             if row.is_present() {
                 self.note_counter(function, &series.labels, place);

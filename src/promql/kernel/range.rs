@@ -75,6 +75,21 @@ pub fn by_summary(function: Function) -> bool {
     )
 }
 
+/// Whether a function of part of a window is likely to be that of the whole: it neither adds up nor gives
+/// what stood at an end. `increase` and `delta` take a longer window's part by themselves.
+pub fn is_even(function: Function) -> bool {
+    matches!(
+        function,
+        Function::Rate
+            | Function::Increase
+            | Function::Delta
+            | Function::AvgOverTime
+            | Function::MinOverTime
+            | Function::MaxOverTime
+            | Function::PresentOverTime
+    )
+}
+
 /// [`over_range`], from what a summary says of the samples: the same bits.
 pub fn over_summary(function: Function, summary: &Summary, range: TimeRange) -> Option<f64> {
     let (first, last) = summary.ends?;

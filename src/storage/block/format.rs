@@ -2,10 +2,10 @@
 //! describes it; change both together.
 
 use crate::codec::{Cursor, Damaged, checksum, compress, decompress, put_varint, signed, unsigned};
-use crate::model::Timestamp;
+use crate::model::{Millis, Timestamp};
 
 /// The version of blocks that is written.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The oldest version that is read.
 const VERSION_OLDEST: u32 = 1;
 const MAGIC: [u8; 8] = *b"evkblock";
@@ -13,8 +13,8 @@ const MAGIC: [u8; 8] = *b"evkblock";
 pub(super) const HEADER_BYTES: usize = 16;
 /// Length of what stands before a page's content.
 pub(super) const PAGE_HEADER_BYTES: usize = 12;
-/// Length of the footer.
-pub(super) const FOOTER_BYTES: usize = 56 + SECTIONS * 16;
+/// Length of the footer behind its list of sections.
+const FOOTER_REST_BYTES: usize = 56;
 /// Bytes that an unpacked page may have: an item larger than a page has one to itself.
 const PAGE_BYTES_MAX: usize = 256 << 20;
 /// Bytes below which compressing is not tried: there is nothing to gain.
@@ -45,10 +45,18 @@ pub(super) enum Section {
     Postings,
     /// Names of labels; one page.
     Names,
+    /// Counts and times of intervals.
+    Counts,
+    /// Figures of intervals.
+    Figures,
+    /// Where the intervals of series are, 128 series a page.
+    Intervals,
 }
 
 /// How many kinds of pages there are.
-pub(super) const SECTIONS: usize = 10;
+pub(super) const SECTIONS: usize = 13;
+/// How many there were in version 1.
+const SECTIONS_1: usize = 10;
 
 /// How a page's content may be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,8 +77,8 @@ pub(super) fn header() -> [u8; HEADER_BYTES] {
     header
 }
 
-/// Checks a header.
-pub(super) fn check_header(bytes: &[u8]) -> Result<(), Damaged> {
+/// Checks a header and gives its version.
+pub(super) fn check_header(bytes: &[u8]) -> Result<u32, Damaged> {
     let header: &[u8; HEADER_BYTES] = bytes.first_chunk().ok_or(Damaged("the file is shorter than a header"))?;
     let mut fields = Cursor::new(&header[8..]);
     let (version, crc) = (fields.u32()?, fields.u32()?);
@@ -78,7 +86,7 @@ pub(super) fn check_header(bytes: &[u8]) -> Result<(), Damaged> {
         return Err(Damaged("the header fails its checksum"));
     }
     if (VERSION_OLDEST..=VERSION).contains(&version) {
-        Ok(())
+        Ok(version)
     } else {
         Err(Damaged("it was written by another version of evenkeel; use that version to read it"))
     }
@@ -224,12 +232,27 @@ pub(super) struct Footer {
     pub(super) first: Timestamp,
     /// The last sample's time.
     pub(super) last: Timestamp,
+    /// The coarsest resolution of its series; zero if all samples are as they came.
+    pub(super) resolution: Millis,
+}
+
+/// Where the footer of a file of that version begins.
+fn footer_start(file: &[u8], version: u32) -> Result<usize, Damaged> {
+    let sections = if version == 1 { SECTIONS_1 } else { SECTIONS };
+    let start = file.len().checked_sub(FOOTER_REST_BYTES + sections * 16);
+    start.filter(|start| *start >= HEADER_BYTES).ok_or(Damaged("the file is shorter than a footer"))
+}
+
+/// The pages of a file and its tables, between header and footer.
+pub(super) fn body(file: &[u8]) -> Result<&[u8], Damaged> {
+    let version = check_header(file)?;
+    Ok(&file[HEADER_BYTES..footer_start(file, version)?])
 }
 
 impl Footer {
-    /// The bytes: sections, series, samples, first, last, zeros, magic, zeros, checksum.
-    pub(super) fn to_bytes(self) -> [u8; FOOTER_BYTES] {
-        let mut bytes = Vec::with_capacity(FOOTER_BYTES);
+    /// The bytes: sections, series, samples, first, last, resolution, magic, zeros, checksum.
+    pub(super) fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(FOOTER_REST_BYTES + SECTIONS * 16);
         for section in self.sections {
             bytes.extend(section.table.to_le_bytes());
             bytes.extend(section.pages.to_le_bytes());
@@ -238,26 +261,26 @@ impl Footer {
         bytes.extend(self.samples.to_le_bytes());
         bytes.extend(self.first.0.to_le_bytes());
         bytes.extend(self.last.0.to_le_bytes());
-        bytes.extend([0; 8]);
+        bytes.extend(self.resolution.0.to_le_bytes());
         bytes.extend(MAGIC);
         bytes.extend([0; 4]);
         let crc = checksum(&[&bytes]);
         bytes.extend(crc.to_le_bytes());
-        let mut footer = [0; FOOTER_BYTES];
-        footer.copy_from_slice(&bytes);
-        footer
+        bytes
     }
 
     /// The footer of a file.
     pub(super) fn take(file: &[u8]) -> Result<Footer, Damaged> {
-        let (_, bytes) = file.split_last_chunk::<FOOTER_BYTES>().ok_or(Damaged("the file is shorter than a footer"))?;
-        let (body, crc) = bytes.split_at(FOOTER_BYTES - 4);
+        let version = check_header(file)?;
+        let bytes = &file[footer_start(file, version)?..];
+        let (body, crc) = bytes.split_at(bytes.len() - 4);
         if Cursor::new(crc).u32()? != checksum(&[body]) {
             return Err(Damaged("the footer fails its checksum; the file was cut or overwritten"));
         }
         let mut from = Cursor::new(body);
         let mut sections = [SectionPlace::default(); SECTIONS];
-        for section in &mut sections {
+        let known = if version == 1 { SECTIONS_1 } else { SECTIONS };
+        for section in &mut sections[..known] {
             *section = SectionPlace { table: from.u64()?, pages: from.u64()? };
         }
         let footer = Footer {
@@ -266,8 +289,9 @@ impl Footer {
             samples: from.u64()?,
             first: Timestamp(from.i64()?),
             last: Timestamp(from.i64()?),
+            // Zero in version 1.
+            resolution: Millis(from.i64()?),
         };
-        from.u64()?;
         if from.array::<8>()? != MAGIC {
             return Err(Damaged("the footer is not a block's"));
         }
@@ -283,10 +307,18 @@ mod tests {
     fn a_footer_comes_back() {
         let mut sections = [SectionPlace::default(); SECTIONS];
         sections[3] = SectionPlace { table: 7, pages: u64::MAX };
-        let footer = Footer { sections, series: 2, samples: 9, first: Timestamp(-5), last: Timestamp(5) };
-        let mut file = b"abcdef".to_vec();
+        let (first, last, resolution) = (Timestamp(-5), Timestamp(5), Millis(7));
+        let footer = Footer { sections, series: 2, samples: 9, first, last, resolution };
+        let mut file = header().to_vec();
+        file.extend(b"abcdef");
         file.extend(footer.to_bytes());
-        assert_eq!(Footer::take(&file), Ok(footer));
+        assert_eq!((Footer::take(&file), body(&file)), (Ok(footer), Ok(&b"abcdef"[..])));
+        for at in (0..file.len()).filter(|at| !(16..22).contains(at)) {
+            file[at] ^= 1;
+            assert!(Footer::take(&file).is_err(), "byte {at}");
+            file[at] ^= 1;
+        }
+        assert!((0..file.len()).all(|end| Footer::take(&file[..end]).is_err()));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod chunk;
 mod format;
 mod index;
+mod intervals;
 mod pages;
 mod reader;
 mod survey;

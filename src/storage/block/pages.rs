@@ -152,9 +152,8 @@ pub(super) fn read(file: &Mapped, footer: &Footer, section: Section, number: u64
 
 /// Checks every byte of a file from its header to its footer.
 pub(super) fn check(file: &[u8]) -> Result<(), Damaged> {
-    format::check_header(file)?;
     Footer::take(file)?;
-    let mut rest = &file[format::HEADER_BYTES..file.len() - format::FOOTER_BYTES];
+    let mut rest = format::body(file)?;
     while !rest.is_empty() {
         let page = StoredPage::take(rest)?;
         rest = &rest[page.length()..];

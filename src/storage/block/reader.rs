@@ -3,19 +3,21 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::chunk::format::{Slice, VectorStatistics};
 use super::chunk::{ChunkCache, ChunkPlace, Chunks, EncodedChunk};
-use super::format::{self, Footer};
+use super::format::Footer;
 use super::index::format::Name;
 use super::index::{self, Index, IndexCache};
+use super::intervals::{IntervalCache, Intervals};
 use super::pages;
 use crate::codec::Damaged;
 use crate::env::disk::{Disk, Mapped};
 use crate::model::Summary;
-use crate::model::{Labels, Matcher, Sample, TimeRange, Timestamp};
+use crate::model::{Labels, Matcher, Millis, Sample, TimeRange, Timestamp};
+use crate::storage::interval::{Interval, Resolution};
 
 /// A sealed block.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(in crate::storage) struct Block {
     pub(super) footer: Footer,
     names: OnceLock<Arc<Vec<Name>>>,
     damaged: AtomicBool,
+    /// How many rules of downsampling it is known to satisfy.
+    satisfied: AtomicUsize,
 }
 
 /// A block that cannot be opened.
@@ -60,7 +64,7 @@ pub(in crate::storage) struct DamagedBlock {
 /// What a question has read of each block: neighbours in order lie on the same pages.
 #[derive(Debug, Default)]
 pub(in crate::storage) struct PageCache {
-    blocks: HashMap<u64, (IndexCache, ChunkCache)>,
+    blocks: HashMap<u64, (IndexCache, ChunkCache, IntervalCache)>,
 }
 
 /// A block that is being asked.
@@ -68,6 +72,7 @@ pub(in crate::storage) struct BlockReader<'a> {
     block: &'a Block,
     index: Index<'a>,
     chunks: Chunks<'a>,
+    intervals: Intervals<'a>,
 }
 
 impl Block {
@@ -78,10 +83,9 @@ impl Block {
         (number, level): (u64, u8),
     ) -> Result<Block, BlockError> {
         let content = disk.map(path).map_err(BlockError::Io)?;
-        format::check_header(&content)?;
         let footer = Footer::take(&content)?;
-        let (names, damaged) = (OnceLock::new(), AtomicBool::new(false));
-        Ok(Block { number, level, path: path.to_owned(), content, footer, names, damaged })
+        let (names, damaged, satisfied) = (OnceLock::new(), AtomicBool::new(false), AtomicUsize::new(0));
+        Ok(Block { number, level, path: path.to_owned(), content, footer, names, damaged, satisfied })
     }
 
     /// Its number, which is its file's name.
@@ -119,6 +123,11 @@ impl Block {
         self.footer.last
     }
 
+    /// The coarsest resolution of its series; zero if all samples are as they came.
+    pub(in crate::storage) fn resolution(&self) -> Millis {
+        self.footer.resolution
+    }
+
     /// Whether it may hold samples inside `range`.
     pub(in crate::storage) fn overlaps(&self, range: TimeRange) -> bool {
         range.overlaps(self.footer.first, self.footer.last)
@@ -134,6 +143,11 @@ impl Block {
         self.damaged.load(Ordering::Relaxed)
     }
 
+    /// How many rules of downsampling it is known to satisfy: what was found once need not be looked for again.
+    pub(in crate::storage) fn satisfied(&self) -> &AtomicUsize {
+        &self.satisfied
+    }
+
     /// Begins to ask it.
     pub(in crate::storage) fn ask<'a>(&'a self, cache: &'a mut PageCache) -> Result<BlockReader<'a>, DamagedBlock> {
         let names = match self.names.get() {
@@ -143,11 +157,12 @@ impl Block {
                 Arc::clone(self.names.get_or_init(|| Arc::new(names)))
             }
         };
-        let (index, chunks) = cache.blocks.entry(self.number).or_default();
+        let (index, chunks, intervals) = cache.blocks.entry(self.number).or_default();
         Ok(BlockReader {
             block: self,
             index: Index::new(&self.content, &self.footer, names, index),
             chunks: Chunks::new(&self.content, &self.footer, chunks),
+            intervals: Intervals::new(&self.content, &self.footer, intervals),
         })
     }
 
@@ -197,6 +212,33 @@ impl BlockReader<'_> {
         out: &mut Vec<Sample>,
     ) -> Result<(), DamagedBlock> {
         self.chunks.samples(position, range, out).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// How long the intervals of a series are.
+    pub(in crate::storage) fn resolution(&mut self, position: u32) -> Result<Resolution, DamagedBlock> {
+        if self.block.resolution() == Millis::ZERO {
+            return Ok(Resolution::default());
+        }
+        self.intervals.resolution(position).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// Adds to `out` the intervals of a series whose last samples lie inside `range`.
+    pub(in crate::storage) fn intervals(
+        &mut self,
+        position: u32,
+        range: TimeRange,
+        out: &mut Vec<Interval>,
+    ) -> Result<(), DamagedBlock> {
+        let mut kept = Vec::new();
+        if self.resolution(position)?.is_raw() {
+            self.samples(position, range, &mut kept)?;
+            out.extend(kept.into_iter().map(Interval::of));
+            return Ok(());
+        }
+        self.samples(position, TimeRange::ALL, &mut kept)?;
+        let intervals = self.intervals.of(position, &kept).map_err(|reason| self.block.damage(reason))?;
+        out.extend(intervals.into_iter().filter(|interval| range.contains(interval.end())));
+        Ok(())
     }
 
     /// Whether a chunk of the series overlaps `range`.

@@ -2,7 +2,7 @@
 
 use crate::codec::Damaged;
 
-use super::format::{FOOTER_BYTES, HEADER_BYTES, SECTIONS, StoredPage, take_place};
+use super::format::{SECTIONS, StoredPage, take_place};
 use super::reader::Block;
 
 /// What the sections hold, in the order of their numbers.
@@ -17,6 +17,9 @@ const NAMES: [&str; SECTIONS] = [
     "label fences",
     "postings",
     "label names",
+    "interval counts",
+    "interval figures",
+    "interval directory",
 ];
 
 /// The pages of one kind.
@@ -77,8 +80,7 @@ impl Block {
         }
         let rest = (self.content.len() as u64).saturating_sub(counted);
         let frame = "header, tables, footer";
-        let fixed = (HEADER_BYTES + FOOTER_BYTES) as u64;
-        sizes.push(SectionSize { name: frame, pages: 0, bytes: rest, unpacked: rest.max(fixed) });
+        sizes.push(SectionSize { name: frame, pages: 0, bytes: rest, unpacked: rest });
         (sizes, faults)
     }
 }

@@ -7,10 +7,12 @@ use super::chunk::format::{self as chunk_format, ChunkEntry, GROUP, SeriesEntry,
 use super::chunk::{EncodedChunk, TimelineWriter, cut};
 use super::format::{Footer, Packing, Section};
 use super::index::IndexWriter;
+use super::intervals::IntervalWriter;
 use super::pages::{PageWriter, Place, Stream};
 use crate::codec::Effort;
 use crate::env::disk::Disk;
 use crate::model::{Labels, Sample, Timestamp};
+use crate::storage::interval::{Interval, Resolution};
 
 /// Bytes of a page of a young block: short chunks of many series, worth compressing together.
 const YOUNG_PAGE_BYTES: usize = 32 << 10;
@@ -27,6 +29,7 @@ pub(in crate::storage) struct BlockWriter {
     statistics: Stream,
     timelines: TimelineWriter,
     index: IndexWriter,
+    intervals: IntervalWriter,
     /// Series of the page of the directory that is being filled.
     group: Vec<SeriesEntry>,
     /// Where their values and statistics begin.
@@ -53,6 +56,7 @@ impl BlockWriter {
             statistics: Stream::new(Section::Statistics, Packing::Zstd(16), STATISTICS_PAGE_BYTES),
             timelines: TimelineWriter::new(packing, effort),
             index: IndexWriter::default(),
+            intervals: IntervalWriter::new(),
             group: Vec::new(),
             group_places: Default::default(),
             group_samples: 0,
@@ -86,12 +90,37 @@ impl BlockWriter {
         self.timelines.intern(&mut self.pages, stamps)
     }
 
+    /// Adds a downsampled series: the samples that are kept, and what they stand for.
+    pub(in crate::storage) fn add_intervals(
+        &mut self,
+        labels: &Labels,
+        intervals: &[Interval],
+        resolution: Resolution,
+    ) -> io::Result<()> {
+        let kept: Vec<Sample> = intervals.iter().map(|interval| interval.sample).collect();
+        let mut chunks = self.encode(&kept)?;
+        // Of the samples that are kept nobody wants to know these.
+        chunks.iter_mut().for_each(|chunk| chunk.statistics.clear());
+        self.add_series(labels, &chunks, intervals, resolution)
+    }
+
     /// Adds a series with its chunks, whose stamps have their place in this block; without chunks it is
     /// left out.
     pub(in crate::storage) fn add_chunks(&mut self, labels: &Labels, chunks: &[EncodedChunk]) -> io::Result<()> {
+        self.add_series(labels, chunks, &[], Resolution::default())
+    }
+
+    fn add_series(
+        &mut self,
+        labels: &Labels,
+        chunks: &[EncodedChunk],
+        intervals: &[Interval],
+        resolution: Resolution,
+    ) -> io::Result<()> {
         if chunks.is_empty() {
             return Ok(());
         }
+        self.intervals.add(&mut self.pages, intervals, resolution)?;
         if self.group.is_empty() {
             self.group_places = (self.values.place(&self.pages), self.statistics.place(&self.pages));
         }
@@ -137,8 +166,10 @@ impl BlockWriter {
         self.timelines.finish(&mut self.pages)?;
         let series = self.index.len() as u64;
         self.index.finish(&mut self.pages)?;
+        self.intervals.finish(&mut self.pages)?;
         let (samples, first, last) = (self.samples, self.first, self.last);
-        self.pages.finish(|sections| Footer { sections, series, samples, first, last })
+        let resolution = self.intervals.coarsest();
+        self.pages.finish(|sections| Footer { sections, series, samples, first, last, resolution })
     }
 
     fn close_group(&mut self) -> io::Result<()> {
