@@ -134,6 +134,9 @@ fn on_line(before: &HistogramPoint, after: &HistogramPoint, t: Timestamp, kind: 
     if t == after.t {
         return Ok(exact(after));
     }
+    if after.histogram.is_custom() != before.histogram.is_custom() {
+        return Err(MixedLayouts);
+    }
     let part = (t - before.t).0 as f64 / (after.t - before.t).0 as f64;
     if kind == Kind::Counter && after.histogram.is_reset_since(&before.histogram) {
         return Ok(Found { histogram: after.histogram.scaled(part), reconciled: false });
