@@ -9,11 +9,15 @@ mod binary;
 mod calendar;
 mod call;
 mod extended;
+mod group;
 mod histogram;
 mod info;
 mod label;
 mod limit;
+mod mixed;
+mod native;
 mod notes;
+mod operate;
 mod ranking;
 mod row;
 mod select;
@@ -21,7 +25,7 @@ mod sort_label;
 mod starts;
 mod window;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use self::notes::Notes;
@@ -87,6 +91,16 @@ pub(super) fn range(
     Ok(evaluator.notes.into_inner().answer(Value::Matrix(matrix)))
 }
 
+/// What is taken for known of the resets of selected histograms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Resets {
+    /// What is stored.
+    AsStored,
+    /// Where nothing is stored, what the counts show: as Prometheus does where counts and sums alone are
+    /// asked for.
+    Inferred,
+}
+
 /// One evaluation of one query.
 struct Evaluator<'a> {
     reads: Reads,
@@ -95,6 +109,7 @@ struct Evaluator<'a> {
     /// The query's text, so that annotations can name a place; empty if it is not known.
     text: &'a str,
     notes: RefCell<Notes>,
+    resets: Cell<Resets>,
     /// How many samples the reads hold.
     held: usize,
 }
@@ -110,7 +125,23 @@ impl<'a> Evaluator<'a> {
         let frame = Frame::new(steps, options);
         let reads = Reads::load(expr, steps, &frame, source, || check_deadline(options))?;
         let held = reads.samples();
-        Ok(Evaluator { reads, frame, options, text, notes: RefCell::default(), held })
+        Ok(Evaluator {
+            reads,
+            frame,
+            options,
+            text,
+            notes: RefCell::default(),
+            resets: Cell::new(Resets::AsStored),
+            held,
+        })
+    }
+
+    /// Evaluates something whose histograms' resets are known in this way.
+    fn with_resets<T>(&self, resets: Resets, evaluate: impl FnOnce() -> T) -> T {
+        let before = self.resets.replace(resets);
+        let value = evaluate();
+        self.resets.set(before);
+        value
     }
 
     fn check_deadline(&self) -> Result<(), EvalError> {
@@ -154,7 +185,7 @@ impl<'a> Evaluator<'a> {
             }
             ExprKind::String(text) => Ok(Operand::Text(text.clone())),
             ExprKind::Selector(selector) if selector.edges == Edges::Smoothed => {
-                Ok(Operand::Vector(self.select_smoothed(selector, steps)?))
+                Ok(Operand::Vector(self.select_smoothed(selector, expr.span, steps)?))
             }
             ExprKind::Selector(selector) => Ok(Operand::Vector(self.select(selector, steps)?)),
             ExprKind::Paren(inner) => self.eval(inner, steps),
