@@ -9,18 +9,22 @@
 //! - A sum does not depend on the order of its terms, nor on terms that came and went.
 
 mod group;
+mod group_column;
 mod histogram;
 mod native;
 mod range;
 mod rate;
 mod regression;
 mod scalar;
+mod sliding;
 
 pub use group::{Accumulator, Removal, quantile};
+pub use group_column::Accumulators;
 pub use histogram::{HistogramQuantile, histogram_quantile};
 pub use native::{Bucket, FloatHistogram, HistogramPoint, Interval, NativeBucket, native_buckets, native_weight};
 pub use range::{by_summary, is_even, motion, over_range, over_summary};
 pub use rate::Motion;
 pub use scalar::{binary, compare, unary_math};
+pub use sliding::Sliding;
 
 use super::{AggregateOp, BinaryOp, Function};
