@@ -5,6 +5,7 @@
 //! When you change this, also touch: `rules`, which evaluates the same trees as samples arrive.
 
 mod ast;
+mod budget;
 mod eval;
 mod functions;
 pub mod kernel;
@@ -20,10 +21,11 @@ pub use ast::{
     Aggregate, AggregateOp, At, Binary, BinaryOp, Expr, ExprKind, Group, Grouping, MatchLabels, Matching, Selector,
     Shift, Span,
 };
+pub use budget::Budget;
 pub use functions::Function;
 pub use parse::{ParseError, parse, parse_selector};
-pub use query::{Deadline, EvalError, EvalOptions, NameDropping, Query};
+pub use query::{Deadline, EvalError, EvalOptions, NameDropping, Parallel, Query, Workers};
 pub use reach::reaches;
-pub use source::{SeriesSamples, SeriesSource, SeriesSummaries, SourceError};
+pub use source::{SeriesSamples, SeriesSet, SeriesSource, SeriesSummaries, SourceError};
 pub use value::{Answer, ElementValue, MatrixSeries, Value, VectorSample};
 pub use value_type::ValueType;

@@ -119,7 +119,7 @@ impl Evaluator<'_> {
         match &expr.without_parens().kind {
             ExprKind::Range { selector, range } => {
                 let span = self.frame.span(&selector.shift, *range, steps);
-                let series = self.reads.get(&selector.matchers, span).iter().map(|series| WindowSeries {
+                let series = self.reads.get(&selector.matchers, span)?.iter().map(|series| WindowSeries {
                     labels: series.labels.clone(),
                     drop_name: false,
                     samples: without_markers(&series.samples),
@@ -144,8 +144,17 @@ impl Evaluator<'_> {
 
     /// A function of a range vector, series by series.
     pub(super) fn over_range(&self, function: Function, args: &[Expr], steps: Steps) -> Result<Operand, EvalError> {
-        if let Some(series) = self.reads.values(function, args, steps, &self.frame) {
+        if let Some(series) = self.reads.values(function, args, steps, &self.frame, || self.check_deadline())? {
             return self.read_values(function, &self.place(args[0].without_parens().span), series, steps);
+        }
+        if let Some(scan) = self.scan_of_call(function, args, steps)?
+            && let Some(rows) = self.scan_rows(&scan, steps)?
+        {
+            let range = args.iter().find(|arg| arg.value_type() == crate::promql::ValueType::Matrix);
+            let place = range.map_or_else(String::new, |range| self.place(range.without_parens().span));
+            rows.iter().for_each(|row| self.note_counter(function, row.labels.metric_name(), &place));
+            self.note_quantiles(function, args, scan.params(), &rows);
+            return self.named(function, rows);
         }
         let (mut windows, mut params) = (None, Vec::new());
         let mut range_place = String::new();
@@ -164,7 +173,7 @@ impl Evaluator<'_> {
             self.check_size(rows.len() + 1, steps)?;
             let row = self.slide(function, &params, &windows, series, steps);
             if row.is_present() {
-                self.note_counter(function, &series.labels, &range_place);
+                self.note_counter(function, series.labels.metric_name(), &range_place);
                 rows.push(row);
             }
         }
@@ -188,7 +197,7 @@ impl Evaluator<'_> {
                 row.set(step, v);
             }
             if row.is_present() {
-                self.note_counter(function, &series.labels, place);
+                self.note_counter(function, series.labels.metric_name(), place);
                 rows.push(row);
             }
         }
@@ -243,8 +252,7 @@ impl Evaluator<'_> {
         row
     }
 
-    fn note_counter(&self, function: Function, labels: &Labels, place: &str) {
-        let name = labels.metric_name();
+    pub(super) fn note_counter(&self, function: Function, name: &str, place: &str) {
         let counts = ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix));
         if matches!(function, Function::Rate | Function::Increase) && !name.is_empty() && !counts {
             self.notes.borrow_mut().maybe_not_a_counter(name, place);
