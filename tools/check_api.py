@@ -5,12 +5,17 @@ Starts Evenkeel on a free port with a few samples, runs schemathesis over /api/v
 have the described shapes, wrong parameters must be refused, right ones taken, nothing may answer 500), and then
 every method of prometheus_api_client that only reads. Ends with 1 if anything failed.
 
-usage: check_api.py [EVENKEEL] [EXAMPLES]     (python3 -m venv DIR; DIR/bin/pip install schemathesis 'prometheus-api-client[all]';
-                                               run this with DIR/bin/python)
+With PEERS, a Prometheus reads our samples through remote read and scrapes our /federate, and must give the same
+answers as we do.
 
-EVENKEEL is target/debug/evenkeel by default; EXAMPLES per operation are 50.
+usage: check_api.py [EVENKEEL [EXAMPLES [PEERS]]]   (python3 -m venv DIR; DIR/bin/pip install schemathesis
+                                                     'prometheus-api-client[all]'; run this with DIR/bin/python)
+
+EVENKEEL is target/debug/evenkeel by default; EXAMPLES per operation are 50; PEERS is what
+`../shared/tools/peers.sh` filled.
 """
 import datetime
+import math
 import pathlib
 import socket
 import subprocess
@@ -110,6 +115,62 @@ def check_client(url):
     return passed == len(checks)
 
 
+def check_peer(peers, url, directory):
+    """A Prometheus with our samples: gives whether it answers as we do."""
+    binary = next((p for p in (peers / "prometheus", peers / "root/usr/bin/prometheus") if p.exists()), None)
+    if binary is None:
+        sys.exit(f"{peers} holds no prometheus; fill it with ../shared/tools/peers.sh {peers}")
+    port = free_port()
+    config = directory / "peer.yml"
+    config.write_text(f"""\
+global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+remote_read:
+- {{url: '{url}/api/v1/read', read_recent: true}}
+scrape_configs:
+- job_name: federation
+  honor_labels: true
+  metrics_path: /federate
+  params: {{'match[]': ['{{__name__=~"evenkeel_query_total|job:up:sum"}}']}}
+  static_configs: [{{targets: ['{url.split("//")[1]}']}}]
+""")
+    log = open(directory / "peer.log", "w")
+    peer = subprocess.Popen([str(binary), f"--config.file={config}", f"--storage.tsdb.path={directory}/peer",
+                             f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log)
+    expressions = [
+        'count({job="evenkeel"})',
+        'sum by (outcome) (evenkeel_query_total{instance!=""})',
+        'rate(evenkeel_samples_stored_total[10s])',
+        'count_over_time(up{job="evenkeel"}[8s])',
+        'max_over_time(evenkeel_query_duration_seconds_bucket{le="+Inf"}[8s]) - min_over_time(evenkeel_query_duration_seconds_bucket{le="+Inf"}[8s])',
+    ]
+    try:
+        wait_for(f"http://127.0.0.1:{port}/-/ready")
+        time.sleep(4)
+        at = int(time.time()) - 2
+        ours, theirs = (PrometheusConnect(url=u, disable_ssl=True) for u in (url, f"http://127.0.0.1:{port}"))
+        equal = 0
+        for expression in expressions:
+            a, b = (sorted((sorted(r["metric"].items()), r["value"]) for r in c.custom_query(expression, params={"time": at})) for c in (ours, theirs))
+            # Our sums are exact and theirs are not, so that the last place may differ.
+            same = len(a) == len(b) > 0 and all(
+                x[0] == y[0] and math.isclose(float(x[1][1]), float(y[1][1]), rel_tol=1e-12) for x, y in zip(a, b))
+            equal += same
+            print(f"{'equal ' if same else 'DIFFER'} {len(a):3} series  read through Prometheus: {expression}")
+            if not same:
+                print(f"   ours   {a[:2]}\n   theirs {b[:2]}")
+        scraped = []
+        for _ in range(100):
+            scraped = theirs.custom_query('up{job="federation"} == 1 and on () count(scrape_samples_scraped{job="federation"} > 0)')
+            if scraped:
+                break
+            time.sleep(0.1)
+        print(f"{'passed' if scraped else 'FAILED'}  Prometheus scrapes /federate")
+        return equal == len(expressions) and bool(scraped)
+    finally:
+        peer.terminate()
+        peer.wait()
+
+
 def main():
     here = pathlib.Path(__file__).resolve().parent.parent
     evenkeel = sys.argv[1] if len(sys.argv) > 1 else str(here / "target/debug/evenkeel")
@@ -140,12 +201,13 @@ groups:
             wait_for(f"{url}/-/ready")
             time.sleep(5)
             passed = check_client(url)
+            read = check_peer(pathlib.Path(sys.argv[3]), url, directory) if len(sys.argv) > 3 else True
             described = check_description(url, directory, examples)
             alive = server.poll() is None
             panics = "panicked" in (directory / "evenkeel.log").read_text()
-            print(f"client: {'passed' if passed else 'FAILED'}; description: {'passed' if described else 'FAILED'}; "
+            print(f"client: {'passed' if passed else 'FAILED'}; peer: {'passed' if read else 'FAILED'}; description: {'passed' if described else 'FAILED'}; "
                   f"server: {'still answers' if alive and not panics else 'FAILED'}")
-            sys.exit(not (passed and described and alive and not panics))
+            sys.exit(not (passed and read and described and alive and not panics))
         finally:
             server.terminate()
             server.wait()

@@ -3,49 +3,34 @@
 //! Invariants:
 //! - At most one part of about [`PART_BYTES`] is in memory beside the answer itself.
 
-use std::convert::Infallible;
 use std::fmt::Write as _;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use axum::body::Body;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use hyper::body::{Body as HttpBody, Frame};
 
 use crate::model::{Histogram, HistogramCounts, Labels, Sample, Timestamp};
 use crate::promql::kernel::native_buckets;
 use crate::promql::{Answer, ElementValue, Value};
 
 use super::number::{push_instant, push_plain, push_string, push_value};
+use super::parts::{PART_BYTES, Parts, body_of};
 use super::queries::{LargePlace, QueryStats};
-
-/// How much is written before the peer gets it: large enough that framing does not show, small
-/// enough that writing one part does not hold up other requests.
-const PART_BYTES: usize = 64 * 1024;
 
 /// The answer as a response that is written while it is sent. What is `held` is dropped with it.
 pub(super) fn respond(answer: Answer, stats: Option<QueryStats>, held: Option<LargePlace>) -> Response {
     let writer = AnswerWriter { stats, ..AnswerWriter::new(answer) };
-    let body = Body::new(AnswerBody { writer, _held: held });
+    let body = body_of(AnswerParts { writer, _held: held });
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-struct AnswerBody {
+struct AnswerParts {
     writer: AnswerWriter,
     _held: Option<LargePlace>,
 }
 
-impl HttpBody for AnswerBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.writer.next_part().map(|part| Ok(Frame::data(Bytes::from(part)))))
+impl Parts for AnswerParts {
+    fn next_part(&mut self) -> Option<Vec<u8>> {
+        self.writer.next_part().map(String::into_bytes)
     }
 }
 

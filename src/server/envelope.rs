@@ -114,31 +114,15 @@ struct Failure<'a> {
 }
 
 #[derive(Serialize)]
-struct Success<'a, T> {
+struct Success<T> {
     status: &'static str,
     data: T,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    warnings: &'a [String],
 }
 
 /// An answer with data.
 pub(super) fn success(data: impl Serialize) -> Response {
-    success_with(data, &[])
-}
-
-/// An answer with data and what the user should know of it.
-pub(super) fn success_with(data: impl Serialize, warnings: &[String]) -> Response {
-    match serde_json::to_vec(&Success { status: "success", data, warnings }) {
+    match serde_json::to_vec(&Success { status: "success", data }) {
         Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
         Err(error) => ApiError::internal(format!("the answer cannot be written: {error}")).into_response(),
     }
-}
-
-/// Cuts a list to the `limit` parameter (0: none) and warns if that lost something.
-pub(super) fn truncate<T>(items: &mut Vec<T>, limit: usize) -> Vec<String> {
-    if limit == 0 || items.len() <= limit {
-        return Vec::new();
-    }
-    items.truncate(limit);
-    vec!["results truncated due to limit".to_owned()]
 }

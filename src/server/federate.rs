@@ -5,16 +5,9 @@
 //! - A series' own labels win over the external ones; one without `instance` says so with an empty one,
 //!   so that the scraper does not put its own there.
 
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use hyper::body::{Body as HttpBody, Frame};
 
 use crate::db::{Db, QueryError};
 use crate::model::{Labels, Matcher, Sample, TimeRange, is_stale};
@@ -25,11 +18,9 @@ use super::api::refuse;
 use super::ask;
 use super::envelope::{ApiError, ErrorType};
 use super::params::Params;
+use super::parts::{PART_BYTES, Parts, body_of};
 use super::queries::LargePlace;
 use super::state::ServerState;
-
-/// Bytes of text that are written before the peer gets them.
-const PART_BYTES: usize = 64 * 1024;
 
 /// Whether names beyond letters, digits and underscores stand as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,12 +47,12 @@ impl Names {
 pub(super) async fn federate(State(state): State<ServerState>, request: Request) -> Response {
     let names = Names::of(request.headers());
     match take(&state, request, names).await {
-        Ok(body) => ([(header::CONTENT_TYPE, names.content_type())], Body::new(body)).into_response(),
+        Ok(body) => ([(header::CONTENT_TYPE, names.content_type())], body_of(body)).into_response(),
         Err(refused) => refused.into_plain(),
     }
 }
 
-async fn take(state: &ServerState, request: Request, names: Names) -> Result<FederateBody, ApiError> {
+async fn take(state: &ServerState, request: Request, names: Names) -> Result<FederateParts, ApiError> {
     let params = Params::of(request, state.bodies()).await?;
     let selectors = params.matchers().map_err(|reason| ApiError::new(ErrorType::BadData, reason))?;
     let timeout = state.queries().options().timeout.to_std();
@@ -79,7 +70,7 @@ async fn take(state: &ServerState, request: Request, names: Names) -> Result<Fed
         }
     }
     rows.sort_by(|(a, _), (b, _)| a.metric_name().cmp(b.metric_name()));
-    Ok(FederateBody { rows, next: 0, _held: ran.held })
+    Ok(FederateParts { rows, next: 0, _held: ran.held })
 }
 
 /// The newest sample of each series, each series once.
@@ -131,14 +122,14 @@ fn underscored(name: &str) -> String {
 }
 
 /// Writes the text part by part while the peer takes it.
-struct FederateBody {
+struct FederateParts {
     rows: Vec<(Labels, Sample)>,
     next: usize,
     _held: Option<LargePlace>,
 }
 
-impl FederateBody {
-    fn next_part(&mut self) -> Option<String> {
+impl Parts for FederateParts {
+    fn next_part(&mut self) -> Option<Vec<u8>> {
         let mut out = String::new();
         while out.len() < PART_BYTES {
             let Some((labels, sample)) = self.rows.get(self.next) else { break };
@@ -153,7 +144,7 @@ impl FederateBody {
             }
             self.next += 1;
         }
-        (!out.is_empty()).then_some(out)
+        (!out.is_empty()).then(|| out.into_bytes())
     }
 }
 
@@ -171,18 +162,6 @@ fn push_without_instance(out: &mut String, labels: &Labels, sample: Sample) {
     };
     let comma = if out[place + 1..].starts_with('}') { "" } else { "," };
     out.insert_str(place + 1, &format!("instance=\"\"{comma}"));
-}
-
-impl HttpBody for FederateBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.next_part().map(|part| Ok(Frame::data(Bytes::from(part)))))
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,9 @@
 use evenkeel::model::Pattern;
 use evenkeel::server::{Origins, ServerOptions};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use super::client::{get, send};
 use super::running::Running;
 
@@ -85,6 +88,29 @@ async fn the_server_says_what_it_is() {
     let newer = get(server.address, "/api/v1/openapi.yaml?openapi_version=3.2").await;
     assert!(newer.text().starts_with("openapi: 3.2.0\n"));
     assert_eq!(get(server.address, "/api/v1/openapi.yaml?openapi_version=2").await.status, 400);
+}
+
+#[tokio::test]
+async fn notifications_are_followed_as_they_come() {
+    let server = Running::start(ServerOptions::default()).await;
+    let mut peer = TcpStream::connect(server.address).await.unwrap();
+    let request = b"GET /api/v1/notifications/live HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Encoding: gzip\r\n\r\n";
+    peer.write_all(request).await.unwrap();
+    let mut seen = String::new();
+    let mut wait_for = async |text: &str| {
+        while !seen.contains(text) {
+            let mut bytes = [0; 1024];
+            let n = peer.read(&mut bytes).await.unwrap();
+            assert!(n > 0, "{seen}");
+            seen.push_str(std::str::from_utf8(&bytes[..n]).unwrap());
+        }
+    };
+    wait_for("replays its log").await;
+    server.state.note_reload(&Err::<(), ()>(()));
+    wait_for("Configuration reload has failed.\",\"date\":\"2026-11-23T15:03:22.000Z\",\"active\":true").await;
+    assert!(seen.to_ascii_lowercase().contains("content-type: text/event-stream"));
+    // A stream that lasts does not hold up the end.
+    server.stop().await;
 }
 
 #[tokio::test]

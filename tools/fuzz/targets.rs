@@ -7,7 +7,7 @@ use evenkeel::codec::{
     Cursor, Effort, Postings, Timestamps, Values, checksum, decompress, intersect, put_integers, put_postings,
     put_timestamps, put_values, take_integers,
 };
-use evenkeel::config::{Config, load_routing, parse_objectives, parse_rules};
+use evenkeel::config::{self, Config, load_routing, parse_objectives, parse_rules};
 use evenkeel::db::{Db, DbOptions, Threads};
 use evenkeel::env::ManualClock;
 use evenkeel::env::disk::{Disk, MemoryDisk, Survival};
@@ -16,7 +16,9 @@ use evenkeel::notify::{Notifier, NotifyOptions};
 use evenkeel::promql;
 use evenkeel::storage::{Entry, OpenError, Store, StoreOptions};
 use evenkeel::template;
-use evenkeel::wire::{Exposition, Format, encode_remote_write, exposition, remote_write, to_exposition, write_request};
+use evenkeel::wire::{
+    Exposition, Format, encode_remote_write, exposition, read_request, remote_write, to_exposition, write_request,
+};
 
 /// A decoder under test.
 pub(crate) struct Target {
@@ -39,6 +41,13 @@ pub(crate) fn all() -> Vec<Target> {
     vec![
         plain("remote-write", remote_write_seeds, remote_write_body),
         plain("snappy", remote_write_seeds, |bytes| Ok(evenkeel::wire::decompressed_bytes(bytes).is_ok())),
+        plain("remote-read", remote_read_seeds, remote_read_body),
+        text(
+            "config-shown",
+            config_seeds,
+            |b| yaml(b, |t| config::shown(t, None).map_err(|e| e.to_string())),
+            YAML_WORDS,
+        ),
         text("exposition", exposition_seeds, exposition_text, EXPOSITION_WORDS),
         text("promql", promql_seeds, promql_text, PROMQL_WORDS),
         text("labels", label_seeds, label_text, &["a0", "b1", "!", "A"]),
@@ -198,6 +207,22 @@ fn as_literals(message: &[u8]) -> Vec<u8> {
         out.extend(piece);
     }
     out
+}
+
+/// Requests for two queries, in the two forms of the answer.
+fn remote_read_seeds() -> Vec<Vec<u8>> {
+    const QUERY: &[u8] = b"\x0a\x15\x08\x80\x01\x10\x80\x08\x1a\x0d\x08\x02\x12\x03job\x1a\x04a|b+";
+    let bytes = [QUERY, QUERY, b"\x12\x02\x01\x00"].concat();
+    let pack = |bytes: &[u8]| snap::raw::Encoder::new().compress_vec(bytes).expect("a short text fits");
+    vec![pack(&bytes), pack(QUERY), as_literals(&bytes)]
+}
+
+fn remote_read_body(bytes: &[u8]) -> Result<bool, String> {
+    let Ok(request) = read_request(bytes) else { return Ok(false) };
+    if request.queries.iter().any(|query| query.range.contains(Timestamp::MIN)) {
+        return Err("a range that is open to the left holds the first instant".to_owned());
+    }
+    Ok(true)
 }
 
 fn remote_write_body(bytes: &[u8]) -> Result<bool, String> {

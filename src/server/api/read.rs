@@ -1,15 +1,8 @@
 //! `read`: remote read, as one message of samples or as a stream of chunks.
 
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use hyper::body::{Body as HttpBody, Frame};
 
 use crate::db::{Db, QueryError};
 use crate::model::{Labels, MatchOp, Sample, limits};
@@ -19,6 +12,7 @@ use crate::wire::{ReadQuery, ReadType, read_frame, read_request, read_response};
 use super::query::refuse;
 use crate::server::ask;
 use crate::server::envelope::{ApiError, ErrorType};
+use crate::server::parts::{Parts, body_of};
 use crate::server::queries::LargePlace;
 use crate::server::state::ServerState;
 
@@ -55,9 +49,9 @@ async fn take(state: &ServerState, request: Request) -> Result<Response, ApiErro
             (StatusCode::OK, headers, body).into_response()
         }
         ReadType::StreamedChunks => {
-            let body = ChunkBody { results: ran.answer, query: 0, series: 0, sample: 0, _held: ran.held };
+            let body = ChunkParts { results: ran.answer, query: 0, series: 0, sample: 0, _held: ran.held };
             let kind = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
-            ([(header::CONTENT_TYPE, kind)], Body::new(body)).into_response()
+            ([(header::CONTENT_TYPE, kind)], body_of(body)).into_response()
         }
     })
 }
@@ -84,6 +78,11 @@ fn find(
             query.matchers.iter().filter(|m| !satisfied(m.name(), m.op(), m.value())).cloned().collect();
         let mut found = Vec::new();
         for series in db.select(&matchers, query.range, left)? {
+            if !series.histograms.is_empty() {
+                // Leaving them out would look like a gap in the data.
+                let text = format!("{} holds native histograms, which remote read does not send yet", series.labels);
+                return Err(QueryError::Invalid(text));
+            }
             left = left.saturating_sub(series.samples.len());
             if !series.samples.is_empty() {
                 found.push((with_external(&series.labels, external), series.samples));
@@ -107,7 +106,7 @@ fn with_external(labels: &Labels, external: &Labels) -> Labels {
 }
 
 /// Writes frame by frame while the peer takes them.
-struct ChunkBody {
+struct ChunkParts {
     results: Vec<Found>,
     query: usize,
     series: usize,
@@ -115,7 +114,7 @@ struct ChunkBody {
     _held: Option<LargePlace>,
 }
 
-impl ChunkBody {
+impl Parts for ChunkParts {
     /// The next frames, at least one and up to about the size of the largest; `None` after the last.
     fn next_part(&mut self) -> Option<Vec<u8>> {
         let mut out = Vec::new();
@@ -133,17 +132,5 @@ impl ChunkBody {
             }
         }
         (!out.is_empty()).then_some(out)
-    }
-}
-
-impl HttpBody for ChunkBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.next_part().map(|part| Ok(Frame::data(Bytes::from(part)))))
     }
 }

@@ -4,22 +4,21 @@ use std::collections::BTreeSet;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use crate::db::{Db, QueryError};
 use crate::model::{Labels, Matcher, TimeRange};
 
 use super::query::refuse;
-use crate::server::answer::push_labels;
-use crate::server::envelope::{ApiError, ErrorType, success_with, truncate};
+use crate::server::envelope::{ApiError, ErrorType};
+use crate::server::list;
 use crate::server::params::Params;
 use crate::server::state::ServerState;
 
 /// `GET|POST /api/v1/labels`
 pub(super) async fn names(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
     let params = Params::of(request, state.bodies()).await?;
-    list(&state, &params, |db, matchers, range| db.label_names(matchers, range)).await
+    any_of(&state, &params, |db, matchers, range| db.label_names(matchers, range)).await
 }
 
 /// `GET /api/v1/label/{name}/values`
@@ -36,7 +35,7 @@ pub(super) async fn values(
     if name.is_empty() {
         return Err(ApiError::new(ErrorType::BadData, "invalid label name: \"\""));
     }
-    list(&state, &params, move |db, matchers, range| db.label_values(&name, matchers, range)).await
+    any_of(&state, &params, move |db, matchers, range| db.label_values(&name, matchers, range)).await
 }
 
 /// `GET|POST /api/v1/series`
@@ -48,25 +47,11 @@ pub(super) async fn series(State(state): State<ServerState>, request: Request) -
     let (limit, range) = (params.limit()?, params.range()?);
     let selectors = params.matchers().map_err(|reason| ApiError::parameter("match[]", reason))?;
     let found = state.search(move |db| union(&selectors, |m| db.series(m, range))).await?;
-    let mut found: Vec<Labels> = found.map_err(refuse)?;
-    let warnings = truncate(&mut found, limit);
-    let mut body = String::from("{\"status\":\"success\",\"data\":[");
-    for (at, labels) in found.iter().enumerate() {
-        if at > 0 {
-            body.push(',');
-        }
-        push_labels(&mut body, labels);
-    }
-    body.push(']');
-    if !warnings.is_empty() {
-        body.push_str(",\"warnings\":[\"results truncated due to limit\"]");
-    }
-    body.push('}');
-    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+    Ok(list::respond::<Labels>(found.map_err(refuse)?, limit))
 }
 
 /// Names or values over all selectors; without a selector over everything.
-async fn list(
+async fn any_of(
     state: &ServerState,
     params: &Params,
     find: impl Fn(&Db, &[Matcher], TimeRange) -> Result<Vec<String>, QueryError> + Send + 'static,
@@ -77,9 +62,7 @@ async fn list(
         selectors.push(Vec::new());
     }
     let found = state.search(move |db| union(&selectors, |m| find(db, m, range))).await?;
-    let mut found: Vec<String> = found.map_err(refuse)?;
-    let warnings = truncate(&mut found, limit);
-    Ok(success_with(found, &warnings))
+    Ok(list::respond::<String>(found.map_err(refuse)?, limit))
 }
 
 /// What any of the selectors finds, each once; in order, if there are several.
