@@ -1,4 +1,4 @@
-//! `evenkeel query` and `evenkeel deploy`: questions to a running server, answered as text.
+//! Questions to a running server, and `evenkeel deploy`.
 
 use std::process::ExitCode;
 
@@ -7,19 +7,6 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::Server;
-
-/// Ask a running server for the value of a PromQL expression
-#[derive(Args)]
-#[command(after_help = "Example: evenkeel query 'sum by (job) (up)'")]
-pub(super) struct QueryArgs {
-    /// The expression
-    expr: String,
-    /// Instant, as seconds since the epoch or RFC 3339; now by default
-    #[arg(long)]
-    at: Option<String>,
-    #[command(flatten)]
-    server: Server,
-}
 
 /// Mark deploys, so that charts and reasons can name them
 #[derive(Args)]
@@ -42,16 +29,6 @@ enum DeployAction {
     },
 }
 
-pub(super) fn query(args: QueryArgs) -> anyhow::Result<ExitCode> {
-    let mut form = vec![("query", args.expr.as_str())];
-    if let Some(at) = &args.at {
-        form.push(("time", at));
-    }
-    let data = super::runtime()?.block_on(post(&args.server.url, "/api/v1/query", &form))?;
-    print_result(&data);
-    Ok(ExitCode::SUCCESS)
-}
-
 pub(super) fn deploy(args: DeployArgs) -> anyhow::Result<ExitCode> {
     let DeployAction::Mark { service, version, server } = args.action;
     let form = [("service", service.as_str()), ("version", version.as_str())];
@@ -62,6 +39,11 @@ pub(super) fn deploy(args: DeployArgs) -> anyhow::Result<ExitCode> {
 
 /// Sends a form and gives the `data` of a successful answer.
 pub(super) async fn post(url: &str, path: &str, form: &[(&str, &str)]) -> anyhow::Result<Value> {
+    Ok(post_whole(url, path, form).await?["data"].take())
+}
+
+/// Sends a form and gives the whole of a successful answer.
+pub(super) async fn post_whole(url: &str, path: &str, form: &[(&str, &str)]) -> anyhow::Result<Value> {
     let body: String =
         form.iter().map(|(name, value)| format!("{name}={}", percent(value))).collect::<Vec<_>>().join("&");
     let request = client()?
@@ -74,13 +56,13 @@ pub(super) async fn post(url: &str, path: &str, form: &[(&str, &str)]) -> anyhow
     if status == reqwest::StatusCode::NO_CONTENT {
         return Ok(Value::Null);
     }
-    let mut json: Value = serde_json::from_slice(&bytes).with_context(|| {
+    let json: Value = serde_json::from_slice(&bytes).with_context(|| {
         format!("{url} answered {status} with something that is not JSON; is it an Evenkeel server?")
     })?;
     if !status.is_success() {
         bail!("{}", json["error"].as_str().unwrap_or("the server gave no reason"));
     }
-    Ok(json["data"].take())
+    Ok(json)
 }
 
 /// The client for questions; TLS works with the ring provider.
@@ -99,29 +81,4 @@ fn percent(text: &str) -> String {
     text.bytes()
         .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
         .collect()
-}
-
-fn print_result(data: &Value) {
-    match data["resultType"].as_str() {
-        Some("vector") => {
-            for series in data["result"].as_array().into_iter().flatten() {
-                println!("{}  {}", series_text(&series["metric"]), series["value"][1].as_str().unwrap_or_default());
-            }
-        }
-        Some("matrix") => {
-            for series in data["result"].as_array().into_iter().flatten() {
-                println!("{}", series_text(&series["metric"]));
-                for pair in series["values"].as_array().into_iter().flatten() {
-                    println!("  {}  {}", pair[0], pair[1].as_str().unwrap_or_default());
-                }
-            }
-        }
-        _ => println!("{}", data["result"][1].as_str().unwrap_or_default()),
-    }
-}
-
-fn series_text(metric: &Value) -> String {
-    let pairs = metric.as_object().into_iter().flatten();
-    let pairs = pairs.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
-    crate::model::Labels::new(pairs).map_or_else(|_| metric.to_string(), |labels| labels.to_string())
 }

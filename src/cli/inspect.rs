@@ -183,7 +183,7 @@ fn fault_in_words(fault: &Fault) -> String {
     format!("{words}: {}", fault.what)
 }
 
-fn check_database(disk: &dyn Disk, dir: &Path) -> anyhow::Result<()> {
+pub(super) fn check_database(disk: &dyn Disk, dir: &Path) -> anyhow::Result<()> {
     if !disk.list(dir)?.iter().any(|entry| entry.name == "MANIFEST" || entry.name == "wal") {
         bail!("{} holds no database", dir.display());
     }

@@ -1,15 +1,18 @@
 //! The program's commands.
 //!
-//! Layer 8. Imports: `config`, `confidence`, `db`, `env`, `model`, `notify`, `report`, `scrape`, `server`, `slo`, `storage`, `testkit`.
+//! Layer 8. Imports: `config`, `confidence`, `db`, `env`, `model`, `notify`, `promql`, `report`, `scrape`, `server`, `slo`, `storage`, `testkit`.
 //! Does not know: storage internals.
 
+mod answer;
 mod ask;
 mod backup;
 mod check;
 mod collect;
 mod demo;
 mod inspect;
+mod query;
 mod query_flags;
+mod script;
 mod serve;
 mod setup;
 mod verdict;
@@ -38,7 +41,8 @@ enum Command {
     Serve(serve::ServeArgs),
     Demo(demo::DemoArgs),
     Verdict(verdict::VerdictArgs),
-    Query(ask::QueryArgs),
+    Query(query::QueryArgs),
+    Test(script::TestArgs),
     Deploy(ask::DeployArgs),
     Check(check::CheckArgs),
     Backup(backup::BackupArgs),
@@ -75,7 +79,8 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Verdict(args) => verdict::run(args),
-        Command::Query(args) => ask::query(args),
+        Command::Query(args) => query::query(args),
+        Command::Test(args) => script::run(args),
         Command::Deploy(args) => ask::deploy(args),
         Command::Check(args) => check::run(args),
         Command::Backup(args) => backup::run(args),

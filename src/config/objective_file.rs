@@ -15,7 +15,7 @@
 //! ```
 
 use crate::model::{Labels, Matcher, Millis};
-use crate::promql::{self, BinaryOp, Expr, ExprKind, Shift};
+use crate::promql::{self, BinaryOp, Edges, Expr, ExprKind, Shift};
 use crate::slo::{Comparison, Indicator, Objective, Objectives};
 
 use super::error::ConfigError;
@@ -146,7 +146,10 @@ fn selector(field: &Field<'_>) -> Result<Vec<Matcher>, ConfigError> {
 
 fn bare_selector(expr: &Expr) -> Option<Vec<Matcher>> {
     match &expr.without_parens().kind {
-        ExprKind::Selector(selector) if selector.shift == Shift::default() => Some(selector.matchers.clone()),
+        ExprKind::Selector(selector) => {
+            let bare = selector.shift == Shift::default() && selector.edges == Edges::Plain;
+            (bare && selector.computed.is_none()).then(|| selector.matchers.clone())
+        }
         _ => None,
     }
 }

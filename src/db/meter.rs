@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::env::Clock;
-use crate::model::{HistogramSample, Labels, Matcher, Millis, Sample, TimeRange, Timestamp};
-use crate::promql::{SeriesSamples, SeriesSet, SeriesSource, SeriesSummaries, SourceError};
+use crate::model::{Labels, Matcher, Millis, TimeRange, Timestamp};
+use crate::promql::{SeriesSamples, SeriesSet, SeriesSource, SeriesSummaries, SourceError, Visit};
 
 /// Samples that a query has read, and the time that took.
 #[derive(Debug, Default)]
@@ -114,11 +114,7 @@ impl SeriesSet for MeteredSet<'_> {
         self.set.groups(keep)
     }
 
-    fn read(
-        &self,
-        which: &mut dyn Iterator<Item = usize>,
-        visit: &mut dyn FnMut(usize, &[Sample], &[HistogramSample]) -> ControlFlow<()>,
-    ) -> Result<(), SourceError> {
+    fn read(&self, which: &mut dyn Iterator<Item = usize>, visit: &mut Visit<'_>) -> Result<(), SourceError> {
         let mut count = 0;
         let result = self.set.read(which, &mut |at, samples, histograms| {
             count += samples.len() + histograms.len();

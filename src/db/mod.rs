@@ -32,6 +32,7 @@ pub use error::{AppendError, OpenError, QueryError};
 pub use ingest::{Beside, Receipt, Submitted};
 pub use meter::QueryMeter;
 pub use options::{DbOptions, Threads, Watch};
+pub use source::stored;
 pub use status::DbStatus;
 
 /// An open database. Cheap to clone; every method takes `&self` and blocks.

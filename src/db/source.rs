@@ -2,12 +2,17 @@
 
 use std::ops::ControlFlow;
 
-use crate::model::{HistogramSample, Labels, Matcher, Millis, Sample, Seq, Summary, TimeRange, Timestamp};
-use crate::promql::{SeriesSamples, SeriesSet, SeriesSource, SeriesSummaries, SourceError};
+use crate::model::{Labels, Matcher, Millis, Seq, Summary, TimeRange, Timestamp};
+use crate::promql::{SeriesSamples, SeriesSet, SeriesSource, SeriesSummaries, SourceError, Visit};
 use crate::storage::{ReadError, Selection, Snapshot, Store};
 
 /// One view of the store, as a source of series.
 pub(super) struct Source(pub(super) Snapshot);
+
+/// What a store holds now, as a source of series: for questions to a database that nothing runs on.
+pub fn stored(store: &Store) -> impl SeriesSource + use<> {
+    Source(store.snapshot())
+}
 
 /// The store as of an entry of the last group, for callers that hold the writer's lock and need a
 /// view rarely. What the rules see does not depend on what else shared the sync.
@@ -90,11 +95,7 @@ impl SeriesSet for Selection<'_> {
         Selection::groups(self, keep)
     }
 
-    fn read(
-        &self,
-        which: &mut dyn Iterator<Item = usize>,
-        visit: &mut dyn FnMut(usize, &[Sample], &[HistogramSample]) -> ControlFlow<()>,
-    ) -> Result<(), SourceError> {
+    fn read(&self, which: &mut dyn Iterator<Item = usize>, visit: &mut Visit<'_>) -> Result<(), SourceError> {
         Selection::read(self, which, &mut |at, samples| visit(at, samples, &[])).map_err(source_error)
     }
 }

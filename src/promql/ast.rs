@@ -31,7 +31,7 @@ impl Expr {
     /// What evaluating it gives.
     pub fn value_type(&self) -> ValueType {
         match &self.kind {
-            ExprKind::Number(_) => ValueType::Scalar,
+            ExprKind::Number(_) | ExprKind::Duration(_) => ValueType::Scalar,
             ExprKind::String(_) => ValueType::String,
             ExprKind::Selector(_) | ExprKind::Aggregate(_) => ValueType::Vector,
             ExprKind::Range { .. } | ExprKind::Subquery { .. } => ValueType::Matrix,
@@ -44,6 +44,28 @@ impl Expr {
         }
     }
 
+    /// The expressions directly below it, in the order of the text.
+    pub fn children(&self) -> Vec<&Expr> {
+        match &self.kind {
+            ExprKind::Paren(expr) | ExprKind::Unary { expr, .. } | ExprKind::Subquery { expr, .. } => vec![expr],
+            ExprKind::Binary(binary) => vec![&binary.lhs, &binary.rhs],
+            ExprKind::Aggregate(aggregate) => aggregate.param.iter().chain([&aggregate.expr]).collect(),
+            ExprKind::Call { args, .. } => args.iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The expressions directly below it, to be changed.
+    pub fn children_mut(&mut self) -> Vec<&mut Expr> {
+        match &mut self.kind {
+            ExprKind::Paren(expr) | ExprKind::Unary { expr, .. } | ExprKind::Subquery { expr, .. } => vec![expr],
+            ExprKind::Binary(binary) => vec![&mut binary.lhs, &mut binary.rhs],
+            ExprKind::Aggregate(aggregate) => aggregate.param.iter_mut().chain([&mut aggregate.expr]).collect(),
+            ExprKind::Call { args, .. } => args.iter_mut().collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The matchers of every selector in it, in the order of the text.
     pub fn selectors(&self) -> Vec<Vec<Matcher>> {
         let mut found = Vec::new();
@@ -52,22 +74,10 @@ impl Expr {
     }
 
     fn add_selectors(&self, found: &mut Vec<Vec<Matcher>>) {
-        match &self.kind {
-            ExprKind::Number(_) | ExprKind::String(_) => {}
-            ExprKind::Selector(selector) | ExprKind::Range { selector, .. } => found.push(selector.matchers.clone()),
-            ExprKind::Paren(expr) | ExprKind::Unary { expr, .. } | ExprKind::Subquery { expr, .. } => {
-                expr.add_selectors(found);
-            }
-            ExprKind::Binary(binary) => {
-                binary.lhs.add_selectors(found);
-                binary.rhs.add_selectors(found);
-            }
-            ExprKind::Aggregate(aggregate) => {
-                aggregate.param.iter().for_each(|expr| expr.add_selectors(found));
-                aggregate.expr.add_selectors(found);
-            }
-            ExprKind::Call { args, .. } => args.iter().for_each(|expr| expr.add_selectors(found)),
+        if let ExprKind::Selector(selector) | ExprKind::Range { selector, .. } = &self.kind {
+            found.push(selector.matchers.clone());
         }
+        self.children().into_iter().for_each(|expr| expr.add_selectors(found));
     }
 
     /// The expression without the parentheses around it.
@@ -83,8 +93,10 @@ impl Expr {
 /// The kinds of expression.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ExprKind {
-    /// A number; a duration literal is its seconds.
+    /// A number.
     Number(f64),
+    /// A duration literal such as `1h30m`: a number, its seconds.
+    Duration(Millis),
     /// A string.
     String(String),
     /// An instant vector selector.
@@ -93,7 +105,7 @@ pub enum ExprKind {
     Range {
         /// The series.
         selector: Selector,
-        /// The window's length, positive.
+        /// The window's length, positive; see [`Computed`].
         range: Millis,
     },
     /// A subquery: `expr[range:step]`.
@@ -106,6 +118,8 @@ pub enum ExprKind {
         step: Option<Millis>,
         /// The shift in time.
         shift: Shift,
+        /// Which of its durations were written as arithmetic.
+        computed: Option<Box<Computed>>,
     },
     /// An expression in parentheses.
     Paren(Box<Expr>),
@@ -132,10 +146,96 @@ pub enum ExprKind {
 /// Which series, seen from when.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selector {
+    /// The metric's name, if it stands before the braces; it is the first of the matchers, too.
+    pub name: Option<String>,
     /// The conditions, the one on the metric name among them.
     pub matchers: Vec<Matcher>,
     /// The shift in time.
     pub shift: Shift,
+    /// How a value at the edges of the window is found.
+    pub edges: Edges,
+    /// Which of its durations, or those of the window it stands in, were written as arithmetic.
+    pub computed: Option<Box<Computed>>,
+}
+
+/// How the value of a series at an instant between two samples, or at the edge of a window, is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Edges {
+    /// By the samples inside the window alone.
+    #[default]
+    Plain,
+    /// `anchored`: the sample before the edge counts at the edge.
+    Anchored,
+    /// `smoothed`: on the line between the samples around the edge.
+    Smoothed,
+}
+
+impl Edges {
+    /// The modifier as it is written; empty if there is none.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Edges::Plain => "",
+            Edges::Anchored => "anchored",
+            Edges::Smoothed => "smoothed",
+        }
+    }
+}
+
+/// Durations that were written as arithmetic. What is constant was computed by the parser; what
+/// depends on the query's step or range is computed when the query is asked, and stands as zero in
+/// the tree until then.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Computed {
+    /// The window's length.
+    pub range: Option<DurationExpr>,
+    /// A subquery's resolution.
+    pub step: Option<DurationExpr>,
+    /// How far back.
+    pub offset: Option<DurationExpr>,
+}
+
+impl Computed {
+    /// Whether any of them can only be known when the query is asked.
+    pub fn depends_on_query(&self) -> bool {
+        [&self.range, &self.step, &self.offset].into_iter().flatten().any(DurationExpr::depends_on_query)
+    }
+}
+
+/// Arithmetic on durations; the unit is seconds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DurationExpr {
+    /// A number of seconds.
+    Seconds(f64),
+    /// A literal such as `5m`.
+    Literal(Millis),
+    /// `step()`: the query's step, nothing for an instant query.
+    Step,
+    /// `range()`: from the query's start to its end.
+    Range,
+    /// `min_of(a, b)`
+    Min(Box<DurationExpr>, Box<DurationExpr>),
+    /// `max_of(a, b)`
+    Max(Box<DurationExpr>, Box<DurationExpr>),
+    /// `-a`
+    Negated(Box<DurationExpr>),
+    /// `a op b`, one of the six arithmetic operators.
+    Binary(BinaryOp, Box<DurationExpr>, Box<DurationExpr>),
+    /// `(a)`
+    Paren(Box<DurationExpr>),
+}
+
+impl DurationExpr {
+    /// Whether it can only be known when the query is asked.
+    pub fn depends_on_query(&self) -> bool {
+        match self {
+            DurationExpr::Seconds(_) | DurationExpr::Literal(_) => false,
+            DurationExpr::Step | DurationExpr::Range => true,
+            DurationExpr::Negated(one) | DurationExpr::Paren(one) => one.depends_on_query(),
+            DurationExpr::Min(a, b) | DurationExpr::Max(a, b) | DurationExpr::Binary(_, a, b) => {
+                a.depends_on_query() || b.depends_on_query()
+            }
+        }
+    }
 }
 
 /// `offset` and `@`.
@@ -171,6 +271,24 @@ pub struct Binary {
     pub returns_bool: bool,
     /// How the series of two vectors are paired.
     pub matching: Matching,
+    /// What stands in for a series that has no partner.
+    pub fill: Fill,
+}
+
+/// `fill`, `fill_left`, `fill_right`: the value of a series that is missing on one side.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Fill {
+    /// On the left side.
+    pub left: Option<f64>,
+    /// On the right side.
+    pub right: Option<f64>,
+}
+
+impl Fill {
+    /// Whether nothing is filled in.
+    pub fn is_none(&self) -> bool {
+        self.left.is_none() && self.right.is_none()
+    }
 }
 
 /// Binary operators.
@@ -202,6 +320,10 @@ pub enum BinaryOp {
     Gt,
     /// `>=`
     Ge,
+    /// `</`: a native histogram without what lies above a value.
+    TrimUpper,
+    /// `>/`: a native histogram without what lies below a value.
+    TrimLower,
     /// `and`
     And,
     /// `or`
@@ -233,6 +355,8 @@ impl BinaryOp {
             BinaryOp::Le => "<=",
             BinaryOp::Gt => ">",
             BinaryOp::Ge => ">=",
+            BinaryOp::TrimUpper => "</",
+            BinaryOp::TrimLower => ">/",
             BinaryOp::And => "and",
             BinaryOp::Or => "or",
             BinaryOp::Unless => "unless",

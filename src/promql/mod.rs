@@ -6,8 +6,10 @@
 
 mod ast;
 mod budget;
+mod durations;
 mod eval;
 mod functions;
+mod info;
 pub mod kernel;
 mod parse;
 mod plan;
@@ -18,14 +20,14 @@ mod value;
 mod value_type;
 
 pub use ast::{
-    Aggregate, AggregateOp, At, Binary, BinaryOp, Expr, ExprKind, Group, Grouping, MatchLabels, Matching, Selector,
-    Shift, Span,
+    Aggregate, AggregateOp, At, Binary, BinaryOp, Computed, DurationExpr, Edges, Expr, ExprKind, Fill, Group, Grouping,
+    MatchLabels, Matching, Selector, Shift, Span,
 };
 pub use budget::Budget;
 pub use functions::Function;
 pub use parse::{ParseError, parse, parse_selector};
-pub use query::{Deadline, EvalError, EvalOptions, NameDropping, Parallel, Query, Workers};
+pub use query::{Deadline, EvalError, EvalOptions, NameDropping, Parallel, Query, StartTimestamps, Workers};
 pub use reach::reaches;
-pub use source::{SeriesSamples, SeriesSet, SeriesSource, SeriesSummaries, SourceError};
+pub use source::{SeriesSamples, SeriesSet, SeriesSource, SeriesSummaries, SourceError, Visit};
 pub use value::{Answer, ElementValue, MatrixSeries, Value, VectorSample};
 pub use value_type::ValueType;

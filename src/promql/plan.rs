@@ -8,9 +8,10 @@ use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 use std::ops::ControlFlow;
 
-use super::ast::{At, Expr, ExprKind, Selector, Shift};
+use super::ast::{At, Edges, Expr, ExprKind, Selector, Shift};
 use super::budget::{Account, Budget};
 use super::functions::Function;
+use super::info::InfoSelector;
 use super::kernel;
 use super::query::{EvalError, EvalOptions};
 use super::source::{SeriesSamples, SeriesSet, SeriesSource, SourceError};
@@ -100,6 +101,16 @@ impl Frame {
     /// The windows of `length` before each step, taken together.
     pub(super) fn span(&self, shift: &Shift, length: Millis, steps: Steps) -> TimeRange {
         TimeRange { after: self.seen(shift, steps.first()) - length, until: self.seen(shift, steps.last()) }
+    }
+
+    /// The same for a selector, which may have to look beyond the edges of its windows.
+    pub(super) fn selector_span(&self, selector: &Selector, length: Millis, steps: Steps) -> TimeRange {
+        let TimeRange { after, until } = self.span(&selector.shift, length, steps);
+        match selector.edges {
+            Edges::Plain => TimeRange { after, until },
+            Edges::Anchored => TimeRange { after: after - self.lookback, until },
+            Edges::Smoothed => TimeRange { after: after - self.lookback, until: until + self.lookback },
+        }
     }
 
     /// The steps of a subquery: the multiples of its resolution inside the windows of all steps.
@@ -307,7 +318,7 @@ fn windows_of<'e>(
 ) -> Option<(&'e Selector, Vec<TimeRange>)> {
     let [arg] = args else { return None };
     let ExprKind::Range { selector, range } = &arg.without_parens().kind else { return None };
-    if !kernel::by_summary(function) || steps.count() == 0 {
+    if selector.edges != Edges::Plain || !kernel::by_summary(function) || steps.count() == 0 {
         return None;
     }
     let window = |t: Timestamp| {
@@ -332,14 +343,14 @@ fn collect(
     reads: &mut Reads<'_>,
 ) -> Result<(), EvalError> {
     match &expr.kind {
-        ExprKind::Number(_) | ExprKind::String(_) => {}
+        ExprKind::Number(_) | ExprKind::Duration(_) | ExprKind::String(_) => {}
         ExprKind::Selector(selector) => {
-            add(selector, frame.span(&selector.shift, frame.lookback, steps), &mut reads.samples)
+            add(&selector.matchers, frame.selector_span(selector, frame.lookback, steps), &mut reads.samples)
         }
         ExprKind::Range { selector, range } => {
-            add(selector, frame.span(&selector.shift, *range, steps), &mut reads.samples);
+            add(&selector.matchers, frame.selector_span(selector, *range, steps), &mut reads.samples);
         }
-        ExprKind::Subquery { expr, range, step, shift } => {
+        ExprKind::Subquery { expr, range, step, shift, .. } => {
             let inner = frame.inner_steps(*range, *step, shift, steps)?;
             if inner.count() > 0 {
                 collect(expr, inner, frame, source, reads)?;
@@ -370,6 +381,12 @@ fn collect(
                     return Ok(());
                 }
             }
+            if *function == Function::Info {
+                // The second argument selects nothing by itself.
+                let selector = InfoSelector::of(args);
+                add(&selector.matchers, selector.span(steps, frame), &mut reads.samples);
+                return collect(&args[0], steps, frame, source, reads);
+            }
             for arg in args {
                 collect(arg, steps, frame, source, reads)?;
             }
@@ -379,17 +396,17 @@ fn collect(
 }
 
 /// Adds a read, or widens one of the same series that it touches.
-fn add(selector: &Selector, range: TimeRange, reads: &mut Vec<Read>) {
+fn add(matchers: &[Matcher], range: TimeRange, reads: &mut Vec<Read>) {
     let (mut range, mut uses) = (range, 1);
     // Widening may join two reads that did not touch before, hence all that touch are taken out.
     while let Some(at) = reads.iter().position(|read| {
-        read.range.after <= range.until && range.after <= read.range.until && read.matchers == selector.matchers
+        read.range.after <= range.until && range.after <= read.range.until && read.matchers == matchers
     }) {
         let Read { range: other, uses: others, .. } = reads.swap_remove(at);
         uses += others;
         range = TimeRange { after: range.after.min(other.after), until: range.until.max(other.until) };
     }
-    reads.push(Read { matchers: selector.matchers.clone(), range, uses, series: OnceCell::new() });
+    reads.push(Read { matchers: matchers.to_vec(), range, uses, series: OnceCell::new() });
 }
 
 #[cfg(test)]

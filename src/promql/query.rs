@@ -1,12 +1,14 @@
 //! A query: read once, asked as often as wanted.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use super::ast::Expr;
 use super::budget::Budget;
+use super::durations::{self, QueryTimes};
 use super::eval;
-use super::parse::{ParseError, parse};
+use super::parse::{ParseError, line_and_column, parse};
 use super::plan::Steps;
 use super::source::{SeriesSource, SourceError};
 use super::value::Answer;
@@ -31,6 +33,8 @@ pub struct EvalOptions {
     pub workers: Option<Workers>,
     /// How many samples this query may hold together with others; absent: as many as it likes.
     pub budget: Option<Budget>,
+    /// Whether functions of counters look at when the counting began.
+    pub start_timestamps: StartTimestamps,
 }
 
 impl Default for EvalOptions {
@@ -43,6 +47,7 @@ impl Default for EvalOptions {
             name_dropping: NameDropping::Eager,
             workers: None,
             budget: None,
+            start_timestamps: StartTimestamps::Ignored,
         }
     }
 }
@@ -74,6 +79,17 @@ impl fmt::Debug for Workers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Workers")
     }
+}
+
+/// Whether `rate`, `increase`, `irate`, `resets` and `start_timestamp` look at when the counting of
+/// each sample began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StartTimestamps {
+    /// As Prometheus does by default.
+    #[default]
+    Ignored,
+    /// As with Prometheus' `use-start-timestamps`.
+    Used,
 }
 
 /// When the metric's name leaves a series that a function or operator has changed.
@@ -135,6 +151,9 @@ pub enum EvalError {
     /// The expression has no value at each step.
     #[error("invalid expression type \"{}\" for range query, must be Scalar or instant Vector", .0.as_str())]
     NotForRange(ValueType),
+    /// A duration that depends on the query has no value that fits.
+    #[error("{0}")]
+    BadDuration(String),
     /// The range of a range query is no range.
     #[error("{0}")]
     BadRange(&'static str),
@@ -176,7 +195,8 @@ impl Query {
         at: Timestamp,
         options: &EvalOptions,
     ) -> Result<Answer, EvalError> {
-        eval::instant(&self.expr, &self.text, source, at, options)
+        let expr = self.settled(QueryTimes { start: at, end: at, step: Millis::ZERO })?;
+        eval::instant(&expr, &self.text, source, at, options)
     }
 
     /// The values at `start`, `start + step`, … up to `end`, as a matrix sorted by labels.
@@ -204,6 +224,20 @@ impl Query {
             other => return Err(EvalError::NotForRange(other)),
         }
         let steps = Steps::new(start, end, step, options.samples_max)?;
-        eval::range(&self.expr, &self.text, source, steps, options)
+        let expr = self.settled(QueryTimes { start, end, step })?;
+        eval::range(&expr, &self.text, source, steps, options)
+    }
+
+    /// The expression with what depends on the query in it.
+    fn settled(&self, times: QueryTimes) -> Result<Cow<'_, Expr>, EvalError> {
+        if !durations::depends_on_query(&self.expr) {
+            return Ok(Cow::Borrowed(&self.expr));
+        }
+        let mut expr = self.expr.clone();
+        durations::settle(&mut expr, times).map_err(|(fault, span)| {
+            let (line, column) = line_and_column(&self.text, span.start.min(self.text.len()));
+            EvalError::BadDuration(format!("{line}:{column}: {}", fault.as_str()))
+        })?;
+        Ok(Cow::Owned(expr))
     }
 }

@@ -1,6 +1,6 @@
 //! How far back of an evaluation an expression looks.
 
-use super::ast::{Expr, ExprKind, Selector, Shift};
+use super::ast::{Edges, Expr, ExprKind, Selector, Shift};
 use crate::model::{Matcher, Millis};
 
 /// Each selector of an expression, with how far back of the evaluation it looks. Selectors under an `@` of a
@@ -27,9 +27,13 @@ fn shift_of(shift: &Shift) -> Option<Millis> {
 
 fn collect<'e>(expr: &'e Expr, lookback: Millis, further: Millis, found: &mut Vec<(&'e [Matcher], Millis)>) {
     match &expr.kind {
-        ExprKind::Number(_) | ExprKind::String(_) => {}
+        ExprKind::Number(_) | ExprKind::Duration(_) | ExprKind::String(_) => {}
         ExprKind::Selector(selector) => add(selector, lookback, further, found),
-        ExprKind::Range { selector, range } => add(selector, *range, further, found),
+        ExprKind::Range { selector, range } => {
+            // The value at the window's edge may come from before it.
+            let before = if selector.edges == Edges::Plain { Millis::ZERO } else { lookback };
+            add(selector, *range + before, further, found);
+        }
         ExprKind::Subquery { expr, range, shift, .. } => {
             if let Some(shift) = shift_of(shift) {
                 collect(expr, lookback, further + shift + *range, found);

@@ -113,6 +113,9 @@ pub trait SeriesSource: Sync {
     }
 }
 
+/// What is called with the number, the samples and the native histograms of a series; it says whether it has enough.
+pub type Visit<'v> = dyn FnMut(usize, &[Sample], &[HistogramSample]) -> ControlFlow<()> + 'v;
+
 /// Series that were found, by numbers from 0 on.
 pub trait SeriesSet: Sync {
     /// How many there are.
@@ -135,11 +138,7 @@ pub trait SeriesSet: Sync {
     ///
     /// # Errors
     /// Something stored cannot be read.
-    fn read(
-        &self,
-        which: &mut dyn Iterator<Item = usize>,
-        visit: &mut dyn FnMut(usize, &[Sample], &[HistogramSample]) -> ControlFlow<()>,
-    ) -> Result<(), SourceError>;
+    fn read(&self, which: &mut dyn Iterator<Item = usize>, visit: &mut Visit<'_>) -> Result<(), SourceError>;
 }
 
 /// Series that were read already.
@@ -172,11 +171,7 @@ impl SeriesSet for Cow<'_, [SeriesSamples]> {
         (group_of, groups)
     }
 
-    fn read(
-        &self,
-        which: &mut dyn Iterator<Item = usize>,
-        visit: &mut dyn FnMut(usize, &[Sample], &[HistogramSample]) -> ControlFlow<()>,
-    ) -> Result<(), SourceError> {
+    fn read(&self, which: &mut dyn Iterator<Item = usize>, visit: &mut Visit<'_>) -> Result<(), SourceError> {
         for at in which {
             if visit(at, &self[at].samples, &self[at].histograms).is_break() {
                 break;

@@ -7,7 +7,7 @@
 //!   evaluated at its group's interval.
 
 use crate::model::{Labels, MatchOp, Matcher, Millis, limits};
-use crate::promql::{Aggregate, Binary, Expr, ExprKind, Function, Selector, ValueType};
+use crate::promql::{Aggregate, Binary, BinaryOp, Edges, Expr, ExprKind, Function, Selector, ValueType};
 
 use super::aggregate::Aggregation;
 use super::graph::Graph;
@@ -34,7 +34,7 @@ pub(super) fn plan(graph: &mut Graph, expr: &Expr, delay: Millis) -> Result<usiz
 /// Refuses before anything is added, so that a refused rule leaves nothing behind.
 fn check(expr: &Expr) -> Result<(), NotFollowed> {
     match &expr.kind {
-        ExprKind::Number(_) => Ok(()),
+        ExprKind::Number(_) | ExprKind::Duration(_) => Ok(()),
         ExprKind::String(_) => refuse("a string has no value"),
         ExprKind::Selector(selector) => check_selector(selector),
         ExprKind::Range { selector, range } => {
@@ -48,7 +48,15 @@ fn check(expr: &Expr) -> Result<(), NotFollowed> {
         }
         ExprKind::Subquery { .. } => refuse("subqueries are not followed"),
         ExprKind::Paren(expr) | ExprKind::Unary { expr, .. } => check(expr),
-        ExprKind::Binary(binary) => check(&binary.lhs).and_then(|()| check(&binary.rhs)),
+        ExprKind::Binary(binary) => {
+            if !binary.fill.is_none() {
+                return refuse("filling in missing series is not followed");
+            }
+            if matches!(binary.op, BinaryOp::TrimUpper | BinaryOp::TrimLower) {
+                return refuse("trimming histograms is not followed");
+            }
+            check(&binary.lhs).and_then(|()| check(&binary.rhs))
+        }
         ExprKind::Aggregate(aggregate) => {
             if !Aggregation::follows(aggregate.op) {
                 return refuse(format!("{} is not followed", aggregate.op.as_str()));
@@ -75,6 +83,12 @@ fn check_selector(selector: &Selector) -> Result<(), NotFollowed> {
     }
     if selector.shift.offset < Millis::ZERO {
         return refuse("a negative offset looks ahead and is not followed");
+    }
+    if selector.edges != Edges::Plain {
+        return refuse(format!("the {} modifier is not followed", selector.edges.as_str()));
+    }
+    if selector.computed.as_ref().is_some_and(|computed| computed.depends_on_query()) {
+        return refuse("a duration that depends on the query is not followed");
     }
     Ok(())
 }
@@ -127,7 +141,20 @@ fn is_math(function: Function) -> bool {
 }
 
 fn is_window(function: Function) -> bool {
-    function.args().contains(&ValueType::Matrix) && function != Function::AbsentOverTime
+    use Function::{
+        AbsentOverTime, DoubleExponentialSmoothing, MadOverTime, TsOfFirstOverTime, TsOfLastOverTime, TsOfMaxOverTime,
+        TsOfMinOverTime,
+    };
+    let others = [
+        AbsentOverTime,
+        DoubleExponentialSmoothing,
+        MadOverTime,
+        TsOfFirstOverTime,
+        TsOfLastOverTime,
+        TsOfMaxOverTime,
+        TsOfMinOverTime,
+    ];
+    function.args().contains(&ValueType::Matrix) && !others.contains(&function)
 }
 
 struct Planner<'a> {
@@ -139,6 +166,7 @@ impl Planner<'_> {
     fn expr(&mut self, expr: &Expr) -> Result<usize, NotFollowed> {
         match &expr.kind {
             ExprKind::Number(v) => Ok(self.number(*v)),
+            ExprKind::Duration(v) => Ok(self.number(v.as_seconds())),
             ExprKind::Selector(selector) => {
                 let leaf = self.leaf(selector, Reach::Instant(limits::LOOKBACK));
                 Ok(self.follow(leaf, View::Value))

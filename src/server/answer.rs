@@ -43,6 +43,12 @@ enum Place {
     End,
 }
 
+/// The whole body with which the query API answers.
+pub fn answer_json(answer: Answer) -> String {
+    let mut writer = AnswerWriter::new(answer);
+    std::iter::from_fn(|| writer.next_part()).collect()
+}
+
 /// Writes an answer in parts.
 pub(super) struct AnswerWriter {
     answer: Answer,

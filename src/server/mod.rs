@@ -34,6 +34,7 @@ mod targets;
 mod transport;
 
 pub use accept::ListenOptions;
+pub use answer::answer_json;
 pub use body::BodyLimits;
 pub use queries::QueryOptions;
 pub use serve::{BindError, bind, serve};

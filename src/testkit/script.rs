@@ -7,6 +7,7 @@
 //!   pinned by `@` at other evaluation times, and as the middle step of a range query.
 
 mod read;
+mod show;
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ use regex::Regex;
 use crate::model::{Labels, Matcher, Millis, STALE_NAN, Sample, TimeRange, Timestamp};
 use crate::promql::{
     Answer, At, ElementValue, EvalOptions, Expr, ExprKind, Function, NameDropping, Query, SeriesSamples, SeriesSource,
-    SourceError, Value, VectorSample, parse, parse_selector,
+    SourceError, StartTimestamps, Value, VectorSample, parse, parse_selector,
 };
 
 /// Series in memory.
@@ -72,21 +73,19 @@ pub struct Failure {
     pub line: usize,
     /// The command.
     pub command: String,
-    /// Expected and found.
+    /// What is wrong.
     pub reason: String,
+    /// The lines of the script that say what was expected.
+    pub expected: Vec<String>,
+    /// What the query gave, in the notation of the scripts.
+    pub got: Vec<String>,
 }
 
 /// Words of queries that the language leaves out, as text, with the reason.
 const OUT_OF_SCOPE: &[(&str, &str)] = &[
-    (r"\b(mad_over_time|ts_of_\w+|double_exponential_smoothing|sort_by_label|sort_by_label_desc)\s*\(", "experimental"),
-    (r"\b(info|histogram_quantiles|max_of|min_of|start_timestamp)\s*\(", "experimental"),
-    (r"(?i)\b(limitk|limit_ratio)\b", "experimental"),
+    (r"\bhistogram_quantiles\s*\(", "experimental"),
     (r"\bhistogram_(avg|count|sum|stddev|stdvar)\s*\(", "native histograms"),
-    (r"\b(anchored|smoothed)\b", "experimental"),
-    (r"\bfill(_left|_right)?\s*\(", "experimental"),
     (r"</|>/", "native histograms"),
-    (r"(?i)\b(step|range)\(\)", "experimental"),
-    (r"(^|[^@\s])\s*\b(start|end)\(\)", "experimental"),
 ];
 
 /// Runs a script from an empty store on.
@@ -116,6 +115,8 @@ struct Runner {
     /// Series that hold what is out of scope; an evaluation that would touch one is skipped.
     unloaded: Vec<Labels>,
     out_of_scope: Vec<Regex>,
+    /// Functions that look at the query as a whole.
+    of_query: Option<Regex>,
     options: EvalOptions,
     report: ScriptReport,
 }
@@ -190,8 +191,10 @@ impl Runner {
             store: MemorySeries::default(),
             unloaded: Vec::new(),
             out_of_scope: OUT_OF_SCOPE.iter().filter_map(|(pattern, _)| Regex::new(pattern).ok()).collect(),
+            of_query: Regex::new(r"(?i)(start|end|range|step)\(\)").ok(),
             options: EvalOptions {
                 name_dropping: NameDropping::Delayed,
+                start_timestamps: StartTimestamps::Used,
                 samples_max: 100_000,
                 ..EvalOptions::default()
             },
@@ -213,7 +216,9 @@ impl Runner {
             _ => Err(format!("invalid command {word:?}")),
         };
         if let Err(reason) = done {
-            self.report.failed.push(Failure { line, command: head.to_owned(), reason });
+            let expected = body.iter().map(|line| (*line).to_owned()).collect();
+            let got = if word.starts_with("eval") { self.found(head, body) } else { Vec::new() };
+            self.report.failed.push(Failure { line, command: head.to_owned(), reason, expected, got });
         }
     }
 
@@ -266,14 +271,27 @@ impl Runner {
         touches
     }
 
-    fn check(&self, eval: &Eval) -> Result<(), String> {
-        let answer = Query::new(&eval.query).map_err(|error| error.to_string()).and_then(|query| {
+    /// What an evaluation gives, for people.
+    fn found(&self, head: &str, body: &[&str]) -> Vec<String> {
+        match read_eval(head, body).map(|eval| self.ask(&eval)) {
+            Ok(Ok(answer)) => show::show(&answer),
+            Ok(Err(error)) => vec![error],
+            Err(_) => Vec::new(),
+        }
+    }
+
+    fn ask(&self, eval: &Eval) -> Result<Answer, String> {
+        Query::new(&eval.query).map_err(|error| error.to_string()).and_then(|query| {
             match eval.times {
                 Times::Instant(at) => query.instant(&self.store, at, &self.options),
                 Times::Range(start, end, step) => query.range(&self.store, start, end, step, &self.options),
             }
             .map_err(|error| error.to_string())
-        });
+        })
+    }
+
+    fn check(&self, eval: &Eval) -> Result<(), String> {
+        let answer = self.ask(eval);
         match (&eval.fail, answer) {
             (None, Err(error)) => Err(error),
             (Some(_), Ok(answer)) => Err(format!("an error expected, found {:?}", answer.value)),
@@ -298,14 +316,16 @@ impl Runner {
         let expr = parse(&eval.query).map_err(|error| error.to_string())?;
         if let Some(pinned) = pinned(&expr, at) {
             let query = Query::from_expr(pinned);
-            for t in [at.0.saturating_mul(-10), 0, at.0 / 5, at.0, at.0.saturating_mul(10)] {
+            let far = [at.0.saturating_mul(-10), 0, at.0 / 5, at.0, at.0.saturating_mul(10)];
+            let near = [-1000, 0, 1000];
+            for t in if at.0 == 0 { near.as_slice() } else { &far }.iter().copied() {
                 let answer =
                     query.instant(&self.store, Timestamp(t), &self.options).map_err(|error| error.to_string())?;
                 compare(eval, &answer).map_err(|error| format!("with @ at {t} ms: {error}"))?;
             }
         }
         let (Values::Series(_) | Values::Scalar(_)) = &eval.values else { return Ok(()) };
-        if eval.ordered {
+        if eval.ordered || self.of_query.as_ref().is_some_and(|functions| functions.is_match(&eval.query)) {
             return Ok(());
         }
         let minute = Millis::minutes(1);
@@ -382,6 +402,10 @@ fn pinned(expr: &Expr, at: Timestamp) -> Option<Expr> {
                         | F::Month
                         | F::Year
                         | F::PredictLinear
+                        | F::End
+                        | F::Range
+                        | F::Start
+                        | F::Step
                         | F::Time
                         | F::Timestamp
                 );

@@ -32,7 +32,15 @@ fn a_kill_loses_nothing() {
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    for command in [&["serve"][..], &["demo"], &["verdict"], &["query"], &["deploy", "mark"], &["check", "config"]] {
+    for command in [
+        &["serve"][..],
+        &["demo"],
+        &["verdict"],
+        &["query"],
+        &["deploy", "mark"],
+        &["check", "config"],
+        &["test", "promql"],
+    ] {
         let output = run(&[command, &["--help"]].concat());
         assert!(output.status.success());
         assert!(text(&output.stdout).contains("Example: evenkeel "), "{command:?}: {}", text(&output.stdout));
@@ -196,4 +204,59 @@ fn a_server_outlives_a_log_that_cannot_be_written() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(answers, "the server ended");
+}
+
+#[test]
+fn scripts_of_the_query_language_are_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("a.test");
+    std::fs::write(&script, "load 1m\n  x 1 2\n\neval instant at 1m x\n  x 2\n\neval instant at 1m x + 1\n  {} 4\n")
+        .unwrap();
+    let output = run(&["test", "promql", dir.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stdout);
+    for part in
+        ["a.test:7: eval instant at 1m x + 1", "expected:\n      {} 4", "got:\n      {} 3", "\n1 passed, 1 failed\n"]
+    {
+        assert!(told.contains(part), "{part:?} in {told}");
+    }
+    std::fs::write(&script, "load 1m\n  x 1\n\neval instant at 0 x\n  x 1\n").unwrap();
+    let output = run(&["test", "promql", script.to_str().unwrap()]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), "1 passed, 0 failed\n".to_owned()));
+}
+
+#[test]
+fn queries_are_written_out_and_their_mistakes_marked() {
+    let output = run(&["query", "--format-only", "sum(rate(x[5m]))by(job)"]);
+    assert_eq!(text(&output.stdout), "sum by (job) (rate(x[5m]))\n");
+    let output = run(&["query", "sum(rate(x))"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(told.contains("1:10: parse error") && told.contains("sum(rate(x))\n         ^\nhint: "), "{told}");
+}
+
+#[test]
+fn a_stopped_database_answers_queries() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = evenkeel::db::DbOptions::new(dir.path());
+    options.threads = evenkeel::db::Threads::None;
+    let db = evenkeel::db::Db::open(options).unwrap();
+    let now = now_ms();
+    for back in 0..5i64 {
+        let mut batch = Batch::new();
+        let sample = Sample { t: Timestamp(now - 60_000 * (4 - back)), v: back as f64 };
+        batch.push(Labels::new([("__name__", "x"), ("job", "a")]).unwrap(), sample);
+        db.append(batch).unwrap();
+    }
+    db.close().unwrap();
+    let ask = |args: &[&str]| {
+        let output = run(&[&["query", "--data", dir.path().to_str().unwrap()], args].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    assert_eq!(ask(&["x + 1"]), "job  value\na        5\n");
+    assert!(ask(&["--format", "csv", "x"]).starts_with("__name__,job,time,value\nx,a,"));
+    assert!(ask(&["--format", "json", "1 + 1"]).contains("\"resultType\": \"scalar\""));
+    let drawn = ask(&["--last", "4m", "--step", "1m", "x"]);
+    assert!(drawn.contains("x{job=\"a\"}") && drawn.contains('█') && drawn.contains("last "), "{drawn}");
 }

@@ -1,6 +1,5 @@
 //! Reading series one by one gives what evaluating node by node gives, whoever shares the work.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use evenkeel::env::Rng;
@@ -9,7 +8,7 @@ use evenkeel::model::{
     Timestamp,
 };
 use evenkeel::promql::{
-    Answer, EvalOptions, Parallel, Query, SeriesSamples, SeriesSet, SeriesSource, SourceError, Value, Workers,
+    Answer, EvalOptions, Parallel, Query, SeriesSamples, SeriesSet, SeriesSource, SourceError, Value, Visit, Workers,
 };
 use evenkeel::testkit::MemorySeries;
 
@@ -54,11 +53,7 @@ impl SeriesSet for Unreadable<'_> {
         self.0.groups(keep)
     }
 
-    fn read(
-        &self,
-        which: &mut dyn Iterator<Item = usize>,
-        visit: &mut dyn FnMut(usize, &[Sample], &[HistogramSample]) -> ControlFlow<()>,
-    ) -> Result<(), SourceError> {
+    fn read(&self, which: &mut dyn Iterator<Item = usize>, visit: &mut Visit<'_>) -> Result<(), SourceError> {
         let histogram = Arc::new(Histogram {
             reset_hint: ResetHint::Unknown,
             schema: 0,

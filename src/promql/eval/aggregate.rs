@@ -22,7 +22,9 @@ impl Evaluator<'_> {
             Some(param) => Some(self.eval(param, steps)?),
             None => None,
         };
-        if let (AggregateOp::Topk | AggregateOp::Bottomk, Some(Operand::Scalar(values))) = (aggregate.op, &param) {
+        if let (AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk, Some(Operand::Scalar(values))) =
+            (aggregate.op, &param)
+        {
             check_counts(values)?;
         }
         if let Some(rows) = self.scan_groups(aggregate, steps)? {
@@ -42,6 +44,10 @@ impl Evaluator<'_> {
             (AggregateOp::Topk | AggregateOp::Bottomk, Some(Operand::Scalar(counts))) => {
                 let groups = groups(&aggregate.grouping, &rows);
                 Ok(super::ranking::select(aggregate.op, &groups, rows, &counts, steps))
+            }
+            (AggregateOp::Limitk, Some(Operand::Scalar(counts))) => Ok(self.limitk(aggregate, rows, &counts)),
+            (AggregateOp::LimitRatio, Some(Operand::Scalar(ratios))) => {
+                self.limit_ratio(aggregate.param.as_ref(), rows, &ratios, steps)
             }
             _ => self.fold(aggregate, &rows, steps, |_, members| {
                 let mut accumulator = kernel::Accumulator::new(aggregate.op);

@@ -46,6 +46,9 @@ impl Evaluator<'_> {
             self.check_deadline()?;
             row.map_steps(|step, v| {
                 let (l, r) = operands(v, step);
+                if is_trim(op) {
+                    return None;
+                }
                 // A filter keeps the value of the vector, on whichever side it stands.
                 if op.is_comparison() && !binary.returns_bool {
                     kernel::compare(op, l, r).then_some(v)
@@ -110,33 +113,48 @@ impl Pairing<'_> {
         out: &mut Vec<Row>,
     ) -> Result<(), EvalError> {
         let base = out.len();
+        let fill = self.binary.fill;
+        // As in Prometheus: with `group_right`, too, `fill_left` is for the side with many series.
+        let (fill_many, fill_one) = (fill.left, fill.right);
         let mut places: HashMap<Labels, usize> = HashMap::new();
-        let mut pairs: HashMap<(usize, usize), usize> = HashMap::new();
+        let mut pairs: HashMap<(Option<usize>, Option<usize>), usize> = HashMap::new();
         for step in 0..steps.count() {
             let mut present = one.iter().copied().filter(|at| self.one[*at].has(step));
-            let Some(single) = present.next() else { continue };
-            if let Some(second) = present.next() {
-                if self.many.iter().any(|row| row.has(step)) {
+            let single = present.next();
+            if let (Some(single), Some(second)) = (single, present.next()) {
+                if !fill.is_none() || self.many.iter().any(|row| row.has(step)) {
                     return Err(self.duplicate(signature, single, second));
                 }
                 continue;
             }
             // Which results of this signature have a value at this step already.
             let mut taken: Vec<usize> = Vec::new();
-            for at in many.iter().copied() {
-                let Some(value) = self.many[at].get(step) else { continue };
+            let there = many.iter().copied().filter(|at| self.many[*at].has(step)).map(Some);
+            let mut there = there.peekable();
+            let stand_in = if there.peek().is_none() && fill_many.is_some() { Some(None) } else { None };
+            for at in there.chain(stand_in) {
+                let many_value = at.map_or(fill_many, |at| self.many[at].get(step));
+                let one_value = single.map_or(fill_one, |at| self.one[at].get(step));
+                let (Some(many_value), Some(one_value)) = (many_value, one_value) else { continue };
+                if at.is_none() && single.is_none() {
+                    continue;
+                }
                 let place = *pairs.entry((at, single)).or_insert_with(|| {
-                    let labels = self.result_labels(&self.many[at].labels, &self.one[single].labels);
+                    // What is filled in has the labels that decide the pairing.
+                    let many_labels = at.map_or(signature, |at| &self.many[at].labels);
+                    let one_labels = single.map_or(signature, |at| &self.one[at].labels);
+                    let labels = self.result_labels(many_labels, one_labels);
                     *places.entry(labels.clone()).or_insert_with(|| {
                         let mut row = Row::absent(labels, steps);
-                        row.drop_name = self.many[at].drop_name || (self.binary.returns_bool && !self.eager);
+                        let drop_name = at.is_some_and(|at| self.many[at].drop_name);
+                        row.drop_name = drop_name || (self.binary.returns_bool && !self.eager);
                         out.push(row);
                         out.len() - 1 - base
                     })
                 });
                 self.check_single(&taken, place)?;
                 taken.push(place);
-                if let Some(v) = self.value(value, self.one[single].get(step).unwrap_or(f64::NAN)) {
+                if let Some(v) = self.value(many_value, one_value) {
                     out[base + place].set(step, v);
                 }
             }
@@ -161,6 +179,9 @@ impl Pairing<'_> {
     fn value(&self, many: f64, one: f64) -> Option<f64> {
         let (l, r) = if self.swapped { (one, many) } else { (many, one) };
         let op = self.binary.op;
+        if is_trim(op) {
+            return None;
+        }
         if op.is_comparison() && !self.binary.returns_bool {
             kernel::compare(op, l, r).then_some(l)
         } else {
@@ -205,6 +226,11 @@ impl Pairing<'_> {
         // Values come from label sets that were within the limits, only their number may grow.
         builder.build().unwrap_or(labels)
     }
+}
+
+/// Whether an operator trims native histograms: it has no value for numbers.
+fn is_trim(op: BinaryOp) -> bool {
+    matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower)
 }
 
 /// Go's form of a label set that has no name.

@@ -7,6 +7,7 @@ use super::row::{Operand, Point, Row, unique};
 use super::{Evaluator, calendar, kernel};
 use crate::model::{Labels, LabelsBuilder, MatchOp, Matcher};
 use crate::promql::ast::{Expr, ExprKind, Span};
+use crate::promql::durations;
 use crate::promql::functions::Function;
 use crate::promql::plan::Steps;
 use crate::promql::query::EvalError;
@@ -23,6 +24,8 @@ impl Evaluator<'_> {
         match function {
             F::Time => Ok(Operand::Scalar(steps.times().map(|t| t.as_seconds()).collect())),
             F::Pi => Ok(Operand::Scalar(vec![std::f64::consts::PI; steps.count()])),
+            F::MinOf => self.pair_of_scalars(args, steps, durations::least),
+            F::MaxOf => self.pair_of_scalars(args, steps, durations::most),
             F::Scalar => self.to_scalar(&args[0], steps),
             F::Vector => Ok(Operand::Vector(vec![Row::unnamed(self.scalar(&args[0], steps)?)])),
             F::Timestamp => self.timestamp(&args[0], steps),
@@ -35,16 +38,31 @@ impl Evaluator<'_> {
             F::AbsentOverTime => self.absent(&args[0], &self.any_in_window(&args[0], steps)?, steps),
             F::Sort => self.sort(Direction::Ascending, &args[0], span, steps),
             F::SortDesc => self.sort(Direction::Descending, &args[0], span, steps),
+            F::SortByLabel => self.sort_by_label(Direction::Ascending, args, span, steps),
+            F::SortByLabelDesc => self.sort_by_label(Direction::Descending, args, span, steps),
+            F::Info => self.info(args, steps),
+            F::StartTimestamp => self.start_timestamp(&args[0], steps),
             F::LabelReplace => self.label_replace(args, steps),
             F::LabelJoin => self.label_join(args, steps),
             F::HistogramQuantile => self.histogram_quantile(args, steps),
             F::HistogramFraction => self.histogram_fraction(args, steps),
+            F::HistogramAvg
+            | F::HistogramCount
+            | F::HistogramStddev
+            | F::HistogramStdvar
+            | F::HistogramSum
+            | F::HistogramQuantiles => Err(EvalError::Parameter(format!("{}() is not available yet", function.name()))),
             F::Minute | F::Hour | F::DayOfWeek | F::DayOfMonth | F::DayOfYear | F::DaysInMonth | F::Month | F::Year => {
                 self.calendar(function, args, steps)
             }
             _ if function.args().contains(&crate::promql::ValueType::Matrix) => self.over_range(function, args, steps),
             _ => self.math(function, args, steps),
         }
+    }
+
+    fn pair_of_scalars(&self, args: &[Expr], steps: Steps, of: fn(f64, f64) -> f64) -> Result<Operand, EvalError> {
+        let (left, right) = (self.scalar(&args[0], steps)?, self.scalar(&args[1], steps)?);
+        Ok(Operand::Scalar(left.into_iter().zip(right).map(|(l, r)| of(l, r)).collect()))
     }
 
     fn to_scalar(&self, arg: &Expr, steps: Steps) -> Result<Operand, EvalError> {

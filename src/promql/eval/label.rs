@@ -47,7 +47,7 @@ impl Evaluator<'_> {
 }
 
 /// The text of an argument that the check found to be a string.
-fn text_of(arg: &Expr) -> &str {
+pub(super) fn text_of(arg: &Expr) -> &str {
     match &arg.without_parens().kind {
         ExprKind::String(text) => text,
         _ => "",

@@ -8,13 +8,18 @@ mod aggregate;
 mod binary;
 mod calendar;
 mod call;
+mod extended;
 mod histogram;
+mod info;
 mod label;
+mod limit;
 mod notes;
 mod ranking;
 mod row;
 mod scan;
 mod select;
+mod sort_label;
+mod starts;
 mod window;
 
 use std::cell::RefCell;
@@ -22,7 +27,7 @@ use std::sync::Arc;
 
 use self::notes::Notes;
 use self::row::{Operand, Point, Row, unique, without_name};
-use super::ast::{Expr, ExprKind, Span};
+use super::ast::{Edges, Expr, ExprKind, Span};
 use super::kernel;
 use super::parse::line_and_column;
 use super::plan::{Frame, Reads, Steps};
@@ -141,7 +146,14 @@ impl<'a> Evaluator<'a> {
                 self.check_size(1, steps)?;
                 Ok(Operand::Scalar(vec![*value; steps.count()]))
             }
+            ExprKind::Duration(value) => {
+                self.check_size(1, steps)?;
+                Ok(Operand::Scalar(vec![value.as_seconds(); steps.count()]))
+            }
             ExprKind::String(text) => Ok(Operand::Text(text.clone())),
+            ExprKind::Selector(selector) if selector.edges == Edges::Smoothed => {
+                Ok(Operand::Vector(self.select_smoothed(selector, steps)?))
+            }
             ExprKind::Selector(selector) => {
                 let rows = match self.scan_of(expr, steps)? {
                     Some(scan) => self.scan_rows(&scan, steps)?,

@@ -29,6 +29,17 @@ impl Notes {
         self.warn(&format!("quantile value should be between 0 and 1, got {}", general(q)), place);
     }
 
+    pub(super) fn ratio_is_capped(&mut self, ratio: f64, place: &str) {
+        let cap = ratio.signum();
+        let text = format!("ratio value should be between -1 and 1, got {}, capping to {cap}", general(ratio));
+        self.warn(&text, place);
+    }
+
+    pub(super) fn starts_overlap(&mut self, metric: &str, place: &str) {
+        let text = "sample has start time that overlaps with previous sample timestamp for metric";
+        self.warn(&format!("{text} {}", quote(metric)), place);
+    }
+
     pub(super) fn sort_is_ineffective(&mut self, place: &str) {
         self.warn("sort is ineffective for range queries since results are always ordered by labels", place);
     }

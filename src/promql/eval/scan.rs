@@ -14,12 +14,12 @@ use super::Evaluator;
 use super::aggregate::keeps;
 use super::row::{Row, is_metadata};
 use crate::model::{Labels, MatchOp, Millis, STALE_NAN, Sample, TimeRange, Timestamp, is_stale};
-use crate::promql::ast::{Aggregate, AggregateOp, Expr, ExprKind, Selector};
+use crate::promql::ast::{Aggregate, AggregateOp, Edges, Expr, ExprKind, Selector};
 use crate::promql::budget::Account;
 use crate::promql::functions::Function;
 use crate::promql::kernel::{Accumulators, Sliding};
 use crate::promql::plan::Steps;
-use crate::promql::query::{Deadline, EvalError, EvalOptions, NameDropping};
+use crate::promql::query::{Deadline, EvalError, EvalOptions, NameDropping, StartTimestamps};
 use crate::promql::source::{SeriesSet, SourceError};
 use crate::promql::value_type::ValueType;
 
@@ -92,7 +92,7 @@ impl Evaluator<'_> {
     /// What an expression asks of the series of one selector, if it is of that kind.
     pub(super) fn scan_of<'e>(&self, expr: &'e Expr, steps: Steps) -> Result<Option<Scan<'e>>, EvalError> {
         match &expr.without_parens().kind {
-            ExprKind::Selector(selector) => {
+            ExprKind::Selector(selector) if selector.edges == Edges::Plain => {
                 let length = self.frame.lookback;
                 Ok(Some(Scan { selector, length, function: None, params: Vec::new() }))
             }
@@ -109,13 +109,17 @@ impl Evaluator<'_> {
         args: &'e [Expr],
         steps: Steps,
     ) -> Result<Option<Scan<'e>>, EvalError> {
-        if function == Function::AbsentOverTime {
+        // Starts of counting are not given one by one, and the smoothing checks its factors by itself.
+        let special = matches!(function, Function::AbsentOverTime | Function::DoubleExponentialSmoothing);
+        if special || self.options.start_timestamps == StartTimestamps::Used {
             return Ok(None);
         }
         let mut found = None;
         for arg in args {
             match (&arg.without_parens().kind, arg.value_type()) {
-                (ExprKind::Range { selector, range }, _) => found = Some((selector, *range)),
+                (ExprKind::Range { selector, range }, _) if selector.edges == Edges::Plain => {
+                    found = Some((selector, *range))
+                }
                 (_, ValueType::Scalar) => {}
                 _ => return Ok(None),
             }

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Evaluator;
+use super::extended::edges_of;
 use super::row::{Operand, Row};
 use crate::model::{ExactSum, HistogramSample, Labels, Millis, ResetHint, Sample, TimeRange, Timestamp, is_stale};
-use crate::promql::ast::{Expr, ExprKind, Shift};
+use crate::promql::ast::{Edges, Expr, ExprKind, Shift};
 use crate::promql::functions::Function;
 use crate::promql::kernel::{self, FloatHistogram, HistogramPoint};
 use crate::promql::plan::{Frame, Steps, WindowValues};
@@ -15,23 +16,25 @@ use crate::promql::value::MatrixSeries;
 
 /// The series of a range vector with all samples that any window needs.
 pub(super) struct Windows<'a> {
-    series: Vec<WindowSeries<'a>>,
+    pub(super) series: Vec<WindowSeries<'a>>,
     length: Millis,
     shift: Shift,
 }
 
-struct WindowSeries<'a> {
-    labels: Labels,
+pub(super) struct WindowSeries<'a> {
+    pub(super) labels: Labels,
     drop_name: bool,
     /// Without staleness markers.
-    samples: Cow<'a, [Sample]>,
+    pub(super) samples: Cow<'a, [Sample]>,
+    /// When the counting of each sample began; empty if that is not known or not asked for.
+    pub(super) starts: Cow<'a, [Timestamp]>,
     /// Without staleness markers.
-    histograms: Vec<HistogramPoint>,
+    pub(super) histograms: Vec<HistogramPoint>,
 }
 
 impl Windows<'_> {
     /// The window that is seen at `t`.
-    fn range_at(&self, t: Timestamp, frame: &Frame) -> TimeRange {
+    pub(super) fn range_at(&self, t: Timestamp, frame: &Frame) -> TimeRange {
         let until = frame.seen(&self.shift, t);
         TimeRange { after: until - self.length, until }
     }
@@ -118,20 +121,22 @@ impl Evaluator<'_> {
     pub(super) fn windows(&self, expr: &Expr, steps: Steps) -> Result<Windows<'_>, EvalError> {
         match &expr.without_parens().kind {
             ExprKind::Range { selector, range } => {
-                let span = self.frame.span(&selector.shift, *range, steps);
+                let span = self.frame.selector_span(selector, *range, steps);
                 let series = self.reads.get(&selector.matchers, span)?.iter().map(|series| WindowSeries {
                     labels: series.labels.clone(),
                     drop_name: false,
                     samples: without_markers(&series.samples),
+                    starts: self.starts_of(series),
                     histograms: converted(&series.histograms),
                 });
                 Ok(Windows { series: series.collect(), length: *range, shift: selector.shift })
             }
-            ExprKind::Subquery { expr, range, step, shift } => {
+            ExprKind::Subquery { expr, range, step, shift, .. } => {
                 let inner = self.frame.inner_steps(*range, *step, shift, steps)?;
                 let rows = if inner.count() == 0 { Vec::new() } else { self.vector(expr, inner)? };
                 let series = rows.into_iter().map(|row| WindowSeries {
                     samples: Cow::Owned(row.samples(inner)),
+                    starts: Cow::Borrowed(&[]),
                     histograms: resampled(&row, inner),
                     labels: row.labels,
                     drop_name: row.drop_name,
@@ -144,6 +149,10 @@ impl Evaluator<'_> {
 
     /// A function of a range vector, series by series.
     pub(super) fn over_range(&self, function: Function, args: &[Expr], steps: Steps) -> Result<Operand, EvalError> {
+        let edges = edges_of(args);
+        if edges != Edges::Plain {
+            return self.over_extended(function, edges, args, steps);
+        }
         if let Some(series) = self.reads.values(function, args, steps, &self.frame, || self.check_deadline())? {
             return self.read_values(function, &self.place(args[0].without_parens().span), series, steps);
         }
@@ -168,10 +177,14 @@ impl Evaluator<'_> {
             }
         }
         let Some(windows) = windows else { return Ok(Operand::Vector(Vec::new())) };
+        if function == Function::DoubleExponentialSmoothing && !windows.series.is_empty() {
+            check_factors(&params)?;
+        }
         let mut rows = Vec::new();
         for series in &windows.series {
             self.check_size(rows.len() + 1, steps)?;
             let row = self.slide(function, &params, &windows, series, steps);
+            self.note_overlap(function, &windows, series, steps, &range_place);
             if row.is_present() {
                 self.note_counter(function, series.labels.metric_name(), &range_place);
                 rows.push(row);
@@ -242,6 +255,10 @@ impl Evaluator<'_> {
                 (Some((same, value)), _) if same == range && args.is_empty() => value,
                 (_, Function::SumOverTime) => Some(running.slide(&series.samples, from, to).value()),
                 (_, Function::AvgOverTime) => Some(running.slide(&series.samples, from, to).mean((to - from) as f64)),
+                _ if !series.starts.is_empty() => {
+                    let (samples, starts) = (&series.samples[from..to], &series.starts[from..to]);
+                    kernel::over_range_with_starts(function, &args, samples, starts, range)
+                }
                 _ => kernel::over_range(function, &args, &series.samples[from..to], range),
             };
             before = Some((range, value));
@@ -294,7 +311,19 @@ impl Evaluator<'_> {
     }
 }
 
-fn without_markers(samples: &[Sample]) -> Cow<'_, [Sample]> {
+/// `double_exponential_smoothing` takes factors between 0 and 1.
+fn check_factors(params: &[Vec<f64>]) -> Result<(), EvalError> {
+    for (name, values) in ["smoothing", "trend"].iter().zip(params) {
+        if let Some(bad) = values.iter().find(|factor| **factor <= 0.0 || **factor >= 1.0) {
+            let letter = if *name == "smoothing" { "sf" } else { "tf" };
+            let text = format!("invalid {name} factor. Expected: 0 < {letter} < 1, got: {bad:.6}");
+            return Err(EvalError::Parameter(text));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn without_markers(samples: &[Sample]) -> Cow<'_, [Sample]> {
     if samples.iter().any(|sample| is_stale(sample.v)) {
         Cow::Owned(samples.iter().copied().filter(|sample| !is_stale(sample.v)).collect())
     } else {

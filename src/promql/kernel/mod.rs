@@ -8,6 +8,7 @@
 //! - Window edges are whole milliseconds; windows are left-open and right-closed.
 //! - A sum does not depend on the order of its terms, nor on terms that came and went.
 
+mod extended;
 mod group;
 mod group_column;
 mod histogram;
@@ -17,7 +18,10 @@ mod rate;
 mod regression;
 mod scalar;
 mod sliding;
+mod smoothing;
+mod starts;
 
+pub use extended::{ANCHORED, EdgeValue, SMOOTHED, between, over_extended};
 pub use group::{Accumulator, Removal, quantile};
 pub use group_column::Accumulators;
 pub use histogram::{HistogramQuantile, histogram_quantile};
@@ -26,5 +30,6 @@ pub use range::{by_summary, is_even, motion, over_range, over_summary};
 pub use rate::Motion;
 pub use scalar::{binary, compare, unary_math};
 pub use sliding::Sliding;
+pub use starts::{over_range_with_starts, starts_overlap};
 
 use super::{AggregateOp, BinaryOp, Function};

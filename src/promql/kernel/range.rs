@@ -6,6 +6,7 @@ use super::Function;
 use super::group::quantile;
 use super::rate::{self, Extrapolated, Motion, extrapolated, extrapolated_summary};
 use super::regression::{Compensated, fit};
+use super::smoothing::{double_exponential, median_deviation, time_of_extreme};
 
 /// The value of a function of a range vector for one series; nothing where the series gets no
 /// element in the result.
@@ -13,7 +14,7 @@ use super::regression::{Compensated, fit};
 /// `samples` lie inside `range`, in the order of time, without staleness markers. `args` are the
 /// scalar arguments: `quantile_over_time` its quantile; `predict_linear` how many seconds to look
 /// ahead and, if the selector is shifted, how many seconds the evaluation time lies after
-/// `range.until`. A function that is not of this kind gives nothing.
+/// `range.until`; `double_exponential_smoothing` its two factors. A function that is not of this kind gives nothing.
 pub fn over_range(function: Function, args: &[f64], samples: &[Sample], range: TimeRange) -> Option<f64> {
     let (first, last) = (samples.first()?, samples.last()?);
     let arg = |at: usize| args.get(at).copied();
@@ -44,6 +45,12 @@ pub fn over_range(function: Function, args: &[f64], samples: &[Sample], range: T
         Function::LastOverTime => last.v,
         Function::FirstOverTime => first.v,
         Function::PresentOverTime => 1.0,
+        Function::MadOverTime => median_deviation(samples),
+        Function::DoubleExponentialSmoothing => double_exponential(samples, arg(0)?, arg(1)?)?,
+        Function::TsOfFirstOverTime => first.t.as_seconds(),
+        Function::TsOfLastOverTime => last.t.as_seconds(),
+        Function::TsOfMaxOverTime => time_of_extreme(samples, |v, best| v >= best)?,
+        Function::TsOfMinOverTime => time_of_extreme(samples, |v, best| v <= best)?,
         _ => return None,
     })
 }
@@ -186,6 +193,14 @@ mod tests {
         check(Function::FirstOverTime, &[], &[3.0, 1.0], Some(3.0));
         check(Function::PresentOverTime, &[], &[3.0], Some(1.0));
         check(Function::SumOverTime, &[], &[], None);
+        check(Function::MadOverTime, &[], &[4.0, 6.0, 2.0, 1.0], Some(1.5));
+        check(Function::MadOverTime, &[], &[1.0, f64::NAN], Some(f64::NAN));
+        check(Function::DoubleExponentialSmoothing, &[0.5, 0.5], &[1.0, 2.0, 4.0], Some(3.5));
+        check(Function::DoubleExponentialSmoothing, &[0.5, 0.5], &[1.0], None);
+        check(Function::TsOfFirstOverTime, &[], &[3.0, 1.0], Some(15.0));
+        check(Function::TsOfLastOverTime, &[], &[3.0, 1.0], Some(30.0));
+        check(Function::TsOfMaxOverTime, &[], &[f64::NAN, 3.0, 3.0, 1.0], Some(45.0));
+        check(Function::TsOfMinOverTime, &[], &[1.0, 1.0, 2.0], Some(30.0));
     }
 
     proptest::proptest! {

@@ -82,6 +82,30 @@ pub(super) fn extrapolated_summary(kind: Extrapolated, summary: &Summary, range:
     Ends::of_summary(summary)?.extrapolated(kind, range)
 }
 
+/// The extrapolated change of a counter that rose by `rise`; from its start on, if that lies in the
+/// window, and so not beyond it.
+pub(super) fn from_start(
+    kind: Extrapolated,
+    samples: &[Sample],
+    start: Option<Timestamp>,
+    rise: f64,
+    range: TimeRange,
+) -> Option<f64> {
+    let (first, last) = (*samples.first()?, *samples.last()?);
+    let Some(start) = start else {
+        let ends = Ends { first, last, count: samples.len() as u64, rise };
+        return if samples.len() > 1 { ends.extrapolated(kind, range) } else { None };
+    };
+    let sampled = (last.t - start).0;
+    let gaps = samples.len() as i64 - 1;
+    let to_end = if gaps == 0 { 0.0 } else { edge((range.until - last.t).0, (last.t - first.t).0, gaps) };
+    let mut factor = (sampled as f64 + to_end) / sampled as f64;
+    if kind == Extrapolated::Rate {
+        factor /= (range.until - range.after).as_seconds();
+    }
+    Some(rise * factor)
+}
+
 impl Ends {
     fn extrapolated(self, kind: Extrapolated, range: TimeRange) -> Option<f64> {
         let Ends { first, last, count, rise } = self;

@@ -1,15 +1,19 @@
 //! Checks the types of a tree, with Prometheus' texts.
 
 use super::fault::Fault;
+use super::selector::demand;
 use super::text::quote;
-use crate::promql::ast::{Aggregate, AggregateOp, Binary, Expr, ExprKind, Group, MatchLabels, Span};
+use crate::promql::ast::{
+    Aggregate, AggregateOp, Binary, BinaryOp, Edges, Expr, ExprKind, Group, MatchLabels, Shift, Span,
+};
 use crate::promql::functions::Function;
 use crate::promql::value_type::ValueType;
 
 /// Checks `expr` and everything below it.
 pub(super) fn check(expr: &Expr) -> Result<(), Fault> {
     match &expr.kind {
-        ExprKind::Number(_) | ExprKind::String(_) | ExprKind::Selector(_) | ExprKind::Range { .. } => Ok(()),
+        ExprKind::Number(_) | ExprKind::Duration(_) | ExprKind::String(_) => Ok(()),
+        ExprKind::Selector(selector) | ExprKind::Range { selector, .. } => demand(&selector.matchers, expr.span),
         ExprKind::Paren(inner) => check(inner),
         ExprKind::Subquery { expr: inner, .. } => {
             check(inner)?;
@@ -86,6 +90,13 @@ fn check_call(function: Function, args: &[Expr], span: Span) -> Result<(), Fault
         };
         return Err(Fault::new(span, format!("expected {expected} argument(s) in call to {name}, got {got}")));
     }
+    if function == Function::Info
+        && let Some(labels) = args.get(1)
+    {
+        check(&args[0])?;
+        expect(&args[0], ValueType::Vector, &format!("call to function {name}"))?;
+        return check_label_selector(labels);
+    }
     for (arg, wanted) in args.iter().zip(types.iter().chain(types.last().into_iter().cycle())) {
         check(arg)?;
         expect(arg, *wanted, &format!("call to function {name}"))?;
@@ -93,8 +104,24 @@ fn check_call(function: Function, args: &[Expr], span: Span) -> Result<(), Fault
     Ok(())
 }
 
+/// The second argument of `info`: conditions in braces and nothing else.
+fn check_label_selector(arg: &Expr) -> Result<(), Fault> {
+    let fail = |found: &str| {
+        let fault = Fault::new(arg.span, format!("expected label selectors only, got {found} instead"));
+        Err(fault.hint("write conditions on the labels of the info metric, as in {version=~\".+\"}"))
+    };
+    match &arg.kind {
+        ExprKind::Selector(selector) if selector.name.is_some() => fail("vector selector"),
+        ExprKind::Selector(selector) if selector.shift != Shift::default() || selector.edges != Edges::Plain => {
+            fail("a modifier")
+        }
+        ExprKind::Selector(_) => Ok(()),
+        _ => fail(arg.value_type().as_str()),
+    }
+}
+
 fn check_binary(binary: &Binary) -> Result<(), Fault> {
-    let Binary { op, lhs, rhs, returns_bool, matching } = binary;
+    let Binary { op, lhs, rhs, returns_bool, matching, fill } = binary;
     check(lhs)?;
     check(rhs)?;
     // The operator stands between its operands.
@@ -108,6 +135,10 @@ fn check_binary(binary: &Binary) -> Result<(), Fault> {
     if op.is_comparison() && !returns_bool && scalars {
         let fault = Fault::new(between, "comparisons between scalars must use BOOL modifier");
         return Err(fault.hint("write the operator with bool, as in 1 > bool 2"));
+    }
+    if matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower) && scalars {
+        let fault = Fault::new(between, format!("operator {} not allowed for Scalar operations", quote(op.as_str())));
+        return Err(fault.hint("it trims native histograms, which stand on its left"));
     }
     let include = match &matching.group {
         Group::OneToOne => &Vec::new(),
@@ -128,6 +159,12 @@ fn check_binary(binary: &Binary) -> Result<(), Fault> {
     let (MatchLabels::On(labels) | MatchLabels::Ignoring(labels)) = &matching.labels;
     if !vectors && !labels.is_empty() {
         return fail("vector matching only allowed between instant vectors".to_owned());
+    }
+    if !vectors && !fill.is_none() {
+        return fail("filling in missing series only allowed between instant vectors".to_owned());
+    }
+    if op.is_set() && !fill.is_none() {
+        return fail("filling in missing series not allowed for set operators".to_owned());
     }
     if op.is_set() && !vectors {
         return fail(format!("set operator {} not allowed in binary scalar expression", quote(op.as_str())));

@@ -1,34 +1,57 @@
-//! The canonical text of a tree: it reads back as the same tree.
+//! The canonical text of a tree, the one that Prometheus writes: it reads back as the same tree.
 
 use std::fmt::{self, Display, Formatter};
 
-use super::expression::is_plain_metric;
 use super::number;
 use super::text::quote;
-use crate::model::{Labels, MatchOp, Matcher, Millis};
+use crate::model::{MatchOp, Matcher, Millis};
 use crate::promql::ast::{
-    Aggregate, At, Binary, Expr, ExprKind, Group, Grouping, MatchLabels, Matching, Selector, Shift,
+    Aggregate, At, Binary, BinaryOp, DurationExpr, Edges, Expr, ExprKind, Fill, Group, Grouping, MatchLabels, Matching,
+    Selector, Shift,
 };
 
 impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &self.kind {
             ExprKind::Number(value) => f.write_str(&number::print(*value)),
+            ExprKind::Duration(duration) => write!(f, "{duration}"),
             ExprKind::String(text) => f.write_str(&quote(text)),
-            ExprKind::Selector(selector) => write_selector(f, selector, None),
-            ExprKind::Range { selector, range } => write_selector(f, selector, Some(*range)),
-            ExprKind::Subquery { expr, range, step, shift } => {
-                write!(f, "{expr}[{range}:")?;
-                if let Some(step) = step {
-                    write!(f, "{step}")?;
-                }
-                f.write_str("]")?;
-                write_shift(f, shift)
+            ExprKind::Selector(selector) => {
+                write_series(f, selector)?;
+                write_at(f, &selector.shift)?;
+                write_edges(f, selector.edges)?;
+                write_offset(f, &selector.shift, selector.computed.as_ref().and_then(|c| c.offset.as_ref()))
+            }
+            ExprKind::Range { selector, range } => {
+                let computed = selector.computed.as_deref();
+                write_series(f, selector)?;
+                write!(f, "[{}]", length(*range, computed.and_then(|c| c.range.as_ref())))?;
+                write_edges(f, selector.edges)?;
+                write_at(f, &selector.shift)?;
+                write_offset(f, &selector.shift, computed.and_then(|c| c.offset.as_ref()))
+            }
+            ExprKind::Subquery { expr, .. } => {
+                write!(f, "{expr}")?;
+                write_subquery(f, self)
             }
             ExprKind::Paren(expr) => write!(f, "({expr})"),
             ExprKind::Unary { negative, expr } => write!(f, "{}{expr}", if *negative { "-" } else { "+" }),
-            ExprKind::Binary(binary) => write_binary(f, binary),
-            ExprKind::Aggregate(aggregate) => write_aggregate(f, aggregate),
+            ExprKind::Binary(binary) => {
+                match binary.lhs.kind {
+                    // A sign would take the whole power for its operand.
+                    ExprKind::Number(f64::INFINITY) if binary.op == BinaryOp::Pow => f.write_str("Inf ")?,
+                    _ => write!(f, "{} ", binary.lhs)?,
+                }
+                write_operator(f, binary)?;
+                // A group without labels must not take the parentheses of the operand for its own.
+                write!(f, " {}", binary.rhs)
+            }
+            ExprKind::Aggregate(aggregate) => {
+                write_aggregation(f, aggregate)?;
+                f.write_str("(")?;
+                write_list(f, aggregate.param.iter().chain([&aggregate.expr]))?;
+                f.write_str(")")
+            }
             ExprKind::Call { function, args } => {
                 write!(f, "{}(", function.name())?;
                 write_list(f, args.iter())?;
@@ -48,33 +71,18 @@ fn write_list<T: Display>(f: &mut Formatter<'_>, items: impl Iterator<Item = T>)
     Ok(())
 }
 
-fn write_selector(f: &mut Formatter<'_>, selector: &Selector, range: Option<Millis>) -> fmt::Result {
+fn write_series(f: &mut Formatter<'_>, selector: &Selector) -> fmt::Result {
     let mut matchers = selector.matchers.as_slice();
-    let mut quoted = None;
-    if let Some((first, rest)) = matchers.split_first()
-        && first.name() == Labels::METRIC_NAME
-        && first.op() == MatchOp::Equal
-        // The short form may stand only where no other condition is on the name.
-        && rest.iter().all(|matcher| matcher.name() != Labels::METRIC_NAME)
-    {
-        if is_plain_metric(first.value()) {
-            f.write_str(first.value())?;
-            matchers = rest;
-        } else if !first.value().is_empty() {
-            quoted = Some(quote(first.value()));
-            matchers = rest;
+    if let (Some(name), Some((_, rest))) = (&selector.name, matchers.split_first()) {
+        f.write_str(name)?;
+        matchers = rest;
+        if matchers.is_empty() {
+            return Ok(());
         }
     }
-    let plain = matchers.len() < selector.matchers.len() && quoted.is_none();
-    if !(plain && matchers.is_empty()) {
-        f.write_str("{")?;
-        write_list(f, quoted.into_iter().chain(matchers.iter().map(matcher)))?;
-        f.write_str("}")?;
-    }
-    if let Some(range) = range {
-        write!(f, "[{range}]")?;
-    }
-    write_shift(f, &selector.shift)
+    let mut texts: Vec<String> = matchers.iter().map(matcher).collect();
+    texts.sort_unstable();
+    write!(f, "{{{}}}", texts.join(","))
 }
 
 fn matcher(matcher: &Matcher) -> String {
@@ -94,21 +102,62 @@ fn label(name: &str) -> String {
     if plain { name.to_owned() } else { quote(name) }
 }
 
-fn write_shift(f: &mut Formatter<'_>, shift: &Shift) -> fmt::Result {
+fn write_edges(f: &mut Formatter<'_>, edges: Edges) -> fmt::Result {
+    if edges == Edges::Plain { Ok(()) } else { write!(f, " {}", edges.as_str()) }
+}
+
+fn write_at(f: &mut Formatter<'_>, shift: &Shift) -> fmt::Result {
     match shift.at {
-        Some(At::Start) => f.write_str(" @ start()")?,
-        Some(At::End) => f.write_str(" @ end()")?,
+        Some(At::Start) => f.write_str(" @ start()"),
+        Some(At::End) => f.write_str(" @ end()"),
         Some(At::Time(t)) => {
             let sign = if t.0 < 0 { "-" } else { "" };
             let ms = t.0.unsigned_abs();
-            write!(f, " @ {sign}{}.{:03}", ms / 1000, ms % 1000)?;
+            write!(f, " @ {sign}{}.{:03}", ms / 1000, ms % 1000)
         }
-        None => {}
+        None => Ok(()),
     }
-    if shift.offset != Millis::ZERO {
-        write!(f, " offset {}", shift.offset)?;
+}
+
+fn write_offset(f: &mut Formatter<'_>, shift: &Shift, written: Option<&DurationExpr>) -> fmt::Result {
+    match written {
+        None if shift.offset == Millis::ZERO => Ok(()),
+        written => write!(f, " offset {}", length(shift.offset, written)),
     }
-    Ok(())
+}
+
+/// A duration as it was written.
+fn length(millis: Millis, written: Option<&DurationExpr>) -> String {
+    written.map_or_else(|| millis.to_string(), DurationExpr::to_string)
+}
+
+impl Display for DurationExpr {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            DurationExpr::Seconds(seconds) => f.write_str(&number::print(*seconds)),
+            DurationExpr::Literal(millis) => write!(f, "{millis}"),
+            DurationExpr::Step => f.write_str("step()"),
+            DurationExpr::Range => f.write_str("range()"),
+            DurationExpr::Min(a, b) => write!(f, "min_of({a}, {b})"),
+            DurationExpr::Max(a, b) => write!(f, "max_of({a}, {b})"),
+            DurationExpr::Negated(one) => write!(f, "-{one}"),
+            DurationExpr::Binary(op, a, b) => write!(f, "{a} {} {b}", op.as_str()),
+            DurationExpr::Paren(one) => write!(f, "({one})"),
+        }
+    }
+}
+
+/// The brackets of a subquery and what stands behind them.
+pub(super) fn write_subquery(f: &mut Formatter<'_>, expr: &Expr) -> fmt::Result {
+    let ExprKind::Subquery { range, step, shift, computed, .. } = &expr.kind else { return Ok(()) };
+    let computed = computed.as_deref();
+    write!(f, "[{}:", length(*range, computed.and_then(|c| c.range.as_ref())))?;
+    if let Some(step) = step {
+        f.write_str(&length(*step, computed.and_then(|c| c.step.as_ref())))?;
+    }
+    f.write_str("]")?;
+    write_at(f, shift)?;
+    write_offset(f, shift, computed.and_then(|c| c.offset.as_ref()))
 }
 
 fn write_labels(f: &mut Formatter<'_>, labels: &[String]) -> fmt::Result {
@@ -117,15 +166,14 @@ fn write_labels(f: &mut Formatter<'_>, labels: &[String]) -> fmt::Result {
     f.write_str(")")
 }
 
-fn write_binary(f: &mut Formatter<'_>, binary: &Binary) -> fmt::Result {
-    let Binary { op, lhs, rhs, returns_bool, matching } = binary;
-    write!(f, "{lhs} {}", op.as_str())?;
-    if *returns_bool {
+/// The operator with its modifiers.
+pub(super) fn write_operator(f: &mut Formatter<'_>, binary: &Binary) -> fmt::Result {
+    f.write_str(binary.op.as_str())?;
+    if binary.returns_bool {
         f.write_str(" bool")?;
     }
-    write_matching(f, matching)?;
-    // A group without labels must not take the parentheses of the operand for its own.
-    write!(f, " {rhs}")
+    write_matching(f, &binary.matching)?;
+    write_fill(f, &binary.fill)
 }
 
 fn write_matching(f: &mut Formatter<'_>, matching: &Matching) -> fmt::Result {
@@ -153,22 +201,29 @@ fn write_matching(f: &mut Formatter<'_>, matching: &Matching) -> fmt::Result {
     }
 }
 
-fn write_aggregate(f: &mut Formatter<'_>, aggregate: &Aggregate) -> fmt::Result {
-    f.write_str(aggregate.op.as_str())?;
-    match &aggregate.grouping {
-        Grouping::By(labels) if labels.is_empty() => {}
-        Grouping::By(labels) => {
-            f.write_str(" by ")?;
-            write_labels(f, labels)?;
-            f.write_str(" ")?;
-        }
-        Grouping::Without(labels) => {
-            f.write_str(" without ")?;
-            write_labels(f, labels)?;
-            f.write_str(" ")?;
+fn write_fill(f: &mut Formatter<'_>, fill: &Fill) -> fmt::Result {
+    if let (Some(left), Some(right)) = (fill.left, fill.right)
+        && left.to_bits() == right.to_bits()
+    {
+        return write!(f, " fill ({})", number::print(left));
+    }
+    for (name, value) in [("fill_left", fill.left), ("fill_right", fill.right)] {
+        if let Some(value) = value {
+            write!(f, " {name} ({})", number::print(value))?;
         }
     }
-    f.write_str("(")?;
-    write_list(f, aggregate.param.iter().chain([&aggregate.expr]))?;
-    f.write_str(")")
+    Ok(())
+}
+
+/// The operator of an aggregation with its grouping.
+pub(super) fn write_aggregation(f: &mut Formatter<'_>, aggregate: &Aggregate) -> fmt::Result {
+    f.write_str(aggregate.op.as_str())?;
+    let (word, labels) = match &aggregate.grouping {
+        Grouping::By(labels) if labels.is_empty() => return Ok(()),
+        Grouping::By(labels) => ("by", labels),
+        Grouping::Without(labels) => ("without", labels),
+    };
+    write!(f, " {word} ")?;
+    write_labels(f, labels)?;
+    f.write_str(" ")
 }

@@ -19,14 +19,15 @@ use super::tokens::{Parsed, Tokens, any, keyword, refuse, sign, too_deep};
 use crate::model::limits;
 use crate::model::{Millis, Timestamp};
 use crate::promql::ast::{
-    Aggregate, AggregateOp, At, Binary, BinaryOp, Expr, ExprKind, Group, Grouping, MatchLabels, Matching, Selector,
-    Shift, Span,
+    Aggregate, AggregateOp, At, Binary, BinaryOp, Computed, DurationExpr, Edges, Expr, ExprKind, Fill, Group, Grouping,
+    MatchLabels, Matching, Selector, Shift, Span,
 };
 use crate::promql::functions::Function;
 
 /// An expression and the height of its tree.
 struct Tree {
-    expr: Expr,
+    /// Boxed, so that reading a deep tree needs little of the stack.
+    expr: Box<Expr>,
     height: usize,
 }
 
@@ -36,13 +37,13 @@ fn node<'a>(rest: Tokens<'a>, start: usize, kind: ExprKind, below: usize) -> Par
     if below >= limits::QUERY_DEPTH_MAX {
         return Err(nom::Err::Failure(too_deep(span)));
     }
-    Ok((rest, Tree { expr: Expr { kind, span }, height: below + 1 }))
+    Ok((rest, Tree { expr: Box::new(Expr { kind, span }), height: below + 1 }))
 }
 
 /// A whole expression.
 pub(super) fn whole(input: Tokens<'_>) -> Parsed<'_, Expr> {
     let (rest, tree) = expression(input, 0)?;
-    Ok((rest, tree.expr))
+    Ok((rest, *tree.expr))
 }
 
 /// Precedences, weakest first; `-x` binds as tightly as `*`, so that `-x^2` is `-(x^2)`.
@@ -75,6 +76,8 @@ fn binary_op(input: Tokens<'_>) -> Option<BinaryOp> {
             Sign::LessEqual => BinaryOp::Le,
             Sign::Greater => BinaryOp::Gt,
             Sign::GreaterEqual => BinaryOp::Ge,
+            Sign::TrimUpper => BinaryOp::TrimUpper,
+            Sign::TrimLower => BinaryOp::TrimLower,
             _ => return None,
         }),
         TokenKind::Ident(word) => {
@@ -88,22 +91,24 @@ fn binary_op(input: Tokens<'_>) -> Option<BinaryOp> {
 /// An expression of operators that bind at least as tightly as `min`.
 fn expression(input: Tokens<'_>, min: u8) -> Parsed<'_, Tree> {
     let start = input.span().start;
-    let inside = input.deeper()?;
-    let (mut rest, mut left) = unary(inside)?;
-    while let Some(op) = binary_op(rest) {
-        let power = precedence(op);
-        if power < min {
-            break;
-        }
-        let (after, _) = any(rest)?;
-        let (after, (returns_bool, matching)) = modifiers(after)?;
-        // `^` alone groups to the right.
-        let (after, right) = expression(after, if op == BinaryOp::Pow { power } else { power + 1 })?;
-        let below = left.height.max(right.height);
-        let binary = Binary { op, lhs: left.expr, rhs: right.expr, returns_bool, matching };
-        (rest, left) = node(after, start, ExprKind::Binary(Box::new(binary)), below)?;
+    let (mut rest, mut left) = unary(input.deeper()?)?;
+    while let Some(op) = binary_op(rest).filter(|op| precedence(*op) >= min) {
+        (rest, left) = operation(rest, start, left, op)?;
     }
     Ok((rest.level_of(input), left))
+}
+
+/// From the operator on.
+fn operation<'a>(input: Tokens<'a>, start: usize, left: Tree, op: BinaryOp) -> Parsed<'a, Tree> {
+    let (rest, _) = any(input)?;
+    let (rest, (returns_bool, matching)) = modifiers(rest)?;
+    let (rest, fill) = fill(rest)?;
+    // `^` alone groups to the right.
+    let power = precedence(op);
+    let (rest, right) = expression(rest, if op == BinaryOp::Pow { power } else { power + 1 })?;
+    let below = left.height.max(right.height);
+    let binary = Binary { op, lhs: *left.expr, rhs: *right.expr, returns_bool, matching, fill };
+    node(rest, start, ExprKind::Binary(Box::new(binary)), below)
 }
 
 fn modifiers(input: Tokens<'_>) -> Parsed<'_, (bool, Matching)> {
@@ -121,6 +126,59 @@ fn modifiers(input: Tokens<'_>) -> Parsed<'_, (bool, Matching)> {
         group = found.unwrap_or_default();
     }
     Ok((rest, (returns_bool.is_some(), Matching { labels: labels_of.unwrap_or_default(), group })))
+}
+
+/// `fill(0)`, or `fill_left(0)` and `fill_right(0)` in either order; words of that kind without a
+/// parenthesis name metrics.
+fn fill(input: Tokens<'_>) -> Parsed<'_, Fill> {
+    let (mut rest, mut fill) = (input, Fill::default());
+    loop {
+        let (TokenKind::Ident(word), TokenKind::Sign(Sign::LeftParen)) = (&rest.first().kind, &rest.second().kind)
+        else {
+            return Ok((rest, fill));
+        };
+        let sides: &[fn(&mut Fill) -> &mut Option<f64>] = match word.to_ascii_lowercase().as_str() {
+            "fill" => &[|fill| &mut fill.left, |fill| &mut fill.right],
+            "fill_left" => &[|fill| &mut fill.left],
+            "fill_right" => &[|fill| &mut fill.right],
+            _ => return Ok((rest, fill)),
+        };
+        let start = rest.span().start;
+        let (after, value) = fill_value(any(any(rest)?.0)?.0)?;
+        for side in sides {
+            if side(&mut fill).replace(value).is_some() {
+                return refuse(after.since(start), "a side may be filled only once");
+            }
+        }
+        rest = after;
+    }
+}
+
+/// A number and the parenthesis that ends it.
+fn fill_value(input: Tokens<'_>) -> Parsed<'_, f64> {
+    let (rest, negative) = match input.first().kind {
+        TokenKind::Sign(Sign::Sub) => (any(input)?.0, true),
+        TokenKind::Sign(Sign::Add) => (any(input)?.0, false),
+        _ => (input, false),
+    };
+    let Some(value) = number_token(rest) else {
+        return rest.fail("in fill, expected a number");
+    };
+    let (rest, _) = any(rest)?;
+    match rest.first().kind {
+        TokenKind::Sign(Sign::RightParen) => Ok((any(rest)?.0, if negative { -value } else { value })),
+        _ => rest.fail("in fill, expected \")\""),
+    }
+}
+
+/// The value of the next token, if it is a number of whatever form.
+fn number_token(input: Tokens<'_>) -> Option<f64> {
+    match &input.first().kind {
+        TokenKind::Number(value) => Some(*value),
+        TokenKind::Duration(duration) => Some(duration.as_seconds()),
+        TokenKind::Ident(word) => number_word(word),
+        _ => None,
+    }
 }
 
 /// `(a, b, "c.d")`
@@ -159,7 +217,10 @@ fn unary(input: Tokens<'_>) -> Parsed<'_, Tree> {
         ExprKind::Number(value) => {
             node(rest, start, ExprKind::Number(if negative { -value } else { value }), operand.height - 1)
         }
-        _ => node(rest, start, ExprKind::Unary { negative, expr: Box::new(operand.expr) }, operand.height),
+        ExprKind::Duration(Millis(ms)) => {
+            node(rest, start, ExprKind::Duration(Millis(if negative { -ms } else { ms })), operand.height - 1)
+        }
+        _ => node(rest, start, ExprKind::Unary { negative, expr: operand.expr }, operand.height),
     }
 }
 
@@ -181,6 +242,12 @@ fn postfix(input: Tokens<'_>) -> Parsed<'_, Tree> {
             TokenKind::Ident(word) if word.eq_ignore_ascii_case("offset") => {
                 offset_modifier(rest, start, tree, &mut written)?
             }
+            TokenKind::Ident(word) if word.eq_ignore_ascii_case("anchored") => {
+                edges(rest, start, tree, Edges::Anchored)?
+            }
+            TokenKind::Ident(word) if word.eq_ignore_ascii_case("smoothed") => {
+                edges(rest, start, tree, Edges::Smoothed)?
+            }
             _ => return Ok((rest, tree)),
         };
     }
@@ -188,28 +255,20 @@ fn postfix(input: Tokens<'_>) -> Parsed<'_, Tree> {
 
 fn bracket<'a>(input: Tokens<'a>, start: usize, tree: Tree, written: &mut Written) -> Parsed<'a, Tree> {
     let (rest, open) = any(input)?;
-    let (rest, range) = duration::positive(rest)?;
-    let close = |input: Tokens<'a>| match input.first().kind {
-        TokenKind::Sign(Sign::RightBracket) => any(input).map(|(rest, _)| (rest, ())),
-        _ => input.fail("in subquery or range selector, expected \":\" or \"]\""),
-    };
+    let (rest, length) = duration::positive(rest)?;
     if rest.first().kind == TokenKind::Sign(Sign::Colon) {
-        let (rest, _) = any(rest)?;
-        let (rest, step) = match rest.first().kind {
-            TokenKind::Sign(Sign::RightBracket) => (rest, None),
-            _ => duration::positive(rest).map(|(rest, step)| (rest, Some(step)))?,
-        };
-        let (rest, ()) = close(rest)?;
         *written = Written::default();
-        let kind = ExprKind::Subquery { expr: Box::new(tree.expr), range, step, shift: Shift::default() };
-        return node(rest, start, kind, tree.height);
+        return subquery(rest, start, tree, length);
     }
-    let (rest, ()) = close(rest)?;
+    let (rest, ()) = close_bracket(rest)?;
     let span = Span { start: open.span.start, end: rest.since(start).end };
     match tree.expr.kind {
         _ if written.offset => refuse(span, "no offset modifiers allowed before range"),
         _ if written.at => refuse(span, "no @ modifiers allowed before range"),
-        ExprKind::Selector(selector) => node(rest, start, ExprKind::Range { selector, range }, 0),
+        ExprKind::Selector(mut selector) => {
+            note_computed(&mut selector.computed, |computed| &mut computed.range, length.written);
+            node(rest, start, ExprKind::Range { selector, range: length.millis }, 0)
+        }
         _ => {
             let fault = Fault::new(span, "ranges only allowed for vector selectors");
             Err(nom::Err::Failure(fault.hint("a range over an expression is a subquery: write [5m:] or [5m:1m]")))
@@ -217,11 +276,70 @@ fn bracket<'a>(input: Tokens<'a>, start: usize, tree: Tree, written: &mut Writte
     }
 }
 
+/// From the colon on.
+fn subquery<'a>(input: Tokens<'a>, start: usize, tree: Tree, range: duration::Length) -> Parsed<'a, Tree> {
+    let (rest, _) = any(input)?;
+    let mut computed = None;
+    note_computed(&mut computed, |computed| &mut computed.range, range.written);
+    let (rest, step) = match rest.first().kind {
+        TokenKind::Sign(Sign::RightBracket) => (rest, None),
+        _ => {
+            let (rest, step) = duration::positive(rest)?;
+            note_computed(&mut computed, |computed| &mut computed.step, step.written);
+            (rest, Some(step.millis))
+        }
+    };
+    let (rest, ()) = close_bracket(rest)?;
+    let expr = tree.expr;
+    let kind = ExprKind::Subquery { expr, range: range.millis, step, shift: Shift::default(), computed };
+    node(rest, start, kind, tree.height)
+}
+
+fn close_bracket(input: Tokens<'_>) -> Parsed<'_, ()> {
+    match input.first().kind {
+        TokenKind::Sign(Sign::RightBracket) => any(input).map(|(rest, _)| (rest, ())),
+        _ => input.fail("in subquery or range selector, expected \":\" or \"]\""),
+    }
+}
+
+/// Keeps arithmetic, so that it prints as it was written.
+fn note_computed(
+    computed: &mut Option<Box<Computed>>,
+    field: impl Fn(&mut Computed) -> &mut Option<DurationExpr>,
+    written: Option<DurationExpr>,
+) {
+    if let Some(written) = written {
+        *field(computed.get_or_insert_default()) = Some(written);
+    }
+}
+
+fn edges<'a>(input: Tokens<'a>, start: usize, mut tree: Tree, edges: Edges) -> Parsed<'a, Tree> {
+    let (rest, _) = any(input)?;
+    let word = edges.as_str();
+    match &mut tree.expr.kind {
+        ExprKind::Selector(selector) | ExprKind::Range { selector, .. } => {
+            if selector.edges != Edges::Plain && selector.edges != edges {
+                return refuse(tree.expr.span, "anchored and smoothed modifiers cannot be used together");
+            }
+            selector.edges = edges;
+        }
+        ExprKind::Subquery { .. } => {
+            let fault = Fault::new(tree.expr.span, format!("{word} modifier is not supported for subqueries"));
+            return Err(nom::Err::Failure(fault.hint("put it behind the selector inside")));
+        }
+        _ => return refuse(tree.expr.span, format!("{word} modifier not implemented")),
+    }
+    tree.expr.span = rest.since(start);
+    Ok((rest, tree))
+}
+
 /// The shift of a node that may have one.
-fn shift_of(expr: &mut Expr) -> Option<&mut Shift> {
+fn shift_of(expr: &mut Expr) -> Option<(&mut Shift, &mut Option<Box<Computed>>)> {
     match &mut expr.kind {
-        ExprKind::Selector(selector) | ExprKind::Range { selector, .. } => Some(&mut selector.shift),
-        ExprKind::Subquery { shift, .. } => Some(shift),
+        ExprKind::Selector(selector) | ExprKind::Range { selector, .. } => {
+            Some((&mut selector.shift, &mut selector.computed))
+        }
+        ExprKind::Subquery { shift, computed, .. } => Some((shift, computed)),
         _ => None,
     }
 }
@@ -232,14 +350,15 @@ fn offset_modifier<'a>(input: Tokens<'a>, start: usize, mut tree: Tree, written:
     let (rest, _) = any(input)?;
     let (rest, offset) = duration::offset(rest)?;
     let span = rest.since(start);
-    let Some(shift) = shift_of(&mut tree.expr) else {
+    let Some((shift, computed)) = shift_of(&mut tree.expr) else {
         return refuse(span, format!("offset modifier {SHIFTED}"));
     };
     if written.offset {
         return refuse(span, "offset may not be set multiple times");
     }
     written.offset = true;
-    shift.offset = offset;
+    shift.offset = offset.millis;
+    note_computed(computed, |computed| &mut computed.offset, offset.written);
     tree.expr.span = span;
     Ok((rest, tree))
 }
@@ -248,7 +367,7 @@ fn at_modifier<'a>(input: Tokens<'a>, start: usize, mut tree: Tree, written: &mu
     let (rest, _) = any(input)?;
     let (rest, at) = instant(rest)?;
     let span = rest.since(start);
-    let Some(shift) = shift_of(&mut tree.expr) else {
+    let Some((shift, _)) = shift_of(&mut tree.expr) else {
         return refuse(span, format!("@ modifier {SHIFTED}"));
     };
     if written.at {
@@ -277,14 +396,8 @@ fn instant(input: Tokens<'_>) -> Parsed<'_, At> {
         TokenKind::Sign(Sign::Add) => (any(input)?.0, false),
         _ => (input, false),
     };
-    let seconds = match &rest.first().kind {
-        TokenKind::Number(value) => *value,
-        TokenKind::Duration(duration) => duration.as_seconds(),
-        TokenKind::Ident(word) => match number_word(word) {
-            Some(value) => value,
-            None => return rest.fail("in @, expected a timestamp, start() or end()"),
-        },
-        _ => return rest.fail("in @, expected a timestamp, start() or end()"),
+    let Some(seconds) = number_token(rest) else {
+        return rest.fail("in @, expected a timestamp, start() or end()");
     };
     let (rest, _) = any(rest)?;
     let seconds = if negative { -seconds } else { seconds };
@@ -308,7 +421,7 @@ fn primary(input: Tokens<'_>) -> Parsed<'_, Tree> {
     let leaf = |kind| any(input).and_then(|(rest, _)| node(rest, start, kind, 0));
     match &input.first().kind {
         TokenKind::Number(value) => leaf(ExprKind::Number(*value)),
-        TokenKind::Duration(Millis(ms)) => leaf(ExprKind::Number(*ms as f64 / 1000.0)),
+        TokenKind::Duration(duration) => leaf(ExprKind::Duration(*duration)),
         TokenKind::Text(text) => leaf(ExprKind::String(text.clone())),
         TokenKind::Sign(Sign::LeftParen) => paren(input),
         TokenKind::Sign(Sign::LeftBrace) => select(input),
@@ -325,7 +438,7 @@ fn paren(input: Tokens<'_>) -> Parsed<'_, Tree> {
     let (rest, _) = any(input)?;
     let (rest, tree) = expression(rest, 0)?;
     let (rest, ()) = close_paren(rest)?;
-    node(rest, start, ExprKind::Paren(Box::new(tree.expr)), tree.height)
+    node(rest, start, ExprKind::Paren(tree.expr), tree.height)
 }
 
 fn close_paren(input: Tokens<'_>) -> Parsed<'_, ()> {
@@ -341,23 +454,13 @@ fn close_paren(input: Tokens<'_>) -> Parsed<'_, ()> {
 
 fn select(input: Tokens<'_>) -> Parsed<'_, Tree> {
     let start = input.span().start;
-    let (rest, matchers) = selector(input)?;
-    node(rest, start, ExprKind::Selector(Selector { matchers, shift: Shift::default() }), 0)
+    let (rest, (name, matchers)) = selector(input)?;
+    let (shift, edges) = Default::default();
+    node(rest, start, ExprKind::Selector(Selector { name, matchers, shift, edges, computed: None }), 0)
 }
 
 /// Words that begin no selector: they would make an operator ambiguous.
 const RESERVED: [&str; 6] = ["bool", "on", "ignoring", "group_left", "group_right", "atan2"];
-
-/// Whether a metric of this name may be written without braces.
-pub(super) fn is_plain_metric(name: &str) -> bool {
-    let mut chars = name.chars();
-    let first = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_' || c == ':');
-    first
-        && name != ":"
-        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
-        && !RESERVED.iter().any(|word| name.eq_ignore_ascii_case(word))
-        && number_word(name).is_none()
-}
 
 fn named<'a>(input: Tokens<'a>, word: &str) -> Parsed<'a, Tree> {
     let opens = input.second().kind == TokenKind::Sign(Sign::LeftParen);
@@ -376,11 +479,7 @@ fn named<'a>(input: Tokens<'a>, word: &str) -> Parsed<'a, Tree> {
 
 fn aggregate(input: Tokens<'_>, op: AggregateOp) -> Parsed<'_, Tree> {
     let start = input.span().start;
-    let (rest, word) = any(input)?;
-    if matches!(op, AggregateOp::Limitk | AggregateOp::LimitRatio) {
-        let fault = Fault::new(word.span, format!("{}() is experimental and not available", op.as_str()));
-        return Err(nom::Err::Failure(fault.hint("topk or bottomk may serve")));
-    }
+    let (rest, _) = any(input)?;
     let grouping = || {
         let by = preceded(keyword("by"), grouping_labels).map(Grouping::By);
         let without = preceded(keyword("without"), grouping_labels).map(Grouping::Without);
@@ -428,7 +527,7 @@ fn arguments(input: Tokens<'_>) -> Parsed<'_, (Vec<Expr>, usize)> {
     loop {
         let (after, tree) = expression(rest, 0)?;
         height = height.max(tree.height);
-        args.push(tree.expr);
+        args.push(*tree.expr);
         match after.first().kind {
             TokenKind::Sign(Sign::Comma) => rest = any(after)?.0,
             _ => {
@@ -442,10 +541,20 @@ fn arguments(input: Tokens<'_>) -> Parsed<'_, (Vec<Expr>, usize)> {
     }
 }
 
+/// The words that also stand in durations are keywords, in whatever case.
+fn function_named(word: &str) -> Option<Function> {
+    use Function::{End, MaxOf, MinOf, Range, Start, Step};
+    let keyword = |function: &Function| matches!(function, End | MaxOf | MinOf | Range | Start | Step);
+    Function::ALL
+        .iter()
+        .copied()
+        .find(|function| function.name() == word || keyword(function) && function.name().eq_ignore_ascii_case(word))
+}
+
 fn call<'a>(input: Tokens<'a>, word: &str) -> Parsed<'a, Tree> {
     let start = input.span().start;
     let (rest, name) = any(input)?;
-    let Some(function) = Function::ALL.iter().copied().find(|function| function.name() == word) else {
+    let Some(function) = function_named(word) else {
         let fault = Fault::new(name.span, format!("unknown function with name {}", quote(word)));
         let lower = word.to_ascii_lowercase();
         let known = Function::ALL.iter().any(|function| function.name() == lower);

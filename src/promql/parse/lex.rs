@@ -56,6 +56,7 @@ macro_rules! signs {
 
 signs! {
     EqualEqual "==" Match "=~" NotEqual "!=" NotMatch "!~" LessEqual "<=" GreaterEqual ">="
+    TrimUpper "</" TrimLower ">/"
     Equal "=" Less "<" Greater ">" Add "+" Sub "-" Mul "*" Div "/" Mod "%" Pow "^" At "@"
     Comma "," Colon ":" LeftParen "(" RightParen ")" LeftBrace "{" RightBrace "}"
     LeftBracket "[" RightBracket "]"

@@ -11,6 +11,7 @@ mod expression;
 mod fault;
 mod lex;
 mod number;
+mod pretty;
 mod selector;
 mod text;
 mod tokens;
@@ -53,8 +54,9 @@ fn read(text: &str) -> Result<Expr, Fault> {
 pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
     let read = || {
         let tokens = lex::lex(text)?;
-        let (rest, matchers) = selector::selector(Tokens::new(&tokens)).map_err(fault_of)?;
+        let (rest, (_, matchers)) = selector::selector(Tokens::new(&tokens)).map_err(fault_of)?;
         expect_end(rest)?;
+        selector::demand(&matchers, rest.since(0))?;
         Ok(matchers)
     };
     read().map_err(|fault| ParseError::new(text, fault))

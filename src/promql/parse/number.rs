@@ -50,16 +50,15 @@ fn underscores_separate(run: &str) -> bool {
     })
 }
 
-/// The shortest text that reads back as the same number.
+/// The shortest text without an exponent that reads back as the same number.
 pub(in crate::promql) fn print(value: f64) -> String {
     if value.is_nan() {
         return "NaN".to_owned();
     }
     if value.is_infinite() {
-        return if value > 0.0 { "Inf" } else { "-Inf" }.to_owned();
+        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
     }
-    let size = value.abs();
-    if size != 0.0 && !(1e-6..1e21).contains(&size) { format!("{value:e}") } else { format!("{value}") }
+    format!("{value}")
 }
 
 #[cfg(test)]

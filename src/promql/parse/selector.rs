@@ -29,16 +29,20 @@ pub(super) fn string(input: Tokens<'_>) -> Parsed<'_, String> {
     }
 }
 
-/// A selector without its modifiers: `name{…}`, `name`, `{…}`.
-pub(super) fn selector(input: Tokens<'_>) -> Parsed<'_, Vec<Matcher>> {
+/// A metric's name before the braces, and all conditions, that name first.
+pub(super) type Conditions = (Option<String>, Vec<Matcher>);
+
+/// A selector without its modifiers: `name{…}`, `name`, `{…}`. That some condition demands a value
+/// is checked later: the second argument of `info` need not.
+pub(super) fn selector(input: Tokens<'_>) -> Parsed<'_, Conditions> {
     let start = input.span().start;
     let (rest, name) = opt(ident).parse(input)?;
     let (rest, braces) = match name {
         Some(_) => opt(braces).parse(rest)?,
         None => braces(rest).map(|(rest, matchers)| (rest, Some(matchers)))?,
     };
-    let matchers = join(name, braces.unwrap_or_default(), rest.since(start))?;
-    Ok((rest, matchers))
+    let matchers = join(name.as_deref(), braces.unwrap_or_default(), rest.since(start))?;
+    Ok((rest, (name, matchers)))
 }
 
 /// What may stand between braces: a condition, or a quoted metric name.
@@ -87,7 +91,7 @@ fn part(input: Tokens<'_>) -> Parsed<'_, Part> {
 }
 
 /// Puts the metric's name first and checks the whole.
-fn join(outer: Option<String>, parts: Vec<Part>, span: Span) -> Result<Vec<Matcher>, nom::Err<Fault>> {
+fn join(outer: Option<&str>, parts: Vec<Part>, span: Span) -> Result<Vec<Matcher>, nom::Err<Fault>> {
     let mut matchers = Vec::with_capacity(parts.len() + 1);
     // Inside the braces a name is one more condition, and there may be several.
     matchers.extend(parts.into_iter().map(|part| match part {
@@ -97,21 +101,20 @@ fn join(outer: Option<String>, parts: Vec<Part>, span: Span) -> Result<Vec<Match
     let is_name = |matcher: &Matcher| matcher.name() == Labels::METRIC_NAME;
     if let Some(name) = outer {
         if let Some(second) = matchers.iter().find(|matcher| is_name(matcher)) {
-            return twice(span, &name, second.value());
+            return twice(span, name, second.value());
         }
-        matchers.insert(0, Matcher::equal(Labels::METRIC_NAME, &name));
-    } else if let Some(at) =
-        matchers.iter().position(|m| is_name(m) && m.op() == MatchOp::Equal && !m.value().is_empty())
-    {
-        // One form for one meaning: `{a="b", __name__="x"}` is `x{a="b"}`.
-        let matcher = matchers.remove(at);
-        matchers.insert(0, matcher);
-    }
-    if matchers.iter().all(|matcher| matcher.matches("")) {
-        let fault = Fault::new(span, "vector selector must contain at least one non-empty matcher");
-        return Err(nom::Err::Failure(fault.hint("name the metric, or a label that must have a value")));
+        matchers.insert(0, Matcher::equal(Labels::METRIC_NAME, name));
     }
     Ok(matchers)
+}
+
+/// Refuses a selector that anything satisfies.
+pub(super) fn demand(matchers: &[Matcher], span: Span) -> Result<(), Fault> {
+    if matchers.iter().all(|matcher| matcher.matches("")) {
+        let fault = Fault::new(span, "vector selector must contain at least one non-empty matcher");
+        return Err(fault.hint("name the metric, or a label that must have a value"));
+    }
+    Ok(())
 }
 
 fn twice<T>(span: Span, first: &str, second: &str) -> Result<T, nom::Err<Fault>> {

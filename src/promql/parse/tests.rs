@@ -15,21 +15,11 @@ fn bare(expr: &Expr) -> Expr {
 
 fn clear(expr: &mut Expr) {
     expr.span = Span::default();
-    match &mut expr.kind {
-        ExprKind::Paren(inner) | ExprKind::Unary { expr: inner, .. } | ExprKind::Subquery { expr: inner, .. } => {
-            clear(inner)
-        }
-        ExprKind::Binary(binary) => {
-            clear(&mut binary.lhs);
-            clear(&mut binary.rhs);
-        }
-        ExprKind::Aggregate(aggregate) => {
-            aggregate.param.iter_mut().for_each(clear);
-            clear(&mut aggregate.expr);
-        }
-        ExprKind::Call { args, .. } => args.iter_mut().for_each(clear),
-        _ => {}
+    if let ExprKind::Selector(selector) | ExprKind::Range { selector, .. } = &mut expr.kind {
+        // The canonical text sorts them.
+        selector.matchers.sort_by_key(|matcher| (matcher.name() != "__name__", matcher.to_string()));
     }
+    expr.children_mut().into_iter().for_each(clear);
 }
 
 #[test]
@@ -45,27 +35,69 @@ fn queries_print_in_canonical_form() {
     check("+1", "1");
     check("- - 1", "1");
     check("-1^2", "-1 ^ 2");
-    check("+Inf", "Inf");
+    check("+Inf", "+Inf");
     check("-Inf ^ 2", "-Inf ^ 2");
     check("-inf", "-Inf");
     check("0x1f", "31");
-    check("5m", "300");
-    check("1e-7", "1e-7");
+    check("5m", "5m");
+    check("-1h30m", "-1h30m");
+    check("90s", "1m30s");
+    check("1e-7", "0.0000001");
+    check("1e21", "1000000000000000000000");
     check("'a\\'b'", "\"a'b\"");
     check("foo", "foo");
     check("a:b", "a:b");
-    check("{__name__=\"foo\"}", "foo");
-    check("{a=\"b\", __name__=\"foo\"}", "foo{a=\"b\"}");
+    check("{__name__=\"foo\"}", "{__name__=\"foo\"}");
+    check("{a=\"b\", __name__=\"foo\"}", "{__name__=\"foo\",a=\"b\"}");
     check("{__name__=~\"foo.*\"}", "{__name__=~\"foo.*\"}");
-    check("{\"http.x\", \"a.b\"!=\"c\"}", "{\"http.x\", \"a.b\"!=\"c\"}");
-    check("{\"foo\"}", "foo");
-    check("{\"on\"}", "{\"on\"}");
-    check("foo{a='b',c!=\"d\",e=~`f`,g!~'h',}", "foo{a=\"b\", c!=\"d\", e=~\"f\", g!~\"h\"}");
+    check("{\"http.x\", \"a.b\"!=\"c\"}", "{\"a.b\"!=\"c\",__name__=\"http.x\"}");
+    check("{\"foo\"}", "{__name__=\"foo\"}");
+    check("{\"on\"}", "{__name__=\"on\"}");
+    check("foo{a='b',c!=\"d\",e=~`f`,g!~'h',}", "foo{a=\"b\",c!=\"d\",e=~\"f\",g!~\"h\"}");
     check("sum", "sum");
     check("offset", "offset");
     check("foo[5m]", "foo[5m]");
     check("foo[300]", "foo[5m]");
-    check("foo[2m*(1+1.5)]", "foo[5m]");
+    check("foo[2m*(1+1.5)]", "foo[2m * (1 + 1.5)]");
+    check("foo[(5m)]", "foo[5m]");
+    check("foo[-5m+35m]", "foo[-5m + 35m]");
+    check("foo[--5m]", "foo[5m]");
+    check("foo[((1m+1))*2^2]", "foo[(1m + 1) * 2 ^ 2]");
+    check("foo[STEP()+1]", "foo[step() + 1]");
+    check("foo[min_of(step(), 1h)]", "foo[min_of(step(), 1h)]");
+    check("foo[Max_Of(range()/2, 1h)%7]", "foo[max_of(range() / 2, 1h) % 7]");
+    check("foo[2m:min_of(step(),1s)]", "foo[2m:min_of(step(), 1s)]");
+    check("foo[1m+1m:1s+1s]", "foo[1m + 1m:1s + 1s]");
+    check("foo offset (1+2)", "foo offset (1 + 2)");
+    check("foo offset -(1m*2)", "foo offset -(1m * 2)");
+    check("foo offset step()", "foo offset step()");
+    check("foo offset -min_of(step(), 1s) ^ 0", "foo offset -min_of(step(), 1s) ^ 0");
+    check("foo offset 100 + 2", "foo offset 1m40s + 2");
+    check("foo[1m:] offset (1-2)", "foo[1m:] offset (1 - 2)");
+    check("foo smoothed", "foo smoothed");
+    check("foo @ 10 offset 5m smoothed", "foo @ 10.000 smoothed offset 5m");
+    check("rate(foo[5m] ANCHORED)", "rate(foo[5m] anchored)");
+    check("rate(foo[5m] offset 1m @ 3 smoothed)", "rate(foo[5m] smoothed @ 3.000 offset 1m)");
+    check("rate(foo anchored [5m])", "rate(foo[5m] anchored)");
+    check("anchored anchored", "anchored anchored");
+    check("a + fill(0) b", "a + fill (0) b");
+    check(
+        "a + on(x) group_left fill_right(-1) fill_left(+Inf) b",
+        "a + on (x) group_left () fill_left (+Inf) fill_right (-1) b",
+    );
+    check("a == bool fill_left(5m) b", "a == bool fill_left (300) b");
+    check("fill + fill_left", "fill + fill_left");
+    check("a </ 5 >/ b", "a </ 5 >/ b");
+    check("limitk(2, a)", "limitk(2, a)");
+    check("LIMIT_RATIO by (x) (-0.5, a)", "limit_ratio by (x) (-0.5, a)");
+    check("info(a, {b=~\".*\"})", "info(a, {b=~\".*\"})");
+    check("Step() + END()", "step() + end()");
+    check("start{a=\"b\"} + step", "start{a=\"b\"} + step");
+    check(
+        "{\"a b\", \"c d\"=~\"e\"} + sum by (\"f g\") (h)",
+        "{\"c d\"=~\"e\",__name__=\"a b\"} + sum by (\"f g\") (h)",
+    );
+    check("\"\\u200b\\a\\x01é\"", "\"\\u200b\\a\\x01é\"");
     check("foo offset 5m", "foo offset 5m");
     check("foo offset -5m", "foo offset -5m");
     check("foo @ 10 offset 5m", "foo @ 10.000 offset 5m");
@@ -96,7 +128,30 @@ fn queries_print_in_canonical_form() {
     check("-foo ^ 2", "-foo ^ 2");
     check("# nothing\nfoo # more\n", "foo");
     check("sum by (on, bool, group_left) (foo)", "sum by (on, bool, group_left) (foo)");
-    check("foo{on=\"x\", inf=\"y\"}", "foo{on=\"x\", inf=\"y\"}");
+    check("foo{on=\"x\", inf=\"y\"}", "foo{inf=\"y\",on=\"x\"}");
+}
+
+#[test]
+fn long_queries_are_broken_into_lines() {
+    let check = |text: &str, expected: &str| assert_eq!(parse(text).unwrap().pretty(), expected, "{text}");
+    check("sum  by(job)(rate(x[5m]))", "sum by (job) (rate(x[5m]))");
+    let (long, other) = (format!("requests_{}", "a".repeat(60)), format!("errors_{}", "b".repeat(60)));
+    check(
+        &format!("sum(rate({long}[5m]))/on(x) group_left(y) -topk(3,{other})"),
+        &format!("  sum(rate({long}[5m]))\n/ on (x) group_left (y)\n  -topk(3, {other})"),
+    );
+    check(
+        &format!("clamp_max(({long} + {other}), 5m)"),
+        &format!("clamp_max(\n  (\n      {long}\n    +\n      {other}\n  ),\n  5m\n)"),
+    );
+    check(
+        &format!("topk without(a) (3, ({long} + {other})[5m:1m] offset 1m)",).replace("[5m:1m] offset 1m", ""),
+        &format!("topk without (a) (\n  3,\n  (\n      {long}\n    +\n      {other}\n  )\n)"),
+    );
+    check(
+        &format!("avg_over_time(({long} + {other})[5m:1m] offset 1m)"),
+        &format!("avg_over_time(\n  (\n      {long}\n    +\n      {other}\n  )[5m:1m] offset 1m\n)"),
+    );
 }
 
 #[test]
@@ -126,14 +181,7 @@ fn precedence_is_prometheus() {
 /// The tree without its parentheses.
 fn strip(expr: &Expr) -> Expr {
     let mut expr = expr.without_parens().clone();
-    match &mut expr.kind {
-        ExprKind::Unary { expr: inner, .. } | ExprKind::Subquery { expr: inner, .. } => **inner = strip(inner),
-        ExprKind::Binary(binary) => {
-            binary.lhs = strip(&binary.lhs);
-            binary.rhs = strip(&binary.rhs);
-        }
-        _ => {}
-    }
+    expr.children_mut().into_iter().for_each(|child| *child = strip(child));
     expr
 }
 
@@ -198,7 +246,39 @@ fn errors_name_the_place() {
     );
     check("sum()", "1:1: parse error: no arguments for aggregate expression provided");
     check("count_values(1, a)", "1:14: parse error: expected type string in aggregation parameter, got scalar");
-    check("limitk(1, a)", "1:1: parse error: limitk() is experimental and not available");
+    check("foo[step() / 0]", "1:12: parse error: division by zero");
+    check("foo[1h % (1-1)]", "1:8: parse error: modulo by zero");
+    check("foo[min_of(1, -1)]", "1:5: parse error: duration must be greater than 0");
+    check("foo[min_of(1)]", "1:13: parse error: unexpected \")\" in duration, expected \",\"");
+    check("foo[step]", "1:9: parse error: unexpected \"]\" in duration, expected \"(\"");
+    check("foo[bar]", "1:5: parse error: unexpected identifier \"bar\" in duration, expected a duration such as 5m");
+    check("foo offset 300y", "1:12: parse error: duration out of range");
+    check("foo offset", "1:11: parse error: unexpected end of input in duration, expected a duration such as 5m");
+    check("foo anchored smoothed", "1:1: parse error: anchored and smoothed modifiers cannot be used together");
+    check("foo[5m:] anchored", "1:1: parse error: anchored modifier is not supported for subqueries");
+    check("(a + b) smoothed", "1:1: parse error: smoothed modifier not implemented");
+    check("a + fill(0) 1", "1:3: parse error: filling in missing series only allowed between instant vectors");
+    check("a and fill(0) b", "1:3: parse error: filling in missing series not allowed for set operators");
+    check("a + fill(b) c", "1:10: parse error: unexpected identifier \"b\" in fill, expected a number");
+    check("a + fill(1 c", "1:12: parse error: unexpected identifier \"c\" in fill, expected \")\"");
+    check("a + fill(1) fill_left(2) c", "1:13: parse error: a side may be filled only once");
+    check("1 </ 2", "1:3: parse error: operator \"</\" not allowed for Scalar operations");
+    check("info(a, b{c=\"d\"})", "1:9: parse error: expected label selectors only, got vector selector instead");
+    check("info(a, sum(b))", "1:9: parse error: expected label selectors only, got instant vector instead");
+    check("info(a, {b=\"c\"} offset 1m)", "1:9: parse error: expected label selectors only, got a modifier instead");
+    check(
+        "histogram_quantiles(a, \"q\")",
+        "1:1: parse error: expected at least 3 argument(s) in call to \"histogram_quantiles\", got 2",
+    );
+    check(
+        "histogram_quantiles(a, \"q\", 0,1,2,3,4,5,6,7,8,9,10)",
+        "1:1: parse error: expected at most 12 argument(s) in call to \"histogram_quantiles\", got 13",
+    );
+    check("step(1)", "1:1: parse error: expected 0 argument(s) in call to \"step\", got 1");
+    check(
+        "limitk(1)",
+        "1:1: parse error: wrong number of arguments for aggregate expression provided, expected 2, got 1",
+    );
     check(
         "sum by (a b) (c)",
         "1:11: parse error: unexpected identifier \"b\" in grouping opts, expected \",\" or \")\"",
@@ -240,6 +320,9 @@ fn deep_and_huge_queries_are_refused() {
         format!("a{}", " ^ a".repeat(50_000)),
         format!("a[{}", "(".repeat(100_000)),
         format!("a[{}", "2^".repeat(100_000)),
+        format!("a[{}1]", "1+".repeat(50_000)),
+        format!("a[{}1]", "-".repeat(100_000)),
+        format!("a[{}1", "min_of(1,".repeat(20_000)),
         format!("a{}", "[5m:]".repeat(50_000)),
         format!("a + {}", "x".repeat(QUERY_BYTES_MAX)),
     ];
@@ -256,6 +339,7 @@ fn random_query() -> impl Strategy<Value = String> {
         "-0.5",
         "1e30",
         "NaN",
+        "Inf",
         "-Inf",
         "foo",
         "foo{a=\"b\"}",
@@ -263,7 +347,13 @@ fn random_query() -> impl Strategy<Value = String> {
         "foo offset 5m",
         "foo @ 3 offset -1h",
         "foo @ end()",
+        "foo smoothed @ 3",
+        "fill",
+        "90s",
+        "-1h",
+        "rate(foo[step()*2+min_of(1m, range())] anchored offset -(step()))",
         "time()",
+        "end()",
         "pi()",
         "rate(foo[5m])",
         "sum(bar)",
@@ -289,6 +379,10 @@ fn random_query() -> impl Strategy<Value = String> {
             "* on (a) group_left (b)",
             "/ ignoring (a) group_right",
             "+ on ()",
+            "</",
+            ">/",
+            "+ fill (0)",
+            "- ignoring (a) group_left () fill_left (-1) fill_right (NaN)",
         ]);
         let wrap = prop::sample::select(vec![
             "(_)",
@@ -302,6 +396,11 @@ fn random_query() -> impl Strategy<Value = String> {
             "vector(_)",
             "scalar(_)",
             "max_over_time(_[1h:1m])",
+            "max_over_time(_[range():step() + 1] offset (1 - 5m))",
+            "limitk(3, _)",
+            "limit_ratio by (a) (-0.5, _)",
+            "info(_, {\"q.r\"=~\".*\"})",
+            "sort_by_label(_, \"a\", \"b\")",
             "label_replace(_, \"a\", \"$1\", \"b\", \"(.*)\")",
             "count_values(\"v\", _)",
             "round(_, 2)",
@@ -323,6 +422,10 @@ proptest! {
             let again = parse(&canonical).map_err(|error| TestCaseError::fail(format!("{text} -> {canonical}: {error}")))?;
             prop_assert_eq!(format!("{:?}", bare(&again)), format!("{:?}", bare(&expr)), "{} -> {}", text, &canonical);
             prop_assert_eq!(again.to_string(), canonical);
+            let pretty = expr.pretty();
+            let again = parse(&pretty).map_err(|error| TestCaseError::fail(format!("{pretty}: {error}")))?;
+            prop_assert_eq!(format!("{:?}", bare(&again)), format!("{:?}", bare(&expr)), "{}", &pretty);
+            prop_assert_eq!(again.pretty(), pretty);
         }
     }
 

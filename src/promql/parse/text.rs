@@ -82,12 +82,26 @@ pub(in crate::promql) fn quote(value: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            c if u32::from(c) < 0x20 || c == '\u{7f}' => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c => out.push(c),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{b}' => out.push_str("\\v"),
+            '\u{c}' => out.push_str("\\f"),
+            c if is_printed(c) => out.push(c),
+            c if u32::from(c) < 0x80 => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c if u32::from(c) < 0x1_0000 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push_str(&format!("\\U{:08x}", u32::from(c))),
         }
     }
     out.push('"');
     out
+}
+
+/// Whether a character is shown as it is: no control, no blank but the space, nothing invisible
+/// or private.
+fn is_printed(c: char) -> bool {
+    let invisible = matches!(u32::from(c), 0xad | 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x206f | 0xfeff);
+    let private = matches!(u32::from(c), 0xe000..=0xf8ff | 0xfff0..=0xfffb | 0xffff_u32 | 0xfffe | 0xf_0000..);
+    c == ' ' || !(c.is_control() || c.is_whitespace() || invisible || private)
 }
 
 #[cfg(test)]

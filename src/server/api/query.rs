@@ -128,7 +128,9 @@ pub(in crate::server) fn refuse(error: QueryError) -> ApiError {
         QueryError::Eval(EvalError::TimedOut) => ErrorType::Timeout,
         QueryError::Eval(EvalError::Busy) => ErrorType::TooManyRequests,
         QueryError::Eval(EvalError::NotForRange(_)) => return ApiError::parameter("query", error),
-        QueryError::Eval(EvalError::BadRange(_)) | QueryError::Invalid(_) => ErrorType::BadData,
+        QueryError::Eval(EvalError::BadRange(_) | EvalError::BadDuration(_)) | QueryError::Invalid(_) => {
+            ErrorType::BadData
+        }
         QueryError::Eval(EvalError::Source(SourceError::Unreadable(_))) | QueryError::Read(_) => ErrorType::Internal,
         QueryError::Eval(_) => ErrorType::Execution,
     };

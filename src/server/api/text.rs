@@ -11,9 +11,9 @@ use crate::server::envelope::{ApiError, success};
 use crate::server::params::Params;
 use crate::server::state::ServerState;
 
-/// `GET|POST /api/v1/format_query`: the canonical text.
+/// `GET|POST /api/v1/format_query`: the text as people read it.
 pub(super) async fn format(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
-    Ok(success(parsed(&state, request).await?.0.to_string()))
+    Ok(success(parsed(&state, request).await?.0.pretty()))
 }
 
 /// `GET|POST /api/v1/parse_query`: the tree.

@@ -5,9 +5,9 @@
 
 use serde_json::{Value, json};
 
-use crate::model::{Labels, MatchOp, Matcher};
+use crate::model::{MatchOp, Matcher};
 use crate::promql::{
-    Aggregate, At, Binary, Expr, ExprKind, Function, Group, Grouping, MatchLabels, Selector, Shift, ValueType,
+    Aggregate, At, Binary, Edges, Expr, ExprKind, Function, Group, Grouping, MatchLabels, Selector, Shift, ValueType,
 };
 
 use crate::server::number::push_plain;
@@ -16,19 +16,20 @@ use crate::server::number::push_plain;
 pub(super) fn tree(expr: &Expr, text: &str) -> Value {
     match &expr.kind {
         ExprKind::Number(value) => number(*value),
+        ExprKind::Duration(value) => number(value.as_seconds()),
         ExprKind::String(text) => json!({"type": "stringLiteral", "val": text}),
         ExprKind::Selector(selector) => {
-            let mut node = series(expr, selector, text);
+            let mut node = series(selector);
             node["type"] = json!("vectorSelector");
             node
         }
         ExprKind::Range { selector, range } => {
-            let mut node = series(expr, selector, text);
+            let mut node = series(selector);
             node["type"] = json!("matrixSelector");
             node["range"] = json!(range.0);
             node
         }
-        ExprKind::Subquery { expr, range, step, shift } => {
+        ExprKind::Subquery { expr, range, step, shift, .. } => {
             let (timestamp, start_or_end) = anchor(shift);
             json!({
                 "type": "subquery",
@@ -67,11 +68,9 @@ fn unary(negative: bool, expr: &Expr, text: &str) -> Value {
 }
 
 /// What selectors of instants and of ranges have in common.
-fn series(expr: &Expr, selector: &Selector, text: &str) -> Value {
-    // A name in quotes inside the braces is a matcher only.
-    let named = !text.get(expr.span.start..).unwrap_or_default().starts_with('{');
-    let is_name = |m: &&Matcher| named && m.name() == Labels::METRIC_NAME && m.op() == MatchOp::Equal;
-    let name = selector.matchers.iter().find(is_name);
+fn series(selector: &Selector) -> Value {
+    // A name inside the braces is a matcher only.
+    let name = selector.matchers.first().filter(|_| selector.name.is_some());
     // A name before the braces comes last, as in Prometheus.
     let others = selector.matchers.iter().filter(|m| name.is_none_or(|name| !std::ptr::eq(*m, name)));
     let matcher = |m: &Matcher| {
@@ -90,9 +89,8 @@ fn series(expr: &Expr, selector: &Selector, text: &str) -> Value {
         "offset": selector.shift.offset.0,
         "timestamp": timestamp,
         "startOrEnd": start_or_end,
-        // Ranges of these kinds are not read yet.
-        "anchored": false,
-        "smoothed": false,
+        "anchored": selector.edges == Edges::Anchored,
+        "smoothed": selector.edges == Edges::Smoothed,
     })
 }
 
@@ -130,7 +128,14 @@ fn matching(binary: &Binary) -> Value {
         Group::Left(include) => ("many-to-one", include),
         Group::Right(include) => ("one-to-many", include),
     };
-    let fill = json!({"lhs": null, "rhs": null});
+    let side = |value: Option<f64>| {
+        value.map(|value| {
+            let mut out = String::new();
+            push_plain(&mut out, value);
+            out
+        })
+    };
+    let fill = json!({"lhs": side(binary.fill.left), "rhs": side(binary.fill.right)});
     json!({"card": card, "on": on, "labels": labels, "include": include, "fillValues": fill})
 }
 
@@ -150,11 +155,15 @@ fn aggregation(aggregate: &Aggregate, text: &str) -> Value {
 }
 
 fn signature(function: Function) -> Value {
-    // Any number of arguments is -1.
+    // Any number of arguments is -1; of an argument that may be repeated so often one is listed.
     let variadic = i64::try_from(function.optional()).unwrap_or(-1);
+    let listed = match function.optional() {
+        0 | usize::MAX => function.args().len(),
+        optional => function.args().len() - optional + 1,
+    };
     json!({
         "name": function.name(),
-        "argTypes": function.args().iter().map(|kind| word(*kind)).collect::<Vec<_>>(),
+        "argTypes": function.args().iter().take(listed).map(|kind| word(*kind)).collect::<Vec<_>>(),
         "variadic": variadic,
         "returnType": word(function.result()),
     })

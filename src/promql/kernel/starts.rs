@@ -1,0 +1,125 @@
+//! Functions of a window of a counter of which it is known when the counting of each sample began: a
+//! reset shows even if the value did not fall.
+//!
+//! Invariants:
+//! - If nothing is known, they give the same bits as without.
+
+use crate::model::{ExactSum, Sample, TimeRange, Timestamp};
+
+use super::Function;
+use super::range::over_range;
+use super::rate::{Extrapolated, from_start};
+
+/// [`over_range`] for `rate`, `increase`, `irate` and `resets`, with the start of each sample, 0 where
+/// it is not known; of other functions what `over_range` gives. Nothing where the series gets no
+/// element in the result.
+pub fn over_range_with_starts(
+    function: Function,
+    args: &[f64],
+    samples: &[Sample],
+    starts: &[Timestamp],
+    range: TimeRange,
+) -> Option<f64> {
+    if starts.len() != samples.len() || starts.iter().all(|start| start.0 == 0) {
+        return over_range(function, args, samples, range);
+    }
+    match function {
+        Function::Rate => increase(Extrapolated::Rate, samples, starts, range),
+        Function::Increase => increase(Extrapolated::Increase, samples, starts, range),
+        Function::Irate => {
+            let from = samples.len().checked_sub(2)?;
+            let [before, last] = &samples[from..] else { return None };
+            if !is_reset((starts[from], *before), (starts[from + 1], *last)) {
+                return over_range(function, args, samples, range);
+            }
+            let elapsed = last.t - before.t;
+            (elapsed.0 > 0).then(|| last.v / elapsed.as_seconds())
+        }
+        Function::Resets => {
+            let resets = (1..samples.len()).filter(|&at| was_reset(samples, starts, at)).count();
+            (!samples.is_empty()).then_some(resets as f64)
+        }
+        _ => over_range(function, args, samples, range),
+    }
+}
+
+/// Whether a sample claims to count from before its predecessor on, and yet not from where that
+/// one does.
+pub fn starts_overlap(samples: &[Sample], starts: &[Timestamp]) -> bool {
+    let overlap = |at: usize| starts[at].0 != 0 && starts[at] < samples[at - 1].t && starts[at] != starts[at - 1];
+    starts.len() == samples.len() && (1..samples.len()).any(overlap)
+}
+
+fn was_reset(samples: &[Sample], starts: &[Timestamp], at: usize) -> bool {
+    let (before, sample) = (samples[at - 1], samples[at]);
+    sample.v < before.v || is_reset((starts[at - 1], before), (starts[at], sample))
+}
+
+/// Whether the counting began anew between two samples, by what is known of its starts.
+fn is_reset((start_before, before): (Timestamp, Sample), (start, sample): (Timestamp, Sample)) -> bool {
+    // Not known, or no start at all: OpenTelemetry's unknown start is the sample's own time.
+    if start.0 == 0 || start >= sample.t || start < before.t {
+        return false;
+    }
+    // A start at the sample before is a delta if that one has a start as well, and else a
+    // counter of which nobody knows since when it counts.
+    start > before.t || start_before.0 != 0 && start_before < before.t
+}
+
+fn increase(kind: Extrapolated, samples: &[Sample], starts: &[Timestamp], range: TimeRange) -> Option<f64> {
+    let (first, last) = (samples.first()?, samples.last()?);
+    let mut rise = ExactSum::new();
+    rise.add(last.v);
+    rise.add(-first.v);
+    (1..samples.len()).filter(|&at| was_reset(samples, starts, at)).for_each(|at| rise.add(samples[at - 1].v));
+    let start = starts[0];
+    let begins_inside = start.0 != 0 && start > range.after && start < first.t;
+    if begins_inside {
+        // It was zero then.
+        rise.add(first.v);
+    }
+    from_start(kind, samples, begins_inside.then_some(start), rise.value(), range)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts_show_resets() {
+        let check = |function, counted: &[(i64, f64, i64)], (after, until): (i64, i64), expected: Option<f64>| {
+            let samples: Vec<Sample> = counted.iter().map(|&(s, v, _)| Sample { t: Timestamp(s * 1000), v }).collect();
+            let starts: Vec<Timestamp> = counted.iter().map(|&(.., start)| Timestamp(start * 1000)).collect();
+            let range = TimeRange { after: Timestamp(after * 1000), until: Timestamp(until * 1000) };
+            let got = over_range_with_starts(function, &[], &samples, &starts, range);
+            assert_eq!(got, expected, "{function:?} {counted:?}");
+        };
+        let deltas = [(60, 60.0, 1), (120, 60.0, 60), (180, 60.0, 120)];
+        check(Function::Increase, &deltas, (1, 180), Some(120.0 * 179.0 / 120.0));
+        check(Function::Increase, &deltas, (0, 180), Some(180.0));
+        check(Function::Resets, &deltas, (0, 180), Some(2.0));
+        check(Function::Irate, &deltas, (0, 180), Some(1.0));
+        check(Function::Rate, &[(60, 30.0, 30)], (0, 120), Some(0.25));
+        check(Function::Increase, &[(60, 30.0, 0)], (0, 120), None);
+        check(Function::Increase, &[(60, 30.0, 60)], (0, 120), None);
+        // A start at the sample before, whose own start nobody knows.
+        check(Function::Resets, &[(60, 1.0, 0), (120, 1.0, 60)], (0, 180), Some(0.0));
+        check(Function::Resets, &[(60, 1.0, 60), (120, 1.0, 60)], (0, 180), Some(0.0));
+        check(Function::Resets, &[(60, 1.0, 90), (120, 1.0, 60)], (0, 180), Some(0.0));
+        check(Function::Resets, &[(60, 5.0, 0), (120, 1.0, 0)], (0, 180), Some(1.0));
+    }
+
+    #[test]
+    fn overlaps_are_seen() {
+        let check = |starts: &[i64], expected: bool| {
+            let samples: Vec<Sample> =
+                (1..).take(starts.len()).map(|t| Sample { t: Timestamp(t * 60), v: 1.0 }).collect();
+            let starts: Vec<Timestamp> = starts.iter().map(|start| Timestamp(*start)).collect();
+            assert_eq!(starts_overlap(&samples, &starts), expected, "{starts:?}");
+        };
+        check(&[1, 60, 120], false);
+        check(&[30, 30, 30], false);
+        check(&[0, 0, 0], false);
+        check(&[1, 2, 120], true);
+    }
+}
