@@ -125,8 +125,11 @@ const QUERIES: [&str; 18] = [
     "max_over_time(sum by (job) (rate(b_total[2m]))[10m:30s])",
 ];
 
+/// A series: its labels, and for each point its time and the bits of its value.
+type Plain = (String, Vec<(i64, u64)>);
+
 /// The answer without the bits that tell one NaN from another.
-fn plain(answer: Answer) -> (Vec<(String, Vec<(i64, u64)>)>, Vec<String>, Vec<String>) {
+fn plain(answer: Answer) -> (Vec<Plain>, Vec<String>, Vec<String>) {
     let bits = |v: f64| if v.is_nan() { f64::NAN.to_bits() } else { v.to_bits() };
     let Value::Matrix(matrix) = answer.value else { panic!("a matrix expected") };
     let series = matrix.iter().map(|series| {
