@@ -14,9 +14,11 @@ use parking_lot::RwLock;
 use crate::model::{Labels, Matcher, Millis, Sample, Seq, SeriesRef, TimeRange, Timestamp};
 
 use super::block::{Block, BlockReader, DamagedBlock, PageCache};
+use super::found::Found;
 use super::head::Generation;
-use super::index::Index;
+use super::index::{Index, KnownPairs};
 use super::retention::Cutoff;
+use super::selection::Selection;
 use super::tombstones::{Cover, Tombstones};
 use crate::model::Summary;
 
@@ -49,17 +51,38 @@ pub(super) struct SharedIndex {
 const SERIES_PER_LOCK: usize = 1024;
 
 impl SharedIndex {
-    /// The series that satisfy all matchers, with their labels, in no particular order. Labels are made for
-    /// a few at a time: new series must not wait for all of them.
+    /// The series that satisfy all matchers, with their labels, in no particular order.
     pub(super) fn select(&self, matchers: &[Matcher]) -> Vec<(SeriesRef, Labels)> {
+        let mut found = Found::new();
+        self.find(matchers, &mut found);
+        found.finish();
+        let head = |at: usize| match found.sources(at).next()? {
+            Source::Head(series) => Some((series, found.labels(at))),
+            Source::Block(..) => None,
+        };
+        (0..found.len()).filter_map(head).collect()
+    }
+
+    /// Adds the series that satisfy all matchers. Labels are read for a few at a time: new series must not
+    /// wait for all of them.
+    fn find(&self, matchers: &[Matcher], found: &mut Found<Source>) {
         let series = self.lock.read().candidates(matchers);
-        let mut named = Vec::with_capacity(series.len());
+        let (mut known, mut known_at, mut numbers) = (KnownPairs::default(), None, Vec::new());
         for part in series.chunks(SERIES_PER_LOCK) {
             let index = self.lock.read();
-            // One that was retired meanwhile had no sample that any reader still sees here.
-            named.extend(part.iter().filter_map(|series| Some((*series, index.labels(*series)?))));
+            if known_at != Some(index.forgotten()) {
+                known.clear();
+                known_at = Some(index.forgotten());
+            }
+            for series in part {
+                let pairs = &mut found.pairs;
+                let mut number = |name: &str, value: &str| pairs.number(name, value);
+                // One that was retired meanwhile had no sample that any reader still sees here.
+                if index.numbers_of(*series, &mut known, &mut number, &mut numbers) {
+                    found.add(&numbers, Source::Head(*series));
+                }
+            }
         }
-        named
     }
 }
 
@@ -104,8 +127,18 @@ pub(super) enum Source {
     Head(SeriesRef),
 }
 
-/// A series that satisfies matchers, with its sources: blocks in their order, then the head.
-type Found = (Labels, Vec<Source>);
+/// One of the series that were found, with its sources: blocks in their order, then the head.
+#[derive(Clone, Copy)]
+pub(super) struct One<'f> {
+    pub(super) found: &'f Found<Source>,
+    pub(super) at: usize,
+}
+
+impl One<'_> {
+    fn labels(self) -> Labels {
+        self.found.labels(self.at)
+    }
+}
 
 /// A question to all sources of a view.
 pub(super) struct Asked<'a> {
@@ -147,16 +180,27 @@ impl Snapshot {
     ) -> Result<Vec<(Labels, Vec<Sample>)>, ReadError> {
         self.ask(range, |asked| {
             let mut room = samples_max;
-            let mut found = Vec::new();
-            for (labels, sources) in asked.matching(matchers)? {
-                let samples = asked.samples(&labels, &sources)?;
+            let mut selected = Vec::new();
+            let found = asked.sorted(matchers)?;
+            for at in 0..found.len() {
+                let mut samples = Vec::new();
+                asked.samples(One { found: &found, at }, &mut samples)?;
                 room = room.checked_sub(samples.len()).ok_or(ReadError::TooManySamples { limit: samples_max })?;
                 if !samples.is_empty() {
-                    found.push((labels, samples));
+                    selected.push((found.labels(at), samples));
                 }
             }
-            Ok(found)
+            Ok(selected)
         })
+    }
+
+    /// The series that satisfy all matchers and may have samples inside `range`, for reading them later.
+    ///
+    /// # Errors
+    /// Stored bytes are damaged.
+    pub fn find(&self, matchers: &[Matcher], range: TimeRange) -> Result<Selection<'_>, ReadError> {
+        let found = self.ask(range, |asked| asked.matching(matchers))?;
+        Ok(Selection::new(self, range, found))
     }
 
     /// The series that satisfy all matchers and have samples inside `range`, sorted by labels, each
@@ -189,10 +233,11 @@ impl Snapshot {
     ) -> Result<(), ReadError> {
         let Some(hull) = windows.iter().copied().reduce(TimeRange::hull) else { return Ok(()) };
         self.ask(hull, |asked| {
-            for (labels, sources) in asked.matching(matchers)? {
-                let summaries = asked.summaries(&labels, &sources, windows, samples_max)?;
+            let found = asked.sorted(matchers)?;
+            for at in 0..found.len() {
+                let summaries = asked.summaries(One { found: &found, at }, windows, samples_max)?;
                 let there = summaries.iter().any(|summary| summary.count + summary.stale > 0);
-                if there && each(labels, summaries).is_break() {
+                if there && each(found.labels(at), summaries).is_break() {
                     break;
                 }
             }
@@ -235,9 +280,10 @@ impl Snapshot {
     pub fn series(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, ReadError> {
         self.ask(range, |asked| {
             let mut series = Vec::new();
-            for (labels, sources) in asked.matching(matchers)? {
-                if asked.touches(&labels, &sources)? {
-                    series.push(labels);
+            let found = asked.sorted(matchers)?;
+            for at in 0..found.len() {
+                if asked.touches(One { found: &found, at })? {
+                    series.push(found.labels(at));
                 }
             }
             Ok(series)
@@ -263,7 +309,7 @@ impl Snapshot {
             return Ok(names.into_iter().collect());
         }
         self.ask(range, |asked| {
-            collect(&asked.head_series(&[]), &mut names);
+            collect(&asked.head_series(), &mut names);
             asked.blocks.iter().for_each(|(_, reader)| names.extend(reader.label_names().map(str::to_owned)));
             Ok(names.into_iter().collect())
         })
@@ -281,7 +327,7 @@ impl Snapshot {
         };
         let mut values = if matchers.is_empty() && self.view.tombstones.is_empty() {
             self.ask(range, |asked| {
-                let mut values = collect(&asked.head_series(&[]));
+                let mut values = collect(&asked.head_series());
                 for (_, reader) in &mut asked.blocks {
                     reader.label_values(name, &mut values)?;
                 }
@@ -304,7 +350,7 @@ impl Snapshot {
     }
 
     /// Asks the blocks that may have samples of a range, and the head.
-    fn ask<T>(
+    pub(super) fn ask<T>(
         &self,
         range: TimeRange,
         question: impl FnOnce(&mut Asked<'_>) -> Result<T, ReadError>,
@@ -322,32 +368,53 @@ impl Snapshot {
 }
 
 impl Asked<'_> {
-    /// The series that satisfy all matchers, sorted, with all their sources.
-    fn matching(&mut self, matchers: &[Matcher]) -> Result<Vec<Found>, ReadError> {
-        let mut all: Vec<(Labels, Source)> = Vec::new();
+    /// The series that satisfy all matchers, with all their sources.
+    fn matching(&mut self, matchers: &[Matcher]) -> Result<Found<Source>, ReadError> {
+        let mut found = Found::new();
         for (at, (_, reader)) in self.blocks.iter_mut().enumerate() {
-            for position in reader.select(matchers)? {
-                all.push((reader.labels(position)?, Source::Block(at, position)));
+            let positions = reader.select(matchers)?;
+            let Found { pairs, .. } = &mut found;
+            let mut series = Vec::new();
+            let mut numbers = Vec::new();
+            reader.numbers(
+                &positions,
+                |name, value| pairs.number(name, value),
+                |position, some| {
+                    numbers.extend_from_slice(some);
+                    series.push((position, numbers.len()));
+                },
+            )?;
+            let mut start = 0;
+            for (position, end) in series {
+                found.add(&numbers[start..end], Source::Block(at, position));
+                start = end;
             }
         }
-        let head = self.snapshot.index.select(matchers);
-        all.extend(head.into_iter().map(|(series, labels)| (labels, Source::Head(series))));
-        // Stable: of one series, sources stay in their order. Runs that are sorted already cost little.
-        all.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut found: Vec<Found> = Vec::with_capacity(all.len());
-        for (labels, source) in all {
-            match found.last_mut() {
-                Some((last, sources)) if *last == labels => sources.push(source),
-                _ => found.push((labels, vec![source])),
-            }
-        }
+        self.snapshot.index.find(matchers, &mut found);
+        found.finish();
         Ok(found)
     }
 
-    fn head_series(&self, matchers: &[Matcher]) -> Vec<Labels> {
-        let series = self.snapshot.index.select(matchers);
-        let touches = |(series, labels): &(SeriesRef, Labels)| self.head_touches(*series, self.range_of(labels));
-        series.into_iter().filter(touches).map(|(_, labels)| labels).collect()
+    /// The same, in the order of labels.
+    fn sorted(&mut self, matchers: &[Matcher]) -> Result<Found<Source>, ReadError> {
+        let mut found = self.matching(matchers)?;
+        found.sort();
+        Ok(found)
+    }
+
+    /// All series of the head that have samples inside the range.
+    fn head_series(&self) -> Vec<Labels> {
+        let mut found = Found::new();
+        self.snapshot.index.find(&[], &mut found);
+        found.finish();
+        let touches = |one: &One<'_>| {
+            let range = self.range_of(*one);
+            one.found.sources(one.at).any(|source| match source {
+                Source::Head(series) => self.head_touches(series, range),
+                Source::Block(..) => false,
+            })
+        };
+        (0..found.len()).map(|at| One { found: &found, at }).filter(touches).map(One::labels).collect()
     }
 
     fn head_touches(&self, series: SeriesRef, range: TimeRange) -> bool {
@@ -356,14 +423,16 @@ impl Asked<'_> {
             || view.frozen.as_ref().is_some_and(|frozen| frozen.touches(series, range, seq))
     }
 
-    fn touches(&mut self, labels: &Labels, sources: &[Source]) -> Result<bool, ReadError> {
-        if !self.cover(labels).is_empty() {
+    fn touches(&mut self, one: One<'_>) -> Result<bool, ReadError> {
+        if !self.cover(one).is_empty() {
             // Where something is deleted only the samples tell whether any are left.
-            return Ok(!self.samples(labels, sources)?.is_empty());
+            let mut samples = Vec::new();
+            self.samples(one, &mut samples)?;
+            return Ok(!samples.is_empty());
         }
-        let range = self.range_of(labels);
-        for source in sources {
-            let touches = match *source {
+        let range = self.range_of(one);
+        for source in one.found.sources(one.at) {
+            let touches = match source {
                 Source::Head(series) => self.head_touches(series, range),
                 Source::Block(at, position) => {
                     let (block, reader) = &mut self.blocks[at];
@@ -377,26 +446,26 @@ impl Asked<'_> {
         Ok(false)
     }
 
-    /// The samples of one series that `cover` does not hide: blocks, then the frozen generation, then the live one; at one
-    /// instant the youngest source counts.
-    pub(super) fn samples(&mut self, labels: &Labels, sources: &[Source]) -> Result<Vec<Sample>, ReadError> {
-        let (cover, range) = (self.cover(labels), self.range_of(labels));
-        if self.resolution(sources)? > Millis::ZERO {
-            return Ok(self.intervals(labels, sources)?.into_iter().map(|interval| interval.sample).collect());
+    /// Puts into `samples`, which is empty, those of one series that `cover` does not hide: blocks, then the frozen
+    /// generation, then the live one; at one instant the youngest source counts.
+    pub(super) fn samples(&mut self, one: One<'_>, samples: &mut Vec<Sample>) -> Result<(), ReadError> {
+        let (cover, range) = (self.cover(one), self.range_of(one));
+        if self.resolution(one)? > Millis::ZERO {
+            samples.extend(self.intervals(one)?.into_iter().map(|interval| interval.sample));
+            return Ok(());
         }
-        let mut samples = Vec::new();
-        for source in sources {
-            match *source {
+        for source in one.found.sources(one.at) {
+            match source {
                 Source::Block(at, position) => {
                     let from = samples.len();
-                    self.blocks[at].1.samples(position, range, &mut samples)?;
-                    cover.thin(self.blocks[at].0.number(), &mut samples, from);
+                    self.blocks[at].1.samples(position, range, samples)?;
+                    cover.thin(self.blocks[at].0.number(), samples, from);
                 }
-                Source::Head(series) => self.head_samples(series, &cover, range, &mut samples),
+                Source::Head(series) => self.head_samples(series, &cover, range, samples),
             }
         }
-        put_in_order(&mut samples);
-        Ok(samples)
+        put_in_order(samples);
+        Ok(())
     }
 
     pub(super) fn head_samples(&self, series: SeriesRef, cover: &Cover, range: TimeRange, samples: &mut Vec<Sample>) {
@@ -404,16 +473,20 @@ impl Asked<'_> {
     }
 
     /// The asked range without what is past the series' time.
-    pub(super) fn range_of(&self, labels: &Labels) -> TimeRange {
+    pub(super) fn range_of(&self, one: One<'_>) -> TimeRange {
         if !self.snapshot.cutoff.may_hide(self.range.after) {
             return self.range;
         }
-        TimeRange { after: self.range.after.max(self.snapshot.cutoff.of(labels)), until: self.range.until }
+        TimeRange { after: self.range.after.max(self.snapshot.cutoff.of(&one.labels())), until: self.range.until }
     }
 
     /// What is deleted of a series.
-    pub(super) fn cover(&self, labels: &Labels) -> Cover {
-        self.snapshot.view.tombstones.cover(labels, self.range, self.snapshot.seq)
+    pub(super) fn cover(&self, one: One<'_>) -> Cover {
+        let tombstones = &self.snapshot.view.tombstones;
+        if tombstones.is_empty() {
+            return Cover::default();
+        }
+        tombstones.cover(&one.labels(), self.range, self.snapshot.seq)
     }
 }
 

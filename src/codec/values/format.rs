@@ -24,6 +24,9 @@ const CODED: u8 = 9;
 /// Bits of a value from which on decimals are compared with doubles.
 const DENSE_BITS: usize = 20;
 
+/// Values of a vector that is short.
+const SHORT: usize = 128;
+
 /// The bits of the value that ends a series, which has a short form of its own.
 const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
 
@@ -312,8 +315,15 @@ fn take_body<'a>(from: &mut Cursor<'a>, tag: u8, count: usize) -> Result<Body<'a
 impl Body<'_> {
     /// The values of vector `i`.
     fn take(&self, i: usize, values: &mut [f64]) -> Result<(), Damaged> {
-        let mut room = [0u64; VECTOR];
-        let numbers = &mut room[..values.len().min(VECTOR)];
+        // Young series have short vectors, and zeroing the room of a long one takes longer than unpacking them.
+        match values.len() {
+            n @ ..=SHORT => self.take_with(i, values, &mut [0; SHORT][..n]),
+            n => self.take_with(i, values, &mut [0; VECTOR][..n.min(VECTOR)]),
+        }
+    }
+
+    /// The same with room for so many numbers.
+    fn take_with(&self, i: usize, values: &mut [f64], numbers: &mut [u64]) -> Result<(), Damaged> {
         match self {
             Body::Constant(v) => values.fill(*v),
             Body::Line { scale, first, step } => {

@@ -48,7 +48,7 @@ impl Evaluator<'_> {
                 }
             }
             if row.is_present() {
-                self.note_counter(function, &series.labels, &place);
+                self.note_counter(function, series.labels.metric_name(), &place);
                 rows.push(row);
             }
         }
@@ -77,7 +77,7 @@ impl Evaluator<'_> {
         let lookback = self.frame.lookback;
         let span = self.frame.selector_span(selector, lookback, steps);
         let mut rows = Vec::new();
-        for series in self.reads.get(&selector.matchers, span) {
+        for series in self.reads.get(&selector.matchers, span)? {
             self.check_size(rows.len() + 1, steps)?;
             let samples = super::window::without_markers(&series.samples);
             let mut row = Row::absent(series.labels.clone(), steps);
