@@ -1,4 +1,4 @@
-//! Benchmarks of queries: reading one, and evaluating two over an hour of a hundred series.
+//! Benchmarks of queries: reading one, and evaluating some over an hour of a hundred series.
 
 use std::hint::black_box;
 
@@ -31,7 +31,15 @@ fn run(criterion: &mut Criterion) {
     let options = EvalOptions::default();
     let (start, end, step) = (Timestamp(3_600_000), Timestamp(7_200_000), Millis(15_000));
     group.throughput(Throughput::Elements(100 * 240));
-    for text in ["requests_total", "rate(requests_total[5m])", "sum by (job) (rate(requests_total[5m]))"] {
+    let texts = [
+        "requests_total",
+        "rate(requests_total[5m])",
+        "sum by (job) (rate(requests_total[5m]))",
+        "max_over_time(requests_total[30m])",
+        "avg_over_time(requests_total[30m])",
+        "changes(requests_total[30m])",
+    ];
+    for text in texts {
         let Ok(query) = Query::new(text) else { continue };
         group.bench_with_input(BenchmarkId::new("range", text), &query, |bencher, query| {
             bencher.iter(|| query.range(&store, start, end, step, &options));

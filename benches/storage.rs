@@ -1,6 +1,7 @@
 //! Benchmarks of `storage`.
 
 use std::hint::black_box;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -106,12 +107,29 @@ fn read(criterion: &mut Criterion) {
     group.bench_function("few", |bencher| {
         bencher.iter(|| black_box(store.snapshot().select(&one, range, usize::MAX).expect("it is read")));
     });
+    // What a sum by a label asks for: groups without label texts, each series into the same room.
+    group.throughput(Throughput::Elements(SERIES));
+    group.bench_function("grouped", |bencher| bencher.iter(|| black_box(sums(&store, &matchers, range))));
     group.finish();
     let status = store.status();
     eprintln!(
         "storage/read: {:.2} bytes a sample in the block",
         status.block_bytes as f64 / status.block_samples as f64
     );
+}
+
+/// The sum of the last values of the series of each instance.
+fn sums(store: &Store, matchers: &[Matcher], range: TimeRange) -> Vec<(Labels, f64)> {
+    let snapshot = store.snapshot();
+    let found = snapshot.find(matchers, range).expect("they are found");
+    let (group_of, groups) = found.groups(|name| name == "instance");
+    let mut sums: Vec<(Labels, f64)> = groups.into_iter().map(|labels| (labels, 0.0)).collect();
+    let read = found.read(&mut (0..found.len()), &mut |at, samples, _| {
+        sums[group_of[at] as usize].1 += samples.last().map_or(0.0, |sample| sample.v);
+        ControlFlow::Continue(())
+    });
+    read.expect("they are read");
+    sums
 }
 
 /// Large only when something is measured.

@@ -25,11 +25,14 @@ use crate::model::{
     Batch, DownsampleRule, MetricMetadata, Millis, RawBatch, Rejected, Seq, SeriesExemplar, Timestamp, limits,
 };
 use crate::notify::Notifier;
+use crate::promql::Budget;
 use crate::storage::{Entry, ExemplarCounts, Health, MaintainError, Store};
 
 use super::core::Core;
 use super::error::AppendError;
 use super::status::Counters;
+use super::threads;
+use super::turns::Turns;
 use super::wake::Bell;
 
 /// How long the timer waits before it logs again what the disk refused.
@@ -131,6 +134,9 @@ pub(super) struct Inner {
     /// Only closed: paces the syncs of `Durability::Interval`.
     pub(super) sync: Bell,
     pub(super) started_at: Timestamp,
+    /// What queries share.
+    pub(super) query_budget: Budget,
+    pub(super) turns: Arc<Turns>,
     queue: Mutex<Queue>,
 }
 
@@ -323,6 +329,8 @@ impl Inner {
             downsample: parts.downsample,
             sync: Bell::default(),
             started_at,
+            query_budget: Budget::new(limits::QUERIES_SAMPLES_MAX),
+            turns: Turns::new(threads::processors() / 2),
             queue: Mutex::default(),
         }
     }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::env::Clock;
-use crate::model::{Matcher, Millis, Summarized, TimeRange, Timestamp};
-use crate::promql::{SeriesSamples, SeriesSource, SeriesSummaries, SourceError};
+use crate::model::{Labels, Matcher, Millis, Summarized, TimeRange, Timestamp};
+use crate::promql::{SeriesSamples, SeriesSet, SeriesSource, SeriesSummaries, SourceError, Visit};
 
 /// Samples that a query has read, and the time that took.
 #[derive(Debug, Default)]
@@ -48,6 +48,18 @@ impl<S: SeriesSource> SeriesSource for Metered<'_, S> {
         found
     }
 
+    fn find<'s>(
+        &'s self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        samples_max: usize,
+    ) -> Result<Box<dyn SeriesSet + 's>, SourceError> {
+        let begun = self.clock.elapsed();
+        let set = self.source.find(matchers, range, samples_max);
+        self.meter.add(0, self.clock.elapsed().saturating_sub(begun));
+        Ok(Box::new(MeteredSet { set: set?, meter: self.meter }))
+    }
+
     fn resolution(&self, range: TimeRange) -> Millis {
         self.source.resolution(range)
     }
@@ -71,5 +83,44 @@ impl<S: SeriesSource> SeriesSource for Metered<'_, S> {
         });
         self.meter.add(samples, self.clock.elapsed().saturating_sub(begun));
         done
+    }
+}
+
+/// Series that were found, whose samples are counted as they are read. Reading goes on while they are
+/// evaluated, and its time is not told apart.
+struct MeteredSet<'a> {
+    set: Box<dyn SeriesSet + 'a>,
+    meter: &'a QueryMeter,
+}
+
+impl SeriesSet for MeteredSet<'_> {
+    fn count(&self) -> usize {
+        self.set.count()
+    }
+
+    fn sort(&mut self) {
+        self.set.sort();
+    }
+
+    fn labels(&self, at: usize) -> Labels {
+        self.set.labels(at)
+    }
+
+    fn has_name(&self, name: &str) -> bool {
+        self.set.has_name(name)
+    }
+
+    fn groups(&self, keep: &dyn Fn(&str) -> bool) -> (Vec<u32>, Vec<Labels>) {
+        self.set.groups(keep)
+    }
+
+    fn read(&self, which: &mut dyn Iterator<Item = usize>, visit: &mut Visit<'_>) -> Result<(), SourceError> {
+        let mut count = 0;
+        let result = self.set.read(which, &mut |at, samples, histograms| {
+            count += samples.len() + histograms.len();
+            visit(at, samples, histograms)
+        });
+        self.meter.add(count, Duration::ZERO);
+        result
     }
 }

@@ -22,6 +22,7 @@ mod query;
 mod source;
 mod status;
 mod threads;
+mod turns;
 mod wake;
 
 use std::sync::Arc;
@@ -38,6 +39,6 @@ pub use status::DbStatus;
 #[derive(Clone)]
 pub struct Db {
     inner: Arc<ingest::Inner>,
-    /// Ends the threads when the last handle is dropped.
-    _threads: Arc<threads::Running>,
+    /// Ended when the last handle is dropped.
+    threads: Arc<threads::Running>,
 }

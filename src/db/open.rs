@@ -100,7 +100,7 @@ impl Db {
             Threads::Own => Running::start(Arc::clone(&inner)).map_err(OpenError::Threads)?,
             Threads::None => Running::none(Arc::clone(&inner)),
         };
-        Ok(Db { inner, _threads: Arc::new(threads) })
+        Ok(Db { inner, threads: Arc::new(threads) })
     }
 
     /// Puts other rules, objectives and receivers in force, all of them or none. What stayed keeps

@@ -119,7 +119,7 @@ impl Db {
     ) -> Result<Answer, QueryError> {
         self.inner.counters.queried();
         let query = Query::new(text)?;
-        Ok(query.instant(&self.metered(meter), at, options)?)
+        Ok(query.instant(&self.metered(meter), at, &self.shared(options))?)
     }
 
     /// The values of an expression at `start`, `start + step`, … up to `end`.
@@ -164,7 +164,18 @@ impl Db {
         }
         self.inner.counters.queried();
         let query = Query::new(text)?;
-        Ok(query.range(&self.metered(meter), start, end, step, options)?)
+        Ok(query.range(&self.metered(meter), start, end, step, &self.shared(options))?)
+    }
+
+    /// The options with what all queries of this database share: threads, if it has any, room, and turns.
+    fn shared(&self, options: &EvalOptions) -> EvalOptions {
+        let (inner, deadline) = (&self.inner, options.deadline.clone());
+        EvalOptions {
+            workers: self.threads.workers.clone(),
+            budget: Some(inner.query_budget.clone()),
+            deadline: Some(inner.turns.deadline(deadline, Arc::clone(&inner.clock))),
+            ..options.clone()
+        }
     }
 
     fn metered<'a>(&'a self, meter: &'a QueryMeter) -> Metered<'a, Source> {

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use crate::model::{Labels, Matcher, Millis, Seq, Summarized, Summary, TimeRange, Timestamp};
-use crate::promql::{SeriesSamples, SeriesSource, SeriesSummaries, SourceError};
-use crate::storage::{ReadError, Snapshot, Store, StoredSeries};
+use crate::promql::{SeriesSamples, SeriesSet, SeriesSource, SeriesSummaries, SourceError, Visit};
+use crate::storage::{ReadError, Selection, Snapshot, Store, StoredSeries};
 
 /// One view of the store, as a source of series.
 pub(super) struct Source(pub(super) Snapshot);
@@ -49,6 +49,15 @@ impl SeriesSource for Source {
         Ok(series.into_iter().map(samples).collect())
     }
 
+    fn find<'s>(
+        &'s self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        _samples_max: usize,
+    ) -> Result<Box<dyn SeriesSet + 's>, SourceError> {
+        Ok(Box::new(self.0.find(matchers, range).map_err(source_error)?))
+    }
+
     fn resolution(&self, range: TimeRange) -> Millis {
         self.0.resolution(range)
     }
@@ -66,6 +75,32 @@ impl SeriesSource for Source {
     ) -> Result<Summarized, SourceError> {
         let mut give = |labels: Labels, windows: Vec<Summary>| each(SeriesSummaries { labels, windows });
         self.0.window_summaries(matchers, windows, samples_max, &mut give).map_err(source_error)
+    }
+}
+
+impl SeriesSet for Selection<'_> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn sort(&mut self) {
+        Selection::sort(self);
+    }
+
+    fn labels(&self, at: usize) -> Labels {
+        Selection::labels(self, at)
+    }
+
+    fn has_name(&self, name: &str) -> bool {
+        Selection::has_name(self, name)
+    }
+
+    fn groups(&self, keep: &dyn Fn(&str) -> bool) -> (Vec<u32>, Vec<Labels>) {
+        Selection::groups(self, keep)
+    }
+
+    fn read(&self, which: &mut dyn Iterator<Item = usize>, visit: &mut Visit<'_>) -> Result<(), SourceError> {
+        Selection::read(self, which, visit).map_err(source_error)
     }
 }
 

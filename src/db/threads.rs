@@ -1,10 +1,13 @@
-//! The threads of an open database: timer, two deliverers, upkeep. Each only calls steps of others.
+//! The threads of an open database: timer, two deliverers, upkeep, which only call steps of others; and those
+//! that share the work of a query.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::model::Timestamp;
+use crate::promql::{Parallel, Workers};
 
 use super::ingest::Inner;
 use super::wake::{Bell, Woken};
@@ -19,17 +22,20 @@ const WAIT_MIN: Duration = Duration::from_millis(1);
 pub(super) struct Running {
     inner: Arc<Inner>,
     handles: Vec<JoinHandle<()>>,
+    /// Who shares the work of queries, if the database may have threads.
+    pub(super) workers: Option<Workers>,
 }
 
 impl Running {
     /// Keeps nothing running: the caller steps.
     pub(super) fn none(inner: Arc<Inner>) -> Running {
-        Running { inner, handles: Vec::new() }
+        Running { inner, handles: Vec::new(), workers: None }
     }
 
     /// Starts the threads.
     pub(super) fn start(inner: Arc<Inner>) -> std::io::Result<Running> {
-        let mut running = Running { inner, handles: Vec::new() };
+        let workers = Some(Workers::new(QueryThreads::new()));
+        let mut running = Running { inner, handles: Vec::new(), workers };
         running.spawn("evenkeel-timer", |inner| keep(inner, &inner.timer, Inner::tick_if_due))?;
         for n in 0..running.inner.delivery.len() {
             running.spawn("evenkeel-notify", move |inner| {
@@ -58,6 +64,57 @@ impl Running {
         let inner = Arc::clone(&self.inner);
         self.handles.push(std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&inner))?);
         Ok(())
+    }
+}
+
+/// How many processors there are.
+pub(super) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get())
+}
+
+/// Threads that live as long as a piece of a query's work. All queries together have one fewer than there are
+/// processors, so that writers find one: a query that gets none does its work by itself.
+struct QueryThreads {
+    free: AtomicUsize,
+}
+
+impl QueryThreads {
+    fn new() -> QueryThreads {
+        QueryThreads { free: AtomicUsize::new(processors() - 1) }
+    }
+
+    fn take(&self) -> Option<Taken<'_>> {
+        let taken = self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(1));
+        taken.ok().map(|_| Taken(self))
+    }
+}
+
+/// A thread that somebody has; given back when dropped.
+struct Taken<'t>(&'t QueryThreads);
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.0.free.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Parallel for QueryThreads {
+    fn run(&self, parts: usize, work: &(dyn Fn(usize) + Sync)) {
+        std::thread::scope(|scope| {
+            for part in 1..parts {
+                let Some(taken) = self.take() else { break };
+                let name = "evenkeel-query".to_owned();
+                let share = move || {
+                    let _taken = taken;
+                    work(part);
+                };
+                // A system that gives no thread leaves the work to those who are there.
+                if std::thread::Builder::new().name(name).spawn_scoped(scope, share).is_err() {
+                    break;
+                }
+            }
+            work(0);
+        });
     }
 }
 
@@ -125,6 +182,24 @@ impl Drop for Running {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_queries_together_have_so_many_threads() {
+        let threads = QueryThreads { free: AtomicUsize::new(2) };
+        let (calls, inner_calls) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let barrier = std::sync::Barrier::new(3);
+        threads.run(8, &|_| {
+            calls.fetch_add(1, Ordering::Relaxed);
+            // All three are here at once, so none is free for others.
+            barrier.wait();
+            threads.run(8, &|_| {
+                inner_calls.fetch_add(1, Ordering::Relaxed);
+            });
+            barrier.wait();
+        });
+        assert_eq!((calls.into_inner(), inner_calls.into_inner()), (3, 3));
+        assert_eq!(threads.free.into_inner(), 2);
+    }
 
     #[test]
     fn a_bucket_gives_its_rate_and_saves_up_one_second() {

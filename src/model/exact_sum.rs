@@ -264,7 +264,7 @@ fn grow(parts: &mut Vec<f64>, mut x: f64) {
 }
 
 /// The rounded sum and its error, exactly (Knuth, TAOCP 4.2.2).
-fn two_sum(a: f64, b: f64) -> (f64, f64) {
+pub(super) fn two_sum(a: f64, b: f64) -> (f64, f64) {
     let sum = a + b;
     let from_b = sum - a;
     let from_a = sum - from_b;

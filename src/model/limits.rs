@@ -82,6 +82,8 @@ pub const GROUP_COMMIT_MAX: usize = 256;
 pub const RANGE_POINTS_MAX: i64 = 11_000;
 /// Samples that one query may hold in memory, as in Prometheus.
 pub const QUERY_SAMPLES_MAX: usize = 50_000_000;
+/// Samples that all queries together may hold: twice what one may, some two gigabytes.
+pub const QUERIES_SAMPLES_MAX: usize = 2 * QUERY_SAMPLES_MAX;
 /// Depth of nesting that the parser follows; deeper text is refused before the stack is used up.
 pub const QUERY_DEPTH_MAX: usize = 128;
 /// Bytes of a query's text.

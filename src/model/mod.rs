@@ -21,6 +21,7 @@ mod raw_batch;
 mod reduction;
 mod sample;
 mod series;
+mod sum_column;
 mod summary;
 mod time;
 
@@ -39,5 +40,6 @@ pub use pattern::{Groups, Pattern, PatternError};
 pub use raw_batch::{RawBatch, RawBatchBuilder, RawSeriesSamples, ReadLabels};
 pub use sample::{HistogramSample, STALE_NAN, Sample, is_stale};
 pub use series::{Seq, SeriesRef, SeriesRefs};
+pub use sum_column::SumColumn;
 pub use summary::{Summarized, Summary};
 pub use time::{DurationError, Millis, TimeRange, Timestamp};

@@ -5,6 +5,7 @@
 //! When you change this, also touch: `rules`, which evaluates the same trees as samples arrive.
 
 mod ast;
+mod budget;
 mod durations;
 mod eval;
 mod functions;
@@ -22,10 +23,11 @@ pub use ast::{
     Aggregate, AggregateOp, At, Binary, BinaryOp, Computed, DurationExpr, Edges, Expr, ExprKind, Fill, Group, Grouping,
     MatchLabels, Matching, Selector, Shift, Span,
 };
+pub use budget::Budget;
 pub use functions::Function;
 pub use parse::{ParseError, parse, parse_selector};
-pub use query::{Deadline, EvalError, EvalOptions, NameDropping, Query, StartTimestamps};
+pub use query::{Deadline, EvalError, EvalOptions, NameDropping, Parallel, Query, StartTimestamps, Workers};
 pub use reach::reaches;
-pub use source::{SeriesSamples, SeriesSource, SeriesSummaries, SourceError};
+pub use source::{SeriesSamples, SeriesSet, SeriesSource, SeriesSummaries, SourceError, Visit};
 pub use value::{Answer, ElementValue, MatrixSeries, Value, VectorSample};
 pub use value_type::ValueType;

@@ -1,17 +1,20 @@
-//! Which series a query reads, over which range: each selector once for the whole query.
+//! Which series a query may read, over which range: each selector once for the whole query.
 //!
 //! Invariants:
 //! - Whatever evaluation asks for lies inside a read of the plan, since both compute the range
 //!   of a selector by the same functions.
 
+use std::borrow::Cow;
+use std::cell::{Cell, OnceCell};
 use std::ops::ControlFlow;
 
 use super::ast::{At, Edges, Expr, ExprKind, Selector, Shift};
+use super::budget::{Account, Budget};
 use super::functions::Function;
 use super::info::InfoSelector;
 use super::kernel;
 use super::query::{EvalError, EvalOptions};
-use super::source::{SeriesSamples, SeriesSource};
+use super::source::{SeriesSamples, SeriesSet, SeriesSource, SourceError};
 use crate::model::{Labels, Matcher, Millis, Summarized, Summary, TimeRange, Timestamp};
 
 /// The instants at which an expression is evaluated.
@@ -132,10 +135,15 @@ impl Frame {
 /// while reading all decodes everything once.
 const SUMMARY_SPAN_MIN: Millis = Millis::hours(12);
 
-/// The series that the query has read.
-pub(super) struct Reads {
+/// What the query may have to read, each selector once, read when it is asked for.
+pub(super) struct Reads<'s> {
+    source: &'s dyn SeriesSource,
     samples: Vec<Read>,
     summaries: Vec<SummaryRead>,
+    /// How many samples the query may hold yet.
+    left: Cell<usize>,
+    /// What it holds, beside other queries.
+    account: Account,
 }
 
 /// A call of which only the values in each window were read, one for each step.
@@ -143,75 +151,120 @@ struct SummaryRead {
     function: Function,
     matchers: Vec<Matcher>,
     windows: Vec<TimeRange>,
-    series: Vec<WindowValues>,
+    /// Nothing if summaries do not tell of everything.
+    series: OnceCell<Option<Vec<WindowValues>>>,
+    /// What is stored, where that is needed instead.
+    samples: OnceCell<Vec<SeriesSamples>>,
 }
 
 struct Read {
     matchers: Vec<Matcher>,
     range: TimeRange,
-    series: Vec<SeriesSamples>,
+    /// How many nodes ask for it.
+    uses: usize,
+    series: OnceCell<Vec<SeriesSamples>>,
 }
 
-impl Reads {
-    /// Reads everything that `expr` needs.
-    pub(super) fn load(
+impl<'s> Reads<'s> {
+    /// Everything that `expr` may need.
+    pub(super) fn plan(
         expr: &Expr,
         steps: Steps,
         frame: &Frame,
-        source: &dyn SeriesSource,
-        deadline: impl Fn() -> Result<(), EvalError>,
-    ) -> Result<Reads, EvalError> {
-        let mut reads = Reads { samples: Vec::new(), summaries: Vec::new() };
+        source: &'s dyn SeriesSource,
+        budget: Option<Budget>,
+    ) -> Result<Reads<'s>, EvalError> {
+        let (left, account) = (Cell::new(frame.samples_max), Account::new(budget));
+        let mut reads = Reads { source, samples: Vec::new(), summaries: Vec::new(), left, account };
         collect(expr, steps, frame, source, &mut reads)?;
-        let mut left = frame.samples_max;
-        // What cannot be answered from summaries is read like everything else.
-        for mut read in std::mem::take(&mut reads.summaries) {
-            deadline()?;
-            let Some(rest) = read.load(source, left, &deadline)? else {
-                let hull = read.windows.iter().copied().reduce(TimeRange::hull);
-                hull.into_iter().for_each(|hull| add(&read.matchers, hull, &mut reads.samples));
-                continue;
-            };
-            left = rest;
-            reads.summaries.push(read);
-        }
-        for read in &mut reads.samples {
-            deadline()?;
-            read.series = source.select(&read.matchers, read.range, left)?;
-            let samples: usize = read.series.iter().map(samples_held).sum();
-            left = left.checked_sub(samples).ok_or(EvalError::TooManySamples)?;
-        }
         Ok(reads)
     }
 
     /// The series of a selector; `range` is one that [`collect`] has seen.
-    pub(super) fn get(&self, matchers: &[Matcher], range: TimeRange) -> &[SeriesSamples] {
+    pub(super) fn get(&self, matchers: &[Matcher], range: TimeRange) -> Result<&[SeriesSamples], EvalError> {
+        let read = self.read(matchers, range).map(|read| (read.range, &read.series));
+        let Some((whole, read)) = read.or_else(|| self.untold(matchers, range)) else { return Ok(&[]) };
+        if let Some(series) = read.get() {
+            return Ok(series);
+        }
+        let room = self.left.get().min(self.account.free());
+        let series = self.source.select(matchers, whole, room).map_err(|error| match error {
+            SourceError::TooManySamples { .. } if room < self.left.get() => EvalError::Busy,
+            other => other.into(),
+        })?;
+        self.hold(series.iter().map(samples_held).sum())?;
+        Ok(read.get_or_init(|| series))
+    }
+
+    /// Where the samples of a call go that summaries were found not to tell of.
+    fn untold(&self, matchers: &[Matcher], range: TimeRange) -> Option<(TimeRange, &OnceCell<Vec<SeriesSamples>>)> {
+        let untold = |read: &&SummaryRead| matches!(read.series.get(), Some(None)) && read.matchers == matchers;
+        self.summaries.iter().filter(untold).find_map(|read| {
+            let hull = read.windows.iter().copied().reduce(TimeRange::hull)?;
+            (hull.after <= range.after && range.until <= hull.until).then_some((hull, &read.samples))
+        })
+    }
+
+    fn read(&self, matchers: &[Matcher], range: TimeRange) -> Option<&Read> {
         let covers = |read: &&Read| {
             read.range.after <= range.after && range.until <= read.range.until && read.matchers == matchers
         };
-        self.samples.iter().find(covers).map_or(&[], |read| &read.series)
+        self.samples.iter().find(covers)
     }
 
-    /// The values of a call in its windows, if these were read.
+    /// The values of a call in its windows, if these are what is read and tell of everything.
     pub(super) fn values(
         &self,
         function: Function,
         args: &[Expr],
         steps: Steps,
         frame: &Frame,
-    ) -> Option<&[WindowValues]> {
+        deadline: impl Fn() -> Result<(), EvalError>,
+    ) -> Result<Option<&[WindowValues]>, EvalError> {
+        let Some(read) = self.summary_read(function, args, steps, frame) else { return Ok(None) };
+        if let Some(series) = read.series.get() {
+            return Ok(series.as_deref());
+        }
+        let series = read.load(self.source, self.left.get(), &deadline)?;
+        self.hold(series.as_ref().map_or(0, |series| series.len().saturating_mul(read.windows.len())))?;
+        Ok(read.series.get_or_init(|| series).as_deref())
+    }
+
+    /// Whether only the values of a call in its windows are read.
+    pub(super) fn are_values(&self, function: Function, args: &[Expr], steps: Steps, frame: &Frame) -> bool {
+        self.summary_read(function, args, steps, frame).is_some()
+    }
+
+    fn summary_read(&self, function: Function, args: &[Expr], steps: Steps, frame: &Frame) -> Option<&SummaryRead> {
         let (selector, windows) = windows_of(function, args, steps, frame)?;
         let same = |read: &&SummaryRead| {
             read.function == function && read.windows == windows && read.matchers == selector.matchers
         };
-        self.summaries.iter().find(same).map(|read| read.series.as_slice())
+        self.summaries.iter().find(same)
     }
 
-    /// How many samples and summaries are held.
-    pub(super) fn samples(&self) -> usize {
-        let samples = self.samples.iter().flat_map(|read| &read.series).map(samples_held);
-        let summaries = self.summaries.iter().map(|read| read.series.len() * read.windows.len());
-        samples.chain(summaries).sum()
+    /// The series of a selector, to be read one by one.
+    /// If several nodes ask for them, they are read and kept.
+    pub(super) fn find(&self, matchers: &[Matcher], range: TimeRange) -> Result<Box<dyn SeriesSet + '_>, EvalError> {
+        if self.read(matchers, range).is_some_and(|read| read.uses > 1) {
+            return Ok(Box::new(Cow::Borrowed(self.get(matchers, range)?)));
+        }
+        Ok(self.source.find(matchers, range, self.left.get())?)
+    }
+
+    fn hold(&self, samples: usize) -> Result<(), EvalError> {
+        self.left.set(self.left.get().checked_sub(samples).ok_or(EvalError::TooManySamples)?);
+        self.account.take(samples)
+    }
+
+    /// What the query holds beside others.
+    pub(super) fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// How many samples and summaries the query may hold yet.
+    pub(super) fn left(&self) -> usize {
+        self.left.get()
     }
 }
 
@@ -232,16 +285,15 @@ impl SummaryRead {
         (self.function, &self.windows, &self.matchers) == (other.function, &other.windows, &other.matchers)
     }
 
-    /// Reads the values, at most `left` of them; gives how many may still be read. None if summaries do not
-    /// tell of everything.
+    /// Reads the values, at most `left` of them; nothing if summaries do not tell of everything.
     fn load(
-        &mut self,
+        &self,
         source: &dyn SeriesSource,
         left: usize,
         deadline: &impl Fn() -> Result<(), EvalError>,
-    ) -> Result<Option<usize>, EvalError> {
-        let SummaryRead { function, matchers, windows, series } = self;
-        let (mut room, mut failed) = (left, None);
+    ) -> Result<Option<Vec<WindowValues>>, EvalError> {
+        let SummaryRead { function, matchers, windows, .. } = self;
+        let (mut room, mut failed, mut series) = (left, None, Vec::new());
         let told = source.summaries(matchers, windows, left, &mut |summaries| {
             let fits = room.checked_sub(windows.len()).ok_or(EvalError::TooManySamples);
             match fits.and_then(|rest| deadline().map(|()| rest)) {
@@ -256,7 +308,7 @@ impl SummaryRead {
             series.push(WindowValues { labels: summaries.labels, values });
             ControlFlow::Continue(())
         })?;
-        failed.map_or(Ok((told == Summarized::Wholly).then_some(room)), Err)
+        failed.map_or(Ok((told == Summarized::Wholly).then_some(series)), Err)
     }
 }
 
@@ -301,7 +353,7 @@ fn collect(
     steps: Steps,
     frame: &Frame,
     source: &dyn SeriesSource,
-    reads: &mut Reads,
+    reads: &mut Reads<'_>,
 ) -> Result<(), EvalError> {
     match &expr.kind {
         ExprKind::Number(_) | ExprKind::Duration(_) | ExprKind::String(_) => {}
@@ -335,7 +387,8 @@ fn collect(
                 };
                 if are_long(&windows) || coarse() {
                     let (function, matchers) = (*function, selector.matchers.clone());
-                    let read = SummaryRead { function, matchers, windows, series: Vec::new() };
+                    let (series, samples) = (OnceCell::new(), OnceCell::new());
+                    let read = SummaryRead { function, matchers, windows, series, samples };
                     if !reads.summaries.iter().any(|other| other.asks_the_same(&read)) {
                         reads.summaries.push(read);
                     }
@@ -358,15 +411,16 @@ fn collect(
 
 /// Adds a read, or widens one of the same series that it touches.
 fn add(matchers: &[Matcher], range: TimeRange, reads: &mut Vec<Read>) {
-    let mut range = range;
+    let (mut range, mut uses) = (range, 1);
     // Widening may join two reads that did not touch before, hence all that touch are taken out.
     while let Some(at) = reads.iter().position(|read| {
         read.range.after <= range.until && range.after <= read.range.until && read.matchers == matchers
     }) {
-        let other = reads.swap_remove(at).range;
+        let Read { range: other, uses: others, .. } = reads.swap_remove(at);
+        uses += others;
         range = TimeRange { after: range.after.min(other.after), until: range.until.max(other.until) };
     }
-    reads.push(Read { matchers: matchers.to_vec(), range, series: Vec::new() });
+    reads.push(Read { matchers: matchers.to_vec(), range, uses, series: OnceCell::new() });
 }
 
 #[cfg(test)]
@@ -385,8 +439,7 @@ mod tests {
     fn ranges(text: &str, start: i64, end: i64) -> Vec<(i64, i64)> {
         let steps = Steps::new(Timestamp(start), Timestamp(end), Millis(1000), usize::MAX).unwrap();
         let frame = Frame::new(steps, &EvalOptions::default());
-        let mut reads = Reads { samples: Vec::new(), summaries: Vec::new() };
-        collect(&parse(text).unwrap(), steps, &frame, &Nothing, &mut reads).unwrap();
+        let reads = Reads::plan(&parse(text).unwrap(), steps, &frame, &Nothing, None).unwrap();
         let mut ranges: Vec<_> = reads.samples.iter().map(|read| (read.range.after.0, read.range.until.0)).collect();
         ranges.sort_unstable();
         ranges

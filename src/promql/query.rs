@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::ast::Expr;
+use super::budget::Budget;
 use super::durations::{self, QueryTimes};
 use super::eval;
 use super::parse::{ParseError, line_and_column, parse};
@@ -28,6 +29,10 @@ pub struct EvalOptions {
     pub deadline: Option<Deadline>,
     /// When metric names are dropped.
     pub name_dropping: NameDropping,
+    /// Who shares the work on many series; absent: the caller does all of it.
+    pub workers: Option<Workers>,
+    /// How many samples this query may hold together with others; absent: as many as it likes.
+    pub budget: Option<Budget>,
     /// Whether functions of counters look at when the counting began.
     pub start_timestamps: StartTimestamps,
 }
@@ -40,8 +45,39 @@ impl Default for EvalOptions {
             default_step: Millis::minutes(1),
             deadline: None,
             name_dropping: NameDropping::Eager,
+            workers: None,
+            budget: None,
             start_timestamps: StartTimestamps::Ignored,
         }
+    }
+}
+
+/// Several hands for one piece of work.
+pub trait Parallel: Send + Sync {
+    /// Calls `work` with 0, and with further numbers below `parts` on other threads as far as some are free;
+    /// returns when all calls have.
+    fn run(&self, parts: usize, work: &(dyn Fn(usize) + Sync));
+}
+
+/// Those who share the work of queries.
+#[derive(Clone)]
+pub struct Workers(Arc<dyn Parallel>);
+
+impl Workers {
+    /// These.
+    pub fn new(parallel: impl Parallel + 'static) -> Workers {
+        Workers(Arc::new(parallel))
+    }
+
+    /// See [`Parallel::run`].
+    pub fn run(&self, parts: usize, work: &(dyn Fn(usize) + Sync)) {
+        self.0.run(parts, work);
+    }
+}
+
+impl fmt::Debug for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Workers")
     }
 }
 
@@ -97,6 +133,9 @@ pub enum EvalError {
     /// More samples than the query may hold.
     #[error("query processing would load too many samples into memory in query execution")]
     TooManySamples,
+    /// All queries together hold as many samples as they may.
+    #[error("the queries under way hold as many samples as all together may; try again later")]
+    Busy,
     /// The deadline has passed.
     #[error("query timed out in expression evaluation")]
     TimedOut,

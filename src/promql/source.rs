@@ -1,5 +1,7 @@
 //! The one thing that the language asks of the world: series that match, with their samples.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use crate::model::{HistogramSample, Labels, Matcher, Millis, Sample, Summarized, Summary, TimeRange, Timestamp};
@@ -47,6 +49,21 @@ pub trait SeriesSource: Sync {
         range: TimeRange,
         samples_max: usize,
     ) -> Result<Vec<SeriesSamples>, SourceError>;
+
+    /// The series that satisfy all matchers and may have samples inside `range`, to be read one by one: each
+    /// as [`SeriesSource::select`] gives it. A source that need not hold all samples at once should not.
+    ///
+    /// # Errors
+    /// As [`SeriesSource::select`].
+    fn find<'s>(
+        &'s self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        samples_max: usize,
+    ) -> Result<Box<dyn SeriesSet + 's>, SourceError> {
+        let series: Cow<'_, [SeriesSamples]> = Cow::Owned(self.select(matchers, range, samples_max)?);
+        Ok(Box::new(series))
+    }
 
     /// The coarsest resolution of what is kept inside `range`: [`SeriesSource::select`] gives one sample
     /// for each interval of at most this length. Zero if all samples are there.
@@ -97,6 +114,74 @@ pub trait SeriesSource: Sync {
         }
         let _ended = series.into_iter().map(summaries).try_for_each(each);
         Ok(Summarized::Wholly)
+    }
+}
+
+/// What is called with the number, the samples and the native histograms of a series; it says whether it has enough.
+pub type Visit<'v> = dyn FnMut(usize, &[Sample], &[HistogramSample]) -> ControlFlow<()> + 'v;
+
+/// Series that were found, by numbers from 0 on.
+pub trait SeriesSet: Sync {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// Numbers them in the order of their labels.
+    fn sort(&mut self);
+
+    /// The labels of one.
+    fn labels(&self, at: usize) -> Labels;
+
+    /// Whether any has a label of this name.
+    fn has_name(&self, name: &str) -> bool;
+
+    /// The group of each by those of its labels whose names are kept, and the labels of each group.
+    fn groups(&self, keep: &dyn Fn(&str) -> bool) -> (Vec<u32>, Vec<Labels>);
+
+    /// Calls `visit` with the samples and native histograms of each of these series until it says that it has
+    /// enough. Several threads may each read a part.
+    ///
+    /// # Errors
+    /// Something stored cannot be read.
+    fn read(&self, which: &mut dyn Iterator<Item = usize>, visit: &mut Visit<'_>) -> Result<(), SourceError>;
+}
+
+/// Series that were read already.
+impl SeriesSet for Cow<'_, [SeriesSamples]> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    /// They come sorted.
+    fn sort(&mut self) {}
+
+    fn labels(&self, at: usize) -> Labels {
+        self[at].labels.clone()
+    }
+
+    fn has_name(&self, name: &str) -> bool {
+        self.iter().any(|series| series.labels.iter().any(|label| label.name == name))
+    }
+
+    fn groups(&self, keep: &dyn Fn(&str) -> bool) -> (Vec<u32>, Vec<Labels>) {
+        let mut places: HashMap<Labels, u32> = HashMap::new();
+        let mut groups = Vec::new();
+        let group = |series: &SeriesSamples| {
+            *places.entry(series.labels.filter(keep)).or_insert_with_key(|labels| {
+                groups.push(labels.clone());
+                (groups.len() - 1) as u32
+            })
+        };
+        let group_of = self.iter().map(group).collect();
+        (group_of, groups)
+    }
+
+    fn read(&self, which: &mut dyn Iterator<Item = usize>, visit: &mut Visit<'_>) -> Result<(), SourceError> {
+        for at in which {
+            if visit(at, &self[at].samples, &self[at].histograms).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -63,7 +63,7 @@ impl AnswerWriter {
 
     /// The next part, or `None` after the last.
     pub(super) fn next_part(&mut self) -> Option<String> {
-        let mut out = String::new();
+        let mut out = String::with_capacity(PART_BYTES / 8);
         while out.len() < PART_BYTES {
             self.place = match self.place {
                 Place::Head => {

@@ -25,9 +25,46 @@ pub(super) fn push_value(out: &mut String, v: f64) {
         out.push_str(if v > 0.0 { "+Inf" } else { "-Inf" });
     } else if v != 0.0 && (v.abs() < 1e-6 || v.abs() >= 1e21) {
         push_exponent(out, v);
+    } else if v.trunc() == v && v.abs() < WHOLE_MAX && (v != 0.0 || v.is_sign_positive()) {
+        if v < 0.0 {
+            out.push('-');
+        }
+        push_whole(out, v.abs() as u64);
     } else {
-        let _ = write!(out, "{v}");
+        // Its digits are those of the standard library, several times as fast, and its notation is ours
+        // save where it has an exponent.
+        let mut buffer = zmij::Buffer::new();
+        match buffer.format_finite(v) {
+            text if text.bytes().all(|byte| byte != b'e') && !text.ends_with(".0") => out.push_str(text),
+            _ => {
+                let _ = write!(out, "{v}");
+            }
+        }
     }
+}
+
+/// Up to here every whole number is a float of its own.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+
+fn push_whole(out: &mut String, mut n: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    // Divisions by a constant of numbers that fit in 32 bits take half the time.
+    while n > u64::from(u32::MAX) {
+        at -= 1;
+        digits[at] = b'0' + (n % 10) as u8;
+        n /= 10;
+    }
+    let mut n = n as u32;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (n % 10) as u8;
+        n /= 10;
+        if n == 0 {
+            break;
+        }
+    }
+    out.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
 }
 
 /// A value in the notation that alerts use, `1e+00`.
@@ -47,7 +84,7 @@ pub(super) fn push_instant(out: &mut String, t: Timestamp) {
         out.push('-');
     }
     let ms = t.0.unsigned_abs();
-    let _ = write!(out, "{}", ms / 1000);
+    push_whole(out, ms / 1000);
     if !ms.is_multiple_of(1000) {
         let _ = write!(out, ".{:03}", ms % 1000);
     }
@@ -81,6 +118,8 @@ pub(super) fn push_string(out: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::strategy::Strategy;
+
     use super::*;
 
     #[test]
@@ -105,6 +144,29 @@ mod tests {
         check(f64::NEG_INFINITY, "-Inf");
         check(1_435_781_430.781, "1435781430.781");
         check(f64::from_bits(1), "5e-324");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn plain_values_have_the_standard_librarys_digits(
+            v in proptest::prop_oneof![
+                proptest::arbitrary::any::<f64>(),
+                -1e9f64..1e9,
+                (-1_000_000i64..1_000_000, 0i32..9).prop_map(|(n, power)| n as f64 / 10f64.powi(power)),
+                proptest::arbitrary::any::<i64>().prop_map(|n| n as f64),
+            ],
+        ) {
+            let mut out = String::new();
+            push_value(&mut out, v);
+            let plain = v == 0.0 || (1e-6..1e21).contains(&v.abs());
+            proptest::prop_assert_eq!(out, if plain { v.to_string() } else { exponent(v) });
+        }
+    }
+
+    fn exponent(v: f64) -> String {
+        let mut out = String::new();
+        push_exponent(&mut out, v);
+        out
     }
 
     #[test]

@@ -21,8 +21,8 @@ use super::content::Stored;
 use super::index::Index;
 use super::retention::Cutoff;
 use super::series::{Bounds, Decision, Seen, SeriesState, SeriesStates};
-use super::snapshot::View;
 use super::store::{Applied, Inner};
+use super::view::View;
 
 /// Lookups whose memory is fetched at once.
 const TOGETHER: usize = 256;

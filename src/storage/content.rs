@@ -53,6 +53,13 @@ pub(super) struct Content {
 }
 
 impl Content {
+    /// Forgets everything but its room.
+    pub(super) fn clear(&mut self) {
+        self.samples.clear();
+        self.histograms.clear();
+        self.ends.clear();
+    }
+
     /// A source has given all that it has.
     pub(super) fn end_source(&mut self) {
         self.ends.push((self.samples.len(), self.histograms.len()));

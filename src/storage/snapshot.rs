@@ -11,27 +11,17 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use crate::model::{
-    HistogramSample, Labels, Matcher, Millis, Sample, Seq, SeriesRef, Summarized, TimeRange, Timestamp,
-};
+use crate::model::{Labels, Matcher, Millis, Sample, Seq, SeriesRef, Summarized, TimeRange, Timestamp};
 
 use super::block::{Block, BlockReader, DamagedBlock, PageCache};
-use super::content::{Content, Stored, StoredSeries};
-use super::head::Generation;
-use super::index::Index;
+use super::content::{Content, StoredSeries};
+use super::found::Found;
+use super::index::{Index, KnownPairs};
 use super::retention::Cutoff;
-use super::series::Seen;
-use super::tombstones::{Cover, Tombstones};
+use super::selection::Selection;
+use super::tombstones::Cover;
+use super::view::View;
 use crate::model::Summary;
-
-/// Where samples are: blocks, a generation on its way into a block, the one that is written.
-#[derive(Debug, Clone)]
-pub(super) struct View {
-    pub(super) blocks: Arc<Vec<Arc<Block>>>,
-    pub(super) frozen: Option<Arc<Generation>>,
-    pub(super) live: Arc<Generation>,
-    pub(super) tombstones: Arc<Tombstones>,
-}
 
 /// A view of the store at one place of its log. Cheap to take and to clone.
 #[derive(Debug, Clone)]
@@ -53,17 +43,38 @@ pub(super) struct SharedIndex {
 const SERIES_PER_LOCK: usize = 1024;
 
 impl SharedIndex {
-    /// The series that satisfy all matchers, with their labels, in no particular order. Labels are made for
-    /// a few at a time: new series must not wait for all of them.
+    /// The series that satisfy all matchers, with their labels, in no particular order.
     pub(super) fn select(&self, matchers: &[Matcher]) -> Vec<(SeriesRef, Labels)> {
+        let mut found = Found::new();
+        self.find(matchers, &mut found);
+        found.finish();
+        let head = |at: usize| match found.sources(at).next()? {
+            Source::Head(series) => Some((series, found.labels(at))),
+            Source::Block(..) => None,
+        };
+        (0..found.len()).filter_map(head).collect()
+    }
+
+    /// Adds the series that satisfy all matchers. Labels are read for a few at a time: new series must not
+    /// wait for all of them.
+    fn find(&self, matchers: &[Matcher], found: &mut Found<Source>) {
         let series = self.lock.read().candidates(matchers);
-        let mut named = Vec::with_capacity(series.len());
+        let (mut known, mut known_at, mut numbers) = (KnownPairs::default(), None, Vec::new());
         for part in series.chunks(SERIES_PER_LOCK) {
             let index = self.lock.read();
-            // One that was retired meanwhile had no sample that any reader still sees here.
-            named.extend(part.iter().filter_map(|series| Some((*series, index.labels(*series)?))));
+            if known_at != Some(index.forgotten()) {
+                known.clear();
+                known_at = Some(index.forgotten());
+            }
+            for series in part {
+                let pairs = &mut found.pairs;
+                let mut number = |name: &str, value: &str| pairs.number(name, value);
+                // One that was retired meanwhile had no sample that any reader still sees here.
+                if index.numbers_of(*series, &mut known, &mut number, &mut numbers) {
+                    found.add(&numbers, Source::Head(*series));
+                }
+            }
         }
-        named
     }
 }
 
@@ -108,8 +119,18 @@ pub(super) enum Source {
     Head(SeriesRef),
 }
 
-/// A series that satisfies matchers, with its sources: blocks in their order, then the head.
-type Found = (Labels, Vec<Source>);
+/// One of the series that were found, with its sources: blocks in their order, then the head.
+#[derive(Clone, Copy)]
+pub(super) struct One<'f> {
+    pub(super) found: &'f Found<Source>,
+    pub(super) at: usize,
+}
+
+impl One<'_> {
+    fn labels(self) -> Labels {
+        self.found.labels(self.at)
+    }
+}
 
 /// A question to all sources of a view.
 pub(super) struct Asked<'a> {
@@ -152,18 +173,30 @@ impl Snapshot {
     ) -> Result<Vec<StoredSeries>, ReadError> {
         self.ask(range, |asked| {
             let mut room = samples_max;
-            let mut found = Vec::new();
-            for (labels, sources) in asked.matching(matchers)? {
-                let Content { samples, histograms, .. } = asked.content(&labels, &sources)?;
+            let mut selected = Vec::new();
+            let found = asked.sorted(matchers)?;
+            for at in 0..found.len() {
+                let mut content = Content::default();
+                asked.content(One { found: &found, at }, &mut content)?;
+                let Content { samples, histograms, .. } = content;
                 let weights = histograms.iter().map(|histogram| histogram.histogram.weight());
                 let taken = weights.sum::<usize>() + samples.len();
                 room = room.checked_sub(taken).ok_or(ReadError::TooManySamples { limit: samples_max })?;
                 if taken > 0 {
-                    found.push(StoredSeries { labels, samples, histograms });
+                    selected.push(StoredSeries { labels: found.labels(at), samples, histograms });
                 }
             }
-            Ok(found)
+            Ok(selected)
         })
+    }
+
+    /// The series that satisfy all matchers and may have samples inside `range`, for reading them later.
+    ///
+    /// # Errors
+    /// Stored bytes are damaged.
+    pub fn find(&self, matchers: &[Matcher], range: TimeRange) -> Result<Selection<'_>, ReadError> {
+        let found = self.ask(range, |asked| asked.matching(matchers))?;
+        Ok(Selection::new(self, range, found))
     }
 
     /// The series that satisfy all matchers and have samples inside `range`, sorted by labels, each
@@ -202,13 +235,15 @@ impl Snapshot {
     ) -> Result<Summarized, ReadError> {
         let Some(hull) = windows.iter().copied().reduce(TimeRange::hull) else { return Ok(Summarized::Wholly) };
         self.ask(hull, |asked| {
-            for (labels, sources) in asked.matching(matchers)? {
-                if asked.touches_histograms(&labels, &sources)? {
+            let found = asked.sorted(matchers)?;
+            for at in 0..found.len() {
+                let one = One { found: &found, at };
+                if asked.touches_histograms(one)? {
                     return Ok(Summarized::NotHistograms);
                 }
-                let summaries = asked.summaries(&labels, &sources, windows, samples_max)?;
+                let summaries = asked.summaries(one, windows, samples_max)?;
                 let there = summaries.iter().any(|summary| summary.count + summary.stale > 0);
-                if there && each(labels, summaries).is_break() {
+                if there && each(found.labels(at), summaries).is_break() {
                     break;
                 }
             }
@@ -251,9 +286,10 @@ impl Snapshot {
     pub fn series(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, ReadError> {
         self.ask(range, |asked| {
             let mut series = Vec::new();
-            for (labels, sources) in asked.matching(matchers)? {
-                if asked.touches(&labels, &sources)? {
-                    series.push(labels);
+            let found = asked.sorted(matchers)?;
+            for at in 0..found.len() {
+                if asked.touches(One { found: &found, at })? {
+                    series.push(found.labels(at));
                 }
             }
             Ok(series)
@@ -279,7 +315,7 @@ impl Snapshot {
             return Ok(names.into_iter().collect());
         }
         self.ask(range, |asked| {
-            collect(&asked.head_series(&[]), &mut names);
+            collect(&asked.head_series(), &mut names);
             asked.blocks.iter().for_each(|(_, reader)| names.extend(reader.label_names().map(str::to_owned)));
             Ok(names.into_iter().collect())
         })
@@ -297,7 +333,7 @@ impl Snapshot {
         };
         let mut values = if matchers.is_empty() && self.view.tombstones.is_empty() {
             self.ask(range, |asked| {
-                let mut values = collect(&asked.head_series(&[]));
+                let mut values = collect(&asked.head_series());
                 for (_, reader) in &mut asked.blocks {
                     reader.label_values(name, &mut values)?;
                 }
@@ -320,7 +356,7 @@ impl Snapshot {
     }
 
     /// Asks the blocks that may have samples of a range, and the head.
-    fn ask<T>(
+    pub(super) fn ask<T>(
         &self,
         range: TimeRange,
         question: impl FnOnce(&mut Asked<'_>) -> Result<T, ReadError>,
@@ -338,32 +374,53 @@ impl Snapshot {
 }
 
 impl Asked<'_> {
-    /// The series that satisfy all matchers, sorted, with all their sources.
-    fn matching(&mut self, matchers: &[Matcher]) -> Result<Vec<Found>, ReadError> {
-        let mut all: Vec<(Labels, Source)> = Vec::new();
+    /// The series that satisfy all matchers, with all their sources.
+    fn matching(&mut self, matchers: &[Matcher]) -> Result<Found<Source>, ReadError> {
+        let mut found = Found::new();
         for (at, (_, reader)) in self.blocks.iter_mut().enumerate() {
-            for position in reader.select(matchers)? {
-                all.push((reader.labels(position)?, Source::Block(at, position)));
+            let positions = reader.select(matchers)?;
+            let Found { pairs, .. } = &mut found;
+            let mut series = Vec::new();
+            let mut numbers = Vec::new();
+            reader.numbers(
+                &positions,
+                |name, value| pairs.number(name, value),
+                |position, some| {
+                    numbers.extend_from_slice(some);
+                    series.push((position, numbers.len()));
+                },
+            )?;
+            let mut start = 0;
+            for (position, end) in series {
+                found.add(&numbers[start..end], Source::Block(at, position));
+                start = end;
             }
         }
-        let head = self.snapshot.index.select(matchers);
-        all.extend(head.into_iter().map(|(series, labels)| (labels, Source::Head(series))));
-        // Stable: of one series, sources stay in their order. Runs that are sorted already cost little.
-        all.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut found: Vec<Found> = Vec::with_capacity(all.len());
-        for (labels, source) in all {
-            match found.last_mut() {
-                Some((last, sources)) if *last == labels => sources.push(source),
-                _ => found.push((labels, vec![source])),
-            }
-        }
+        self.snapshot.index.find(matchers, &mut found);
+        found.finish();
         Ok(found)
     }
 
-    fn head_series(&self, matchers: &[Matcher]) -> Vec<Labels> {
-        let series = self.snapshot.index.select(matchers);
-        let touches = |(series, labels): &(SeriesRef, Labels)| self.head_touches(*series, self.range_of(labels));
-        series.into_iter().filter(touches).map(|(_, labels)| labels).collect()
+    /// The same, in the order of labels.
+    fn sorted(&mut self, matchers: &[Matcher]) -> Result<Found<Source>, ReadError> {
+        let mut found = self.matching(matchers)?;
+        found.sort();
+        Ok(found)
+    }
+
+    /// All series of the head that have samples inside the range.
+    fn head_series(&self) -> Vec<Labels> {
+        let mut found = Found::new();
+        self.snapshot.index.find(&[], &mut found);
+        found.finish();
+        let touches = |one: &One<'_>| {
+            let range = self.range_of(*one);
+            one.found.sources(one.at).any(|source| match source {
+                Source::Head(series) => self.head_touches(series, range),
+                Source::Block(..) => false,
+            })
+        };
+        (0..found.len()).map(|at| One { found: &found, at }).filter(touches).map(One::labels).collect()
     }
 
     fn head_touches(&self, series: SeriesRef, range: TimeRange) -> bool {
@@ -372,15 +429,16 @@ impl Asked<'_> {
             || view.frozen.as_ref().is_some_and(|frozen| frozen.touches(series, range, seq))
     }
 
-    fn touches(&mut self, labels: &Labels, sources: &[Source]) -> Result<bool, ReadError> {
-        if !self.cover(labels).is_empty() {
+    fn touches(&mut self, one: One<'_>) -> Result<bool, ReadError> {
+        if !self.cover(one).is_empty() {
             // Where something is deleted only the samples tell whether any are left.
-            let content = self.content(labels, sources)?;
+            let mut content = Content::default();
+            self.content(one, &mut content)?;
             return Ok(!content.samples.is_empty() || !content.histograms.is_empty());
         }
-        let range = self.range_of(labels);
-        for source in sources {
-            let touches = match *source {
+        let range = self.range_of(one);
+        for source in one.found.sources(one.at) {
+            let touches = match source {
                 Source::Head(series) => self.head_touches(series, range),
                 Source::Block(at, position) => {
                     let (block, reader) = &mut self.blocks[at];
@@ -395,11 +453,11 @@ impl Asked<'_> {
     }
 
     /// Whether one series may have native histograms inside the range.
-    fn touches_histograms(&mut self, labels: &Labels, sources: &[Source]) -> Result<bool, ReadError> {
-        let range = self.range_of(labels);
+    fn touches_histograms(&mut self, one: One<'_>) -> Result<bool, ReadError> {
+        let range = self.range_of(one);
         let (view, seq) = (&self.snapshot.view, self.snapshot.seq);
-        for source in sources {
-            let touches = match *source {
+        for source in one.found.sources(one.at) {
+            let touches = match source {
                 Source::Head(series) => {
                     let mut generations = view.frozen.iter().chain([&view.live]);
                     generations.any(|generation| generation.touches_histograms(series, range, seq))
@@ -413,14 +471,13 @@ impl Asked<'_> {
         Ok(false)
     }
 
-    /// What one series has that `cover` does not hide: blocks, then the frozen generation, then the live one; at one
-    /// instant the youngest source counts.
-    pub(super) fn content(&mut self, labels: &Labels, sources: &[Source]) -> Result<Content, ReadError> {
-        let (cover, range) = (self.cover(labels), self.range_of(labels));
-        let is_raw = self.resolution(sources)? == Millis::ZERO;
-        let mut content = Content::default();
-        for source in sources {
-            match *source {
+    /// Puts into `content`, which is empty, what one series has that `cover` does not hide: blocks, then the frozen
+    /// generation, then the live one; at one instant the youngest source counts.
+    pub(super) fn content(&mut self, one: One<'_>, content: &mut Content) -> Result<(), ReadError> {
+        let (cover, range) = (self.cover(one), self.range_of(one));
+        let is_raw = self.resolution(one)? == Millis::ZERO;
+        for source in one.found.sources(one.at) {
+            match source {
                 Source::Block(at, position) => {
                     let (block, reader) = &mut self.blocks[at];
                     let from = (content.samples.len(), content.histograms.len());
@@ -444,10 +501,10 @@ impl Asked<'_> {
         if !is_raw {
             // Intervals are put in order by themselves; of histograms, all are there.
             content.put_in_order();
-            content.samples = self.intervals(labels, sources)?.into_iter().map(|interval| interval.sample).collect();
+            content.samples = self.intervals(one)?.into_iter().map(|interval| interval.sample).collect();
         }
         content.put_in_order();
-        Ok(content)
+        Ok(())
     }
 
     pub(super) fn head_samples(&self, series: SeriesRef, cover: &Cover, range: TimeRange, samples: &mut Vec<Sample>) {
@@ -455,133 +512,19 @@ impl Asked<'_> {
     }
 
     /// The asked range without what is past the series' time.
-    pub(super) fn range_of(&self, labels: &Labels) -> TimeRange {
+    pub(super) fn range_of(&self, one: One<'_>) -> TimeRange {
         if !self.snapshot.cutoff.may_hide(self.range.after) {
             return self.range;
         }
-        TimeRange { after: self.range.after.max(self.snapshot.cutoff.of(labels)), until: self.range.until }
+        TimeRange { after: self.range.after.max(self.snapshot.cutoff.of(&one.labels())), until: self.range.until }
     }
 
     /// What is deleted of a series.
-    pub(super) fn cover(&self, labels: &Labels) -> Cover {
-        self.snapshot.view.tombstones.cover(labels, self.range, self.snapshot.seq)
-    }
-}
-
-impl View {
-    /// Adds what the head has of a series inside `range`, by entries up to `seq` and not hidden by `cover`.
-    pub(super) fn head_samples(
-        &self,
-        series: SeriesRef,
-        cover: &Cover,
-        range: TimeRange,
-        seq: Seq,
-        samples: &mut Vec<Sample>,
-    ) {
-        if let Some(frozen) = &self.frozen {
-            frozen.read(series, cover, range, seq, samples);
+    pub(super) fn cover(&self, one: One<'_>) -> Cover {
+        let tombstones = &self.snapshot.view.tombstones;
+        if tombstones.is_empty() {
+            return Cover::default();
         }
-        self.live.read(series, cover, range, seq, samples);
+        tombstones.cover(&one.labels(), self.range, self.snapshot.seq)
     }
-
-    /// Adds the native histograms that the head has of a series inside `range`, by entries up to `seq` and
-    /// not hidden by `cover`.
-    pub(super) fn head_histograms(
-        &self,
-        series: SeriesRef,
-        cover: &Cover,
-        range: TimeRange,
-        seq: Seq,
-        histograms: &mut Vec<HistogramSample>,
-    ) {
-        for generation in self.frozen.iter().chain([&self.live]) {
-            generation.read_histograms(series, cover, range, seq, histograms);
-        }
-    }
-
-    /// The newest of a series among blocks that end at or after `t`; the others cannot matter to
-    /// what is of that time. A page that cannot be read cannot contradict; the read that meets it next
-    /// reports it.
-    pub(super) fn newest_in_blocks(&self, labels: &Labels, t: Timestamp, seq: Seq) -> Option<Seen> {
-        let cover = self.tombstones.cover(labels, TimeRange::ALL, seq);
-        let newest = |block: &Block| {
-            let mut cache = PageCache::default();
-            let mut reader = block.ask(&mut cache).ok()?;
-            let position = reader.find(labels).ok()??;
-            if cover.is_empty() {
-                let number = reader.newest(position).ok()?.map(Seen::Number);
-                let histogram = reader.newest_histogram(position).ok()?.map(Seen::Histogram);
-                return number.into_iter().chain(histogram).max_by_key(Seen::t);
-            }
-            let content = left_in_block(block, &mut reader, position, &cover, TimeRange::ALL)?;
-            let number = content.samples.last().map(|sample| Seen::Number(*sample));
-            let histogram = content.histograms.last().map(|histogram| Seen::Histogram(histogram.t));
-            number.into_iter().chain(histogram).max_by_key(Seen::t)
-        };
-        let late = self.blocks.iter().filter(|block| block.last() >= t);
-        // Of two at one instant, the younger block's.
-        late.filter_map(|block| newest(block)).max_by_key(Seen::t)
-    }
-
-    /// What stands at an instant of a series, by entries up to `seq`: in the head, else in the youngest
-    /// block that has something there.
-    pub(super) fn stored_at(&self, series: SeriesRef, labels: &Labels, t: Timestamp, seq: Seq) -> Option<Stored> {
-        let range = TimeRange { after: Timestamp(t.0.saturating_sub(1)), until: t };
-        let cover = self.tombstones.cover(labels, range, seq);
-        let mut head = Content::default();
-        self.head_samples(series, &cover, range, seq, &mut head.samples);
-        self.head_histograms(series, &cover, range, seq, &mut head.histograms);
-        let last = |content: &Content| {
-            let histogram = content.histograms.last().map(Stored::histogram);
-            histogram.or_else(|| content.samples.last().map(|sample| Stored::Number(sample.v.to_bits())))
-        };
-        let in_block = |block: &Block| {
-            let mut cache = PageCache::default();
-            let mut reader = block.ask(&mut cache).ok()?;
-            let position = reader.find(labels).ok()??;
-            last(&left_in_block(block, &mut reader, position, &cover, range)?)
-        };
-        let mut blocks = self.blocks.iter().rev().filter(|block| block.overlaps(range));
-        last(&head).or_else(|| blocks.find_map(|block| in_block(block)))
-    }
-
-    /// Whether a downsampled block may have something to say about this instant.
-    pub(super) fn has_downsampled_at(&self, t: Timestamp) -> bool {
-        let covers = |block: &Arc<Block>| block.resolution() > Millis::ZERO && t <= block.last();
-        self.blocks.iter().any(|block| covers(block) && block.first() - block.resolution() < t)
-    }
-
-    /// Whether an interval of the series has taken in what there was at this instant, without keeping it.
-    pub(super) fn is_inside_interval(&self, labels: &Labels, t: Timestamp, seq: Seq) -> bool {
-        let inside = |block: &Block| -> Result<bool, DamagedBlock> {
-            let until = Timestamp(t.0.saturating_add(block.resolution().0));
-            let range = TimeRange { after: Timestamp(t.0.saturating_sub(1)), until };
-            let mut cache = PageCache::default();
-            let mut reader = block.ask(&mut cache)?;
-            let Some(position) = reader.find(labels)? else { return Ok(false) };
-            let mut intervals = Vec::new();
-            reader.intervals(position, range, &mut intervals)?;
-            self.tombstones.cover(labels, range, seq).thin_intervals(block.number(), &mut intervals, 0);
-            Ok(intervals.iter().any(|interval| interval.start() <= t && t < interval.end()))
-        };
-        let downsampled = self.blocks.iter().filter(|block| block.resolution() > Millis::ZERO);
-        // What cannot be read cannot contradict.
-        downsampled.filter(|block| t <= block.last()).any(|block| inside(block).unwrap_or(false))
-    }
-}
-
-/// What a block has of a series inside `range` that `cover` does not hide; None if it cannot be read.
-fn left_in_block(
-    block: &Block,
-    reader: &mut BlockReader<'_>,
-    position: u32,
-    cover: &Cover,
-    range: TimeRange,
-) -> Option<Content> {
-    let mut content = Content::default();
-    reader.samples(position, range, &mut content.samples).ok()?;
-    reader.histograms(position, range, &mut content.histograms).ok()?;
-    cover.thin(block.number(), &mut content.samples, 0);
-    cover.thin(block.number(), &mut content.histograms, 0);
-    Some(content)
 }

@@ -7,6 +7,7 @@ use evenkeel::promql::{AggregateOp, Function};
 use evenkeel::testkit::{ScriptReport, run_script};
 
 mod engine;
+mod scan;
 
 fn run(path: &Path) -> ScriptReport {
     run_script(&std::fs::read_to_string(path).unwrap())

@@ -79,6 +79,12 @@ impl Process {
         Err(format!("{} has ended:\n{end}", self.kind.name()).into())
     }
 
+    /// Its number.
+    #[allow(dead_code, reason = "for compare_queries, which shares this file")]
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its figures now.
     pub(crate) fn figures(&self) -> Outcome<Figures> {
         procfs::figures(self.child.id())

@@ -40,6 +40,11 @@ impl Catalogue {
         &self.labels[series]
     }
 
+    /// The labels of a number as a request holds them.
+    pub(crate) fn encoded(&self, series: usize) -> &[u8] {
+        &self.encoded[series]
+    }
+
     /// All labels, by number.
     pub(crate) fn all(&self) -> &[Labels] {
         &self.labels
@@ -85,7 +90,7 @@ pub(crate) fn send_all(source: &mut dyn Source, address: SocketAddr, truth: &mut
                 break;
             }
             for &(series, value) in &scrape.samples {
-                builder.push(&source.catalogue().encoded[series], scrape.t, value);
+                builder.push(source.catalogue().encoded(series), scrape.t, value);
                 truth.note(series, scrape.t, value);
             }
         }

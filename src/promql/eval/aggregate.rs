@@ -27,6 +27,9 @@ impl Evaluator<'_> {
         {
             check_counts(values)?;
         }
+        if let Some(rows) = self.scan_groups(aggregate, steps)? {
+            return Ok(rows);
+        }
         let rows = self.vector(&aggregate.expr, steps)?;
         let with_histograms = rows.iter().any(|row| row.histograms().next().is_some());
         if with_histograms {
@@ -167,7 +170,7 @@ pub(super) fn groups(grouping: &Grouping, rows: &[Row]) -> Vec<Members> {
     groups
 }
 
-fn keeps(grouping: &Grouping, name: &str) -> bool {
+pub(super) fn keeps(grouping: &Grouping, name: &str) -> bool {
     match grouping {
         Grouping::By(labels) => labels.iter().any(|label| label == name),
         Grouping::Without(labels) => !is_metadata(name) && !labels.iter().any(|label| label == name),

@@ -54,7 +54,7 @@ impl Evaluator<'_> {
                 }
             }
             if row.iter().next().is_some() {
-                self.note_counter(function, &series.labels, &place);
+                self.note_counter(function, series.labels.metric_name(), &place);
             }
             if row.is_present() {
                 rows.push(row);
@@ -90,7 +90,7 @@ impl Evaluator<'_> {
         let lookback = self.frame.lookback;
         let span = self.frame.selector_span(selector, lookback, steps);
         let mut rows = Vec::new();
-        for series in self.reads.get(&selector.matchers, span) {
+        for series in self.reads.get(&selector.matchers, span)? {
             self.check_size(rows.len() + 1, steps)?;
             let samples = super::window::without_markers(&series.samples);
             let histograms = self.converted(&series.histograms);

@@ -23,7 +23,7 @@ impl Evaluator<'_> {
         let selector = InfoSelector::of(args);
         let rows = self.vector(&args[0], steps)?;
         let span = selector.span(steps, &self.frame);
-        let series = self.reads.get(&selector.matchers, span);
+        let series = self.reads.get(&selector.matchers, span)?;
         let (infos, bases): (Vec<Row>, Vec<Row>) =
             rows.into_iter().partition(|row| selector.is_info(row.labels.metric_name()));
         let identified = Identified::of(&bases);

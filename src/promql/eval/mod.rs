@@ -20,6 +20,7 @@ mod notes;
 mod operate;
 mod ranking;
 mod row;
+mod scan;
 mod select;
 mod sort_label;
 mod starts;
@@ -103,37 +104,27 @@ enum Resets {
 
 /// One evaluation of one query.
 struct Evaluator<'a> {
-    reads: Reads,
+    reads: Reads<'a>,
     frame: Frame,
     options: &'a EvalOptions,
     /// The query's text, so that annotations can name a place; empty if it is not known.
     text: &'a str,
     notes: RefCell<Notes>,
     resets: Cell<Resets>,
-    /// How many samples the reads hold.
-    held: usize,
 }
 
 impl<'a> Evaluator<'a> {
     fn new(
         expr: &Expr,
         text: &'a str,
-        source: &dyn SeriesSource,
+        source: &'a dyn SeriesSource,
         steps: Steps,
         options: &'a EvalOptions,
     ) -> Result<Evaluator<'a>, EvalError> {
         let frame = Frame::new(steps, options);
-        let reads = Reads::load(expr, steps, &frame, source, || check_deadline(options))?;
-        let held = reads.samples();
-        Ok(Evaluator {
-            reads,
-            frame,
-            options,
-            text,
-            notes: RefCell::default(),
-            resets: Cell::new(Resets::AsStored),
-            held,
-        })
+        let reads = Reads::plan(expr, steps, &frame, source, options.budget.clone())?;
+        let (notes, resets) = (RefCell::default(), Cell::new(Resets::AsStored));
+        Ok(Evaluator { reads, frame, options, text, notes, resets })
     }
 
     /// Evaluates something whose histograms' resets are known in this way.
@@ -151,8 +142,8 @@ impl<'a> Evaluator<'a> {
     /// Refuses a vector of so many rows before it is built.
     fn check_size(&self, rows: usize, steps: Steps) -> Result<(), EvalError> {
         self.check_deadline()?;
-        let samples = rows.saturating_mul(steps.count()).saturating_add(self.held);
-        if samples > self.options.samples_max { Err(EvalError::TooManySamples) } else { Ok(()) }
+        let samples = rows.saturating_mul(steps.count());
+        if samples > self.reads.left() { Err(EvalError::TooManySamples) } else { Ok(()) }
     }
 
     /// Line and column of a place, as annotations print them.
@@ -165,7 +156,7 @@ impl<'a> Evaluator<'a> {
         let operand = self.eval_kind(expr, steps)?;
         if let Operand::Vector(rows) = &operand {
             let extra: usize = rows.iter().map(Row::extra_samples).sum();
-            if extra > 0 && extra.saturating_add(self.held) > self.options.samples_max {
+            if extra > self.reads.left() {
                 return Err(EvalError::TooManySamples);
             }
         }
@@ -187,7 +178,16 @@ impl<'a> Evaluator<'a> {
             ExprKind::Selector(selector) if selector.edges == Edges::Smoothed => {
                 Ok(Operand::Vector(self.select_smoothed(selector, expr.span, steps)?))
             }
-            ExprKind::Selector(selector) => Ok(Operand::Vector(self.select(selector, steps)?)),
+            ExprKind::Selector(selector) => {
+                let rows = match self.scan_of(expr, steps)? {
+                    Some(scan) => self.scan_rows(&scan, steps)?,
+                    None => None,
+                };
+                match rows {
+                    Some(rows) => Ok(Operand::Vector(rows)),
+                    None => Ok(Operand::Vector(self.select(selector, steps)?)),
+                }
+            }
             ExprKind::Paren(inner) => self.eval(inner, steps),
             ExprKind::Unary { negative, expr } => self.eval_unary(*negative, expr, steps),
             ExprKind::Binary(binary) => self.eval_binary(binary, steps),

@@ -54,6 +54,11 @@ impl Row {
         Row { labels: Labels::empty(), drop_name: false, values, histograms: Vec::new() }
     }
 
+    /// A row of these numbers; a step without one holds the staleness marker.
+    pub(super) fn of_numbers(labels: Labels, values: Vec<f64>) -> Row {
+        Row { labels, drop_name: false, values, histograms: Vec::new() }
+    }
+
     /// A row of the same series without any value yet.
     pub(super) fn like(&self) -> Row {
         let values = vec![f64::from_bits(STALE_NAN); self.values.len()];

@@ -109,7 +109,7 @@ impl Evaluator<'_> {
     ) -> Result<Vec<Row>, EvalError> {
         let span = self.frame.span(&selector.shift, self.frame.lookback, steps);
         let mut rows = Vec::new();
-        for series in self.reads.get(&selector.matchers, span) {
+        for series in self.reads.get(&selector.matchers, span)? {
             self.check_size(rows.len() + 1, steps)?;
             let mut row = Row::absent(series.labels.clone(), steps);
             let mut newest = Newest::of(series, self.resets.get());

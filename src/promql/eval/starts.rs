@@ -56,7 +56,7 @@ impl Evaluator<'_> {
         let ExprKind::Selector(selector) = &arg.without_parens().kind else { return Ok(Operand::Vector(Vec::new())) };
         let span = self.frame.selector_span(selector, self.frame.lookback, steps);
         let mut rows = Vec::new();
-        for series in self.reads.get(&selector.matchers, span) {
+        for series in self.reads.get(&selector.matchers, span)? {
             self.check_size(rows.len() + 1, steps)?;
             let mut row = Row::absent(series.labels.clone(), steps);
             for (step, t) in steps.times().enumerate() {

@@ -122,7 +122,7 @@ impl Evaluator<'_> {
         match &expr.without_parens().kind {
             ExprKind::Range { selector, range } => {
                 let span = self.frame.selector_span(selector, *range, steps);
-                let series = self.reads.get(&selector.matchers, span).iter().map(|series| WindowSeries {
+                let series = self.reads.get(&selector.matchers, span)?.iter().map(|series| WindowSeries {
                     labels: series.labels.clone(),
                     drop_name: false,
                     samples: without_markers(&series.samples),
@@ -153,8 +153,17 @@ impl Evaluator<'_> {
         if edges != Edges::Plain {
             return self.over_extended(function, edges, args, steps);
         }
-        if let Some(series) = self.reads.values(function, args, steps, &self.frame) {
+        if let Some(series) = self.reads.values(function, args, steps, &self.frame, || self.check_deadline())? {
             return self.read_values(function, &self.place(args[0].without_parens().span), series, steps);
+        }
+        if let Some(scan) = self.scan_of_call(function, args, steps)?
+            && let Some(rows) = self.scan_rows(&scan, steps)?
+        {
+            let range = args.iter().find(|arg| arg.value_type() == crate::promql::ValueType::Matrix);
+            let place = range.map_or_else(String::new, |range| self.place(range.without_parens().span));
+            rows.iter().for_each(|row| self.note_counter(function, row.labels.metric_name(), &place));
+            self.note_quantiles(function, args, scan.params(), &rows);
+            return self.named(function, rows);
         }
         let (mut windows, mut params) = (None, Vec::new());
         let mut range_place = String::new();
@@ -180,7 +189,7 @@ impl Evaluator<'_> {
             };
             self.note_overlap(function, &windows, series, steps, &range_place);
             if row.iter().next().is_some() {
-                self.note_counter(function, &series.labels, &range_place);
+                self.note_counter(function, series.labels.metric_name(), &range_place);
             }
             if row.is_present() {
                 rows.push(row);
@@ -206,7 +215,7 @@ impl Evaluator<'_> {
                 row.set(step, v);
             }
             if row.is_present() {
-                self.note_counter(function, &series.labels, place);
+                self.note_counter(function, series.labels.metric_name(), place);
                 rows.push(row);
             }
         }
@@ -265,8 +274,7 @@ impl Evaluator<'_> {
         row
     }
 
-    pub(super) fn note_counter(&self, function: Function, labels: &Labels, place: &str) {
-        let name = labels.metric_name();
+    pub(super) fn note_counter(&self, function: Function, name: &str, place: &str) {
         let counts = ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix));
         if matches!(function, Function::Rate | Function::Increase) && !name.is_empty() && !counts {
             self.notes.borrow_mut().maybe_not_a_counter(name, place);

@@ -133,7 +133,7 @@ fn square(v: f64) -> (f64, f64) {
 }
 
 /// The order of values for extremes: numbers as usual, negative zero below zero, NaN never less.
-fn less(a: f64, b: f64) -> bool {
+pub(super) fn less(a: f64, b: f64) -> bool {
     a < b || (a == b && a.is_sign_negative() && b.is_sign_positive())
 }
 

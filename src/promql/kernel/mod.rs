@@ -10,17 +10,20 @@
 
 mod extended;
 mod group;
+mod group_column;
 mod histogram;
 mod native;
 mod range;
 mod rate;
 mod regression;
 mod scalar;
+mod sliding;
 mod smoothing;
 mod starts;
 
 pub use extended::{ANCHORED, EdgeValue, SMOOTHED, between, over_extended};
 pub use group::{Accumulator, Removal, quantile};
+pub use group_column::Accumulators;
 pub use histogram::{HistogramQuantile, histogram_quantile};
 pub use native::{
     Bucket, Change, Combined, FloatHistogram, HistogramPoint, Interval, Keep, MixedLayouts, NanNote, NativeBucket,
@@ -30,6 +33,7 @@ pub use native::{
 pub use range::{by_summary, is_even, motion, over_range, over_summary};
 pub use rate::Motion;
 pub use scalar::{binary, compare, unary_math};
+pub use sliding::Sliding;
 pub use starts::{over_range_with_starts, starts_overlap};
 
 use super::{AggregateOp, BinaryOp, Function};

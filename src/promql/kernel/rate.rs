@@ -29,8 +29,14 @@ struct Ends {
 
 impl Ends {
     fn of(samples: &[Sample]) -> Option<Ends> {
+        let resets = samples.windows(2).filter(|two| two[1].v < two[0].v).map(|two| two[0].v);
+        Ends::with_resets(samples, resets)
+    }
+
+    /// Of samples whose values before each reset are known.
+    fn with_resets(samples: &[Sample], resets: impl Iterator<Item = f64>) -> Option<Ends> {
         let [first, .., last] = samples else { return None };
-        let mut resets = samples.windows(2).filter(|two| two[1].v < two[0].v).map(|two| two[0].v).peekable();
+        let mut resets = resets.peekable();
         let rise = if resets.peek().is_none() {
             last.v - first.v
         } else {
@@ -59,6 +65,16 @@ fn rise(first: Sample, last: Sample, mut before_resets: ExactSum) -> f64 {
 /// The extrapolated change; nothing for fewer than two samples.
 pub(super) fn extrapolated(kind: Extrapolated, samples: &[Sample], range: TimeRange) -> Option<f64> {
     Ends::of(samples)?.extrapolated(kind, range)
+}
+
+/// The same where the values before each reset are known.
+pub(super) fn extrapolated_ends(
+    kind: Extrapolated,
+    samples: &[Sample],
+    before_resets: impl Iterator<Item = f64>,
+    range: TimeRange,
+) -> Option<f64> {
+    Ends::with_resets(samples, before_resets)?.extrapolated(kind, range)
 }
 
 /// The same from what a summary says.
@@ -130,7 +146,11 @@ fn edge(distance: i64, sampled: i64, gaps: i64) -> f64 {
 
 /// Whether an edge is so far away that the series is taken to begin or end inside the window.
 fn is_tripped(distance: i64, sampled: i64, gaps: i64) -> bool {
-    i128::from(distance) * i128::from(gaps) * 10 >= i128::from(sampled) * 11
+    // Years of milliseconds and millions of samples: nearly always 64 bits are enough.
+    match (distance.checked_mul(gaps).and_then(|n| n.checked_mul(10)), sampled.checked_mul(11)) {
+        (Some(distance), Some(sampled)) => distance >= sampled,
+        _ => i128::from(distance) * i128::from(gaps) * 10 >= i128::from(sampled) * 11,
+    }
 }
 
 /// How the result moves while the window moves on and no sample enters or leaves it.

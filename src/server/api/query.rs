@@ -126,6 +126,7 @@ pub(in crate::server) fn refuse(error: QueryError) -> ApiError {
     let kind = match &error {
         QueryError::Parse(error) => return ApiError::parameter("query", error),
         QueryError::Eval(EvalError::TimedOut) => ErrorType::Timeout,
+        QueryError::Eval(EvalError::Busy) => ErrorType::TooManyRequests,
         QueryError::Eval(EvalError::NotForRange(_)) => return ApiError::parameter("query", error),
         QueryError::Eval(EvalError::BadRange(_) | EvalError::BadDuration(_)) | QueryError::Invalid(_) => {
             ErrorType::BadData

@@ -3,7 +3,8 @@
 //! Invariants:
 //! - A block is complete and durable before a manifest names it, and never changed afterwards.
 //! - Every byte is under a checksum; a page's is checked each time it is read.
-//! - Of an open block, header and footer are in memory, and the names of labels once asked for.
+//! - Of an open block, header and footer are in memory, the names of labels once asked for, and some of the
+//!   pages that were asked for.
 
 mod chunk;
 mod format;
@@ -11,6 +12,7 @@ mod index;
 mod intervals;
 mod pages;
 mod reader;
+mod shared;
 mod survey;
 mod writer;
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::ops::{Deref, Range};
+use std::sync::Arc;
 
 use crate::codec::Damaged;
 use crate::env::disk::{DiskFile, Mapped};
@@ -119,7 +120,7 @@ pub(super) enum Page {
     /// A part of the mapped file.
     Mapped(Mapped, Range<usize>),
     /// Unpacked.
-    Unpacked(Vec<u8>),
+    Unpacked(Arc<[u8]>),
 }
 
 impl Deref for Page {
@@ -146,7 +147,7 @@ pub(super) fn read(file: &Mapped, footer: &Footer, section: Section, number: u64
             let end = start + page.length();
             Page::Mapped(file.clone(), end - bytes.len()..end)
         }
-        None => Page::Unpacked(page.unpack()?),
+        None => Page::Unpacked(page.unpack()?.into()),
     })
 }
 

@@ -13,6 +13,7 @@ use super::index::format::Name;
 use super::index::{self, Index, IndexCache};
 use super::intervals::{IntervalCache, Intervals};
 use super::pages;
+use super::shared::SharedPages;
 use crate::codec::{Coding, Damaged};
 use crate::env::disk::{Disk, Mapped};
 use crate::model::Summary;
@@ -29,6 +30,7 @@ pub(in crate::storage) struct Block {
     pub(super) footer: Footer,
     names: OnceLock<Arc<Vec<Name>>>,
     damaged: AtomicBool,
+    shared: SharedPages,
     /// How many rules of downsampling it is known to satisfy.
     satisfied: AtomicUsize,
 }
@@ -85,7 +87,8 @@ impl Block {
         let content = disk.map(path).map_err(BlockError::Io)?;
         let footer = Footer::take(&content)?;
         let (names, damaged, satisfied) = (OnceLock::new(), AtomicBool::new(false), AtomicUsize::new(0));
-        Ok(Block { number, level, path: path.to_owned(), content, footer, names, damaged, satisfied })
+        let shared = SharedPages::new();
+        Ok(Block { number, level, path: path.to_owned(), content, footer, names, damaged, shared, satisfied })
     }
 
     /// Its number, which is its file's name.
@@ -165,8 +168,8 @@ impl Block {
         let (index, chunks, intervals) = cache.blocks.entry(self.number).or_default();
         Ok(BlockReader {
             block: self,
-            index: Index::new(&self.content, &self.footer, names, index),
-            chunks: Chunks::new(&self.content, &self.footer, chunks),
+            index: Index::new(&self.content, &self.footer, names, index, &self.shared),
+            chunks: Chunks::new(&self.content, &self.footer, chunks, &self.shared),
             intervals: Intervals::new(&self.content, &self.footer, intervals),
         })
     }
@@ -197,6 +200,16 @@ impl BlockReader<'_> {
     /// The labels of a series.
     pub(in crate::storage) fn labels(&mut self, position: u32) -> Result<Labels, DamagedBlock> {
         self.index.labels(position).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// Calls `each` with each position and its label pairs as `number` counts them.
+    pub(in crate::storage) fn numbers(
+        &mut self,
+        positions: &[u32],
+        number: impl FnMut(&str, &str) -> u32,
+        each: impl FnMut(u32, &[u32]),
+    ) -> Result<(), DamagedBlock> {
+        self.index.numbers(positions, number, each).map_err(|reason| self.block.damage(reason))
     }
 
     /// The names of labels, sorted.

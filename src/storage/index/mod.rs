@@ -12,6 +12,8 @@ mod symbols;
 
 use std::collections::BTreeMap;
 
+use hashbrown::HashTable;
+
 use crate::model::limits::LABELS_PER_SERIES_MAX;
 use crate::model::{Fingerprint, Labels, SeriesRef};
 
@@ -27,6 +29,29 @@ pub(super) struct Index {
     series: Pages<LabelPage>,
     len: usize,
     next: u64,
+    /// How often series were forgotten: from one time to the next a pair keeps its number.
+    forgotten: u64,
+}
+
+/// What a question calls the pairs of the index, as long as they keep their numbers.
+#[derive(Debug, Default)]
+pub(super) struct KnownPairs(HashTable<(PairId, u32)>);
+
+impl KnownPairs {
+    fn get(&mut self, pair: PairId, number: impl FnOnce() -> u32) -> u32 {
+        let hash = |pair: PairId| u64::from(pair).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(20);
+        let known = self.0.find(hash(pair), |(other, _)| *other == pair).map(|(_, number)| *number);
+        known.unwrap_or_else(|| {
+            let number = number();
+            self.0.insert_unique(hash(pair), (pair, number), |(other, _)| hash(*other));
+            number
+        })
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
 }
 
 /// The labels of the series of a page.
@@ -107,6 +132,28 @@ impl Index {
 
     fn text(&self, pairs: &[PairId]) -> Labels {
         Labels::from_sorted(pairs.iter().map(|pair| (self.symbols.name_text(*pair), self.symbols.value(*pair))))
+    }
+
+    /// The pairs of a series as `number` counts them, asked once for each pair that is not `known`. `known` is
+    /// right as long as [`Index::forgotten`] says the same. `false`: there is no such series.
+    pub(super) fn numbers_of(
+        &self,
+        series: SeriesRef,
+        known: &mut KnownPairs,
+        number: &mut impl FnMut(&str, &str) -> u32,
+        out: &mut Vec<u32>,
+    ) -> bool {
+        out.clear();
+        let Some(pairs) = self.pairs(series) else { return false };
+        let number_of =
+            |pair: &PairId| known.get(*pair, || number(self.symbols.name_text(*pair), self.symbols.value(*pair)));
+        out.extend(pairs.iter().map(number_of));
+        true
+    }
+
+    /// How often series were forgotten.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.forgotten
     }
 
     /// The labels of a series.
@@ -192,6 +239,7 @@ impl Index {
     /// Forgets some series, in the order of their numbers, with the fingerprints of their labels. Other
     /// fingerprints may lead to their numbers until [`Index::sweep`] comes by.
     pub(super) fn remove(&mut self, removed: &[(SeriesRef, Fingerprint)]) {
+        self.forgotten += 1;
         // Lists are thinned once each, however many of their series go.
         let mut touched: BTreeMap<PairId, Vec<u64>> = BTreeMap::new();
         for (series, fingerprint) in removed {

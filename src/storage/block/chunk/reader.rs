@@ -1,19 +1,21 @@
 //! Reading chunks of a block: samples of a range, summaries, and chunks as they are stored.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::EncodedChunk;
 use super::format::{
-    self, ChunkEntry, GROUP, SeriesEntry, Slice, StampVector, Timeline, VECTOR_SAMPLES, VectorStatistics,
+    self, CHUNK_SAMPLES, ChunkEntry, GROUP, SeriesEntry, Slice, StampVector, Timeline, VECTOR_SAMPLES, VectorStatistics,
 };
 use crate::codec::Damaged;
 use crate::env::disk::Mapped;
 use crate::model::Summary;
 use crate::model::{ExactSum, Millis, Sample, TimeRange, Timestamp, two_product};
-use crate::storage::block::format::{Footer, Section};
+use crate::storage::block::format::{Footer, SECTIONS, Section};
 use crate::storage::block::pages::{self, Page, Place};
+use crate::storage::block::shared::SharedPages;
 
 /// Pages of timelines that are kept while a question is answered: some 30 KiB each.
 const TIMELINE_PAGES_MAX: usize = 512;
@@ -24,11 +26,35 @@ const STAMPS_MAX: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub(in crate::storage::block) struct ChunkCache {
     directory: Option<(u64, Arc<Vec<SeriesEntry>>)>,
-    timelines: HashMap<u64, Arc<Vec<Timeline>>>,
-    stamps: HashMap<(u64, usize), Arc<Vec<i64>>>,
+    timelines: HashMap<u64, Arc<Vec<Timeline>>, ByNumber>,
+    stamps: HashMap<(u64, usize), Arc<Vec<i64>>, ByNumber>,
     stamps_count: usize,
     pages: HashMap<Section, (u64, Page)>,
     values: Vec<f64>,
+}
+
+/// Spreads numbers of pages and timelines, which nobody outside chooses.
+type ByNumber = BuildHasherDefault<NumberHasher>;
+
+#[derive(Debug, Default)]
+struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.0 = (self.0.rotate_left(5) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_usize(&mut self, n: usize) {
+        self.write_u64(n as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
 }
 
 /// The chunks of an open block.
@@ -36,6 +62,7 @@ pub(in crate::storage::block) struct Chunks<'a> {
     file: &'a Mapped,
     pub(super) footer: &'a Footer,
     cache: &'a mut ChunkCache,
+    shared: &'a SharedPages,
 }
 
 /// A chunk with its stamps.
@@ -95,8 +122,9 @@ impl<'a> Chunks<'a> {
         file: &'a Mapped,
         footer: &'a Footer,
         cache: &'a mut ChunkCache,
+        shared: &'a SharedPages,
     ) -> Chunks<'a> {
-        Chunks { file, footer, cache }
+        Chunks { file, footer, cache, shared }
     }
 
     /// The chunks of samples of the series at a position, in the order of time.
@@ -112,8 +140,8 @@ impl<'a> Chunks<'a> {
         let directory = match known {
             Some((_, directory)) => Arc::clone(directory),
             None => {
-                let (series, _) = format::take_directory(&self.read(Section::Directory, page)?)?;
-                let directory = Arc::new(series);
+                let read = || Ok(format::take_directory(&self.read(Section::Directory, page)?)?.0);
+                let directory = self.shared.get(&self.shared.directory, page, read)?;
                 self.cache.directory = Some((page, Arc::clone(&directory)));
                 directory
             }
@@ -129,7 +157,8 @@ impl<'a> Chunks<'a> {
         let page = match self.cache.timelines.get(&number) {
             Some(page) => Arc::clone(page),
             None => {
-                let page = Arc::new(format::take_timelines(&self.read(Section::Timelines, number)?)?);
+                let read = || format::take_timelines(&self.read(Section::Timelines, number)?);
+                let page = self.shared.get(&self.shared.timelines, number, read)?;
                 if self.cache.timelines.len() >= TIMELINE_PAGES_MAX {
                     self.cache.timelines.clear();
                 }
@@ -280,6 +309,20 @@ impl<'a> Chunks<'a> {
         if let Some(stamps) = self.cache.stamps.get(&key) {
             return Ok(Arc::clone(stamps));
         }
+        let shared = self.shared;
+        let per_timeline = (CHUNK_SAMPLES / VECTOR_SAMPLES) as u64;
+        let shared_key = key.0.wrapping_mul(per_timeline).wrapping_add(vector as u64);
+        let stamps = shared.get(&shared.stamps, shared_key, || self.read_stamps(chunk, vector))?;
+        self.cache.stamps_count += stamps.len();
+        if self.cache.stamps_count > STAMPS_MAX {
+            self.cache.stamps.clear();
+            self.cache.stamps_count = stamps.len();
+        }
+        self.cache.stamps.insert(key, Arc::clone(&stamps));
+        Ok(stamps)
+    }
+
+    fn read_stamps(&mut self, chunk: &ChunkPlace, vector: usize) -> Result<Vec<i64>, Damaged> {
         let timeline = chunk.timeline();
         let count = timeline.count as usize;
         let n = (count - vector * VECTOR_SAMPLES).min(VECTOR_SAMPLES);
@@ -291,13 +334,6 @@ impl<'a> Chunks<'a> {
             let bytes = self.item(Section::Stamps, timeline.place, timeline.length)?;
             format::take_stamps(bytes, count, vector, &mut stamps)?;
         }
-        self.cache.stamps_count += stamps.len();
-        if self.cache.stamps_count > STAMPS_MAX {
-            self.cache.stamps.clear();
-            self.cache.stamps_count = stamps.len();
-        }
-        let stamps = Arc::new(stamps);
-        self.cache.stamps.insert(key, Arc::clone(&stamps));
         Ok(stamps)
     }
 
@@ -494,7 +530,8 @@ impl<'a> Chunks<'a> {
     pub(super) fn item(&mut self, section: Section, place: Place, length: u32) -> Result<&[u8], Damaged> {
         let cached = self.cache.pages.get(&section).is_some_and(|(number, _)| *number == place.page);
         if !cached {
-            let page = self.read(section, place.page)?;
+            let key = place.page.wrapping_mul(SECTIONS as u64).wrapping_add(section as u64);
+            let page = self.shared.page(key, || self.read(section, place.page))?;
             self.cache.pages.insert(section, (place.page, page));
         }
         let page = self.cache.pages.get(&section).map_or(&[][..], |(_, page)| page);

@@ -66,6 +66,11 @@ impl Texts {
         self.ends.len()
     }
 
+    /// Bytes of all together.
+    pub(in crate::storage::block) fn bytes(&self) -> usize {
+        self.all.len()
+    }
+
     /// One of them.
     pub(in crate::storage::block) fn get(&self, at: usize) -> Option<&str> {
         let end = *self.ends.get(at)? as usize;
@@ -235,8 +240,29 @@ pub(in crate::storage::block) fn put_series(out: &mut Vec<u8>, series: &[Vec<Lab
     }
 }
 
+/// The labels of the series of a page, in one piece of memory.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(in crate::storage::block) struct SeriesPage {
+    places: Vec<LabelPlace>,
+    ends: Vec<u32>,
+}
+
+impl SeriesPage {
+    /// The labels of one series.
+    pub(in crate::storage::block) fn get(&self, at: usize) -> Option<&[LabelPlace]> {
+        let end = *self.ends.get(at)? as usize;
+        let start = at.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
+        self.places.get(start..end)
+    }
+
+    /// Bytes in memory.
+    pub(in crate::storage::block) fn bytes(&self) -> usize {
+        size_of_val(self.places.as_slice()) + size_of_val(self.ends.as_slice())
+    }
+}
+
 /// Takes the labels of a page of series.
-pub(in crate::storage::block) fn take_series(bytes: &[u8]) -> Result<Vec<Vec<LabelPlace>>, Damaged> {
+pub(in crate::storage::block) fn take_series(bytes: &[u8]) -> Result<SeriesPage, Damaged> {
     let mut from = Cursor::new(bytes);
     let (n, set_count) = (from.varint()?, from.length()?);
     let n = usize::try_from(n).ok().filter(|n| *n <= GROUP).ok_or(TOO_LARGE)?;
@@ -258,15 +284,25 @@ pub(in crate::storage::block) fn take_series(bytes: &[u8]) -> Result<Vec<Vec<Lab
     let mut all: Vec<u32> = sets.concat();
     all.sort_unstable();
     all.dedup();
-    let mut series: Vec<Vec<LabelPlace>> = set_of.iter().map(|set| Vec::with_capacity(set.len())).collect();
+    let mut next: Vec<usize> = Vec::with_capacity(n);
+    let (mut ends, mut total) = (Vec::with_capacity(n), 0);
+    for set in &set_of {
+        next.push(total);
+        total += set.len();
+        ends.push(u32::try_from(total).map_err(|_| TOO_LARGE)?);
+    }
+    let mut places: Vec<LabelPlace> = vec![(0, 0); total];
+    let mut having = Vec::with_capacity(n);
     for name in all {
-        let having: Vec<usize> = (0..n).filter(|at| set_of[*at].binary_search(&name).is_ok()).collect();
+        having.clear();
+        having.extend((0..n).filter(|at| set_of[*at].binary_search(&name).is_ok()));
         for (at, value) in having.iter().zip(take_differences(&mut from, having.len())?) {
-            series[*at].push((name, narrow(value)?));
+            places[next[*at]] = (name, narrow(value)?);
+            next[*at] += 1;
         }
     }
     from.end()?;
-    Ok(series)
+    Ok(SeriesPage { places, ends })
 }
 
 #[cfg(test)]
@@ -312,7 +348,11 @@ mod tests {
             let series: Vec<Vec<LabelPlace>> = series.into_iter().map(|labels| labels.into_iter().collect()).collect();
             let mut out = Vec::new();
             put_series(&mut out, &series);
-            prop_assert_eq!(take_series(&out), Ok(series));
+            let page = take_series(&out).unwrap();
+            for (at, labels) in series.iter().enumerate() {
+                prop_assert_eq!(page.get(at), Some(labels.as_slice()));
+            }
+            prop_assert_eq!(page.get(series.len()), None);
             let list: Vec<u32> = list.into_iter().collect();
             let (mut out, mut back) = (Vec::new(), Vec::new());
             put_list(&mut out, &list);

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::format::{self, GROUP, LabelPlace, ListPlace, Name, Texts, VALUES, Values};
+use super::format::{self, GROUP, LabelPlace, ListPlace, Name, SeriesPage, Texts, VALUES, Values};
 use crate::codec::Damaged;
 use crate::env::disk::Mapped;
 use crate::model::{Label, Labels};
 use crate::storage::block::format::{Footer, Section};
 use crate::storage::block::pages::{self, Page};
+use crate::storage::block::shared::SharedPages;
 
 /// Pages of values that are kept unpacked while a question is answered: some 30 KiB each.
 const VALUE_PAGES_MAX: usize = 512;
@@ -18,7 +19,7 @@ const VALUE_PAGES_MAX: usize = 512;
 pub(in crate::storage::block) struct IndexCache {
     values: HashMap<u64, Arc<Values>>,
     fences: HashMap<u64, Arc<Texts>>,
-    series: Option<(u64, Arc<Vec<Vec<LabelPlace>>>)>,
+    series: Option<(u64, Arc<SeriesPage>)>,
     list: Option<(u64, Page)>,
 }
 
@@ -29,6 +30,7 @@ pub(in crate::storage::block) struct Index<'a> {
     /// The names of labels.
     pub(in crate::storage::block) names: Arc<Vec<Name>>,
     cache: &'a mut IndexCache,
+    shared: &'a SharedPages,
 }
 
 impl<'a> Index<'a> {
@@ -38,8 +40,9 @@ impl<'a> Index<'a> {
         footer: &'a Footer,
         names: Arc<Vec<Name>>,
         cache: &'a mut IndexCache,
+        shared: &'a SharedPages,
     ) -> Index<'a> {
-        Index { file, footer, names, cache }
+        Index { file, footer, names, cache, shared }
     }
 
     /// How many series there are.
@@ -55,17 +58,21 @@ impl<'a> Index<'a> {
     /// The labels of the series at a position, as numbers.
     pub(super) fn places(&mut self, position: u32) -> Result<Vec<LabelPlace>, Damaged> {
         let (page, at) = (u64::from(position) / GROUP as u64, position as usize % GROUP);
-        self.series_page(page)?.get(at).cloned().ok_or(Damaged("a series lies behind the end of its page"))
+        self.series_page(page)?
+            .get(at)
+            .map(<[LabelPlace]>::to_vec)
+            .ok_or(Damaged("a series lies behind the end of its page"))
     }
 
     /// The labels of all series of a page, as numbers.
-    pub(super) fn series_page(&mut self, page: u64) -> Result<Arc<Vec<Vec<LabelPlace>>>, Damaged> {
+    pub(super) fn series_page(&mut self, page: u64) -> Result<Arc<SeriesPage>, Damaged> {
         if let Some((number, series)) = &self.cache.series
             && *number == page
         {
             return Ok(Arc::clone(series));
         }
-        let series = Arc::new(format::take_series(&self.read(Section::Series, page)?)?);
+        let read = || format::take_series(&self.read(Section::Series, page)?);
+        let series = self.shared.get(&self.shared.series, page, read)?;
         self.cache.series = Some((page, Arc::clone(&series)));
         Ok(series)
     }
@@ -87,6 +94,47 @@ impl<'a> Index<'a> {
         Ok(Labels::from_sorted(labels.iter().map(|label| (label.name, label.value))))
     }
 
+    /// Calls `each` with each position and its pairs as `number` counts them, asked once for each pair.
+    pub(in crate::storage::block) fn numbers(
+        &mut self,
+        positions: &[u32],
+        mut number: impl FnMut(&str, &str) -> u32,
+        mut each: impl FnMut(u32, &[u32]),
+    ) -> Result<(), Damaged> {
+        const UNKNOWN: u32 = u32::MAX;
+        // By name and page of values: what is known already.
+        let mut known: Vec<Vec<Vec<u32>>> = vec![Vec::new(); self.names.len()];
+        let mut numbers = Vec::new();
+        for group in positions.chunk_by(|a, b| *a as usize / GROUP == *b as usize / GROUP) {
+            let Some(first) = group.first() else { continue };
+            let page = self.series_page(u64::from(*first) / GROUP as u64)?;
+            for position in group {
+                let places = page.get(*position as usize % GROUP);
+                numbers.clear();
+                for (name, value) in places.ok_or(Damaged("a series lies behind the end of its page"))? {
+                    let (part, at) = (*value as usize / VALUES, *value as usize % VALUES);
+                    let of_name = known.get_mut(*name as usize).ok_or(Damaged("a series has an unknown name"))?;
+                    let found = of_name.get(part).and_then(|part| part.get(at)).copied().unwrap_or(UNKNOWN);
+                    if found != UNKNOWN {
+                        numbers.push(found);
+                        continue;
+                    }
+                    let values = self.values(*name, part)?;
+                    let text = values.texts.get(at).ok_or(Damaged("a series has an unknown value"))?;
+                    let new = number(&self.names[*name as usize].text, text);
+                    if of_name.len() <= part {
+                        of_name.resize(part + 1, Vec::new());
+                    }
+                    of_name[part].resize(VALUES, UNKNOWN);
+                    of_name[part][at] = new;
+                    numbers.push(new);
+                }
+                each(*position, &numbers);
+            }
+        }
+        Ok(())
+    }
+
     /// A page of the values of a name.
     pub(super) fn values(&mut self, name: u32, part: usize) -> Result<Arc<Values>, Damaged> {
         const UNKNOWN: Damaged = Damaged("a value lies behind the end of its name's");
@@ -98,7 +146,8 @@ impl<'a> Index<'a> {
         if let Some(values) = self.cache.values.get(&page) {
             return Ok(Arc::clone(values));
         }
-        let values = Arc::new(format::take_values(&self.read(Section::LabelValues, page)?)?);
+        let read = || format::take_values(&self.read(Section::LabelValues, page)?);
+        let values = self.shared.get(&self.shared.values, page, read)?;
         if self.cache.values.len() >= VALUE_PAGES_MAX {
             self.cache.values.clear();
         }
@@ -121,8 +170,11 @@ impl<'a> Index<'a> {
         let fences = match self.cache.fences.get(&number) {
             Some(fences) => Arc::clone(fences),
             None => {
-                let page = self.read(Section::Fences, number)?;
-                let fences = Arc::new(format::take_texts(&mut crate::codec::Cursor::new(&page))?);
+                let read = || {
+                    let page = self.read(Section::Fences, number)?;
+                    format::take_texts(&mut crate::codec::Cursor::new(&page))
+                };
+                let fences = self.shared.get(&self.shared.fences, number, read)?;
                 self.cache.fences.insert(number, Arc::clone(&fences));
                 fences
             }

@@ -1,0 +1,77 @@
+//! The series that a snapshot was asked for, found and not read yet.
+//!
+//! Invariant: what is read of a series is what [`Snapshot::select`] gives of it.
+
+use std::ops::ControlFlow;
+
+use super::content::Content;
+use super::found::Found;
+use super::snapshot::{One, ReadError, Snapshot, Source};
+use crate::model::{HistogramSample, Labels, Sample, TimeRange};
+
+/// What is called with the number, the samples and the native histograms of a series; it says whether it has enough.
+pub type Visit<'v> = dyn FnMut(usize, &[Sample], &[HistogramSample]) -> ControlFlow<()> + 'v;
+
+/// The series that satisfied matchers when a snapshot was asked, not read yet.
+#[derive(Debug)]
+pub struct Selection<'s> {
+    snapshot: &'s Snapshot,
+    range: TimeRange,
+    found: Found<Source>,
+}
+
+impl<'s> Selection<'s> {
+    /// Of what was found inside a range.
+    pub(super) fn new(snapshot: &'s Snapshot, range: TimeRange, found: Found<Source>) -> Selection<'s> {
+        Selection { snapshot, range, found }
+    }
+
+    /// How many series there are; some may have no sample inside the range.
+    pub fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The labels of a series.
+    pub fn labels(&self, at: usize) -> Labels {
+        self.found.labels(at)
+    }
+
+    /// Whether any of the series has a label of this name.
+    pub fn has_name(&self, name: &str) -> bool {
+        self.found.pairs.has_name(name)
+    }
+
+    /// The group of each series by those of its labels whose names are kept, and the labels of each group.
+    pub fn groups(&self, keep: impl Fn(&str) -> bool) -> (Vec<u32>, Vec<Labels>) {
+        self.found.groups(keep)
+    }
+
+    /// Puts the series in the order of their labels.
+    pub fn sort(&mut self) {
+        self.found.sort();
+    }
+
+    /// Calls `visit` with the samples and the native histograms of each of these series, in the order of time,
+    /// until it says that it has enough. Several threads may each read a part.
+    ///
+    /// # Errors
+    /// Stored bytes are damaged.
+    pub fn read(&self, which: &mut dyn Iterator<Item = usize>, visit: &mut Visit<'_>) -> Result<(), ReadError> {
+        self.snapshot.ask(self.range, |asked| {
+            let mut content = Content::default();
+            for at in which {
+                content.clear();
+                asked.content(One { found: &self.found, at }, &mut content)?;
+                if visit(at, &content.samples, &content.histograms).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+}
