@@ -62,6 +62,7 @@ fn scrape(prefix: &str, target: u64, round: u64, first: bool) -> Committed {
         at,
         new_series,
         samples: (0..METRICS).map(|m| (series(m), sample(m))).collect(),
+        histograms: Vec::new(),
         rejected: Rejected::default(),
     }
 }

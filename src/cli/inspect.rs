@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::env::disk::{Disk, RealDisk};
 use crate::env::{Clock, SystemClock};
 use crate::model::Timestamp;
-use crate::storage::{self, Fact, Fault, FileReport, Inspection, Share, Store, StoreOptions};
+use crate::storage::{self, CodecShare, Fact, Fault, FileReport, Inspection, PageShare, Share, Store, StoreOptions};
 
 /// Tell what a file or a directory of Evenkeel holds; nothing is changed
 #[derive(Args)]
@@ -72,18 +72,29 @@ fn print_inspection(found: &Inspection) {
     }
     println!("series: {}", found.series);
     println!("samples: {} in blocks, {} in the log", found.block_samples, found.log_samples);
+    if found.block_histograms > 0 {
+        println!(
+            "of those in blocks, native histograms: {} in {} chunks of {} bytes",
+            found.block_histograms, found.histogram_chunks, found.histogram_bytes
+        );
+    }
     if let Some((first, last)) = found.span {
         println!("from {first} to {last}");
     }
     if found.chunks.0 > 0 {
         println!("chunks: {}, of them {} with one value", found.chunks.0, found.chunks.1);
     }
-    for (part, bytes) in &found.parts {
+    // Sections of blocks come in a table of their own.
+    let in_table = |part: &str| found.pages.iter().any(|share| part.strip_prefix("block: ") == Some(&share.section));
+    for (part, bytes) in found.parts.iter().filter(|(part, bytes)| *bytes > 0 && !in_table(part)) {
         match part.starts_with("block") && found.block_samples > 0 {
             true => println!("{part}: {bytes} bytes, {:.3} a sample", *bytes as f64 / found.block_samples as f64),
             false => println!("{part}: {bytes} bytes"),
         }
     }
+    print_codecs("values by codec, before pages are compressed", "chunks", "samples", &found.value_codecs);
+    print_codecs("timestamps by codec, each column once", "columns", "stamps", &found.stamp_codecs);
+    print_pages(found);
     let shares = |title: &str, shares: &[Share]| {
         if !shares.is_empty() {
             println!("{title}");
@@ -98,6 +109,55 @@ fn print_inspection(found: &Inspection) {
     };
     shares("largest metrics", &found.metrics);
     shares("largest labels", &found.labels);
+}
+
+fn print_codecs(title: &str, columns: &str, samples: &str, shares: &[CodecShare]) {
+    if shares.is_empty() {
+        return;
+    }
+    println!("{title}");
+    println!("  {:<28} {columns:>19} {samples:>22} {:>22} {:>7} {:>10}", "", "bytes", "bits", "exceptions");
+    let all = |of: fn(&CodecShare) -> u64| shares.iter().map(of).sum::<u64>();
+    let (columns, samples, bytes) = (all(|s| s.columns), all(|s| s.samples), all(|s| s.bytes));
+    for share in shares {
+        println!(
+            "  {:<28} {:>10} {} {:>13} {} {:>13} {} {:>7.2} {:>10}",
+            share.codec,
+            share.columns,
+            percent(share.columns, columns),
+            share.samples,
+            percent(share.samples, samples),
+            share.bytes,
+            percent(share.bytes, bytes),
+            share.bytes as f64 * 8.0 / share.samples.max(1) as f64,
+            share.exceptions,
+        );
+    }
+}
+
+fn print_pages(found: &Inspection) {
+    if found.pages.is_empty() {
+        return;
+    }
+    println!("pages of blocks");
+    println!("  {:<28} {:>10} {:>19} {:>13} {:>13} {:>10}", "", "pages", "zstd", "bytes", "unpacked", "a sample");
+    for share in &found.pages {
+        println!(
+            "  {:<28} {:>10} {:>10} {} {:>13} {:>13} {:>10.4}",
+            share.section,
+            share.pages,
+            share.compressed,
+            percent(share.compressed, share.pages),
+            share.bytes,
+            share.unpacked,
+            share.bytes as f64 / found.block_samples.max(1) as f64,
+        );
+    }
+}
+
+/// A part of a whole, eight characters wide.
+fn percent(part: u64, whole: u64) -> String {
+    format!("{:>6.2} %", part as f64 * 100.0 / whole.max(1) as f64)
 }
 
 fn in_words(fact: &Fact) -> String {
@@ -125,14 +185,26 @@ fn as_json(found: &Inspection) -> Value {
         json!({"name": share.name, "series": share.series, "samples": share.samples,
                "valueBytes": share.value_bytes, "values": share.values})
     };
+    let codec = |share: &CodecShare| {
+        json!({"codec": share.codec, "columns": share.columns, "samples": share.samples, "bytes": share.bytes,
+               "exceptions": share.exceptions})
+    };
+    let pages = |share: &PageShare| {
+        json!({"section": share.section, "pages": share.pages, "compressed": share.compressed,
+               "bytes": share.bytes, "unpackedBytes": share.unpacked})
+    };
     let parts: serde_json::Map<String, Value> =
         found.parts.iter().map(|(part, bytes)| (part.clone(), json!(bytes))).collect();
     json!({
         "files": found.files.iter().map(file).collect::<Vec<_>>(),
         "series": found.series,
         "blockSamples": found.block_samples,
+        "blockHistograms": found.block_histograms,
         "logSamples": found.log_samples,
         "chunks": {"all": found.chunks.0, "oneValue": found.chunks.1},
+        "valueCodecs": found.value_codecs.iter().map(codec).collect::<Vec<_>>(),
+        "timestampCodecs": found.stamp_codecs.iter().map(codec).collect::<Vec<_>>(),
+        "blockPages": found.pages.iter().map(pages).collect::<Vec<_>>(),
         "from": found.span.map(|(first, _)| first.to_string()),
         "to": found.span.map(|(_, last)| last.to_string()),
         "partBytes": parts,

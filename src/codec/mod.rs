@@ -6,6 +6,7 @@
 
 mod bits;
 mod coded;
+mod coding;
 mod compress;
 mod cursor;
 mod format;
@@ -15,13 +16,14 @@ mod postings;
 mod timestamps;
 mod values;
 
+pub use coding::Coding;
 pub use compress::{compress, decompress};
 pub use cursor::{Cursor, Damaged};
 pub use format::{
     SealError, break_seal, checksum, close_seal, open_seal, put_maybe, put_signed, put_text, put_varint, signed,
     unsigned,
 };
-pub use histograms::{put_histograms, take_histograms};
+pub use histograms::{put_histogram, put_histograms, take_histogram, take_histograms};
 pub use integers::{put_integers, take_integers};
 pub use postings::{Postings, PostingsCursor, intersect, put_postings};
 pub use timestamps::{Timestamps, put_timestamps};

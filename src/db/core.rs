@@ -251,17 +251,19 @@ fn receipt(applied: Applied) -> Receipt {
             seq: committed.seq,
             at: committed.at,
             stored: committed.samples.len(),
+            histograms: committed.histograms.len(),
             rejected: committed.rejected,
             exemplars: ExemplarCounts::default(),
         },
         Applied::Exemplars { seq, at, counts } => {
-            Receipt { seq, at, stored: 0, rejected: Default::default(), exemplars: counts }
+            Receipt { seq, at, stored: 0, histograms: 0, rejected: Default::default(), exemplars: counts }
         }
         Applied::Tick { seq, at }
         | Applied::Note { seq, at, .. }
         | Applied::Metadata { seq, at }
         | Applied::Delete { seq, at } => {
-            Receipt { seq, at, stored: 0, rejected: Default::default(), exemplars: ExemplarCounts::default() }
+            let exemplars = ExemplarCounts::default();
+            Receipt { seq, at, stored: 0, histograms: 0, rejected: Default::default(), exemplars }
         }
     }
 }

@@ -47,7 +47,9 @@ pub struct Receipt {
     pub at: Timestamp,
     /// Samples stored.
     pub stored: usize,
-    /// Samples refused, by reason.
+    /// Native histograms stored.
+    pub histograms: usize,
+    /// What was refused, by reason.
     pub rejected: Rejected,
     /// What became of the exemplars that came beside the samples.
     pub exemplars: ExemplarCounts,
@@ -268,12 +270,20 @@ pub(super) struct Parts {
 }
 
 /// Refuses a batch that no log record can hold, before it fails the group that it would share.
-fn check_size(label_bytes: usize, series: usize, samples: usize) -> Result<(), AppendError> {
+fn check_size(
+    label_bytes: usize,
+    series: usize,
+    samples: usize,
+    histograms: impl Iterator<Item = usize>,
+) -> Result<(), AppendError> {
     /// At most two lengths of ten bytes beside each label set.
     const SERIES_BYTES: usize = 20;
     /// At most ten bytes each for the series and the time, and eight for the value.
     const SAMPLE_BYTES: usize = 28;
-    let bytes = label_bytes + series * SERIES_BYTES + samples * SAMPLE_BYTES;
+    /// A number of 64 bits takes ten bytes at the most, and eight in memory.
+    const HISTOGRAM_SHARE: usize = 2;
+    let histogram_bytes = histograms.map(|bytes| HISTOGRAM_SHARE * bytes).sum::<usize>();
+    let bytes = label_bytes + series * SERIES_BYTES + samples * SAMPLE_BYTES + histogram_bytes;
     if bytes <= limits::LOG_RECORD_BYTES_MAX {
         return Ok(());
     }
@@ -335,7 +345,8 @@ impl Inner {
 
     pub(super) fn append(&self, batch: Batch, beside: Beside) -> Result<Receipt, AppendError> {
         let label_bytes = batch.series().iter().map(|labels| labels.as_text().len()).sum();
-        let fits = check_size(label_bytes, batch.series().len(), batch.samples().len());
+        let histograms = batch.histograms().iter().map(|histogram| histogram.sample.histogram.bytes());
+        let fits = check_size(label_bytes, batch.series().len(), batch.samples().len(), histograms);
         self.take(fits, Entry::Transaction(batch), beside)
     }
 
@@ -382,7 +393,8 @@ impl Inner {
             inner.counters.appended(&result, inner.clock.elapsed().saturating_sub(begun));
             done(result);
         };
-        let fits = check_size(batch.label_bytes(), batch.series_count(), batch.sample_count());
+        let histograms = batch.histograms().iter().map(|(_, sample)| sample.histogram.bytes());
+        let fits = check_size(batch.label_bytes(), batch.series_count(), batch.sample_count(), histograms);
         if let Err(error) = fits.and_then(|()| beside.check()) {
             done(Err(error));
             return Submitted::Follow;

@@ -9,7 +9,7 @@ use crate::model::{Labels, Matcher, TimeRange, Timestamp, is_stale, limits};
 use crate::notify::ReceiverStatus;
 use crate::rules::{self, GroupStatus, RuleStatus};
 use crate::slo::BurnHistory;
-use crate::storage::{Health, StoreStatus};
+use crate::storage::{Health, StoreStatus, StoredSeries};
 
 use super::Db;
 
@@ -56,7 +56,7 @@ impl Db {
         let range = TimeRange { after: now - limits::LOOKBACK, until: now };
         let series = self.inner.store.snapshot().select(&matchers, range, limits::QUERY_SAMPLES_MAX);
         let mut jobs: BTreeMap<String, JobHealth> = BTreeMap::new();
-        for (labels, samples) in series.unwrap_or_default() {
+        for StoredSeries { labels, samples, .. } in series.unwrap_or_default() {
             let Some(last) = samples.last().filter(|last| !is_stale(last.v)) else { continue };
             let name = labels.get("job").to_owned();
             let job = jobs.entry(name.clone()).or_insert_with(|| JobHealth { job: name, ..JobHealth::default() });

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::env::Clock;
-use crate::model::{Labels, Matcher, Millis, TimeRange, Timestamp};
+use crate::model::{Labels, Matcher, Millis, Summarized, TimeRange, Timestamp};
 use crate::promql::{SeriesSamples, SeriesSet, SeriesSource, SeriesSummaries, SourceError, Visit};
 
 /// Samples that a query has read, and the time that took.
@@ -74,7 +74,7 @@ impl<S: SeriesSource> SeriesSource for Metered<'_, S> {
         windows: &[TimeRange],
         samples_max: usize,
         each: &mut dyn FnMut(SeriesSummaries) -> ControlFlow<()>,
-    ) -> Result<(), SourceError> {
+    ) -> Result<Summarized, SourceError> {
         let begun = self.clock.elapsed();
         let mut samples = 0;
         let done = self.source.summaries(matchers, windows, samples_max, &mut |one| {

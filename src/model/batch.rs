@@ -1,7 +1,8 @@
 //! A transaction on its way in, and as it was taken.
 
+use super::histogram::HistogramError;
 use super::label::Labels;
-use super::sample::Sample;
+use super::sample::{HistogramSample, Sample};
 use super::series::{Seq, SeriesRef};
 use super::time::Timestamp;
 
@@ -10,6 +11,7 @@ use super::time::Timestamp;
 pub struct Batch {
     series: Vec<Labels>,
     samples: Vec<BatchSample>,
+    histograms: Vec<BatchHistogram>,
 }
 
 /// A sample of a [`Batch`].
@@ -19,6 +21,15 @@ pub struct BatchSample {
     pub series: u32,
     /// The sample.
     pub sample: Sample,
+}
+
+/// A native histogram of a [`Batch`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchHistogram {
+    /// Which of the batch's series, by position.
+    pub series: u32,
+    /// The histogram.
+    pub sample: HistogramSample,
 }
 
 impl Batch {
@@ -34,9 +45,26 @@ impl Batch {
 
     /// Adds samples of one series, in the order given.
     pub fn push_series(&mut self, labels: Labels, samples: impl IntoIterator<Item = Sample>) {
+        self.push_mixed(labels, samples, []);
+    }
+
+    /// Adds one native histogram of one series. When it began to count is not stored.
+    pub fn push_histogram(&mut self, labels: Labels, histogram: HistogramSample) {
+        self.push_mixed(labels, [], [histogram]);
+    }
+
+    /// Adds samples and native histograms of one series, each in the order given. All samples of a
+    /// transaction are taken before its histograms.
+    pub fn push_mixed(
+        &mut self,
+        labels: Labels,
+        samples: impl IntoIterator<Item = Sample>,
+        histograms: impl IntoIterator<Item = HistogramSample>,
+    ) {
         let series = u32::try_from(self.series.len()).unwrap_or(u32::MAX);
         self.series.push(labels);
         self.samples.extend(samples.into_iter().map(|sample| BatchSample { series, sample }));
+        self.histograms.extend(histograms.into_iter().map(|sample| BatchHistogram { series, sample }));
     }
 
     /// Adds everything of another batch behind this one.
@@ -44,6 +72,8 @@ impl Batch {
         let before = u32::try_from(self.series.len()).unwrap_or(u32::MAX);
         self.series.extend(other.series);
         self.samples.extend(other.samples.into_iter().map(|s| BatchSample { series: s.series + before, ..s }));
+        let histograms = other.histograms.into_iter();
+        self.histograms.extend(histograms.map(|h| BatchHistogram { series: h.series + before, ..h }));
     }
 
     /// The series, each as often as it was pushed.
@@ -56,9 +86,14 @@ impl Batch {
         &self.samples
     }
 
-    /// Whether there is no sample.
+    /// The native histograms in the order in which they were pushed.
+    pub fn histograms(&self) -> &[BatchHistogram] {
+        &self.histograms
+    }
+
+    /// Whether there is neither a sample nor a histogram.
     pub fn is_empty(&self) -> bool {
-        self.samples.is_empty()
+        self.samples.is_empty() && self.histograms.is_empty()
     }
 }
 
@@ -73,7 +108,9 @@ pub struct Committed {
     pub new_series: Vec<(SeriesRef, Labels)>,
     /// The samples that were stored, in order.
     pub samples: Vec<(SeriesRef, Sample)>,
-    /// The samples that were not.
+    /// The native histograms that were stored, in order, after the samples.
+    pub histograms: Vec<(SeriesRef, HistogramSample)>,
+    /// What was not.
     pub rejected: Rejected,
 }
 
@@ -92,6 +129,8 @@ pub enum Rejection {
     Downsampled,
     /// Of a series that would be one more than the store takes.
     TooManySeries,
+    /// A native histogram that is none.
+    InvalidHistogram,
 }
 
 impl Rejection {
@@ -104,6 +143,7 @@ impl Rejection {
             Rejection::TooOld => "timestamp older than the retention",
             Rejection::Downsampled => "out of order sample in a time that is downsampled",
             Rejection::TooManySeries => "new series over the limit of active series",
+            Rejection::InvalidHistogram => "invalid native histogram",
         }
     }
 }
@@ -113,8 +153,10 @@ impl Rejection {
 pub struct Rejected {
     /// Counts, one entry a reason, none of them zero.
     pub counts: Vec<(Rejection, u64)>,
-    /// The first refused sample.
-    pub first: Option<(Labels, Sample, Rejection)>,
+    /// The first that was refused, and its time.
+    pub first: Option<(Labels, Timestamp, Rejection)>,
+    /// What is wrong with the first native histogram that is none, and of which series it is.
+    pub first_invalid: Option<(Labels, HistogramError)>,
     /// Series that were left out because their labels cannot name one.
     pub unnamed: u64,
     /// Why the first of them cannot.
@@ -123,14 +165,36 @@ pub struct Rejected {
 
 impl Rejected {
     /// Counts one refused sample; `labels` is asked for the first one only.
-    pub fn add(&mut self, labels: impl FnOnce() -> Labels, sample: Sample, reason: Rejection) {
+    pub fn add(&mut self, labels: impl FnOnce() -> Labels, t: Timestamp, reason: Rejection) {
         match self.counts.iter_mut().find(|(r, _)| *r == reason) {
             Some((_, n)) => *n += 1,
             None => self.counts.push((reason, 1)),
         }
         if self.first.is_none() {
-            self.first = Some((labels(), sample, reason));
+            self.first = Some((labels(), t, reason));
         }
+    }
+
+    /// Counts one native histogram that is none.
+    pub fn add_invalid(&mut self, labels: impl Fn() -> Labels, t: Timestamp, error: HistogramError) {
+        self.add(&labels, t, Rejection::InvalidHistogram);
+        if self.first_invalid.is_none() {
+            self.first_invalid = Some((labels(), error));
+        }
+    }
+
+    /// Adds what was refused elsewhere, later.
+    pub fn absorb(&mut self, other: Rejected) {
+        for (reason, n) in other.counts {
+            match self.counts.iter_mut().find(|(r, _)| *r == reason) {
+                Some((_, count)) => *count += n,
+                None => self.counts.push((reason, n)),
+            }
+        }
+        self.first = self.first.take().or(other.first);
+        self.first_invalid = self.first_invalid.take().or(other.first_invalid);
+        self.unnamed += other.unnamed;
+        self.first_unnamed = self.first_unnamed.take().or(other.first_unnamed);
     }
 
     /// Counts one series that cannot be named.

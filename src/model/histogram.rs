@@ -2,8 +2,8 @@
 //!
 //! It is Prometheus' model. Buckets that nothing fell into are left out: spans say which are there.
 
-use super::limits::HISTOGRAM_BUCKETS_MAX;
-use super::sample::is_stale;
+use super::limits::{HISTOGRAM_BUCKETS_MAX, HISTOGRAM_SPANS_MAX};
+use super::sample::{Sample, is_stale};
 
 /// The schema of histograms whose bounds are given one by one.
 pub const CUSTOM_SCHEMA: i32 = -53;
@@ -99,7 +99,7 @@ pub enum HistogramError {
         counts: usize,
     },
     /// There are too many.
-    #[error("it has more than {HISTOGRAM_BUCKETS_MAX} buckets or bounds; use a coarser schema")]
+    #[error("it has more than {HISTOGRAM_BUCKETS_MAX} buckets, spans or bounds; use a coarser schema")]
     TooManyBuckets,
     /// A count of a float histogram is below zero.
     #[error("a count is negative")]
@@ -154,6 +154,25 @@ impl Histogram {
             && same(&self.bounds, &other.bounds)
     }
 
+    /// How many counts of buckets it has.
+    pub fn buckets(&self) -> usize {
+        match &self.counts {
+            HistogramCounts::Integer { positive, negative, .. } => positive.len() + negative.len(),
+            HistogramCounts::Float { positive, negative, .. } => positive.len() + negative.len(),
+        }
+    }
+
+    /// Bytes that it takes in memory.
+    pub fn bytes(&self) -> usize {
+        let words = self.buckets() + self.positive_spans.len() + self.negative_spans.len() + self.bounds.len();
+        size_of::<Histogram>() + 8 * words
+    }
+
+    /// For how many samples it counts where samples are limited for the memory that they take.
+    pub fn weight(&self) -> usize {
+        self.bytes() / size_of::<Sample>()
+    }
+
     /// Checks what Prometheus checks before it stores a histogram, and our own limit.
     ///
     /// # Errors
@@ -163,7 +182,11 @@ impl Histogram {
             HistogramCounts::Integer { positive, negative, .. } => (positive.len(), negative.len()),
             HistogramCounts::Float { positive, negative, .. } => (positive.len(), negative.len()),
         };
-        if positive + negative > HISTOGRAM_BUCKETS_MAX || self.bounds.len() > HISTOGRAM_BUCKETS_MAX {
+        let spans = self.positive_spans.len().max(self.negative_spans.len());
+        if positive + negative > HISTOGRAM_BUCKETS_MAX
+            || spans > HISTOGRAM_SPANS_MAX
+            || self.bounds.len() > HISTOGRAM_BUCKETS_MAX
+        {
             return Err(HistogramError::TooManyBuckets);
         }
         if self.schema == CUSTOM_SCHEMA {
@@ -264,6 +287,7 @@ mod tests {
             negative: vec![1.0],
         };
         let back = vec![Span { offset: 0, length: 1 }, Span { offset: -1, length: 2 }];
+        let empty = Span { offset: 0, length: 0 };
         let far = vec![Span { offset: 2, length: 2 }];
         for (histogram, expected) in [
             (sound(), Ok(())),
@@ -290,6 +314,11 @@ mod tests {
                 Histogram { counts: integer(0, &[0; HISTOGRAM_BUCKETS_MAX]), ..sound() },
                 Err(HistogramError::TooManyBuckets),
             ),
+            (
+                Histogram { negative_spans: vec![empty; 4096], ..sound() },
+                Err(HistogramError::SpanLength { spans: 0, counts: 1 }),
+            ),
+            (Histogram { negative_spans: vec![empty; 4097], ..sound() }, Err(HistogramError::TooManyBuckets)),
         ] {
             assert_eq!(histogram.validate(), expected, "{histogram:?}");
         }

@@ -49,6 +49,11 @@ pub const HISTOGRAM_BUCKETS_MAX: usize = 4096;
 pub const HISTOGRAM_SPANS_MAX: usize = 4096;
 /// Counts of buckets of all histograms of one chunk: a vector of the largest, 32 MiB.
 pub const HISTOGRAM_CHUNK_COUNTS_MAX: usize = 1024 * HISTOGRAM_BUCKETS_MAX;
+/// Native histograms of one transaction; senders put at most a few thousand into one.
+pub const HISTOGRAMS_PER_BATCH_MAX: usize = 100_000;
+/// Buckets, spans and bounds of all native histograms of one transaction: 32 MiB. Those of a usual
+/// request, 2000 histograms, are a tenth of it.
+pub const HISTOGRAM_PARTS_PER_BATCH_MAX: usize = 4 << 20;
 /// How far a sample may lie ahead of the clock; Prometheus believes ten minutes too.
 pub const FUTURE_MAX: Millis = Millis::minutes(10);
 /// How far the clock may lie behind the log's last entry without a word. More is no drift.

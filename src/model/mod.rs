@@ -26,7 +26,7 @@ mod summary;
 mod time;
 
 pub use alert::{Alert, AlertState, Transition, TransitionId, TransitionKind};
-pub use batch::{Batch, BatchSample, Committed, Rejected, Rejection};
+pub use batch::{Batch, BatchHistogram, BatchSample, Committed, Rejected, Rejection};
 pub use date::Date;
 pub use downsample::{DownsampleError, DownsampleFault, DownsampleRule};
 pub use exact_sum::{ExactSum, SumTerms, two_product};
@@ -41,5 +41,5 @@ pub use raw_batch::{RawBatch, RawBatchBuilder, RawSeriesSamples, ReadLabels};
 pub use sample::{HistogramSample, STALE_NAN, Sample, is_stale};
 pub use series::{Seq, SeriesRef, SeriesRefs};
 pub use sum_column::SumColumn;
-pub use summary::Summary;
+pub use summary::{Summarized, Summary};
 pub use time::{DurationError, Millis, TimeRange, Timestamp};

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::batch::{Batch, Rejected};
 use super::fingerprint::Fingerprint;
 use super::label::Labels;
-use super::sample::Sample;
+use super::sample::{HistogramSample, Sample};
 
 /// Reads the labels of a series: its bytes, where they begin in the request, and which series of
 /// the request it is. The error says why they cannot name a series, and where.
@@ -23,6 +23,8 @@ pub struct RawBatch {
     read_labels: ReadLabels,
     series: Vec<RawSeries>,
     samples: Vec<Sample>,
+    /// Each with the series that it belongs to, by position; in their order.
+    histograms: Vec<(u32, HistogramSample)>,
 }
 
 /// A series of a [`RawBatch`].
@@ -57,9 +59,14 @@ impl RawBatch {
         self.samples.len()
     }
 
-    /// Whether there is no sample.
+    /// The native histograms in the order of the request, each with the position of its series.
+    pub fn histograms(&self) -> &[(u32, HistogramSample)] {
+        &self.histograms
+    }
+
+    /// Whether there is neither a sample nor a histogram.
     pub fn is_empty(&self) -> bool {
-        self.samples.is_empty()
+        self.samples.is_empty() && self.histograms.is_empty()
     }
 
     /// The series in the order of the request.
@@ -97,9 +104,12 @@ impl RawBatch {
     /// The same with all labels read; series whose labels cannot name one are counted in `rejected`.
     pub fn read(&self, rejected: &mut Rejected) -> Batch {
         let mut batch = Batch::new();
+        let mut histograms = self.histograms.iter().peekable();
         for (n, series) in self.series().enumerate() {
+            let own = std::iter::from_fn(|| histograms.next_if(|(series, _)| *series as usize == n));
+            let own: Vec<HistogramSample> = own.map(|(_, sample)| sample.clone()).collect();
             match self.labels(n) {
-                Ok(labels) => batch.push_series(labels, series.samples.iter().copied()),
+                Ok(labels) => batch.push_mixed(labels, series.samples.iter().copied(), own),
                 Err(fault) => rejected.add_unnamed(fault),
             }
         }
@@ -109,17 +119,22 @@ impl RawBatch {
 
 /// A [`RawBatch`] in the making, while its bytes are still being read.
 ///
-/// The samples of a series are pushed first, then the series.
+/// The samples and histograms of a series are pushed first, then the series.
 #[derive(Debug, Default)]
 pub struct RawBatchBuilder {
     series: Vec<RawSeries>,
     samples: Vec<Sample>,
+    histograms: Vec<(u32, HistogramSample)>,
 }
 
 impl RawBatchBuilder {
     /// Room for so many series of one sample each.
     pub fn with_capacity(series: usize) -> RawBatchBuilder {
-        RawBatchBuilder { series: Vec::with_capacity(series), samples: Vec::with_capacity(series) }
+        RawBatchBuilder {
+            series: Vec::with_capacity(series),
+            samples: Vec::with_capacity(series),
+            histograms: Vec::new(),
+        }
     }
 
     /// Adds a sample of the series that is pushed next.
@@ -127,9 +142,24 @@ impl RawBatchBuilder {
         self.samples.push(sample);
     }
 
+    /// Adds a native histogram of the series that is pushed next.
+    pub fn push_histogram(&mut self, histogram: HistogramSample) {
+        self.histograms.push((u32::try_from(self.series.len()).unwrap_or(u32::MAX), histogram));
+    }
+
     /// How many samples there are.
     pub fn sample_count(&self) -> usize {
         self.samples.len()
+    }
+
+    /// How many native histograms there are.
+    pub fn histogram_count(&self) -> usize {
+        self.histograms.len()
+    }
+
+    /// Takes native histograms back that belong to no series yet.
+    pub fn drop_histograms_from(&mut self, n: usize) {
+        self.histograms.truncate(n);
     }
 
     /// Takes samples back that belong to no series yet.
@@ -152,7 +182,7 @@ impl RawBatchBuilder {
 
     /// The batch, whose labels lie in `bytes`.
     pub fn finish(self, bytes: Bytes, read_labels: ReadLabels) -> RawBatch {
-        RawBatch { bytes, read_labels, series: self.series, samples: self.samples }
+        RawBatch { bytes, read_labels, series: self.series, samples: self.samples, histograms: self.histograms }
     }
 }
 

@@ -34,6 +34,16 @@ pub struct Summary {
     pub gap_max: Millis,
 }
 
+/// Whether summaries tell of everything that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Summarized {
+    /// They do.
+    Wholly,
+    /// Some series may have native histograms there, of which a summary says nothing. What was given counts
+    /// for nothing: what is stored is to be read.
+    NotHistograms,
+}
+
 impl Summary {
     /// The summary of these samples.
     pub fn of(samples: &[Sample]) -> Summary {

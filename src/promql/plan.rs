@@ -15,7 +15,7 @@ use super::info::InfoSelector;
 use super::kernel;
 use super::query::{EvalError, EvalOptions};
 use super::source::{SeriesSamples, SeriesSet, SeriesSource, SourceError};
-use crate::model::{Labels, Matcher, Millis, Summary, TimeRange, Timestamp};
+use crate::model::{Labels, Matcher, Millis, Summarized, Summary, TimeRange, Timestamp};
 
 /// The instants at which an expression is evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +151,10 @@ struct SummaryRead {
     function: Function,
     matchers: Vec<Matcher>,
     windows: Vec<TimeRange>,
-    series: OnceCell<Vec<WindowValues>>,
+    /// Nothing if summaries do not tell of everything.
+    series: OnceCell<Option<Vec<WindowValues>>>,
+    /// What is stored, where that is needed instead.
+    samples: OnceCell<Vec<SeriesSamples>>,
 }
 
 struct Read {
@@ -179,17 +182,27 @@ impl<'s> Reads<'s> {
 
     /// The series of a selector; `range` is one that [`collect`] has seen.
     pub(super) fn get(&self, matchers: &[Matcher], range: TimeRange) -> Result<&[SeriesSamples], EvalError> {
-        let Some(read) = self.read(matchers, range) else { return Ok(&[]) };
-        if let Some(series) = read.series.get() {
+        let read = self.read(matchers, range).map(|read| (read.range, &read.series));
+        let Some((whole, read)) = read.or_else(|| self.untold(matchers, range)) else { return Ok(&[]) };
+        if let Some(series) = read.get() {
             return Ok(series);
         }
         let room = self.left.get().min(self.account.free());
-        let series = self.source.select(&read.matchers, read.range, room).map_err(|error| match error {
+        let series = self.source.select(matchers, whole, room).map_err(|error| match error {
             SourceError::TooManySamples { .. } if room < self.left.get() => EvalError::Busy,
             other => other.into(),
         })?;
         self.hold(series.iter().map(samples_held).sum())?;
-        Ok(read.series.get_or_init(|| series))
+        Ok(read.get_or_init(|| series))
+    }
+
+    /// Where the samples of a call go that summaries were found not to tell of.
+    fn untold(&self, matchers: &[Matcher], range: TimeRange) -> Option<(TimeRange, &OnceCell<Vec<SeriesSamples>>)> {
+        let untold = |read: &&SummaryRead| matches!(read.series.get(), Some(None)) && read.matchers == matchers;
+        self.summaries.iter().filter(untold).find_map(|read| {
+            let hull = read.windows.iter().copied().reduce(TimeRange::hull)?;
+            (hull.after <= range.after && range.until <= hull.until).then_some((hull, &read.samples))
+        })
     }
 
     fn read(&self, matchers: &[Matcher], range: TimeRange) -> Option<&Read> {
@@ -199,7 +212,7 @@ impl<'s> Reads<'s> {
         self.samples.iter().find(covers)
     }
 
-    /// The values of a call in its windows, if these are what is read.
+    /// The values of a call in its windows, if these are what is read and tell of everything.
     pub(super) fn values(
         &self,
         function: Function,
@@ -210,11 +223,11 @@ impl<'s> Reads<'s> {
     ) -> Result<Option<&[WindowValues]>, EvalError> {
         let Some(read) = self.summary_read(function, args, steps, frame) else { return Ok(None) };
         if let Some(series) = read.series.get() {
-            return Ok(Some(series));
+            return Ok(series.as_deref());
         }
         let series = read.load(self.source, self.left.get(), &deadline)?;
-        self.hold(series.len().saturating_mul(read.windows.len()))?;
-        Ok(Some(read.series.get_or_init(|| series)))
+        self.hold(series.as_ref().map_or(0, |series| series.len().saturating_mul(read.windows.len())))?;
+        Ok(read.series.get_or_init(|| series).as_deref())
     }
 
     /// Whether only the values of a call in its windows are read.
@@ -272,16 +285,16 @@ impl SummaryRead {
         (self.function, &self.windows, &self.matchers) == (other.function, &other.windows, &other.matchers)
     }
 
-    /// Reads the values, at most `left` of them.
+    /// Reads the values, at most `left` of them; nothing if summaries do not tell of everything.
     fn load(
         &self,
         source: &dyn SeriesSource,
         left: usize,
         deadline: &impl Fn() -> Result<(), EvalError>,
-    ) -> Result<Vec<WindowValues>, EvalError> {
+    ) -> Result<Option<Vec<WindowValues>>, EvalError> {
         let SummaryRead { function, matchers, windows, .. } = self;
         let (mut room, mut failed, mut series) = (left, None, Vec::new());
-        source.summaries(matchers, windows, left, &mut |summaries| {
+        let told = source.summaries(matchers, windows, left, &mut |summaries| {
             let fits = room.checked_sub(windows.len()).ok_or(EvalError::TooManySamples);
             match fits.and_then(|rest| deadline().map(|()| rest)) {
                 Ok(rest) => room = rest,
@@ -295,7 +308,7 @@ impl SummaryRead {
             series.push(WindowValues { labels: summaries.labels, values });
             ControlFlow::Continue(())
         })?;
-        failed.map_or(Ok(series), Err)
+        failed.map_or(Ok((told == Summarized::Wholly).then_some(series)), Err)
     }
 }
 
@@ -374,7 +387,8 @@ fn collect(
                 };
                 if are_long(&windows) || coarse() {
                     let (function, matchers) = (*function, selector.matchers.clone());
-                    let read = SummaryRead { function, matchers, windows, series: OnceCell::new() };
+                    let (series, samples) = (OnceCell::new(), OnceCell::new());
+                    let read = SummaryRead { function, matchers, windows, series, samples };
                     if !reads.summaries.iter().any(|other| other.asks_the_same(&read)) {
                         reads.summaries.push(read);
                     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use crate::model::{HistogramSample, Labels, Matcher, Millis, Sample, Summary, TimeRange, Timestamp};
+use crate::model::{HistogramSample, Labels, Matcher, Millis, Sample, Summarized, Summary, TimeRange, Timestamp};
 
 /// A series and its samples of one range, in the order of time, staleness markers included.
 /// At an instant there is a number or a histogram, never both.
@@ -86,7 +86,8 @@ pub trait SeriesSource: Sync {
     /// ends that: what [`Summary::of`] says of the samples that [`SeriesSource::select`] gives, bit for
     /// bit. A source that keeps statistics need not read the samples. One that keeps one sample for each
     /// interval knows of all of them, and those of an interval are where its last one is; a window that lies
-    /// inside of an interval, without any sample that is kept, is given what is known of that interval.
+    /// inside of an interval, without any sample that is kept, is given what is known of that interval. It may
+    /// say that some of the series have native histograms there, and end: then what is stored is to be read.
     ///
     /// # Errors
     /// As [`SeriesSource::select`].
@@ -96,8 +97,8 @@ pub trait SeriesSource: Sync {
         windows: &[TimeRange],
         samples_max: usize,
         each: &mut dyn FnMut(SeriesSummaries) -> ControlFlow<()>,
-    ) -> Result<(), SourceError> {
-        let Some(hull) = windows.iter().copied().reduce(TimeRange::hull) else { return Ok(()) };
+    ) -> Result<Summarized, SourceError> {
+        let Some(hull) = windows.iter().copied().reduce(TimeRange::hull) else { return Ok(Summarized::Wholly) };
         let summaries = |series: SeriesSamples| {
             let samples = &series.samples;
             let inside = |window: &TimeRange| {
@@ -107,9 +108,12 @@ pub trait SeriesSource: Sync {
             };
             SeriesSummaries { windows: windows.iter().map(inside).collect(), labels: series.labels }
         };
-        let mut series = self.select(matchers, hull, samples_max)?.into_iter().map(summaries);
-        let _ended = series.try_for_each(each);
-        Ok(())
+        let series = self.select(matchers, hull, samples_max)?;
+        if series.iter().any(|series| !series.histograms.is_empty()) {
+            return Ok(Summarized::NotHistograms);
+        }
+        let _ended = series.into_iter().map(summaries).try_for_each(each);
+        Ok(Summarized::Wholly)
     }
 }
 

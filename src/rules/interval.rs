@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use crate::model::{Batch, Labels, Matcher, Millis, STALE_NAN, Sample, Summary, TimeRange, Timestamp};
+use crate::model::{Batch, Labels, Matcher, Millis, STALE_NAN, Sample, Summarized, Summary, TimeRange, Timestamp};
 use crate::promql::{
     EvalOptions, Expr, Query, SeriesSamples, SeriesSource, SeriesSummaries, SourceError, Value, VectorSample,
 };
@@ -191,7 +191,7 @@ impl SeriesSource for Overlay<'_> {
         windows: &[TimeRange],
         samples_max: usize,
         each: &mut dyn FnMut(SeriesSummaries) -> ControlFlow<()>,
-    ) -> Result<(), SourceError> {
+    ) -> Result<Summarized, SourceError> {
         let mut extra: BTreeMap<&Labels, &[Sample]> = BTreeMap::new();
         for (labels, samples) in &self.extra {
             if matchers.iter().all(|matcher| matcher.matches(labels.get(matcher.name()))) {
@@ -202,7 +202,7 @@ impl SeriesSource for Overlay<'_> {
             return self.base.summaries(matchers, windows, samples_max, each);
         }
         let mut all = Vec::new();
-        self.base.summaries(matchers, windows, samples_max, &mut |series| {
+        let told = self.base.summaries(matchers, windows, samples_max, &mut |series| {
             all.push(series);
             ControlFlow::Continue(())
         })?;
@@ -220,7 +220,7 @@ impl SeriesSource for Overlay<'_> {
             }
         }
         let _ended = all.into_iter().try_for_each(each);
-        Ok(())
+        Ok(told)
     }
 }
 

@@ -69,12 +69,23 @@ fn check(expr: &Expr) -> Result<(), NotFollowed> {
                 Function::Timestamp if !plain(&args[0]) => {
                     return refuse("timestamp of anything but a selector is not followed");
                 }
+                Function::HistogramQuantile if !of_classic_buckets(&args[1]) => {
+                    return refuse("histogram_quantile of what may be native histograms is not followed");
+                }
                 function if !follows(*function) => return refuse(format!("{} is not followed", function.name())),
                 _ => {}
             }
             args.iter().try_for_each(check)
         }
     }
+}
+
+/// Whether all that is selected is named as the buckets of classic histograms are.
+fn of_classic_buckets(expr: &Expr) -> bool {
+    let names_buckets = |matcher: &Matcher| {
+        matcher.name() == Labels::METRIC_NAME && matcher.op() == MatchOp::Equal && matcher.value().ends_with("_bucket")
+    };
+    expr.selectors().iter().all(|matchers| matchers.iter().any(names_buckets))
 }
 
 fn check_selector(selector: &Selector) -> Result<(), NotFollowed> {

@@ -104,7 +104,14 @@ impl Numbers {
             *seen = round;
             samples.push((*number, Sample { t: Timestamp(at), v: *v }));
         }
-        Committed { seq: Seq(seq), at: Timestamp(at), new_series, samples, rejected: Rejected::default() }
+        Committed {
+            seq: Seq(seq),
+            at: Timestamp(at),
+            new_series,
+            samples,
+            histograms: vec![],
+            rejected: Rejected::default(),
+        }
     }
 
     /// The numbers of series that were not seen since a round.

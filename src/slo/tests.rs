@@ -60,7 +60,7 @@ fn what_is_gone_is_forgotten_by_the_log_alone() {
                     *seen = round;
                     samples.push((*number, Sample { t: at, v: *v }));
                 }
-                Committed { seq: Seq(seq), at, new_series, samples, rejected: Rejected::default() }
+                Committed { seq: Seq(seq), at, new_series, samples, histograms: vec![], rejected: Rejected::default() }
             };
             let (a, b) = (commit(&mut known), commit(&mut all_known));
             let (a, b) = (tidy.observe(&a), whole.observe(&b));
@@ -104,15 +104,28 @@ fn what_comes_back_within_the_memory_goes_on_and_later_begins_anew() {
                 if n == 0 { vec![(SeriesRef(1), a.clone()), (SeriesRef(2), b.clone())] } else { Vec::new() };
             let sample = |v| Sample { t: at, v };
             let samples = vec![(SeriesRef(1), sample(1000.0 * (n + 1) as f64)), (SeriesRef(2), sample(7.0))];
-            let committed =
-                Committed { seq: Seq(n as u64 + 1), at, new_series, samples, rejected: Rejected::default() };
+            let committed = Committed {
+                seq: Seq(n as u64 + 1),
+                at,
+                new_series,
+                samples,
+                histograms: vec![],
+                rejected: Rejected::default(),
+            };
             if n == 2 {
                 for hour in 1..away.0 / 3_600_000 {
                     objectives.tick(Seq(2), Timestamp(60_000 + hour * 3_600_000));
                     let samples = vec![(SeriesRef(2), Sample { t: Timestamp(60_000 + hour * 3_600_000), v: 7.0 })];
                     let at = Timestamp(60_000 + hour * 3_600_000);
                     let (seq, new_series) = (Seq(2), Vec::new());
-                    objectives.observe(&Committed { seq, at, new_series, samples, rejected: Rejected::default() });
+                    objectives.observe(&Committed {
+                        seq,
+                        at,
+                        new_series,
+                        samples,
+                        histograms: vec![],
+                        rejected: Rejected::default(),
+                    });
                 }
             }
             objectives.observe(&committed);

@@ -12,15 +12,17 @@ use std::sync::Arc;
 
 use crate::model::limits::SERIES_ALIASES_MAX;
 use crate::model::{
-    Batch, Committed, Fingerprint, Labels, RawBatch, Rejected, Rejection, Sample, Seq, SeriesRef, Timestamp,
+    Batch, Committed, Fingerprint, HistogramSample, Labels, RawBatch, Rejected, Rejection, Sample, Seq, SeriesRef,
+    Timestamp,
 };
 
 use super::commit::{KEPT_MAX, Stage, Writer};
+use super::content::Stored;
 use super::index::Index;
 use super::retention::Cutoff;
-use super::series::{Bounds, Decision, SeriesState, SeriesStates};
-use super::snapshot::View;
+use super::series::{Bounds, Decision, Seen, SeriesState, SeriesStates};
 use super::store::{Applied, Inner};
+use super::view::View;
 
 /// Lookups whose memory is fetched at once.
 const TOGETHER: usize = 256;
@@ -37,6 +39,8 @@ pub(super) trait Incoming {
     fn samples(&self) -> impl Iterator<Item = (usize, Sample)>;
     /// How many samples there are.
     fn sample_count(&self) -> usize;
+    /// The native histograms in order, each with the position of its series.
+    fn histograms(&self) -> impl Iterator<Item = (usize, &HistogramSample)>;
 }
 
 impl Incoming for Batch {
@@ -58,6 +62,10 @@ impl Incoming for Batch {
 
     fn sample_count(&self) -> usize {
         self.samples().len()
+    }
+
+    fn histograms(&self) -> impl Iterator<Item = (usize, &HistogramSample)> {
+        Batch::histograms(self).iter().map(|histogram| (histogram.series as usize, &histogram.sample))
     }
 }
 
@@ -82,19 +90,23 @@ impl Incoming for RawBatch {
     fn sample_count(&self) -> usize {
         RawBatch::sample_count(self)
     }
+
+    fn histograms(&self) -> impl Iterator<Item = (usize, &HistogramSample)> {
+        RawBatch::histograms(self).iter().map(|(series, sample)| (*series as usize, sample))
+    }
 }
 
 /// The series of a batch, as far as they are known.
 #[derive(Debug, Default)]
 pub(super) struct Resolved {
     fingerprints: Vec<Fingerprint>,
-    series: Vec<Found>,
-    unknown: Vec<Unknown>,
+    pub(super) series: Vec<Found>,
+    pub(super) unknown: Vec<Unknown>,
 }
 
 /// What a position of a batch stands for.
 #[derive(Debug, Clone, Copy)]
-enum Found {
+pub(super) enum Found {
     /// A series with a state.
     Known(SeriesRef),
     /// One of [`Resolved::unknown`].
@@ -105,8 +117,8 @@ enum Found {
 
 /// A series that nobody has met yet.
 #[derive(Debug)]
-struct Unknown {
-    labels: Labels,
+pub(super) struct Unknown {
+    pub(super) labels: Labels,
     fingerprint: Fingerprint,
     /// How the sender spelled it.
     spelling: Option<Fingerprint>,
@@ -177,6 +189,7 @@ impl Inner {
             at,
             new_series: Vec::new(),
             samples: Vec::with_capacity(batch.sample_count()),
+            histograms: Vec::new(),
             rejected: Rejected::default(),
         };
         writer.encoder.begin(at);
@@ -191,14 +204,14 @@ impl Inner {
                 Some(Found::Known(series)) => *series,
                 Some(Found::Unknown(at)) => {
                     let unknown = &resolved.unknown[*at as usize];
-                    match self.welcome(writer, stage, unknown, (&bounds, &cutoff), sample, room) {
+                    match self.welcome(writer, stage, unknown, (&bounds, &cutoff), Seen::Number(sample), room) {
                         Ok(Some(series)) => {
                             resolved.series[position] = Found::Known(series);
                             series
                         }
                         Ok(None) => continue,
                         Err(reason) => {
-                            committed.rejected.add(|| unknown.labels.clone(), sample, reason);
+                            committed.rejected.add(|| unknown.labels.clone(), sample.t, reason);
                             continue;
                         }
                     }
@@ -228,16 +241,18 @@ impl Inner {
                 decision = Decision::Refuse(Rejection::Downsampled);
             }
             if decision == Decision::StoreLate {
-                decision = self.decide_late(stage, &committed, (series, &labels), sample);
+                let arriving = Stored::Number(sample.v.to_bits());
+                decision = self.decide_late(stage, &committed, (series, &labels), sample.t, &arriving);
             }
             match decision {
                 Decision::Known => {}
-                Decision::Refuse(reason) => committed.rejected.add(labels, sample, reason),
+                Decision::Refuse(reason) => committed.rejected.add(labels, sample.t, reason),
                 Decision::Store | Decision::StoreLate => {
                     writer.accept(stage, &mut committed, (series, &labels), sample);
                 }
             }
         }
+        self.admit_histograms(writer, stage, batch, (&bounds, &cutoff, room), &mut resolved, &mut committed);
         resolved.clear();
         writer.resolved = resolved;
         committed
@@ -310,11 +325,11 @@ impl Inner {
 
     /// What is known of a series, blocks included: they are asked if one of them may hold a sample that
     /// is not older than `t`, and the head has not followed the series since before that block was made.
-    fn settled(&self, state: SeriesState, labels: &Labels, t: Timestamp) -> SeriesState {
+    pub(super) fn settled(&self, state: SeriesState, labels: &Labels, t: Timestamp) -> SeriesState {
         let mut state = state;
         let (view, seq) = self.shown_view();
         if let Some(newest) = view.newest_in_blocks(labels, t, seq) {
-            state.see(newest);
+            state.see_any(newest);
         }
         state.settle();
         state
@@ -325,30 +340,31 @@ impl Inner {
         (Arc::clone(&shown.view), shown.seq)
     }
 
-    /// The number of a series that was unknown when the batch came, given out now if its sample is one
-    /// to be stored and there is `room` for so many more series than the index has. None if the sample is
+    /// The number of a series that was unknown when the batch came, given out now if what arrives is
+    /// to be stored and there is `room` for so many more series than the index has. None if it is
     /// in a block already.
-    fn welcome(
+    pub(super) fn welcome(
         &self,
         writer: &mut Writer,
         stage: &mut Stage,
         unknown: &Unknown,
         (bounds, cutoff): (&Bounds, &Cutoff),
-        sample: Sample,
+        arriving: Seen,
         room: u64,
     ) -> Result<Option<SeriesRef>, Rejection> {
         if let Some(series) = stage.fresh.numbers.get(&unknown.fingerprint) {
             return Ok(Some(*series));
         }
         // What is refused without a look at the blocks needs none.
-        if let Decision::Refuse(reason) = bounds.decide(None, sample) {
+        if let Decision::Refuse(reason) = bounds.decide_any(None, arriving) {
             return Err(reason);
         }
-        if cutoff.may_hide(sample.t) && sample.t <= cutoff.of(&unknown.labels) {
+        let t = arriving.t();
+        if cutoff.may_hide(t) && t <= cutoff.of(&unknown.labels) {
             return Err(Rejection::TooOld);
         }
-        let state = self.settled(SeriesState::default(), &unknown.labels, sample.t);
-        match bounds.decide(Some(&state), sample) {
+        let state = self.settled(SeriesState::default(), &unknown.labels, t);
+        match bounds.decide_any(Some(&state), arriving) {
             Decision::Refuse(reason) => return Err(reason),
             Decision::Known => return Ok(None),
             Decision::Store | Decision::StoreLate => {}
@@ -370,32 +386,38 @@ impl Inner {
         view.has_downsampled_at(t) && view.is_inside_interval(&labels(), t, seq)
     }
 
-    /// What becomes of a sample older than its series' newest: compared with what stands at its instant.
-    fn decide_late(
+    /// What becomes of what is not newer than its series' newest: compared with what stands at its instant.
+    pub(super) fn decide_late(
         &self,
         stage: &mut Stage,
         committed: &Committed,
         (series, labels): (SeriesRef, &impl Fn() -> Labels),
-        sample: Sample,
+        t: Timestamp,
+        arriving: &Stored,
     ) -> Decision {
         let values = stage.values.get_or_insert_with(|| {
             let earlier = stage.applied.iter().filter_map(|applied| match applied {
                 Applied::Transaction(committed) => Some(committed),
                 _ => None,
             });
-            let samples = earlier.chain([committed]).flat_map(|committed| &committed.samples);
-            samples.map(|(series, sample)| ((*series, sample.t), sample.v.to_bits())).collect()
+            let mut values = HashMap::new();
+            for committed in earlier.chain([committed]) {
+                let samples = committed.samples.iter();
+                values
+                    .extend(samples.map(|(series, sample)| ((*series, sample.t), Stored::Number(sample.v.to_bits()))));
+                let histograms = committed.histograms.iter();
+                values.extend(histograms.map(|(series, sample)| ((*series, sample.t), Stored::histogram(sample))));
+            }
+            values
         });
-        let staged = values.get(&(series, sample.t)).copied();
+        let staged = values.get(&(series, t)).cloned();
         let stored = || {
             let (view, seq) = self.shown_view();
-            let labels = labels();
-            let in_head = view.sample_in_head(series, &labels, sample.t, seq);
-            in_head.or_else(|| view.sample_in_blocks(&labels, sample.t, seq)).map(|found| found.v.to_bits())
+            view.stored_at(series, &labels(), t, seq)
         };
         match staged.or_else(stored) {
             None => Decision::StoreLate,
-            Some(bits) if bits == sample.v.to_bits() => Decision::Known,
+            Some(stored) if stored.is_same(arriving) => Decision::Known,
             Some(_) => Decision::Refuse(Rejection::Duplicate),
         }
     }
@@ -423,11 +445,29 @@ impl Writer {
         (series, labels): (SeriesRef, &impl Fn() -> Labels),
         sample: Sample,
     ) {
-        let Some(state) = self.states.get_mut(series) else { return };
+        let Some(number) = self.meet(stage, committed, (series, labels), |state| state.see(sample)) else { return };
+        self.encoder.sample(number, sample);
+        committed.samples.push((series, sample));
+        if let Some(values) = &mut stage.values {
+            values.insert((series, sample.t), Stored::Number(sample.v.to_bits()));
+        }
+    }
+
+    /// Takes note of something of a series that is stored, and tells and explains the series if that was
+    /// not done yet. Gives the number under which it is encoded.
+    #[inline]
+    pub(super) fn meet(
+        &mut self,
+        stage: &mut Stage,
+        committed: &mut Committed,
+        (series, labels): (SeriesRef, &impl Fn() -> Labels),
+        see: impl FnOnce(&mut SeriesState),
+    ) -> Option<u32> {
+        let state = self.states.get_mut(series)?;
         if series.0 < u64::from(stage.next_series) {
             stage.saved.push((series, *state));
         }
-        state.see(sample);
+        see(state);
         if !state.met {
             state.met = true;
             committed.new_series.push((series, labels()));
@@ -438,10 +478,6 @@ impl Writer {
             self.explained.push(number);
             self.encoder.explain(number, labels().as_text());
         }
-        self.encoder.sample(number, sample);
-        committed.samples.push((series, sample));
-        if let Some(values) = &mut stage.values {
-            values.insert((series, sample.t), sample.v.to_bits());
-        }
+        Some(number)
     }
 }

@@ -19,6 +19,7 @@ use super::entries::{
 };
 use super::exemplars::{ExemplarCounts, Exemplars};
 use super::metadata::Metadata;
+use super::series::Seen;
 use super::store::{Applied, Entry, Inner, Store};
 use super::wal::EntryKind;
 
@@ -216,10 +217,13 @@ impl Inner {
             if !state.newest().is_some_and(|newest| range.contains(newest)) {
                 continue;
             }
-            let mut left = Vec::new();
             let cover = view.tombstones.cover(&labels, TimeRange::ALL, seq);
+            let (mut left, mut histograms) = (Vec::new(), Vec::new());
             view.head_samples(series, &cover, TimeRange::ALL, seq, &mut left);
-            state.forget_newest(left.into_iter().max_by_key(|sample| sample.t));
+            view.head_histograms(series, &cover, TimeRange::ALL, seq, &mut histograms);
+            let left = left.into_iter().map(Seen::Number);
+            let left = left.chain(histograms.into_iter().map(|histogram| Seen::Histogram(histogram.t)));
+            state.forget_newest(left.max_by_key(Seen::t));
         }
     }
 }

@@ -11,11 +11,11 @@ use crate::model::{Labels, SeriesRef, TimeRange};
 use super::beside::Captured;
 use super::block::{Block, BlockError, BlockWriter};
 use super::commit::CommitError;
+use super::content::Content;
 use super::head::Generation;
 use super::maintain::MaintainError;
 use super::manifest::{Attachments, BlockName, Manifest, SeriesFileName};
 use super::series_files::SeriesFileWriter;
-use super::snapshot::put_in_order;
 use super::store::{Inner, Store};
 use super::tombstones::Tombstones;
 use super::wal::{segment_path, segments};
@@ -113,11 +113,12 @@ impl Inner {
         let tombstones = Arc::clone(&self.shown.read().view.tombstones);
         let block = self.write_block(manifest, 0, |writer| {
             for (labels, series) in self.sorted_series(&checkpoint.generation) {
-                let mut samples = Vec::new();
-                let cover = tombstones.cover(&labels, TimeRange::ALL, upto);
-                checkpoint.generation.read(series, &cover, TimeRange::ALL, upto, &mut samples);
-                put_in_order(&mut samples);
-                writer.add(&labels, &samples)?;
+                let mut content = Content::default();
+                let (cover, range) = (tombstones.cover(&labels, TimeRange::ALL, upto), TimeRange::ALL);
+                checkpoint.generation.read(series, &cover, range, upto, &mut content.samples);
+                checkpoint.generation.read_histograms(series, &cover, range, upto, &mut content.histograms);
+                content.put_in_order();
+                writer.add(&labels, &content.samples, &content.histograms)?;
             }
             Ok(())
         })?;

@@ -14,6 +14,7 @@ use crate::model::{Seq, SeriesRef, Timestamp};
 
 use super::admit::{Fresh, Resolved};
 use super::beside::{Beside, Staged};
+use super::content::Stored;
 use super::head::Generation;
 use super::options::Durability;
 use super::retire::Sweep;
@@ -110,8 +111,8 @@ pub(super) struct Stage {
     /// States before each change, in order.
     pub(super) saved: Vec<(SeriesRef, SeriesState)>,
     pub(super) fresh: Fresh,
-    /// Samples of the group so far, from the first one on that is late and to be compared with them.
-    pub(super) values: Option<HashMap<(SeriesRef, Timestamp), u64>>,
+    /// What the group has stored so far, from the first one on that is late and to be compared with it.
+    pub(super) values: Option<HashMap<(SeriesRef, Timestamp), Stored>>,
     pub(super) applied: Vec<Applied>,
     beside: Vec<Beside>,
 }
@@ -375,11 +376,14 @@ impl Inner {
             status.count_rejected(&committed.rejected);
             status.see_samples(&committed.samples);
             status.samples_appended += committed.samples.len() as u64;
+            status.see_histograms(&committed.histograms);
+            status.histograms_appended += committed.histograms.len() as u64;
         }
         drop(status);
         for applied in &stage.applied {
             let Applied::Transaction(committed) = applied else { continue };
             live.append(committed.seq, &committed.samples);
+            live.append_histograms(committed.seq, &committed.histograms);
         }
         std::mem::take(&mut stage.beside).into_iter().for_each(|beside| self.apply_beside(beside, writer));
         if let Some(last) = stage.applied.last() {

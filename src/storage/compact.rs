@@ -6,17 +6,18 @@
 //! - Memory holds one series at a time, besides what a block's index needs to be written.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::model::{Labels, Sample, TimeRange, Timestamp};
+use crate::model::{Labels, TimeRange, Timestamp};
 
 use super::block::{Block, BlockReader, BlockWriter, ChunkPlace, DamagedBlock, EncodedChunk, PageCache, Slice};
+use super::content::Content;
 use super::downsample::Elsewhere;
 use super::maintain::{MaintainError, MaintainReport};
 use super::manifest::Manifest;
 use super::retention::Cutoff;
-use super::snapshot::put_in_order;
 use super::store::{Inner, Store};
 use super::tombstones::Cover;
 
@@ -30,6 +31,11 @@ const LEVEL_MAX: u8 = 5;
 const RETENTION_PARTS: i64 = 8;
 /// A chunk with fewer samples is joined with its neighbours rather than copied.
 const COPIED_SAMPLES_MIN: usize = 6000;
+/// So is one of native histograms with fewer of them and fewer bytes.
+const COPIED_HISTOGRAMS_MIN: usize = 400;
+const COPIED_HISTOGRAM_BYTES_MIN: u64 = 16 << 10;
+/// Native histograms after which those at hand are encoded, if nothing overlaps them.
+const HISTOGRAMS_AT_HAND: usize = 4096;
 
 impl Store {
     /// Finishes a pending checkpoint and merges all blocks into one, without what is older than the
@@ -131,7 +137,10 @@ impl Inner {
                         let chunks = merge.chunks(&places, writer)?;
                         writer.add_chunks(&labels, &chunks)?;
                     }
-                    Some((intervals, resolution)) => writer.add_intervals(&labels, &intervals, resolution)?,
+                    Some((intervals, resolution)) => {
+                        let histograms = merge.histograms(&places, writer)?;
+                        writer.add_intervals(&labels, &intervals, resolution, histograms)?;
+                    }
                 }
                 pace(writer.bytes() - told);
                 told = writer.bytes();
@@ -202,10 +211,46 @@ impl MergeSource<'_> {
 /// A chunk of a series that is being merged.
 struct MergeChunk {
     source: usize,
+    kind: ChunkKind,
     position: u32,
     /// Which of its series' chunks it is.
     number: usize,
     place: ChunkPlace,
+}
+
+/// What a chunk holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ChunkKind {
+    Samples,
+    Histograms,
+}
+
+impl MergeChunk {
+    /// Whether it is as long as a chunk should be.
+    fn is_long(&self) -> bool {
+        match self.kind {
+            ChunkKind::Samples => self.place.count() >= COPIED_SAMPLES_MIN,
+            ChunkKind::Histograms => {
+                self.place.count() >= COPIED_HISTOGRAMS_MIN || self.place.bytes() >= COPIED_HISTOGRAM_BYTES_MIN
+            }
+        }
+    }
+}
+
+/// The chunks of a series in the new block, each kind in the order of time.
+#[derive(Default)]
+struct Encoded {
+    samples: Vec<EncodedChunk>,
+    histograms: Vec<EncodedChunk>,
+}
+
+impl Encoded {
+    /// Adds chunks made anew.
+    fn add(&mut self, content: &Content, writer: &mut BlockWriter) -> io::Result<()> {
+        self.samples.extend(writer.encode(&content.samples)?);
+        self.histograms.extend(writer.encode_histograms(&content.histograms)?);
+        Ok(())
+    }
 }
 
 impl<'a> Merge<'a> {
@@ -246,12 +291,16 @@ impl<'a> Merge<'a> {
         let mut all = Vec::new();
         for (source, position) in places {
             let Some(reader) = &mut self.sources[*source].reader else { continue };
-            for (number, place) in reader.chunks(*position).unwrap_or_default().into_iter().enumerate() {
-                all.push(MergeChunk { source: *source, position: *position, number, place });
+            let samples = reader.chunks(*position).unwrap_or_default();
+            let histograms = reader.histogram_chunks(*position).unwrap_or_default();
+            for (kind, places) in [(ChunkKind::Samples, samples), (ChunkKind::Histograms, histograms)] {
+                for (number, place) in places.into_iter().enumerate() {
+                    all.push(MergeChunk { source: *source, kind, position: *position, number, place });
+                }
             }
         }
         all.sort_by_key(|chunk| chunk.place.bounds().0);
-        let mut encoded = Vec::new();
+        let mut encoded = Encoded::default();
         let mut run: Vec<MergeChunk> = Vec::new();
         let mut last = Timestamp::MIN;
         let mut rest = all.into_iter().peekable();
@@ -259,43 +308,81 @@ impl<'a> Merge<'a> {
             let bounds = chunk.place.bounds();
             let apart = bounds.0 > last && rest.peek().is_none_or(|next| next.place.bounds().0 > bounds.1);
             let young = self.sources[chunk.source].block.level() == 0;
+            let clear = bounds.0 > last;
             last = last.max(bounds.1);
-            if apart
-                && !young
-                && self.cover.is_empty()
-                && bounds.0 > self.cutoff
-                && chunk.place.count() >= COPIED_SAMPLES_MIN
-            {
-                encoded.extend(writer.encode(&self.decode(&mut run))?);
-                encoded.extend(self.copy(&chunk, writer)?);
+            if apart && !young && self.cover.is_empty() && bounds.0 > self.cutoff && chunk.is_long() {
+                encoded.add(&self.decode(&mut run), writer)?;
+                let copied = self.copy(&chunk, writer)?;
+                match chunk.kind {
+                    ChunkKind::Samples => encoded.samples.extend(copied),
+                    ChunkKind::Histograms => encoded.histograms.extend(copied),
+                }
             } else {
+                let histograms = run.iter().filter(|chunk| chunk.kind == ChunkKind::Histograms);
+                if clear && histograms.map(|chunk| chunk.place.count()).sum::<usize>() >= HISTOGRAMS_AT_HAND {
+                    encoded.add(&self.decode(&mut run), writer)?;
+                }
                 run.push(chunk);
             }
         }
-        encoded.extend(writer.encode(&self.decode(&mut run))?);
-        Ok(encoded)
+        encoded.add(&self.decode(&mut run), writer)?;
+        encoded.samples.append(&mut encoded.histograms);
+        Ok(encoded.samples)
     }
 
-    /// The samples of chunks, in order, without those that are too old or cannot be read.
-    fn decode(&mut self, run: &mut Vec<MergeChunk>) -> Vec<Sample> {
+    /// What chunks hold, in order, without what is too old or cannot be read.
+    fn decode(&mut self, run: &mut Vec<MergeChunk>) -> Content {
         // In the order of sources: at one instant the last one given counts.
         run.sort_by_key(|chunk| (chunk.source, chunk.number));
-        let mut samples = Vec::new();
+        let mut content = Content::default();
+        let mut before = None;
         for chunk in run.drain(..) {
+            if before.replace(chunk.source).is_some_and(|before| before != chunk.source) {
+                content.end_source();
+            }
             let source = &mut self.sources[chunk.source];
             let Some(reader) = &mut source.reader else { continue };
-            let before = samples.len();
-            match reader.decode(&chunk.place, &mut samples) {
-                Ok(()) => {
-                    source.read += chunk.place.count() as u64;
-                    self.cover.thin(source.block.number(), &mut samples, before);
-                }
-                Err(_) => samples.truncate(before),
+            let (samples, histograms) = (content.samples.len(), content.histograms.len());
+            let read = match chunk.kind {
+                ChunkKind::Samples => reader.decode(&chunk.place, &mut content.samples),
+                ChunkKind::Histograms => reader.decode_histograms(&chunk.place, &mut content.histograms),
+            };
+            if read.is_err() {
+                content.samples.truncate(samples);
+                content.histograms.truncate(histograms);
+                continue;
             }
+            source.read += chunk.place.count() as u64;
+            self.cover.thin(source.block.number(), &mut content.samples, samples);
+            self.cover.thin(source.block.number(), &mut content.histograms, histograms);
         }
-        samples.retain(|sample| sample.t > self.cutoff);
-        put_in_order(&mut samples);
-        samples
+        content.end_source();
+        content.put_in_order();
+        content.samples.retain(|sample| sample.t > self.cutoff);
+        content.histograms.retain(|histogram| histogram.t > self.cutoff);
+        content
+    }
+
+    /// The native histograms of a series whose samples are downsampled: as they are.
+    fn histograms(
+        &mut self,
+        places: &[(usize, u32)],
+        writer: &mut BlockWriter,
+    ) -> Result<Vec<EncodedChunk>, MaintainError> {
+        let mut run = Vec::new();
+        for (source, position) in places {
+            let Some(reader) = &mut self.sources[*source].reader else { continue };
+            let chunks = reader.histogram_chunks(*position).unwrap_or_default();
+            run.extend(chunks.into_iter().enumerate().map(|(number, place)| MergeChunk {
+                source: *source,
+                kind: ChunkKind::Histograms,
+                position: *position,
+                number,
+                place,
+            }));
+        }
+        let content = self.decode(&mut run);
+        Ok(writer.encode_histograms(&content.histograms)?)
     }
 
     fn copy(&mut self, chunk: &MergeChunk, writer: &mut BlockWriter) -> Result<Option<EncodedChunk>, MaintainError> {
@@ -310,7 +397,10 @@ impl<'a> Merge<'a> {
                 slice
             }
         };
-        let copied = copied(reader, chunk, slice);
+        let copied = match chunk.kind {
+            ChunkKind::Samples => copied(reader, chunk, slice),
+            ChunkKind::Histograms => reader.copy_histograms(&chunk.place, slice),
+        };
         if copied.is_ok() {
             self.sources[chunk.source].read += chunk.place.count() as u64;
         }

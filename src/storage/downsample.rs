@@ -20,9 +20,9 @@ use super::maintain::{MaintainError, MaintainReport};
 use super::manifest::Manifest;
 use super::options::StoreOptions;
 use super::retention::{Cutoff, Retention};
-use super::snapshot::View;
 use super::store::Inner;
 use super::tombstones::{Cover, satisfies};
+use super::view::View;
 
 /// Which series are downsampled when.
 #[derive(Debug, Clone)]

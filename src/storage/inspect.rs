@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::codec::Cursor;
+use crate::codec::{Coding, Cursor};
 use crate::env::disk::Disk;
 use crate::model::{Labels, Millis, Seq, SeriesRef, TimeRange, Timestamp};
 
-use super::block::{Block, BlockError, PageCache};
+use super::block::{Block, BlockError, PageCache, SectionSize};
 use super::entries::tombstones_from_bytes;
 use super::interval::summary_of;
 use super::manifest::{attachments_of, manifest_of};
@@ -118,6 +118,36 @@ pub struct Share {
     pub values: u64,
 }
 
+/// What is stored in one way.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CodecShare {
+    /// The codec.
+    pub codec: String,
+    /// Chunks; of timestamps, columns that series share.
+    pub columns: u64,
+    /// Their samples, or their timestamps.
+    pub samples: u64,
+    /// Bytes that they take, before pages are compressed.
+    pub bytes: u64,
+    /// Values among them that the codec does not fit and that stand apart.
+    pub exceptions: u64,
+}
+
+/// The pages of one section in all blocks.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PageShare {
+    /// What they hold.
+    pub section: String,
+    /// How many there are.
+    pub pages: u64,
+    /// How many of them zstd made smaller.
+    pub compressed: u64,
+    /// Bytes that they take.
+    pub bytes: u64,
+    /// Bytes that they hold.
+    pub unpacked: u64,
+}
+
 /// Several files together.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Inspection {
@@ -125,14 +155,26 @@ pub struct Inspection {
     pub files: Vec<FileReport>,
     /// Bytes by what they hold; of blocks by section.
     pub parts: Vec<(String, u64)>,
-    /// Samples in blocks.
+    /// Samples in blocks, native histograms included.
     pub block_samples: u64,
-    /// Samples in the log.
+    /// Native histograms in blocks.
+    pub block_histograms: u64,
+    /// Samples in the log, native histograms included.
     pub log_samples: u64,
     /// Different series.
     pub series: u64,
     /// Chunks in blocks, and those of them whose values are all the same.
     pub chunks: (u64, u64),
+    /// The values of chunks by codec, those with most bytes first.
+    pub value_codecs: Vec<CodecShare>,
+    /// The columns of timestamps by codec, likewise.
+    pub stamp_codecs: Vec<CodecShare>,
+    /// The pages of blocks by section.
+    pub pages: Vec<PageShare>,
+    /// Of these, those of native histograms.
+    pub histogram_chunks: u64,
+    /// Bytes of native histograms in blocks, before pages are packed.
+    pub histogram_bytes: u64,
     /// The first and the last sample.
     pub span: Option<(Timestamp, Timestamp)>,
     /// The metrics with most series.
@@ -176,6 +218,10 @@ struct Survey {
     found: Inspection,
     parts: BTreeMap<String, u64>,
     series: HashMap<Labels, (u64, u64)>,
+    values: BTreeMap<String, CodecShare>,
+    stamps: BTreeMap<String, CodecShare>,
+    /// In the order of sections.
+    pages: Vec<PageShare>,
 }
 
 impl Survey {
@@ -212,7 +258,7 @@ impl Survey {
             Err(version) => return report.damage.push(format!("it has version {version}, which is not known here")),
         };
         let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
-        let (mut samples, mut explained) = (0, 0);
+        let (mut samples, mut histograms, mut explained) = (0, 0, 0);
         for record in &found.records {
             *kinds.entry(kind_of(record.header.kind)).or_default() += 1;
             if record.header.kind == EntryKind::Transaction {
@@ -227,6 +273,10 @@ impl Survey {
                     transaction.samples(record.header.at, &mut all)?;
                     samples += all.len() as u64;
                     all.iter().for_each(|(_, sample)| self.see(sample.t, sample.t));
+                    let mut all: Vec<(SeriesRef, crate::model::HistogramSample)> = Vec::new();
+                    transaction.histograms(record.header.at, &mut all)?;
+                    histograms += all.len() as u64;
+                    all.iter().for_each(|(_, histogram)| self.see(histogram.t, histogram.t));
                     Ok(())
                 });
                 if let Err(damaged) = read {
@@ -243,12 +293,13 @@ impl Survey {
         }
         kinds.into_iter().for_each(|(kind, count)| report.fact(kind, Fact::Count(count)));
         report.fact("samples", Fact::Count(samples));
+        report.fact("native histograms", Fact::Count(histograms));
         report.fact("series explained", Fact::Count(explained));
         report.fact("bytes in use", Fact::Bytes(found.end.max(SEGMENT_HEADER_BYTES) as u64));
         for range in found.damaged {
             report.damage.push(format!("bytes {} to {} belong to no entry", range.start, range.end));
         }
-        self.found.log_samples += samples;
+        self.found.log_samples += samples + histograms;
     }
 
     fn series_file(&mut self, bytes: &[u8], report: &mut FileReport) {
@@ -282,6 +333,7 @@ impl Survey {
         self.found.block_samples += block.samples();
         report.fact("series", Fact::Count(u64::from(block.series())));
         report.fact("samples", Fact::Count(block.samples()));
+        report.fact("series with native histograms", Fact::Count(u64::from(block.histogram_series())));
         report.fact("from", Fact::Time(block.first()));
         report.fact("to", Fact::Time(block.last()));
         if block.resolution() > Millis::ZERO {
@@ -290,6 +342,7 @@ impl Survey {
         }
         let (sections, faults) = block.survey();
         for section in sections {
+            self.see_pages(&section);
             *self.parts.entry(format!("block: {}", section.name)).or_default() += section.bytes;
             report.fact(section.name, Fact::Bytes(section.bytes));
         }
@@ -302,14 +355,44 @@ impl Survey {
         for position in 0..block.series() {
             let (Ok(labels), Ok(chunks)) = (reader.labels(position), reader.chunks(position)) else { continue };
             let entry = self.series.entry(labels).or_default();
+            for chunk in reader.histogram_chunks(position).unwrap_or_default() {
+                entry.0 += chunk.count() as u64;
+                entry.1 += chunk.bytes();
+                self.found.chunks.0 += 1;
+                self.found.block_histograms += chunk.count() as u64;
+                self.found.histogram_chunks += 1;
+                self.found.histogram_bytes += chunk.bytes();
+            }
             for chunk in &chunks {
                 entry.0 += chunk.count() as u64;
                 entry.1 += chunk.bytes();
                 self.found.chunks.0 += 1;
                 self.found.chunks.1 += u64::from(chunk.is_constant());
+                // Chunks of other kinds of samples will come under names of their own here.
+                if let Ok((coding, exceptions)) = reader.coding(chunk) {
+                    let share = share_of(&mut self.values, coding);
+                    share.add(chunk.count() as u64, chunk.bytes());
+                    share.exceptions += exceptions;
+                }
             }
         }
+        reader.stored_stamps(&mut |stored| share_of(&mut self.stamps, stored.coding).add(stored.count, stored.bytes));
         Ok(())
+    }
+
+    fn see_pages(&mut self, section: &SectionSize) {
+        if section.pages == 0 {
+            return;
+        }
+        let at = self.pages.iter().position(|share| share.section == section.name).unwrap_or_else(|| {
+            self.pages.push(PageShare { section: section.name.to_owned(), ..PageShare::default() });
+            self.pages.len() - 1
+        });
+        let share = &mut self.pages[at];
+        share.pages += section.pages;
+        share.compressed += section.compressed;
+        share.bytes += section.bytes;
+        share.unpacked += section.unpacked;
     }
 
     fn see(&mut self, first: Timestamp, last: Timestamp) {
@@ -345,8 +428,28 @@ impl Survey {
         (self.found.metrics, self.found.labels) = (metrics, labels);
         self.found.series = self.series.len() as u64;
         self.found.parts = self.parts.into_iter().collect();
+        let by_bytes = |shares: BTreeMap<String, CodecShare>| {
+            let mut shares: Vec<CodecShare> = shares.into_values().collect();
+            shares.sort_by_key(|share| std::cmp::Reverse((share.bytes, share.samples)));
+            shares
+        };
+        (self.found.value_codecs, self.found.stamp_codecs) = (by_bytes(self.values), by_bytes(self.stamps));
+        self.found.pages = self.pages;
         self.found
     }
+}
+
+impl CodecShare {
+    fn add(&mut self, samples: u64, bytes: u64) {
+        self.columns += 1;
+        self.samples += samples;
+        self.bytes += bytes;
+    }
+}
+
+fn share_of(shares: &mut BTreeMap<String, CodecShare>, coding: Coding) -> &mut CodecShare {
+    let codec = coding.to_string();
+    shares.entry(codec).or_insert_with_key(|codec| CodecShare { codec: codec.clone(), ..CodecShare::default() })
 }
 
 impl Share {

@@ -5,12 +5,14 @@
 //! When you change this, also touch: `storage-format.md`, if bytes on the disk change.
 
 mod admit;
+mod admit_histograms;
 mod backup;
 mod beside;
 mod block;
 mod checkpoint;
 mod commit;
 mod compact;
+mod content;
 mod downsample;
 mod entries;
 mod exemplars;
@@ -38,19 +40,21 @@ mod store;
 mod summaries;
 mod tombstones;
 mod verify;
+mod view;
 mod wal;
 
 pub use backup::{BackupError, BackupReport};
 pub use commit::CommitError;
+pub use content::StoredSeries;
 pub use exemplars::ExemplarCounts;
-pub use inspect::{Fact, FileKind, FileReport, Inspection, Share, inspect};
+pub use inspect::{CodecShare, Fact, FileKind, FileReport, Inspection, PageShare, Share, inspect};
 pub use maintain::{MaintainError, MaintainReport};
 pub use open::OpenError;
 pub use options::{Durability, StoreOptions};
 pub use replay::{Damage, RecoveryReport, Replay};
 pub use retention::RetentionRule;
 pub use retire::Retired;
-pub use selection::Selection;
+pub use selection::{Selection, Visit};
 pub use snapshot::{ReadError, Snapshot};
 pub use status::{BlockStatus, Health, StoreStatus};
 pub use store::{Applied, Entry, Store};

@@ -29,10 +29,11 @@ use super::replay::{RecoveryReport, Replay};
 use super::retention::Retention;
 use super::series::SeriesStates;
 use super::series_files;
-use super::snapshot::{SharedIndex, View};
+use super::snapshot::SharedIndex;
 use super::status::StoreStatus;
 use super::store::{Inner, Shown, Store};
 use super::tombstones::Tombstones;
+use super::view::View;
 use super::wal::LogFiles;
 
 /// Why a store cannot be opened.

@@ -11,6 +11,7 @@ use super::commit::{Mode, Writer};
 use super::manifest::Attachments;
 use super::open::OpenError;
 use super::open_log::FoundSegment;
+use super::series::Seen;
 use super::store::{Applied, Inner};
 use super::wal::{EntryKind, Place, RecordHeader, Transaction, scan, segment_path};
 
@@ -28,7 +29,7 @@ pub struct Damage {
 pub struct RecoveryReport {
     /// Entries replayed.
     pub entries: u64,
-    /// Samples replayed.
+    /// Samples and histograms replayed.
     pub samples: u64,
     /// Samples in whole entries whose series nothing explains any more: told as damage, too.
     pub samples_lost: u64,
@@ -169,7 +170,7 @@ impl Replayed {
     /// Takes what is lost into the report.
     fn tell(self, inner: &Inner, segment: u64, report: &mut RecoveryReport) -> Committed {
         let seq = self.committed.seq.0;
-        report.samples += self.committed.samples.len() as u64;
+        report.samples += (self.committed.samples.len() + self.committed.histograms.len()) as u64;
         report.samples_lost += self.unknown as u64;
         let lost = (self.unknown > 0)
             .then(|| format!("{} samples of entry {seq} are lost with the labels of their series", self.unknown));
@@ -206,22 +207,31 @@ impl Inner {
         header: RecordHeader,
     ) -> Replayed {
         let RecordHeader { seq, at, .. } = header;
-        let committed =
-            Committed { seq, at, new_series: Vec::new(), samples: Vec::new(), rejected: Rejected::default() };
+        let committed = Committed {
+            seq,
+            at,
+            new_series: vec![],
+            samples: vec![],
+            histograms: vec![],
+            rejected: Rejected::default(),
+        };
         let mut replayed = Replayed { committed, unknown: 0, faults: Vec::new() };
         let mut writer = self.writer.lock();
         let writer = &mut *writer;
         let decoded = Transaction::split(payload).and_then(|transaction| {
             self.replay_series(transaction, writer, aliases, &mut replayed)?;
-            transaction.samples(at, &mut replayed.committed.samples)
+            transaction.samples(at, &mut replayed.committed.samples)?;
+            transaction.histograms(at, &mut replayed.committed.histograms)
         });
         if let Err(damaged) = decoded {
             replayed.committed.samples.clear();
+            replayed.committed.histograms.clear();
             replayed.faults.push(format!("entry {} is lost: {damaged}", seq.0));
         }
         let (mut unknown, new_series) = (0, &mut replayed.committed.new_series);
         let index = self.index.lock.read();
-        replayed.committed.samples.retain_mut(|(series, sample)| {
+        // Whether the series of something is known; if so, what is to be seen of it is.
+        let mut meet = |series: &mut SeriesRef, seen: Seen| {
             if let Some(known) = (!aliases.is_empty()).then(|| aliases.get(&(series.0 as u32))).flatten() {
                 *series = *known;
             } else if !writer.states.get(*series).is_some_and(|state| state.explained) {
@@ -229,7 +239,7 @@ impl Inner {
                 return false;
             }
             let state = writer.states.entry(*series);
-            state.see(*sample);
+            state.see_any(seen);
             if !state.met
                 && let Some(labels) = index.labels(*series)
             {
@@ -237,13 +247,17 @@ impl Inner {
                 new_series.push((*series, labels));
             }
             true
-        });
+        };
+        replayed.committed.samples.retain_mut(|(series, sample)| meet(series, Seen::Number(*sample)));
+        replayed.committed.histograms.retain_mut(|(series, sample)| meet(series, Seen::Histogram(sample.t)));
         drop(index);
         replayed.unknown = unknown;
         let live = Arc::clone(&self.shown.read().view.live);
         live.append(seq, &replayed.committed.samples);
+        live.append_histograms(seq, &replayed.committed.histograms);
         let mut status = self.status.lock();
         status.see_samples(&replayed.committed.samples);
+        status.see_histograms(&replayed.committed.histograms);
         replayed
     }
 

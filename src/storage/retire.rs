@@ -269,7 +269,7 @@ mod tests {
         assert!(again.new_series.len() == 1 && again.new_series[0].0 > old);
         assert_eq!(append(&store, 1, 39 * MINUTE, 2.0).rejected.total(), 1);
         let shown = store.snapshot().select(&[], TimeRange::ALL, 100).unwrap();
-        assert_eq!(shown.iter().map(|(_, samples)| samples.len()).collect::<Vec<_>>(), [2, 2]);
+        assert_eq!(shown.iter().map(|series| series.samples.len()).collect::<Vec<_>>(), [2, 2]);
         drop(store);
         // A start counts from its first entry on.
         let store = open(&disk);

@@ -4,9 +4,13 @@
 
 use std::ops::ControlFlow;
 
+use super::content::Content;
 use super::found::Found;
 use super::snapshot::{One, ReadError, Snapshot, Source};
-use crate::model::{Labels, Sample, TimeRange};
+use crate::model::{HistogramSample, Labels, Sample, TimeRange};
+
+/// What is called with the number, the samples and the native histograms of a series; it says whether it has enough.
+pub type Visit<'v> = dyn FnMut(usize, &[Sample], &[HistogramSample]) -> ControlFlow<()> + 'v;
 
 /// The series that satisfied matchers when a snapshot was asked, not read yet.
 #[derive(Debug)]
@@ -52,22 +56,18 @@ impl<'s> Selection<'s> {
         self.found.sort();
     }
 
-    /// Calls `visit` with the samples of each of these series, in the order of time, until it says that it
-    /// has enough. Several threads may each read a part.
+    /// Calls `visit` with the samples and the native histograms of each of these series, in the order of time,
+    /// until it says that it has enough. Several threads may each read a part.
     ///
     /// # Errors
     /// Stored bytes are damaged.
-    pub fn read(
-        &self,
-        which: &mut dyn Iterator<Item = usize>,
-        visit: &mut dyn FnMut(usize, &[Sample]) -> ControlFlow<()>,
-    ) -> Result<(), ReadError> {
+    pub fn read(&self, which: &mut dyn Iterator<Item = usize>, visit: &mut Visit<'_>) -> Result<(), ReadError> {
         self.snapshot.ask(self.range, |asked| {
-            let mut samples = Vec::new();
+            let mut content = Content::default();
             for at in which {
-                samples.clear();
-                asked.samples(One { found: &self.found, at }, &mut samples)?;
-                if visit(at, &samples).is_break() {
+                content.clear();
+                asked.content(One { found: &self.found, at }, &mut content)?;
+                if visit(at, &content.samples, &content.histograms).is_break() {
                     break;
                 }
             }

@@ -15,6 +15,8 @@ pub(super) struct SeriesState {
     bits: u64,
     present: bool,
     sampled: bool,
+    /// Whether the newest is a native histogram, which has no such bits.
+    histogram: bool,
     /// Whether that is the newest of all, blocks included.
     settled: bool,
     /// Whether the log or a series file says which labels its number stands for.
@@ -25,21 +27,57 @@ pub(super) struct SeriesState {
     pub(super) aliases: u8,
 }
 
+/// What stands at an instant of a series.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Seen {
+    /// A sample.
+    Number(Sample),
+    /// A native histogram.
+    Histogram(Timestamp),
+}
+
+impl Seen {
+    /// When.
+    pub(super) fn t(&self) -> Timestamp {
+        match self {
+            Seen::Number(sample) => sample.t,
+            Seen::Histogram(t) => *t,
+        }
+    }
+}
+
 impl SeriesState {
     /// Takes note of a sample.
     pub(super) fn see(&mut self, sample: Sample) {
         if !self.sampled || self.t < sample.t {
             self.sampled = true;
+            self.histogram = false;
             (self.t, self.bits) = (sample.t, sample.v.to_bits());
+        }
+    }
+
+    /// Takes note of a native histogram.
+    pub(super) fn see_histogram(&mut self, t: Timestamp) {
+        if !self.sampled || self.t < t {
+            (self.sampled, self.histogram) = (true, true);
+            (self.t, self.bits) = (t, 0);
+        }
+    }
+
+    /// Takes note of either.
+    pub(super) fn see_any(&mut self, seen: Seen) {
+        match seen {
+            Seen::Number(sample) => self.see(sample),
+            Seen::Histogram(t) => self.see_histogram(t),
         }
     }
 
     /// What was known of its newest sample is deleted; this one is left in the head, and of blocks nothing
     /// is known.
-    pub(super) fn forget_newest(&mut self, left: Option<Sample>) {
+    pub(super) fn forget_newest(&mut self, left: Option<Seen>) {
         self.sampled = false;
         self.settled = false;
-        left.into_iter().for_each(|sample| self.see(sample));
+        left.into_iter().for_each(|seen| self.see_any(seen));
     }
 
     /// Whether the newest sample is known, blocks included.
@@ -49,7 +87,8 @@ impl SeriesState {
 
     /// Takes over what another state of the series knows of its newest sample.
     pub(super) fn know(&mut self, other: &SeriesState) {
-        (self.t, self.bits, self.sampled, self.settled) = (other.t, other.bits, other.sampled, other.settled);
+        (self.t, self.bits, self.histogram) = (other.t, other.bits, other.histogram);
+        (self.sampled, self.settled) = (other.sampled, other.settled);
     }
 
     /// From now on, no block has a newer sample.
@@ -131,7 +170,7 @@ impl SeriesStates {
 pub(super) enum Decision {
     /// It is stored.
     Store,
-    /// It is stored unless there is one at its instant already.
+    /// It is stored unless there is something at its instant already, which has to be looked at.
     StoreLate,
     /// It is there already, bit for bit.
     Known,
@@ -171,6 +210,28 @@ impl Bounds {
             let within = state.t - sample.t <= self.out_of_order;
             return if within { Decision::StoreLate } else { Decision::Refuse(Rejection::OutOfOrder) };
         }
-        if state.bits == sample.v.to_bits() { Decision::Known } else { Decision::Refuse(Rejection::Duplicate) }
+        let same = state.bits == sample.v.to_bits() && !state.histogram;
+        if same { Decision::Known } else { Decision::Refuse(Rejection::Duplicate) }
+    }
+
+    /// What becomes of a native histogram at `t` of a series in this state.
+    pub(super) fn decide_histogram(&self, state: Option<&SeriesState>, t: Timestamp) -> Decision {
+        // It is held to the bounds of a sample, whatever its value.
+        match self.decide(state, Sample { t, v: 0.0 }) {
+            Decision::Known | Decision::Refuse(Rejection::Duplicate) => match state {
+                // A state does not say which histogram it has seen.
+                Some(state) if state.histogram => Decision::StoreLate,
+                _ => Decision::Refuse(Rejection::Duplicate),
+            },
+            decision => decision,
+        }
+    }
+
+    /// What becomes of either.
+    pub(super) fn decide_any(&self, state: Option<&SeriesState>, arriving: Seen) -> Decision {
+        match arriving {
+            Seen::Number(sample) => self.decide(state, sample),
+            Seen::Histogram(t) => self.decide_histogram(state, t),
+        }
     }
 }

@@ -11,25 +11,17 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use crate::model::{Labels, Matcher, Millis, Sample, Seq, SeriesRef, TimeRange, Timestamp};
+use crate::model::{Labels, Matcher, Millis, Sample, Seq, SeriesRef, Summarized, TimeRange, Timestamp};
 
 use super::block::{Block, BlockReader, DamagedBlock, PageCache};
+use super::content::{Content, StoredSeries};
 use super::found::Found;
-use super::head::Generation;
 use super::index::{Index, KnownPairs};
 use super::retention::Cutoff;
 use super::selection::Selection;
-use super::tombstones::{Cover, Tombstones};
+use super::tombstones::Cover;
+use super::view::View;
 use crate::model::Summary;
-
-/// Where samples are: blocks, a generation on its way into a block, the one that is written.
-#[derive(Debug, Clone)]
-pub(super) struct View {
-    pub(super) blocks: Arc<Vec<Arc<Block>>>,
-    pub(super) frozen: Option<Arc<Generation>>,
-    pub(super) live: Arc<Generation>,
-    pub(super) tombstones: Arc<Tombstones>,
-}
 
 /// A view of the store at one place of its log. Cheap to take and to clone.
 #[derive(Debug, Clone)]
@@ -167,27 +159,31 @@ impl Snapshot {
         self.at
     }
 
-    /// The series that satisfy all matchers and have samples inside `range`, sorted by labels, each
-    /// with those samples in the order of time.
+    /// The series that satisfy all matchers and have samples or native histograms inside `range`, sorted
+    /// by labels, each with them in the order of time.
     ///
     /// # Errors
-    /// More than `samples_max` samples match, or stored bytes are damaged.
+    /// More than `samples_max` samples match, where a histogram counts for what it weighs, or stored bytes
+    /// are damaged.
     pub fn select(
         &self,
         matchers: &[Matcher],
         range: TimeRange,
         samples_max: usize,
-    ) -> Result<Vec<(Labels, Vec<Sample>)>, ReadError> {
+    ) -> Result<Vec<StoredSeries>, ReadError> {
         self.ask(range, |asked| {
             let mut room = samples_max;
             let mut selected = Vec::new();
             let found = asked.sorted(matchers)?;
             for at in 0..found.len() {
-                let mut samples = Vec::new();
-                asked.samples(One { found: &found, at }, &mut samples)?;
-                room = room.checked_sub(samples.len()).ok_or(ReadError::TooManySamples { limit: samples_max })?;
-                if !samples.is_empty() {
-                    selected.push((found.labels(at), samples));
+                let mut content = Content::default();
+                asked.content(One { found: &found, at }, &mut content)?;
+                let Content { samples, histograms, .. } = content;
+                let weights = histograms.iter().map(|histogram| histogram.histogram.weight());
+                let taken = weights.sum::<usize>() + samples.len();
+                room = room.checked_sub(taken).ok_or(ReadError::TooManySamples { limit: samples_max })?;
+                if taken > 0 {
+                    selected.push(StoredSeries { labels: found.labels(at), samples, histograms });
                 }
             }
             Ok(selected)
@@ -206,20 +202,26 @@ impl Snapshot {
     /// The series that satisfy all matchers and have samples inside `range`, sorted by labels, each
     /// with the summary of those samples: what [`Summary::of`] says of them, without reading most of them.
     /// Samples that were downsampled count as they were; the samples of an interval are where its last one is.
+    /// None if a series may have native histograms inside the range: a summary says nothing of them.
     ///
     /// # Errors
     /// Stored bytes are damaged.
-    pub fn summaries(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<(Labels, Summary)>, ReadError> {
+    pub fn summaries(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+    ) -> Result<Option<Vec<(Labels, Summary)>>, ReadError> {
         let mut found = Vec::new();
-        self.window_summaries(matchers, &[range], usize::MAX, &mut |labels, mut summaries| {
+        let told = self.window_summaries(matchers, &[range], usize::MAX, &mut |labels, mut summaries| {
             found.extend(summaries.pop().map(|summary| (labels, summary)));
             ControlFlow::Continue(())
         })?;
-        Ok(found)
+        Ok((told == Summarized::Wholly).then_some(found))
     }
 
     /// As [`Snapshot::summaries`], for several ranges; each series, in order, goes to `each`, which may end
-    /// the reading.
+    /// the reading. It ends as well at a series that may have native histograms between the first and the
+    /// last instant.
     ///
     /// # Errors
     /// A series has more than `samples_max` samples between the first and the last instant that are to be read,
@@ -230,18 +232,22 @@ impl Snapshot {
         windows: &[TimeRange],
         samples_max: usize,
         each: &mut dyn FnMut(Labels, Vec<Summary>) -> ControlFlow<()>,
-    ) -> Result<(), ReadError> {
-        let Some(hull) = windows.iter().copied().reduce(TimeRange::hull) else { return Ok(()) };
+    ) -> Result<Summarized, ReadError> {
+        let Some(hull) = windows.iter().copied().reduce(TimeRange::hull) else { return Ok(Summarized::Wholly) };
         self.ask(hull, |asked| {
             let found = asked.sorted(matchers)?;
             for at in 0..found.len() {
-                let summaries = asked.summaries(One { found: &found, at }, windows, samples_max)?;
+                let one = One { found: &found, at };
+                if asked.touches_histograms(one)? {
+                    return Ok(Summarized::NotHistograms);
+                }
+                let summaries = asked.summaries(one, windows, samples_max)?;
                 let there = summaries.iter().any(|summary| summary.count + summary.stale > 0);
                 if there && each(found.labels(at), summaries).is_break() {
                     break;
                 }
             }
-            Ok(())
+            Ok(Summarized::Wholly)
         })
     }
 
@@ -426,9 +432,9 @@ impl Asked<'_> {
     fn touches(&mut self, one: One<'_>) -> Result<bool, ReadError> {
         if !self.cover(one).is_empty() {
             // Where something is deleted only the samples tell whether any are left.
-            let mut samples = Vec::new();
-            self.samples(one, &mut samples)?;
-            return Ok(!samples.is_empty());
+            let mut content = Content::default();
+            self.content(one, &mut content)?;
+            return Ok(!content.samples.is_empty() || !content.histograms.is_empty());
         }
         let range = self.range_of(one);
         for source in one.found.sources(one.at) {
@@ -446,25 +452,58 @@ impl Asked<'_> {
         Ok(false)
     }
 
-    /// Puts into `samples`, which is empty, those of one series that `cover` does not hide: blocks, then the frozen
-    /// generation, then the live one; at one instant the youngest source counts.
-    pub(super) fn samples(&mut self, one: One<'_>, samples: &mut Vec<Sample>) -> Result<(), ReadError> {
-        let (cover, range) = (self.cover(one), self.range_of(one));
-        if self.resolution(one)? > Millis::ZERO {
-            samples.extend(self.intervals(one)?.into_iter().map(|interval| interval.sample));
-            return Ok(());
+    /// Whether one series may have native histograms inside the range.
+    fn touches_histograms(&mut self, one: One<'_>) -> Result<bool, ReadError> {
+        let range = self.range_of(one);
+        let (view, seq) = (&self.snapshot.view, self.snapshot.seq);
+        for source in one.found.sources(one.at) {
+            let touches = match source {
+                Source::Head(series) => {
+                    let mut generations = view.frozen.iter().chain([&view.live]);
+                    generations.any(|generation| generation.touches_histograms(series, range, seq))
+                }
+                Source::Block(at, position) => self.blocks[at].1.touches_histograms(position, range)?,
+            };
+            if touches {
+                return Ok(true);
+            }
         }
+        Ok(false)
+    }
+
+    /// Puts into `content`, which is empty, what one series has that `cover` does not hide: blocks, then the frozen
+    /// generation, then the live one; at one instant the youngest source counts.
+    pub(super) fn content(&mut self, one: One<'_>, content: &mut Content) -> Result<(), ReadError> {
+        let (cover, range) = (self.cover(one), self.range_of(one));
+        let is_raw = self.resolution(one)? == Millis::ZERO;
         for source in one.found.sources(one.at) {
             match source {
                 Source::Block(at, position) => {
-                    let from = samples.len();
-                    self.blocks[at].1.samples(position, range, samples)?;
-                    cover.thin(self.blocks[at].0.number(), samples, from);
+                    let (block, reader) = &mut self.blocks[at];
+                    let from = (content.samples.len(), content.histograms.len());
+                    if is_raw {
+                        reader.samples(position, range, &mut content.samples)?;
+                        cover.thin(block.number(), &mut content.samples, from.0);
+                    }
+                    reader.histograms(position, range, &mut content.histograms)?;
+                    cover.thin(block.number(), &mut content.histograms, from.1);
                 }
-                Source::Head(series) => self.head_samples(series, &cover, range, samples),
+                Source::Head(series) => {
+                    if is_raw {
+                        self.head_samples(series, &cover, range, &mut content.samples);
+                    }
+                    let (view, seq) = (&self.snapshot.view, self.snapshot.seq);
+                    view.head_histograms(series, &cover, range, seq, &mut content.histograms);
+                }
             }
+            content.end_source();
         }
-        put_in_order(samples);
+        if !is_raw {
+            // Intervals are put in order by themselves; of histograms, all are there.
+            content.put_in_order();
+            content.samples = self.intervals(one)?.into_iter().map(|interval| interval.sample).collect();
+        }
+        content.put_in_order();
         Ok(())
     }
 
@@ -488,106 +527,4 @@ impl Asked<'_> {
         }
         tombstones.cover(&one.labels(), self.range, self.snapshot.seq)
     }
-}
-
-impl View {
-    /// Adds what the head has of a series inside `range`, by entries up to `seq` and not hidden by `cover`.
-    pub(super) fn head_samples(
-        &self,
-        series: SeriesRef,
-        cover: &Cover,
-        range: TimeRange,
-        seq: Seq,
-        samples: &mut Vec<Sample>,
-    ) {
-        if let Some(frozen) = &self.frozen {
-            frozen.read(series, cover, range, seq, samples);
-        }
-        self.live.read(series, cover, range, seq, samples);
-    }
-
-    /// The newest sample of a series among blocks that end at or after `t`; the others cannot matter to
-    /// a sample of that time. A page that cannot be read cannot contradict; the read that meets it next
-    /// reports it.
-    pub(super) fn newest_in_blocks(&self, labels: &Labels, t: Timestamp, seq: Seq) -> Option<Sample> {
-        let cover = self.tombstones.cover(labels, TimeRange::ALL, seq);
-        let newest = |block: &Block| {
-            let mut cache = PageCache::default();
-            let mut reader = block.ask(&mut cache).ok()?;
-            let position = reader.find(labels).ok()??;
-            if cover.is_empty() {
-                return reader.newest(position).ok()?;
-            }
-            let mut samples = Vec::new();
-            reader.samples(position, TimeRange::ALL, &mut samples).ok()?;
-            cover.thin(block.number(), &mut samples, 0);
-            samples.pop()
-        };
-        let late = self.blocks.iter().filter(|block| block.last() >= t);
-        // Of two at one instant, the younger block's.
-        late.filter_map(|block| newest(block)).max_by_key(|sample| sample.t)
-    }
-
-    /// The sample of a series at an instant, as the youngest block has it.
-    pub(super) fn sample_in_blocks(&self, labels: &Labels, t: Timestamp, seq: Seq) -> Option<Sample> {
-        let range = TimeRange { after: Timestamp(t.0.saturating_sub(1)), until: t };
-        let cover = self.tombstones.cover(labels, range, seq);
-        let sample = |block: &Block| {
-            let mut cache = PageCache::default();
-            let mut reader = block.ask(&mut cache).ok()?;
-            let position = reader.find(labels).ok()??;
-            let mut samples = Vec::new();
-            reader.samples(position, range, &mut samples).ok()?;
-            cover.thin(block.number(), &mut samples, 0);
-            samples.pop()
-        };
-        self.blocks.iter().rev().filter(|block| block.overlaps(range)).find_map(|block| sample(block))
-    }
-
-    /// Whether a downsampled block may have something to say about this instant.
-    pub(super) fn has_downsampled_at(&self, t: Timestamp) -> bool {
-        let covers = |block: &Arc<Block>| block.resolution() > Millis::ZERO && t <= block.last();
-        self.blocks.iter().any(|block| covers(block) && block.first() - block.resolution() < t)
-    }
-
-    /// Whether an interval of the series has taken in what there was at this instant, without keeping it.
-    pub(super) fn is_inside_interval(&self, labels: &Labels, t: Timestamp, seq: Seq) -> bool {
-        let inside = |block: &Block| -> Result<bool, DamagedBlock> {
-            let until = Timestamp(t.0.saturating_add(block.resolution().0));
-            let range = TimeRange { after: Timestamp(t.0.saturating_sub(1)), until };
-            let mut cache = PageCache::default();
-            let mut reader = block.ask(&mut cache)?;
-            let Some(position) = reader.find(labels)? else { return Ok(false) };
-            let mut intervals = Vec::new();
-            reader.intervals(position, range, &mut intervals)?;
-            self.tombstones.cover(labels, range, seq).thin_intervals(block.number(), &mut intervals, 0);
-            Ok(intervals.iter().any(|interval| interval.start() <= t && t < interval.end()))
-        };
-        let downsampled = self.blocks.iter().filter(|block| block.resolution() > Millis::ZERO);
-        // What cannot be read cannot contradict.
-        downsampled.filter(|block| t <= block.last()).any(|block| inside(block).unwrap_or(false))
-    }
-
-    /// The sample of a series at an instant that the head has, by entries up to `seq`.
-    pub(super) fn sample_in_head(&self, series: SeriesRef, labels: &Labels, t: Timestamp, seq: Seq) -> Option<Sample> {
-        let range = TimeRange { after: Timestamp(t.0.saturating_sub(1)), until: t };
-        let mut samples = Vec::new();
-        self.head_samples(series, &self.tombstones.cover(labels, range, seq), range, seq, &mut samples);
-        samples.pop()
-    }
-}
-
-/// Sorts by time and keeps, of several samples at one instant, the last given.
-pub(super) fn put_in_order(samples: &mut Vec<Sample>) {
-    if samples.is_sorted_by(|a, b| a.t < b.t) {
-        return;
-    }
-    samples.sort_by_key(|sample| sample.t);
-    samples.dedup_by(|later, kept| {
-        let same = later.t == kept.t;
-        if same {
-            kept.v = later.v;
-        }
-        same
-    });
 }

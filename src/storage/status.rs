@@ -1,6 +1,6 @@
 //! What the store says of itself: counters and its health.
 
-use crate::model::{Rejected, Rejection, Sample, Seq, SeriesRef, Timestamp};
+use crate::model::{HistogramSample, Rejected, Rejection, Sample, Seq, SeriesRef, Timestamp};
 
 /// Whether the store takes writes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,7 +33,9 @@ pub struct StoreStatus {
     pub head_bytes: u64,
     /// Samples stored since it was opened.
     pub samples_appended: u64,
-    /// Samples refused since it was opened, by reason.
+    /// Native histograms stored since it was opened.
+    pub histograms_appended: u64,
+    /// Samples and histograms refused since it was opened, by reason.
     pub rejected: Vec<(Rejection, u64)>,
     /// Bytes in log segments.
     pub wal_bytes: u64,
@@ -43,7 +45,7 @@ pub struct StoreStatus {
     pub blocks: u64,
     /// Bytes in blocks.
     pub block_bytes: u64,
-    /// Samples in blocks.
+    /// Samples and histograms in blocks.
     pub block_samples: u64,
     /// The last entry of the log.
     pub last_seq: Seq,
@@ -107,6 +109,11 @@ impl StoreStatus {
                 seen = Some(sample.t);
             }
         }
+    }
+
+    /// Takes note of the times of native histograms that were stored.
+    pub(super) fn see_histograms(&mut self, histograms: &[(SeriesRef, HistogramSample)]) {
+        histograms.iter().for_each(|(_, histogram)| self.see_sample(histogram.t));
     }
 
     pub(super) fn see_sample(&mut self, t: Timestamp) {

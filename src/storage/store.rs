@@ -20,8 +20,9 @@ use super::exemplars::ExemplarCounts;
 use super::manifest::{Files, Manifest};
 use super::options::{Durability, StoreOptions};
 use super::retention::{Cutoff, Retention};
-use super::snapshot::{SharedIndex, Snapshot, View};
+use super::snapshot::{SharedIndex, Snapshot};
 use super::status::{BlockStatus, StoreStatus};
+use super::view::View;
 use super::wal::LogFiles;
 
 /// Something to be put into the log.

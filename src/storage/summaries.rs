@@ -1,10 +1,11 @@
 //! Summaries of windows: from statistics where they speak for whole vectors of samples, from intervals where
 //! samples are downsampled, else from samples.
 
-use crate::model::{Millis, Sample, Summary, TimeRange, Timestamp};
+use crate::model::{Millis, Summary, TimeRange, Timestamp};
 
+use super::content::Content;
 use super::interval::{self, Interval};
-use super::snapshot::{Asked, One, ReadError, Source, put_in_order};
+use super::snapshot::{Asked, One, ReadError, Source};
 use super::tombstones::Cover;
 
 /// A window is summed up from statistics if so much of time lies between two of them, as in the plan of
@@ -23,7 +24,7 @@ impl Asked<'_> {
         Ok(coarsest)
     }
 
-    /// What [`Asked::samples`] gives, with what the samples stand for.
+    /// The samples that [`Asked::content`] gives, with what the samples stand for.
     pub(super) fn intervals(&mut self, one: One<'_>) -> Result<Vec<Interval>, ReadError> {
         let range = self.range_of(one);
         let mut intervals = self.intervals_beyond(one)?;
@@ -102,8 +103,10 @@ impl Asked<'_> {
                     parts.extend(bounds.map(|(first, last)| (first, last, source)));
                 }
                 Source::Head(series) => {
-                    self.head_samples(series, &Cover::default(), range, &mut head);
-                    put_in_order(&mut head);
+                    let mut content = Content::default();
+                    self.head_samples(series, &Cover::default(), range, &mut content.samples);
+                    content.put_in_order();
+                    head = content.samples;
                     let ends = head.first().zip(head.last());
                     parts.extend(ends.map(|(first, last)| (first.t, last.t, source)));
                 }
@@ -124,9 +127,9 @@ impl Asked<'_> {
     }
 
     fn summary_of_samples(&mut self, one: One<'_>, range: TimeRange) -> Result<Summary, ReadError> {
-        let mut samples: Vec<Sample> = Vec::new();
-        self.samples(one, &mut samples)?;
-        samples.retain(|sample| range.contains(sample.t));
-        Ok(Summary::of(&samples))
+        let mut content = Content::default();
+        self.content(one, &mut content)?;
+        content.samples.retain(|sample| range.contains(sample.t));
+        Ok(Summary::of(&content.samples))
     }
 }

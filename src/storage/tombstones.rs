@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Labels, Matcher, Sample, Seq, TimeRange};
+use crate::model::{HistogramSample, Labels, Matcher, Sample, Seq, TimeRange, Timestamp};
 
 use super::block::{Block, PageCache};
 use super::entries::Tombstone;
@@ -18,6 +18,24 @@ use super::interval::Interval;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Tombstones {
     all: Vec<Arc<Tombstone>>,
+}
+
+/// Something of an instant.
+pub(super) trait Timed {
+    /// When.
+    fn t(&self) -> Timestamp;
+}
+
+impl Timed for Sample {
+    fn t(&self) -> Timestamp {
+        self.t
+    }
+}
+
+impl Timed for HistogramSample {
+    fn t(&self) -> Timestamp {
+        self.t
+    }
 }
 
 /// Those tombstones that cover some samples of one series.
@@ -141,8 +159,8 @@ impl Cover {
         });
     }
 
-    /// Takes what it hides of a block out of the samples from place `from` on, which are that block's.
-    pub(super) fn thin(&self, block: u64, samples: &mut Vec<Sample>, from: usize) {
+    /// Takes what it hides of a block out of what is there from place `from` on, which is that block's.
+    pub(super) fn thin<T: Timed>(&self, block: u64, samples: &mut Vec<T>, from: usize) {
         let naming = self.naming(block);
         if naming.is_empty() {
             return;
@@ -150,7 +168,7 @@ impl Cover {
         let mut place = 0;
         samples.retain(|sample| {
             place += 1;
-            place <= from || !naming.iter().any(|range| range.contains(sample.t))
+            place <= from || !naming.iter().any(|range| range.contains(sample.t()))
         });
     }
 }

@@ -40,7 +40,7 @@ pub struct VerifyReport {
     pub files: u64,
     /// Bytes of them.
     pub bytes: u64,
-    /// Samples decoded.
+    /// Samples and native histograms decoded.
     pub samples: u64,
     /// Entries of the log.
     pub entries: u64,
@@ -307,10 +307,18 @@ impl Check<'_> {
                     }
                     Err(error) => faults.push(format!("entry {seq}: series {number}: {error}")),
                 })?;
-                let mut samples = Vec::new();
+                let (mut samples, mut histograms) = (Vec::new(), Vec::new());
                 transaction.samples(record.header.at, &mut samples)?;
-                self.report.samples += samples.len() as u64;
-                let unknown = samples.iter().filter(|(series, _)| !known.contains_key(&(series.0 as u32))).count();
+                transaction.histograms(record.header.at, &mut histograms)?;
+                self.report.samples += (samples.len() + histograms.len()) as u64;
+                for (series, sample) in &histograms {
+                    if let Err(error) = sample.histogram.validate() {
+                        faults.push(format!("entry {seq}: a native histogram of series {}: {error}", series.0));
+                    }
+                }
+                let histograms = histograms.iter().map(|(series, _)| series);
+                let all = samples.iter().map(|(series, _)| series).chain(histograms);
+                let unknown = all.filter(|series| !known.contains_key(&(series.0 as u32))).count();
                 if unknown > 0 {
                     faults.push(format!("entry {seq}: nothing says which series {unknown} of its samples belong to"));
                 }
@@ -336,8 +344,17 @@ struct BlockCheck<'a, 'b, 'c> {
 #[derive(Default)]
 struct Totals {
     samples: u64,
+    /// Series that have native histograms.
+    histogram_series: u32,
     ends: Option<(Timestamp, Timestamp)>,
     postings: BTreeMap<(String, String), Vec<u32>>,
+}
+
+impl Totals {
+    fn see(&mut self, end: Timestamp) {
+        let (first, last) = self.ends.unwrap_or((end, end));
+        self.ends = Some((first.min(end), last.max(end)));
+    }
 }
 
 impl BlockCheck<'_, '_, '_> {
@@ -361,9 +378,10 @@ impl BlockCheck<'_, '_, '_> {
             }
         }
         self.check.report.samples += totals.samples;
-        let told = (self.block.samples(), Some((self.block.first(), self.block.last())));
-        if (totals.samples, totals.ends) != told && self.check.report.faults_found == 0 {
-            let what = format!("its footer tells of {told:?}, its chunks of {:?}", (totals.samples, totals.ends));
+        let told = (self.block.samples(), self.block.histogram_series(), Some((self.block.first(), self.block.last())));
+        let found = (totals.samples, totals.histogram_series, totals.ends);
+        if found != told && self.check.report.faults_found == 0 {
+            let what = format!("its footer tells of {told:?}, its chunks of {found:?}");
             self.fault(None, None, what);
         }
         for ((name, value), positions) in totals.postings {
@@ -398,6 +416,7 @@ impl BlockCheck<'_, '_, '_> {
         };
         self.intervals(position, labels);
         let mut last = None;
+        let mut stamps = Vec::new();
         for (number, chunk) in chunks.iter().enumerate() {
             let mut samples = Vec::new();
             if let Err(damaged) = self.reader.decode(chunk, &mut samples) {
@@ -413,10 +432,8 @@ impl BlockCheck<'_, '_, '_> {
                 self.fault(Some(labels), Some(chunk.bounds()), "its samples are not in the order of time".to_owned());
             }
             totals.samples += samples.len() as u64;
-            for end in samples.first().into_iter().chain(samples.last()) {
-                let (first, last) = totals.ends.unwrap_or((end.t, end.t));
-                totals.ends = Some((first.min(end.t), last.max(end.t)));
-            }
+            samples.first().into_iter().chain(samples.last()).for_each(|end| totals.see(end.t));
+            stamps.extend(samples.iter().map(|sample| sample.t));
             last = samples.last().map(|sample| sample.t).or(last);
             let told = statistics.get(number).map(Vec::as_slice).unwrap_or_default();
             for (vector, told) in samples.chunks(VECTOR_SAMPLES).zip(told) {
@@ -425,6 +442,43 @@ impl BlockCheck<'_, '_, '_> {
                     self.fault(Some(labels), range, "its statistics say something else than its samples".to_owned());
                 }
             }
+        }
+        self.histograms(position, labels, &stamps, totals);
+    }
+
+    /// Checks the native histograms of a series that has samples at these `stamps`.
+    fn histograms(&mut self, position: u32, labels: &Labels, stamps: &[Timestamp], totals: &mut Totals) {
+        let chunks = match self.reader.histogram_chunks(position) {
+            Ok(chunks) => chunks,
+            Err(damaged) => {
+                let whole = Some((self.block.first(), self.block.last()));
+                return self.fault(Some(labels), whole, damaged.reason.to_string());
+            }
+        };
+        totals.histogram_series += u32::from(!chunks.is_empty());
+        let mut last = None;
+        for chunk in chunks {
+            let (mut histograms, bounds) = (Vec::new(), Some(chunk.bounds()));
+            if let Err(damaged) = self.reader.decode_histograms(&chunk, &mut histograms) {
+                self.fault(Some(labels), bounds, damaged.reason.to_string());
+                continue;
+            }
+            let ordered = histograms.is_sorted_by(|a, b| a.t < b.t);
+            if !ordered || histograms.first().is_some_and(|first| last.is_some_and(|last| last >= first.t)) {
+                self.fault(Some(labels), bounds, "its native histograms are not in the order of time".to_owned());
+            }
+            for histogram in &histograms {
+                let at = Some((histogram.t, histogram.t));
+                if let Err(error) = histogram.histogram.validate() {
+                    self.fault(Some(labels), at, format!("a native histogram: {error}"));
+                }
+                if stamps.binary_search(&histogram.t).is_ok() {
+                    self.fault(Some(labels), at, "a sample and a native histogram are of one instant".to_owned());
+                }
+            }
+            totals.samples += histograms.len() as u64;
+            histograms.first().into_iter().chain(histograms.last()).for_each(|end| totals.see(end.t));
+            last = histograms.last().map(|histogram| histogram.t).or(last);
         }
     }
 
@@ -454,13 +508,13 @@ impl BlockCheck<'_, '_, '_> {
     }
 }
 
-/// Whether a summary is that of these samples, bit for bit.
+/// Whether stored statistics are those of these samples, bit for bit. They say nothing of times and counts, which
+/// are the timeline's.
 fn same(told: &Summary, samples: &[Sample]) -> bool {
     let bits = |summary: &Summary| {
-        let ends = summary.ends.map(|(a, b)| (a.t, a.v.to_bits(), b.t, b.v.to_bits()));
-        let counts = (summary.count, summary.stale, summary.resets, summary.changes, summary.gap_max);
+        let ends = summary.ends.map(|(a, b)| (a.v.to_bits(), b.v.to_bits()));
         let sums = (summary.sum.value().to_bits(), summary.reset_sum.value().to_bits());
-        (ends, counts, sums, summary.min.to_bits(), summary.max.to_bits())
+        (ends, summary.resets, summary.changes, sums, summary.min.to_bits(), summary.max.to_bits())
     };
     bits(told) == bits(&Summary::of(samples))
 }

@@ -70,9 +70,29 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// A `uint64`.
+    pub(super) fn uint64(self) -> Result<u64, Fault> {
+        self.int64().map(i64::cast_unsigned)
+    }
+
+    /// A `sint64`, or a `sint32`, whose value is the same.
+    pub(super) fn sint64(self) -> Result<i64, Fault> {
+        self.uint64().map(from_zigzag)
+    }
+
     fn wrong_type(&self, reason: &'static str) -> Fault {
         Fault { offset: self.offset, reason }
     }
+}
+
+/// What the wire form of a `sint64` stands for.
+pub(super) fn from_zigzag(n: u64) -> i64 {
+    (n >> 1).cast_signed() ^ -(n & 1).cast_signed()
+}
+
+/// The wire form of a `sint64`.
+pub(super) fn to_zigzag(n: i64) -> u64 {
+    (n << 1 ^ n >> 63).cast_unsigned()
 }
 
 /// The fields of a message that are still to be read.
@@ -131,6 +151,16 @@ impl<'a> Fields<'a> {
             _ => return Err(Fault { offset, reason: "a wire type is unknown" }),
         };
         Ok(Some(Field { number, offset, value }))
+    }
+
+    /// The next of packed varints, or `None` at their end.
+    pub(super) fn next_varint(&mut self) -> Result<Option<u64>, Fault> {
+        if self.rest.is_empty() { Ok(None) } else { self.varint().map(Some) }
+    }
+
+    /// The next of packed doubles, or `None` at their end.
+    pub(super) fn next_double(&mut self) -> Result<Option<f64>, Fault> {
+        if self.rest.is_empty() { Ok(None) } else { self.array().map(|bytes| Some(f64::from_le_bytes(bytes))) }
     }
 
     #[inline]

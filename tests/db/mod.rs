@@ -5,6 +5,7 @@ mod downsample;
 mod full_disk;
 mod idle;
 mod long_windows;
+mod native_histograms;
 mod restart;
 
 use std::path::Path;

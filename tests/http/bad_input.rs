@@ -340,7 +340,7 @@ async fn a_series_with_bad_labels_is_refused_and_named() {
 #[tokio::test]
 async fn what_can_be_stored_of_a_request_is_and_the_rest_is_counted() {
     let shop = Shop::open().await;
-    let histogram = named("h").bytes(4, "").bytes(3, "");
+    let histogram = named("h").bytes(4, "\u{8}\u{1}").bytes(3, "");
     let request = message()
         .series(named("a"))
         .series(named("b").label("", "x"))
@@ -349,9 +349,9 @@ async fn what_can_be_stored_of_a_request_is_and_the_rest_is_counted() {
         .series(message().sample(NOW_MS, 1.0));
     let answer = shop.write_bytes(&request.body()).await;
     let text = "3 samples stored; \
-        1 sample refused: 1 × timestamp too far in the future; the first: timestamp too far in the future at 2026-11-24T15:03:22.000Z in series c; \
-        2 series refused for their labels; the first: series 1, label 1, byte 70 of the decompressed body: the label name is empty; give every label a name; \
-        1 native histogram refused: they are not supported yet; send classic ones\n";
+        2 samples refused: 1 × timestamp too far in the future, 1 × invalid native histogram; the first: timestamp too far in the future at 2026-11-24T15:03:22.000Z in series c; \
+        of the first invalid native histogram, in series h: its buckets hold 0 observations, but its count is 1; \
+        2 series refused for their labels; the first: series 1, label 1, byte 70 of the decompressed body: the label name is empty; give every label a name\n";
     assert_eq!((answer.status, answer.text()), (400, text));
     assert_eq!(answer.header("x-prometheus-remote-write-samples-written"), Some("3"));
     let names = get(shop.server.address, "/api/v1/label/__name__/values").await;
@@ -461,7 +461,7 @@ async fn every_bit_of_a_value_is_kept_and_a_staleness_marker_ends_its_series() {
     let everything = [Matcher::new("__name__", MatchOp::Match, ".+").unwrap()];
     let range = TimeRange { after: Timestamp(0), until: Timestamp(NOW_MS) };
     let found = store.snapshot().select(&everything, range, 1000).unwrap();
-    let found: Vec<u64> = found.iter().map(|(_, samples)| samples[0].v.to_bits()).collect();
+    let found: Vec<u64> = found.iter().map(|series| series.samples[0].v.to_bits()).collect();
     assert_eq!(found, bits);
 
     let instant = async |query: &str| {

@@ -1,8 +1,11 @@
 //! The API over stored samples: shapes to the letter, errors with their place.
 
+use evenkeel::model::{Batch, Labels, Timestamp};
+
 use super::client::{get, post_form, send};
 use super::running::NOW_MS;
 use super::shop::{Shop, batch};
+use crate::campaign::histograms::growing;
 
 #[tokio::test]
 async fn queries_answer_in_prometheus_own_shape() {
@@ -47,6 +50,29 @@ async fn queries_answer_in_prometheus_own_shape() {
     .await;
     let posted = post_form(shop.server.address, "/api/v1/query?query=nonsense(", "query=1%2B1&time=4").await;
     assert_eq!(posted.text(), r#"{"status":"success","data":{"resultType":"scalar","result":[4,"2"]}}"#);
+}
+
+#[tokio::test]
+async fn native_histograms_are_taken_and_counted() {
+    let shop = Shop::open().await;
+    let write = async |steps: &[(&str, i64, u64)]| {
+        let mut batch = Batch::new();
+        for (name, ms, step) in steps {
+            let labels = Labels::new([("__name__", *name)]).unwrap();
+            batch.push_histogram(labels, growing(Timestamp(NOW_MS + ms), *step));
+        }
+        let answer = shop.write(&batch).await;
+        let written = answer.header("x-prometheus-remote-write-histograms-written").map(str::to_owned);
+        (answer.status, written.unwrap_or_default(), answer.text().to_owned())
+    };
+    let none = String::new;
+    assert_eq!(write(&[("h", 0, 1), ("i", 0, 1)]).await, (204, "2".to_owned(), none()));
+    assert_eq!(write(&[("h", 0, 1), ("h", 1, 2)]).await, (204, "1".to_owned(), none()), "the same again is no fault");
+    let text = "0 samples and 1 native histogram stored; 1 sample refused: 1 × duplicate sample for timestamp; \
+        the first: duplicate sample for timestamp at 2026-11-23T15:03:22.001Z in series h\n";
+    assert_eq!(write(&[("h", 1, 3), ("i", 1, 1)]).await, (400, "1".to_owned(), text.to_owned()));
+    let names = get(shop.server.address, "/api/v1/label/__name__/values").await;
+    assert_eq!(names.text(), r#"{"status":"success","data":["h","i"]}"#);
 }
 
 #[tokio::test]

@@ -1,8 +1,11 @@
 //! The engine's switches and bounds.
 
-use evenkeel::model::{Labels, Matcher, Millis, Sample, TimeRange, Timestamp};
+use std::ops::ControlFlow;
+
+use evenkeel::model::{Labels, Matcher, Millis, Sample, Summarized, TimeRange, Timestamp};
 use evenkeel::promql::{
-    Deadline, EvalError, EvalOptions, NameDropping, Query, SeriesSamples, SeriesSource, SourceError, Value,
+    Deadline, EvalError, EvalOptions, NameDropping, Query, SeriesSamples, SeriesSource, SeriesSummaries, SourceError,
+    Value,
 };
 use evenkeel::testkit::MemorySeries;
 use proptest::prelude::*;
@@ -300,5 +303,40 @@ proptest! {
             }
         }
         prop_assert_eq!(together.is_err(), failed, "{}: {:?}", &text, together);
+    }
+}
+
+/// Has nothing to say of windows but their samples, as a source of series with histograms.
+struct Unsummarized(MemorySeries);
+
+impl SeriesSource for Unsummarized {
+    fn select(&self, matchers: &[Matcher], range: TimeRange, max: usize) -> Result<Vec<SeriesSamples>, SourceError> {
+        self.0.select(matchers, range, max)
+    }
+
+    fn summaries(
+        &self,
+        _: &[Matcher],
+        _: &[TimeRange],
+        _: usize,
+        _: &mut dyn FnMut(SeriesSummaries) -> ControlFlow<()>,
+    ) -> Result<Summarized, SourceError> {
+        Ok(Summarized::NotHistograms)
+    }
+}
+
+#[test]
+fn what_no_summary_speaks_for_is_read() {
+    let query = |source: &dyn SeriesSource, text: &str| {
+        let (day, options) = (86_400_000, EvalOptions::default());
+        let query = Query::new(text).unwrap();
+        query.range(source, Timestamp(day), Timestamp(4 * day), Millis(day), &options).unwrap().value
+    };
+    let values: Vec<f64> = (0..4000).map(|i| f64::from(i % 7)).collect();
+    let (summarized, read) = (series("a", &values), Unsummarized(series("a", &values)));
+    for text in ["count_over_time(a[1d])", "max_over_time(a[1d])", "sum(increase(a[1d] offset 1h)) + count(a)"] {
+        let (expected, found) = (query(&summarized, text), query(&read, text));
+        assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{text}");
+        assert!(matches!(&found, Value::Matrix(matrix) if matrix.len() == 1 && matrix[0].samples.len() > 1), "{text}");
     }
 }

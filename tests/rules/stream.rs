@@ -28,6 +28,7 @@ impl Stream {
             at: Timestamp(at),
             new_series: Vec::new(),
             samples: Vec::new(),
+            histograms: Vec::new(),
             rejected: Rejected::default(),
         };
         for (labels, t, v) in samples {

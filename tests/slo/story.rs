@@ -109,8 +109,14 @@ impl Story {
                 new_series.push((*number, self.known[number.0 as usize].clone()));
             }
         }
-        let committed =
-            Committed { seq: self.next_seq(), at: self.now, new_series, samples, rejected: Rejected::default() };
+        let committed = Committed {
+            seq: self.next_seq(),
+            at: self.now,
+            new_series,
+            samples,
+            histograms: vec![],
+            rejected: Rejected::default(),
+        };
         self.transitions.extend(self.objectives.observe(&committed));
         self.log.push(Entry::Transaction(committed));
     }

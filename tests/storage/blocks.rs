@@ -66,8 +66,8 @@ fn fill(store: &Store, rng: &mut Rng, from: i64, count: i64) {
 fn check_summaries(snapshot: &Snapshot, range: TimeRange) {
     let selected = snapshot.select(&[], range, usize::MAX).unwrap();
     let expected: Vec<(Labels, Summary)> =
-        selected.into_iter().map(|(labels, samples)| (labels, Summary::of(&samples))).collect();
-    let found = snapshot.summaries(&[], range).unwrap();
+        selected.into_iter().map(|series| (series.labels, Summary::of(&series.samples))).collect();
+    let found = snapshot.summaries(&[], range).unwrap().unwrap();
     assert_eq!(found.len(), expected.len(), "{range:?}");
     for (found, expected) in found.iter().zip(&expected) {
         assert!(found == expected, "{range:?}\nfound {found:?}\nexpected {expected:?}");

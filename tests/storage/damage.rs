@@ -278,7 +278,7 @@ fn a_damaged_page_hides_nothing_else() {
     let (store, _, report) = open(&shared, options());
     assert!(report.damage.is_empty(), "pages are checked when they are read");
     let last = Matcher::new("n", MatchOp::Equal, "2").unwrap();
-    assert_eq!(store.snapshot().select(&[last], TimeRange::ALL, usize::MAX).unwrap()[0].1.len(), 6000);
+    assert_eq!(store.snapshot().select(&[last], TimeRange::ALL, usize::MAX).unwrap()[0].samples.len(), 6000);
     let error = store.snapshot().select(&[], TimeRange::ALL, usize::MAX).unwrap_err();
     assert!(error.to_string().contains("00000001.block"), "{error}");
     let done = store.maintain(at(6_000_000)).unwrap();

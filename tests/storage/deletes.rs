@@ -28,7 +28,7 @@ fn delete(store: &Store, ms: i64, name: &str, range: TimeRange) {
 
 fn times(store: &Store, name: &str) -> Vec<i64> {
     let found = store.snapshot().select(&named(name), TimeRange::ALL, usize::MAX).unwrap();
-    found.iter().flat_map(|(_, samples)| samples.iter().map(|s| s.t.0 - at(0).0)).collect()
+    found.iter().flat_map(|series| series.samples.iter().map(|s| s.t.0 - at(0).0)).collect()
 }
 
 /// Blocks with seconds 1 to 3 and 4 to 6, the head with 7 to 9.
@@ -52,7 +52,11 @@ fn a_delete_hides_what_was_there_and_not_what_comes() {
     delete(&store, 9000, "a", range(1000, 8000));
     assert_eq!(times(&store, "a"), [1000, 9000]);
     assert_eq!(times(&store, "b").len(), 9);
-    assert_eq!(before.select(&named("a"), TimeRange::ALL, usize::MAX).unwrap()[0].1.len(), 9, "a view from before");
+    assert_eq!(
+        before.select(&named("a"), TimeRange::ALL, usize::MAX).unwrap()[0].samples.len(),
+        9,
+        "a view from before"
+    );
     delete(&store, 9000, "a", TimeRange::ALL);
     assert_eq!(store.snapshot().series(&[], TimeRange::ALL).unwrap(), [labels("b", 1)]);
     assert_eq!(store.snapshot().label_values("__name__", &[], TimeRange::ALL).unwrap(), ["b"]);
@@ -213,7 +217,7 @@ fn try_open(disk: &FaultyDisk) -> Option<Store> {
 
 fn shown(store: &Store) -> Content {
     let found = store.snapshot().select(&named("a"), TimeRange::ALL, usize::MAX).unwrap();
-    found.iter().flat_map(|(_, samples)| samples.iter().map(|s| ((s.t.0 - at(0).0) / 1000, s.v))).collect()
+    found.iter().flat_map(|series| series.samples.iter().map(|s| ((s.t.0 - at(0).0) / 1000, s.v))).collect()
 }
 
 /// Runs until something fails; what is certain then, and what it may be instead.

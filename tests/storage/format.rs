@@ -8,7 +8,7 @@ const DESCRIBED: &[(&str, &[&str])] = &[
     ("src/codec/bits/format.rs", &["Packed numbers"]),
     ("src/codec/coded/format.rs", &["Coded columns"]),
     ("src/codec/format.rs", &["Numbers and texts"]),
-    ("src/codec/histograms/format.rs", &["Columns of native histograms"]),
+    ("src/codec/histograms/format.rs", &["Native histograms"]),
     ("src/codec/integers/format.rs", &["Columns of whole numbers"]),
     ("src/codec/postings/format.rs", &["Postings"]),
     ("src/codec/timestamps/format.rs", &["Columns of timestamps"]),
@@ -25,6 +25,7 @@ const DESCRIBED: &[(&str, &[&str])] = &[
     ("src/storage/manifest/format.rs", &["Manifest", "Attachments"]),
     ("src/storage/series_files/format.rs", &["Series file"]),
     ("src/storage/wal/format.rs", &["Log segment"]),
+    ("src/storage/wal/histograms/format.rs", &["Log segment"]),
 ];
 
 fn root() -> &'static Path {

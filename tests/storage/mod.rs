@@ -8,6 +8,7 @@ mod deletes;
 mod downsample;
 mod engine;
 mod format;
+mod histograms;
 mod intake;
 mod kept;
 mod model;
@@ -71,7 +72,7 @@ fn commit(store: &Store, ms: i64, batch: Batch) -> evenkeel::model::Committed {
 fn content(snapshot: &Snapshot) -> Vec<(String, Vec<(i64, u64)>)> {
     let all = snapshot.select(&[], TimeRange::ALL, usize::MAX).unwrap();
     let bits = |samples: Vec<Sample>| samples.into_iter().map(|s| (s.t.0 - START.0, s.v.to_bits())).collect();
-    all.into_iter().map(|(labels, samples)| (labels.to_string(), bits(samples))).collect()
+    all.into_iter().map(|series| (series.labels.to_string(), bits(series.samples))).collect()
 }
 
 fn named(name: &str) -> Vec<Matcher> {

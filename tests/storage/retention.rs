@@ -19,7 +19,7 @@ fn checkpoint(store: &Store) {
 
 fn seconds(store: &Store, name: &str) -> Vec<i64> {
     let found = store.snapshot().select(&named(name), TimeRange::ALL, usize::MAX).unwrap();
-    found.iter().flat_map(|(_, samples)| samples.iter().map(|s| (s.t.0 - at(0).0) / 1000)).collect()
+    found.iter().flat_map(|series| series.samples.iter().map(|s| (s.t.0 - at(0).0) / 1000)).collect()
 }
 
 /// Ten blocks of ten seconds with one sample a second of each of three series.
@@ -47,7 +47,7 @@ fn rules_keep_some_series_shorter_and_some_longer() {
         assert_eq!(seconds(store, "long"), (0..100).collect::<Vec<_>>());
     };
     shown(&store);
-    let summaries = store.snapshot().summaries(&[], TimeRange::ALL).unwrap();
+    let summaries = store.snapshot().summaries(&[], TimeRange::ALL).unwrap().unwrap();
     assert_eq!(summaries.iter().map(|(_, summary)| summary.count).collect::<Vec<_>>(), [100, 20, 50]);
     let late = TimeRange { after: at(10_000), until: at(40_000) };
     assert_eq!(store.snapshot().series(&[], late).unwrap(), [labels("long", 1)]);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use evenkeel::env::Rng;
 use evenkeel::env::disk::{Disk, MemoryDisk};
 use evenkeel::model::{Exemplar, Labels, MetricKind, MetricMetadata, Sample, SeriesExemplar, TimeRange};
-use evenkeel::storage::{Entry, Fact, FileKind, Inspection, StoreOptions, VerifyReport, inspect, verify};
+use evenkeel::storage::{CodecShare, Entry, Fact, FileKind, Inspection, StoreOptions, VerifyReport, inspect, verify};
 use evenkeel::testkit::FaultyDisk;
 
 use super::{at, batch, commit, dir, labels, named, open, options};
@@ -135,6 +135,22 @@ fn bytes_of(found: &Inspection) -> u64 {
     found.parts.iter().map(|(_, bytes)| bytes).sum()
 }
 
+fn check_codecs(found: &Inspection) {
+    let sum = |of: fn(&CodecShare) -> u64| found.value_codecs.iter().map(of).sum::<u64>();
+    assert_eq!(sum(|share| share.columns), found.chunks.0, "every chunk has a codec");
+    assert_eq!(sum(|share| share.samples), found.block_samples);
+    assert_eq!(sum(|share| share.bytes), found.metrics.iter().map(|metric| metric.value_bytes).sum::<u64>());
+    let constant = found.value_codecs.iter().find(|share| share.codec == "constant").unwrap();
+    assert_eq!(constant.columns, found.chunks.1);
+    assert!(found.value_codecs.iter().any(|share| share.codec.ends_with("floats")), "{:?}", found.value_codecs);
+    assert!(found.stamp_codecs.iter().all(|share| share.codec == "linear"), "{:?}", found.stamp_codecs);
+    for share in &found.pages {
+        let part = found.parts.iter().find(|(part, _)| *part == format!("block: {}", share.section)).unwrap();
+        assert_eq!(part.1, share.bytes, "{}", share.section);
+        assert!(share.compressed <= share.pages, "{share:?}");
+    }
+}
+
 #[test]
 fn inspect_tells_what_there_is() {
     let disk = stored();
@@ -148,6 +164,7 @@ fn inspect_tells_what_there_is() {
     assert_eq!(found.metrics[0].samples, found.block_samples);
     assert_eq!((found.labels[0].name.as_str(), found.labels[0].values), ("n", 5));
     assert!(found.chunks.1 > 0 && found.chunks.1 < found.chunks.0, "{:?}", found.chunks);
+    check_codecs(&found);
     let kinds: Vec<FileKind> = {
         let mut kinds: Vec<FileKind> = found.files.iter().map(|file| file.kind).collect();
         kinds.sort_unstable();

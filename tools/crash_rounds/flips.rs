@@ -25,6 +25,10 @@ const BATCH: i64 = 30;
 /// How long servers that write blocks by their own clock are given for it.
 const SETTLES: Duration = Duration::from_secs(75);
 
+/// Words by which a server tells in its log that something stored is not as it was.
+const TOLD_BY: [&str; 9] =
+    ["damag", "corrupt", "checksum", "crc", "unexpected", "cannot unmarshal", "cannot read", "repair", "half-written"];
+
 type Answers = BTreeMap<(u64, u64), Vec<(i64, f64)>>;
 
 /// What became of one flipped bit.
@@ -189,18 +193,28 @@ fn fate(program: &Program, place: &Path, data: &Path, expected: &Answers) -> Res
     server.kill()?;
     let is_wrong = found.iter().any(|(key, samples)| {
         let known = expected.get(key);
-        samples.iter().any(|sample| known.is_none_or(|known| !known.contains(sample)))
+        samples.iter().any(|sample| known.is_none_or(|known| !has(program, known, sample)))
     });
+    let count = |answers: &Answers| answers.values().map(Vec::len).sum::<usize>();
     let text = fs::read_to_string(&log)?.to_lowercase();
-    let words = ["damag", "corrupt", "checksum", "crc", "unexpected", "cannot unmarshal", "cannot read", "repair"];
-    let is_logged = words.iter().any(|word| text.contains(word));
-    Ok(match (is_wrong, errors, found == *expected) {
+    let is_logged = TOLD_BY.iter().any(|word| text.contains(word));
+    Ok(match (is_wrong, errors, count(&found) == count(expected)) {
         (true, ..) => Fate::WrongSilently,
         (_, 1.., _) => Fate::ErrorAnswered,
         (_, _, true) => Fate::NoEffect,
         _ if is_logged => Fate::MissingAndLogged,
         _ => Fate::MissingSilently,
     })
+}
+
+/// Whether a sample is among those that were written, as exactly as the server promises to keep it.
+fn has(program: &Program, known: &[(i64, f64)], (t, v): &(i64, f64)) -> bool {
+    let at = known.partition_point(|(known, _)| known < t);
+    let close = |known: f64| match program {
+        Program::VictoriaMetrics(_) => (known - v).abs() <= 1e-12 * known.abs(),
+        Program::Evenkeel(_) | Program::Prometheus(_) => known == *v,
+    };
+    known.get(at).is_some_and(|(known_t, known)| known_t == t && close(*known))
 }
 
 /// The samples of one metric; an error if the server answers with one.

@@ -15,8 +15,9 @@ use crate::programs::Program;
 use crate::volume::Volume;
 
 const VOLUME_BYTES: u64 = 768 << 20;
-/// How long a server is given to notice that its disk is full, or that it is not any more.
-const NOTICES_WITHIN: Duration = Duration::from_secs(15);
+/// How long a server is given to notice that its disk is full, or that it is not any more. Ours goes on
+/// in the segment that it has allocated until that is full.
+const NOTICES_WITHIN: Duration = Duration::from_secs(45);
 /// How long it writes on its own way to a full disk.
 const FILLS_WITHIN: Duration = Duration::from_secs(3);
 const LOOKS_EVERY: Duration = Duration::from_millis(10);

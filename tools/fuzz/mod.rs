@@ -1,4 +1,5 @@
 //! Decoders and mutations; shared by the command and the tests, which run a small fixed part.
 
+mod histograms;
 pub(crate) mod mutate;
 pub(crate) mod targets;

@@ -20,6 +20,8 @@ use evenkeel::wire::{
     Exposition, Format, encode_remote_write, exposition, read_request, remote_write, to_exposition, write_request,
 };
 
+use super::histograms;
+
 /// A decoder under test.
 pub(crate) struct Target {
     pub(crate) name: &'static str,
@@ -72,6 +74,8 @@ pub(crate) fn all() -> Vec<Target> {
         plain("timestamps", timestamps_seeds, timestamps_column),
         plain("integers", integers_seeds, integers_column),
         plain("postings", postings_seeds, postings_list),
+        plain("histograms", histograms::column_seeds, histograms::column),
+        plain("histogram", histograms::row_seeds, histograms::row),
         plain("compressed", compressed_seeds, |bytes| Ok(with_count(bytes, |n, rest| decompress(rest, n).is_ok()))),
         stored("log", || store_file("wal", ".log"), |bytes| store_with("wal", ".log", bytes), repair_log),
         stored(
@@ -187,6 +191,10 @@ fn remote_write_seeds() -> Vec<Vec<u8>> {
         let labels = labels(&[("__name__", "m"), ("job", "fuzz"), ("n", text.as_str())]);
         batch.push_series(labels, (0..3).map(|i| Sample { t: Timestamp(1000 * (n + i)), v: i as f64 / 8.0 }));
     }
+    for (t, histogram) in (1000..).zip(histograms::kinds()) {
+        let labels = labels(&[("__name__", "h"), ("job", "fuzz")]);
+        batch.push_mixed(labels, [Sample { t: Timestamp(t), v: 1.0 }], [histograms::sample(t, histogram)]);
+    }
     let plain = encode_remote_write(&batch);
     // Literals only, so that a mutation changes the message and not the way it is packed.
     let message = snap::raw::Decoder::new().decompress_vec(&plain).unwrap_or_default();
@@ -233,11 +241,12 @@ fn remote_write_body(bytes: &[u8]) -> Result<bool, String> {
             let name = |series: u32| batch.series()[series as usize].to_string();
             batch.samples().iter().map(|s| (name(s.series), s.sample.t.0, s.sample.v.to_bits())).collect()
         };
-        if bits(&again) != bits(batch) {
+        if bits(&again) != bits(batch) || again.histograms() != batch.histograms() {
             return Err("it reads back otherwise".to_owned());
         }
         let raw = write_request(bytes).map_err(|error| format!("the two readers disagree: {error}"))?;
-        if raw.batch.sample_count() != batch.samples().len() {
+        let counts = (raw.batch.sample_count(), raw.batch.histograms().len());
+        if counts != (batch.samples().len(), batch.histograms().len()) {
             return Err("the two readers count otherwise".to_owned());
         }
     }
@@ -629,6 +638,8 @@ fn store_disk() -> MemoryDisk {
                 let labels = labels(&[("__name__", "m"), ("n", text.as_str())]);
                 batch.push(labels, Sample { t: Timestamp(START + i * 1000), v: (i * n) as f64 / 3.0 });
             }
+            let histogram = histograms::sample(START + i * 1000, histograms::growing(i.unsigned_abs()));
+            batch.push_histogram(labels(&[("__name__", "h")]), histogram);
             let group = vec![Entry::Transaction(batch), Entry::Note(vec![1, 2, 3])];
             store.commit(Timestamp(START + i * 1000), group).map_err(|error| error.to_string())?;
             if i == 6 {

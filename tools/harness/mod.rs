@@ -11,8 +11,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a server may take until it answers that it is ready.
-const READY_WITHIN: Duration = Duration::from_secs(30);
+/// How long a server may take until it answers, or until it is ready. A disk that other programs write
+/// to was seen to stand still for 28 seconds: whoever waits for a sync then waits for all of that.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(300);
 
 /// A running `evenkeel serve`.
 pub(crate) struct Server {
@@ -45,7 +46,7 @@ impl Server {
             if let Some(status) = server.child.try_wait()? {
                 return Err(io::Error::other(format!("the server ended with {status}; see {}", log.display())));
             }
-            if begun.elapsed() > READY_WITHIN {
+            if begun.elapsed() > ANSWERS_WITHIN {
                 return Err(io::Error::other("the server is not ready in time"));
             }
             thread::sleep(Duration::from_millis(5));
@@ -120,7 +121,7 @@ impl Http {
     pub(crate) fn connect(address: SocketAddr) -> io::Result<Http> {
         let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        stream.set_read_timeout(Some(ANSWERS_WITHIN))?;
         Ok(Http { stream: BufReader::new(stream) })
     }
 

@@ -1,11 +1,18 @@
 //! The loops that run over every number that is read, in versions for wide registers.
 //!
 //! Each loop stands once, in safe code that the compiler vectorises; what differs is the set of
-//! instructions that it may use. That all versions agree is tested below.
+//! instructions that it may use. Only the sums have a version of their own, beside the safe one. That all
+//! versions agree is tested below.
 #![expect(
     unsafe_code,
-    reason = "calling code for instructions that were found on this machine; the proof is at the call"
+    reason = "calling code for instructions that were found on this machine, and loading their registers; the proofs stand there"
 )]
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{
+    __m256i, _mm256_add_epi64, _mm256_blend_epi32, _mm256_extract_epi64, _mm256_loadu_si256, _mm256_permute4x64_epi64,
+    _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_slli_si256, _mm256_storeu_si256,
+};
 
 use super::format::LANES;
 use crate::codec::VECTOR;
@@ -54,6 +61,17 @@ impl Scaling {
     }
 }
 
+/// How a whole number `n` becomes a value: as `origin + step * n`, scaled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Scale {
+    /// The value of zero, before it is scaled.
+    pub(crate) origin: u64,
+    /// What all values are multiples of.
+    pub(crate) step: u64,
+    /// From whole numbers to decimals.
+    pub(crate) scaling: Scaling,
+}
+
 /// Defines a function that runs `$body` compiled for the widest instructions of this machine.
 macro_rules! widest {
     ($(#[$doc:meta])* $name:ident, $avx512:ident, $avx2:ident, $body:ident::<$fma:literal>, ($($arg:ident: $type:ty),*) -> $result:ty) => {
@@ -94,14 +112,19 @@ widest! {
     unpack, unpack_avx512, unpack_avx2, unpack_lanes::<true>, (bytes: &[u8], width: u32, numbers: &mut [u64; VECTOR]) -> ()
 }
 
-widest! {
-    /// Adds `base` to each number and sums up `order` times, at most 2, beginning at the `firsts`.
-    prefix_sums, prefix_sums_avx512, prefix_sums_avx2, sum_up::<true>, (numbers: &mut [u64], base: u64, order: usize, firsts: [u64; 2]) -> ()
+/// Adds `base` to each number and sums up `order` times, at most 2, beginning at the `firsts`.
+pub(crate) fn prefix_sums(numbers: &mut [u64], base: u64, order: usize, firsts: [u64; 2]) {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the function needs nothing but the instructions that were just found.
+        return unsafe { sum_up_avx2(numbers, base, order, firsts) };
+    }
+    sum_up(numbers, base, order, firsts);
 }
 
 widest! {
-    /// Writes each number's value, which is `origin + step * n`, scaled.
-    decimals, decimals_avx512, decimals_avx2, divide::<true>, (numbers: &[u64], origin: u64, step: u64, scaling: Scaling, values: &mut [f64]) -> ()
+    /// Appends each number's value.
+    decimals, decimals_avx512, decimals_avx2, divide::<true>, (numbers: &[u64], scale: Scale, values: &mut Vec<f64>) -> ()
 }
 
 widest! {
@@ -139,8 +162,7 @@ fn unpack_lanes<const WIDE: bool>(bytes: &[u8], width: u32, numbers: &mut [u64; 
     }
 }
 
-#[inline(always)]
-fn sum_up<const WIDE: bool>(numbers: &mut [u64], base: u64, order: usize, firsts: [u64; 2]) {
+fn sum_up(numbers: &mut [u64], base: u64, order: usize, firsts: [u64; 2]) {
     match order {
         0 if base == 0 => {}
         0 => numbers.iter_mut().for_each(|n| *n = n.wrapping_add(base)),
@@ -176,6 +198,48 @@ fn scan(numbers: &mut [u64], base: u64, mut sum: u64) {
     }
 }
 
+/// What [`sum_up`] does, four numbers at a time. Written out, because what the compiler makes of [`scan`] takes
+/// twice as long: it moves the sums between vectors and single registers.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn sum_up_avx2(numbers: &mut [u64], base: u64, order: usize, firsts: [u64; 2]) {
+    if order == 0 {
+        return numbers.iter_mut().for_each(|n| *n = n.wrapping_add(base));
+    }
+    let whole = numbers.len() / 4 * 4;
+    let [mut sum, mut step] = firsts.map(|first| _mm256_set1_epi64x(first as i64));
+    let base_of_four = _mm256_set1_epi64x(base as i64);
+    for four in numbers[..whole].as_chunks_mut::<4>().0 {
+        let place: *mut __m256i = four.as_mut_ptr().cast();
+        // SAFETY: the four numbers are the 32 bytes that are read; no alignment is asked for.
+        let mut sums = unsafe { _mm256_loadu_si256(place) };
+        sums = _mm256_add_epi64(sums, base_of_four);
+        if order == 2 {
+            (sums, step) = scan_four(sums, step);
+        }
+        (sums, sum) = scan_four(sums, sum);
+        // SAFETY: they are the 32 bytes that are written.
+        unsafe { _mm256_storeu_si256(place, sums) };
+    }
+    let [sum, step] = [sum, step].map(|sums| _mm256_extract_epi64::<0>(sums) as u64);
+    sum_up(&mut numbers[whole..], base, order, [sum, step]);
+}
+
+/// Four numbers summed up after `sum`, and the last sum for those that follow, each in all places.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[inline]
+fn scan_four(numbers: __m256i, sum: __m256i) -> (__m256i, __m256i) {
+    // a, a + b, c, c + d
+    let halves = _mm256_add_epi64(numbers, _mm256_slli_si256::<8>(numbers));
+    let low = _mm256_permute4x64_epi64::<0b01_01_01_01>(halves);
+    let low = _mm256_blend_epi32::<0b1111_0000>(_mm256_setzero_si256(), low);
+    let sums = _mm256_add_epi64(halves, low);
+    // Only this addition waits for the four numbers before.
+    let next = _mm256_add_epi64(sum, _mm256_permute4x64_epi64::<0b11_11_11_11>(sums));
+    (_mm256_add_epi64(sums, sum), next)
+}
+
 /// A signed number as the nearest double, in operations that every machine has for vectors.
 #[inline(always)]
 fn to_f64(n: u64) -> f64 {
@@ -202,15 +266,27 @@ fn quotient<const FMA: bool>(n: f64, power: f64, reciprocal: f64) -> f64 {
 }
 
 #[inline(always)]
-fn divide<const FMA: bool>(numbers: &[u64], origin: u64, step: u64, scaling: Scaling, values: &mut [f64]) {
+fn divide<const FMA: bool>(numbers: &[u64], scale: Scale, values: &mut Vec<f64>) {
+    let Scale { origin, step, scaling } = scale;
     let (power, reciprocal) = (scaling.power(), 1.0 / scaling.power());
-    let at = |n: u64| to_f64(origin.wrapping_add(n.wrapping_mul(step)));
-    let pairs = values.iter_mut().zip(numbers);
-    match scaling {
-        Scaling::Over(0) => pairs.for_each(|(v, n)| *v = at(*n)),
-        Scaling::Over(_) => pairs.for_each(|(v, n)| *v = quotient::<FMA>(at(*n), power, reciprocal)),
-        Scaling::Times(_) => pairs.for_each(|(v, n)| *v = at(*n) * reciprocal),
-        Scaling::OverTwice(_) => pairs.for_each(|(v, n)| *v = at(*n) / power / power),
+    // Most columns have a step of one, and wide multiplications are slow.
+    let near = |n: u64| to_f64(origin.wrapping_add(n));
+    let far = |n: u64| to_f64(origin.wrapping_add(n.wrapping_mul(step)));
+    // What the standard library appends from an iterator is compiled for the oldest machines. That is quick enough
+    // for a conversion, and saves the zeros; but it has no `mul_add`.
+    match (scaling, step) {
+        (Scaling::Over(0), 1) => return values.extend(numbers.iter().map(|n| near(*n))),
+        (Scaling::Over(0), _) => return values.extend(numbers.iter().map(|n| far(*n))),
+        _ => {}
+    }
+    let start = values.len();
+    values.resize(start + numbers.len(), 0.0);
+    let pairs = values[start..].iter_mut().zip(numbers);
+    match (scaling, step) {
+        (Scaling::Over(_), 1) => pairs.for_each(|(v, n)| *v = quotient::<FMA>(near(*n), power, reciprocal)),
+        (Scaling::Over(_), _) => pairs.for_each(|(v, n)| *v = quotient::<FMA>(far(*n), power, reciprocal)),
+        (Scaling::Times(_), _) => pairs.for_each(|(v, n)| *v = far(*n) * reciprocal),
+        (Scaling::OverTwice(_), _) => pairs.for_each(|(v, n)| *v = far(*n) / power / power),
     }
 }
 
@@ -271,6 +347,7 @@ mod tests {
             seed in any::<u64>(),
             width in 1u32..=64,
             (base, order, first, step) in (any::<u64>(), 0usize..3, any::<u64>(), any::<u64>()),
+            length in 0usize..40,
         ) {
             let noise = |i: u64| (seed ^ i).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31).wrapping_mul(0xd6e8_feb8_6659_fd93);
             let bytes: Vec<u8> = (0..16 * u64::from(width)).flat_map(|i| noise(i).to_le_bytes()).collect();
@@ -279,7 +356,11 @@ mod tests {
             unpack_lanes::<false>(&bytes, width, &mut plain);
             prop_assert_eq!(wide, plain);
             prefix_sums(&mut wide, base, order, [first, step]);
-            sum_up::<false>(&mut plain, base, order, [first, step]);
+            sum_up(&mut plain, base, order, [first, step]);
+            prop_assert_eq!(wide, plain);
+            // And where the last four are not whole.
+            prefix_sums(&mut wide[..length], base, order, [first, step]);
+            sum_up(&mut plain[..length], base, order, [first, step]);
             prop_assert_eq!(wide, plain);
         }
 
@@ -288,25 +369,31 @@ mod tests {
             numbers in proptest::collection::vec((-(1i64 << 53)..=1 << 53, 0u32..54), 100),
             power in 0u8..19,
             kind in 0u8..3,
+            (origin, step) in prop_oneof![3 => Just((0u64, 1u64)), 1 => (0u64..9, 1u64..9)],
         ) {
-            let numbers: Vec<u64> = numbers.into_iter().map(|(n, shift)| (n >> shift) as u64).collect();
-            let (mut wide, mut plain) = (vec![0.0; numbers.len()], vec![1.0; numbers.len()]);
+            // All multiples are whole as doubles.
+            let numbers: Vec<u64> = numbers.into_iter().map(|(n, shift)| ((n >> shift) / step as i64) as u64).collect();
+            let numbers: Vec<u64> = numbers.into_iter().map(|n| (n as i64 - (n as i64).signum() * 9) as u64).collect();
+            let (mut wide, mut plain) = (Vec::new(), Vec::new());
             let scaling = Scaling::from_byte(kind * 32 + power).unwrap();
             prop_assert_eq!(scaling.byte(), kind * 32 + power);
-            decimals(&numbers, 0, 1, scaling, &mut wide);
-            divide::<false>(&numbers, 0, 1, scaling, &mut plain);
+            let scale = Scale { origin, step, scaling };
+            decimals(&numbers, scale, &mut wide);
+            divide::<false>(&numbers, scale, &mut plain);
+            prop_assert_eq!((wide.len(), plain.len()), (numbers.len(), numbers.len()));
             for ((n, a), b) in numbers.iter().zip(&wide).zip(&plain) {
                 prop_assert_eq!(a.to_bits(), b.to_bits(), "{} {:?}", *n as i64, scaling);
                 if kind == 0 {
-                    prop_assert_eq!(a.to_bits(), (*n as i64 as f64 / POWERS[usize::from(power)]).to_bits());
+                    let whole = origin as i64 + step as i64 * *n as i64;
+                    prop_assert_eq!(a.to_bits(), (whole as f64 / POWERS[usize::from(power)]).to_bits());
                 }
             }
             let (mut found, mut plainly) = (vec![0; numbers.len()], vec![1; numbers.len()]);
             let misfits = whole_numbers(&wide, scaling, &mut found);
             prop_assert_eq!(misfits, multiply::<false>(&wide, scaling, &mut plainly));
             if misfits == 0 {
-                let mut again = vec![0.0; numbers.len()];
-                decimals(&found, 0, 1, scaling, &mut again);
+                let mut again = Vec::new();
+                decimals(&found, Scale { origin: 0, step: 1, scaling }, &mut again);
                 prop_assert_eq!(again, wide);
             }
         }

@@ -1,9 +1,12 @@
-//! Byte layout of a column of native histograms. `storage-format.md` describes it; change both together.
+//! Byte layout of native histograms: a column of them, and one by itself. `storage-format.md` describes
+//! it; change both together.
 //!
 //! Invariants:
 //! - What is put comes back bit for bit, if its spans fit its counts.
 //! - Taking never panics; it makes no more histograms than the caller says, and no larger ones than
 //!   the limits allow.
+
+use std::borrow::Borrow;
 
 use crate::codec::{
     CHUNK_MAX, Cursor, Damaged, Effort, Values, put_integers, put_signed, put_values, put_varint, take_integers,
@@ -104,12 +107,13 @@ fn take_spans(from: &mut Cursor<'_>) -> Result<Vec<Span>, Damaged> {
 /// [`HISTOGRAM_CHUNK_COUNTS_MAX`] buckets together; it ends where its caller says.
 ///
 /// The histograms must be sound ([`Histogram::validate`]) or marks of staleness.
-pub fn put_histograms(out: &mut Vec<u8>, histograms: &[Histogram], effort: Effort) {
+pub fn put_histograms<H: Borrow<Histogram>>(out: &mut Vec<u8>, histograms: &[H], effort: Effort) {
+    let histograms: Vec<&Histogram> = histograms.iter().map(Borrow::borrow).collect();
     let mut layouts: Vec<Layout> = Vec::new();
     let mut members: Vec<Vec<&Histogram>> = Vec::new();
     let mut places = Vec::with_capacity(histograms.len());
     let mut last = 0;
-    for histogram in histograms {
+    for histogram in histograms.iter().copied() {
         let layout = Layout::of(histogram);
         // Most are as the one before, and few layouts are in a chunk.
         if layouts.get(last) != Some(&layout) {
@@ -123,14 +127,88 @@ pub fn put_histograms(out: &mut Vec<u8>, histograms: &[Histogram], effort: Effor
         places.push(last as u64);
     }
     put_integers(out, &places);
-    let hint = |histogram: &Histogram| HINTS.iter().position(|hint| *hint == histogram.reset_hint).unwrap_or(0) as u64;
-    put_integers(out, &histograms.iter().map(hint).collect::<Vec<_>>());
+    let hints: Vec<u64> = histograms.iter().map(|histogram| u64::from(hint_of(histogram))).collect();
+    put_integers(out, &hints);
     put_column(out, &histograms.iter().map(|histogram| histogram.sum).collect::<Vec<_>>(), effort);
     put_varint(out, layouts.len() as u64);
     layouts.iter().for_each(|layout| layout.put(out));
     for (layout, members) in layouts.iter().zip(&members) {
         put_counts(out, layout, members, effort);
     }
+}
+
+fn hint_of(histogram: &Histogram) -> u8 {
+    HINTS.iter().position(|hint| *hint == histogram.reset_hint).unwrap_or(0) as u8
+}
+
+/// Appends one histogram that says where it ends: hint, layout, sum, counts.
+///
+/// It must be sound ([`Histogram::validate`]) or a mark of staleness.
+pub fn put_histogram(out: &mut Vec<u8>, histogram: &Histogram) {
+    out.push(hint_of(histogram));
+    Layout::of(histogram).put(out);
+    out.extend(histogram.sum.to_bits().to_le_bytes());
+    match &histogram.counts {
+        HistogramCounts::Float { count, zero, positive, negative } => {
+            let all = [count, zero].into_iter().chain(positive).chain(negative);
+            all.for_each(|n| out.extend(n.to_bits().to_le_bytes()));
+        }
+        HistogramCounts::Integer { count, zero, positive, negative } => {
+            put_varint(out, count.wrapping_sub(add_up(*zero, positive, negative)));
+            put_varint(out, *zero);
+            for buckets in [positive, negative] {
+                let mut before = 0u64;
+                for bucket in buckets {
+                    put_signed(out, bucket.wrapping_sub(before) as i64);
+                    before = *bucket;
+                }
+            }
+        }
+    }
+}
+
+/// Takes what [`put_histogram`] put.
+///
+/// # Errors
+/// The data ends early or is malformed.
+pub fn take_histogram(from: &mut Cursor<'_>) -> Result<Histogram, Damaged> {
+    let reset_hint = *HINTS.get(usize::from(from.u8()?)).ok_or(Damaged("a reset hint is unknown"))?;
+    let layout = Layout::take(from)?;
+    let sum = from.f64()?;
+    let (positive, negative) = (layout.positive(), layout.buckets() - layout.positive());
+    let counts = if layout.float {
+        let floats =
+            |from: &mut Cursor<'_>, n: usize| (0..n).map(|_| from.f64()).collect::<Result<Vec<f64>, Damaged>>();
+        HistogramCounts::Float {
+            count: from.f64()?,
+            zero: from.f64()?,
+            positive: floats(from, positive)?,
+            negative: floats(from, negative)?,
+        }
+    } else {
+        let (rest, zero) = (from.varint()?, from.varint()?);
+        let integers = |from: &mut Cursor<'_>, n: usize| {
+            let mut before = 0u64;
+            let next = |_| {
+                before = before.wrapping_add(from.signed()? as u64);
+                Ok(before)
+            };
+            (0..n).map(next).collect::<Result<Vec<u64>, Damaged>>()
+        };
+        let (positive, negative) = (integers(from, positive)?, integers(from, negative)?);
+        let count = rest.wrapping_add(add_up(zero, &positive, &negative));
+        HistogramCounts::Integer { count, zero, positive, negative }
+    };
+    Ok(Histogram {
+        reset_hint,
+        schema: layout.schema,
+        zero_threshold: f64::from_bits(layout.zero_threshold),
+        sum,
+        positive_spans: layout.positive_spans,
+        negative_spans: layout.negative_spans,
+        bounds: layout.bounds.into_iter().map(f64::from_bits).collect(),
+        counts,
+    })
 }
 
 /// Appends the counts of histograms of one layout: a column for each bucket.
@@ -281,6 +359,14 @@ mod tests {
             }
             length = out.len();
         }
+        let mut rows = Vec::new();
+        histograms.iter().for_each(|histogram| put_histogram(&mut rows, histogram));
+        let mut from = Cursor::new(&rows);
+        for histogram in histograms {
+            let back = take_histogram(&mut from).unwrap();
+            assert!(back.same_bits(histogram), "{back:?} instead of {histogram:?}");
+        }
+        assert_eq!(from.remaining(), 0);
         length
     }
 
@@ -395,6 +481,12 @@ mod tests {
                 let place = place % out.len();
                 out[place] ^= n;
             }
+            let mut row = Vec::new();
+            put_histogram(&mut row, &growing(3, &[1, 5, 9, 4])[2]);
+            let place = cut % row.len();
+            row[place] ^= count as u8;
+            let _ = take_histogram(&mut Cursor::new(&row));
+            let _ = take_histogram(&mut Cursor::new(&row[..place]));
             let _ = take_histograms(&out, 50);
             let _ = take_histograms(&out[..cut % out.len()], count);
         }
@@ -402,6 +494,7 @@ mod tests {
         #[test]
         fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300), count in 0usize..9000) {
             let _ = take_histograms(&bytes, count);
+            let _ = take_histogram(&mut Cursor::new(&bytes));
         }
     }
 }

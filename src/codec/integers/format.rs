@@ -4,7 +4,7 @@
 //! - Whatever is put is taken back: arithmetic wraps around at 64 bits, so any column is allowed.
 //! - Taking never panics and never makes more than `count` numbers.
 
-use super::plan::{Plan, differences};
+use super::plan::{Order, Plan, differences};
 use crate::codec::bits::{packed_bytes, prefix_sums, put_bits, take_bits};
 use crate::codec::{Cursor, Damaged, Effort, VECTOR, put_signed, put_varint, signed, unsigned};
 
@@ -173,6 +173,16 @@ impl<'a> Vectors<'a> {
         let mut vectors: Vec<&[u8]> = lengths.into_iter().map(|n| from.bytes(n)).collect::<Result<_, _>>()?;
         vectors.push(from.bytes(from.remaining())?);
         Ok(Vectors { vectors, count })
+    }
+
+    /// How often differences were taken, if equally often in all vectors.
+    pub(in crate::codec) fn order(&self) -> Option<Order> {
+        let order = |bytes: &&[u8]| {
+            let header = bytes.iter().copied().find(|byte| *byte != EXCEPTIONS)?;
+            Order::ALL.get(usize::from(if header < WHOLE { header / 64 } else { header - WHOLE })).copied()
+        };
+        let first = self.vectors.first().and_then(order)?;
+        self.vectors.iter().all(|bytes| order(bytes) == Some(first)).then_some(first)
     }
 
     /// Takes vector `i`, which has `numbers.len()` numbers.

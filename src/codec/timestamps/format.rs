@@ -6,6 +6,7 @@
 
 use super::grid::Grid;
 use crate::codec::coded::{CodedIntegers, put_coded_integers};
+use crate::codec::coding::{self, Coding};
 use crate::codec::integers::{Order, Vectors, put_vectors};
 use crate::codec::{CHUNK_MAX, Cursor, Damaged, Effort, VECTOR, put_signed, put_varint};
 
@@ -85,6 +86,13 @@ impl<'a> Numbers<'a> {
         }
     }
 
+    fn coding(&self) -> coding::Numbers {
+        match self {
+            Numbers::Vectors(vectors) => coding::Numbers::Packed(vectors.order()),
+            Numbers::Coded(column) => coding::Numbers::Coded(column.order()),
+        }
+    }
+
     fn take(&self, i: usize, numbers: &mut [u64]) -> Result<(), Damaged> {
         match self {
             Numbers::Vectors(vectors) => vectors.take(i, numbers),
@@ -142,6 +150,15 @@ impl<'a> Timestamps<'a> {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// How the timestamps are stored.
+    pub fn coding(&self) -> Coding {
+        match &self.body {
+            Body::Regular { .. } => Coding::LINE,
+            Body::Numbers(column) => Coding::of(column.coding()),
+            Body::Grid { residuals, .. } => Coding { on_grid: true, numbers: residuals.coding() },
+        }
     }
 
     /// How many vectors there are; all but the last have [`VECTOR`] timestamps.

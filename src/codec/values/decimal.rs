@@ -148,13 +148,13 @@ fn common_divisor(mut a: u64, mut b: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::bits::decimals;
+    use crate::codec::bits::{Scale, decimals};
 
     fn check(values: &[f64], scaling: Scaling, step: u64, misfits: &[u32]) {
         let found = Decimals::of(values).unwrap();
         assert_eq!((found.scaling, found.step, &*found.misfits), (scaling, step, misfits), "{values:?}");
-        let mut back = vec![0.0; values.len()];
-        decimals(&found.numbers, found.origin, step, scaling, &mut back);
+        let mut back = Vec::new();
+        decimals(&found.numbers, Scale { origin: found.origin, step, scaling }, &mut back);
         for (i, (v, back)) in values.iter().zip(back).enumerate() {
             assert_eq!(back.to_bits() == v.to_bits(), !misfits.contains(&(i as u32)), "{v} at {i}");
         }

@@ -4,9 +4,12 @@
 //! - What is put comes back bit for bit: both zeros, every NaN, infinities.
 //! - Taking never panics and never makes more values than the caller says that there are.
 
+use std::ops::Range;
+
 use super::decimal::Decimals;
-use crate::codec::bits::{Scaling, decimals};
+use crate::codec::bits::{Scale, Scaling, decimals};
 use crate::codec::coded::{CodedFloats, CodedIntegers, put_coded_floats, put_coded_integers};
+use crate::codec::coding::{Coding, Numbers};
 use crate::codec::integers::{Order, Vectors, put_vectors};
 use crate::codec::{CHUNK_MAX, Cursor, Damaged, Effort, VECTOR, put_integers, put_signed, put_varint, take_integers};
 
@@ -23,9 +26,6 @@ const CODED: u8 = 9;
 
 /// Bits of a value from which on decimals are compared with doubles.
 const DENSE_BITS: usize = 20;
-
-/// Values of a vector that is short.
-const SHORT: usize = 128;
 
 /// The bits of the value that ends a series, which has a short form of its own.
 const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
@@ -178,23 +178,9 @@ enum Body<'a> {
     Raw(&'a [[u8; 8]]),
 }
 
-/// How whole numbers become values.
-#[derive(Debug, Clone, Copy)]
-struct Scale {
-    scaling: Scaling,
-    step: u64,
-    origin: u64,
-}
-
-impl Scale {
-    fn take(from: &mut Cursor<'_>) -> Result<Scale, Damaged> {
-        let scaling = Scaling::from_byte(from.u8()?).ok_or(Damaged("a scale is unknown"))?;
-        Ok(Scale { scaling, step: from.varint()?, origin: from.varint()? })
-    }
-
-    fn put(self, numbers: &[u64], values: &mut [f64]) {
-        decimals(numbers, self.origin, self.step, self.scaling, values);
-    }
+fn take_scale(from: &mut Cursor<'_>) -> Result<Scale, Damaged> {
+    let scaling = Scaling::from_byte(from.u8()?).ok_or(Damaged("a scale is unknown"))?;
+    Ok(Scale { scaling, step: from.varint()?, origin: from.varint()? })
 }
 
 impl<'a> Values<'a> {
@@ -232,6 +218,23 @@ impl<'a> Values<'a> {
         self.count == 0
     }
 
+    /// How the values are stored, apart from exceptions.
+    pub fn coding(&self) -> Coding {
+        Coding::of(match &self.body {
+            Body::Constant(_) => Numbers::Constant,
+            Body::Line { .. } => Numbers::Line,
+            Body::Decimals { vectors, .. } => Numbers::Packed(vectors.order()),
+            Body::CodedDecimals { column, .. } => Numbers::Coded(column.order()),
+            Body::Coded(_) => Numbers::CodedFloats,
+            Body::Raw(_) => Numbers::Raw,
+        })
+    }
+
+    /// How many values are stored apart from the others, which they do not fit.
+    pub fn exceptions(&self) -> usize {
+        self.patches.len()
+    }
+
     /// How many vectors there are; all but the last have [`VECTOR`] values.
     pub fn vectors(&self) -> usize {
         self.count.div_ceil(VECTOR)
@@ -245,14 +248,17 @@ impl<'a> Values<'a> {
         if i >= self.vectors() {
             return Err(Damaged("there is no such vector"));
         }
+        self.vector_by(i, &mut Room::default(), out)
+    }
+
+    fn vector_by(&self, i: usize, room: &mut Room, out: &mut Vec<f64>) -> Result<(), Damaged> {
         let first = i * VECTOR;
         let (start, count) = (out.len(), (self.count - first).min(VECTOR));
-        out.resize(start + count, 0.0);
-        let values = &mut out[start..];
-        if let Err(damaged) = self.body.take(i, values) {
+        if let Err(damaged) = self.body.take(i, count, room, out) {
             out.truncate(start);
             return Err(damaged);
         }
+        let values = &mut out[start..];
         let before = self.patches.partition_point(|(place, _)| (*place as usize) < first);
         for (place, v) in &self.patches[before..] {
             match values.get_mut(*place as usize - first) {
@@ -263,13 +269,25 @@ impl<'a> Values<'a> {
         Ok(())
     }
 
+    /// Appends the values of some vectors.
+    ///
+    /// # Errors
+    /// There is no such vector, or one is malformed; those before it are appended then.
+    pub fn some(&self, mut vectors: Range<usize>, out: &mut Vec<f64>) -> Result<(), Damaged> {
+        if vectors.end > self.vectors() {
+            return Err(Damaged("there is no such vector"));
+        }
+        out.reserve(vectors.len() * VECTOR.min(self.count));
+        let mut room = Room::default();
+        vectors.try_for_each(|i| self.vector_by(i, &mut room, out))
+    }
+
     /// Appends all values.
     ///
     /// # Errors
     /// A vector is malformed; those before it are appended then.
     pub fn all(&self, out: &mut Vec<f64>) -> Result<(), Damaged> {
-        out.reserve(self.count);
-        (0..self.vectors()).try_for_each(|i| self.vector(i, out))
+        self.some(0..self.vectors(), out)
     }
 }
 
@@ -289,8 +307,8 @@ fn take_patches(from: &mut Cursor<'_>, count: usize) -> Result<Vec<(u32, f64)>, 
         PATCHED | LINE | DECIMALS | CODED_DECIMALS | CODED => return Err(Damaged("an exception has an unknown tag")),
         tag => take_body(&mut column, tag, patch_count)?,
     };
-    let mut values = vec![0.0; patch_count];
-    body.take(0, &mut values)?;
+    let mut values = Vec::new();
+    body.take(0, patch_count, &mut Room::default(), &mut values)?;
     column.end()?;
     Ok(places.into_iter().map(|place| place as u32).zip(values).collect())
 }
@@ -301,10 +319,10 @@ fn take_body<'a>(from: &mut Cursor<'a>, tag: u8, count: usize) -> Result<Body<'a
         STALE => Body::Constant(f64::from_bits(STALE_BITS)),
         INTEGER => Body::Constant(from.signed()? as f64),
         BITS => Body::Constant(from.f64()?),
-        LINE => Body::Line { scale: Scale::take(from)?, first: from.signed()? as u64, step: from.signed()? as u64 },
-        DECIMALS => Body::Decimals { scale: Scale::take(from)?, vectors: Vectors::open(from, count)? },
+        LINE => Body::Line { scale: take_scale(from)?, first: from.signed()? as u64, step: from.signed()? as u64 },
+        DECIMALS => Body::Decimals { scale: take_scale(from)?, vectors: Vectors::open(from, count)? },
         CODED_DECIMALS => {
-            Body::CodedDecimals { scale: Scale::take(from)?, column: Box::new(CodedIntegers::open(from, count)?) }
+            Body::CodedDecimals { scale: take_scale(from)?, column: Box::new(CodedIntegers::open(from, count)?) }
         }
         CODED => Body::Coded(Box::new(CodedFloats::open(from, count)?)),
         RAW => Body::Raw(from.bytes(count * 8)?.as_chunks().0),
@@ -313,41 +331,54 @@ fn take_body<'a>(from: &mut Cursor<'a>, tag: u8, count: usize) -> Result<Body<'a
 }
 
 impl Body<'_> {
-    /// The values of vector `i`.
-    fn take(&self, i: usize, values: &mut [f64]) -> Result<(), Damaged> {
-        // Young series have short vectors, and zeroing the room of a long one takes longer than unpacking them.
-        match values.len() {
-            n @ ..=SHORT => self.take_with(i, values, &mut [0; SHORT][..n]),
-            n => self.take_with(i, values, &mut [0; VECTOR][..n.min(VECTOR)]),
-        }
-    }
-
-    /// The same with room for so many numbers.
-    fn take_with(&self, i: usize, values: &mut [f64], numbers: &mut [u64]) -> Result<(), Damaged> {
+    /// Appends the `count` values of vector `i`; whole numbers pass through `room`. After an error some may be
+    /// there.
+    fn take(&self, i: usize, count: usize, room: &mut Room, out: &mut Vec<f64>) -> Result<(), Damaged> {
+        let start = out.len();
         match self {
-            Body::Constant(v) => values.fill(*v),
+            Body::Constant(v) => out.resize(start + count, *v),
             Body::Line { scale, first, step } => {
+                let numbers = room.of(count);
                 for (j, n) in (i as u64 * VECTOR as u64..).zip(numbers.iter_mut()) {
                     *n = first.wrapping_add(step.wrapping_mul(j));
                 }
-                scale.put(numbers, values);
+                decimals(numbers, *scale, out);
             }
             Body::Decimals { scale, vectors } => {
+                let numbers = room.of(count);
                 vectors.take(i, numbers)?;
-                scale.put(numbers, values);
+                decimals(numbers, *scale, out);
             }
             Body::CodedDecimals { scale, column } => {
+                let numbers = room.of(count);
                 column.take(i, numbers)?;
-                scale.put(numbers, values);
+                decimals(numbers, *scale, out);
             }
-            Body::Coded(column) => column.take(i, values)?,
+            Body::Coded(column) => {
+                out.resize(start + count, 0.0);
+                column.take(i, &mut out[start..])?;
+            }
             Body::Raw(bytes) => {
-                for (v, bytes) in values.iter_mut().zip(&bytes[i * VECTOR..]) {
-                    *v = f64::from_bits(u64::from_le_bytes(*bytes));
-                }
+                let bytes = bytes.get(i * VECTOR..).unwrap_or_default();
+                out.extend(bytes.iter().take(count).map(|bytes| f64::from_bits(u64::from_le_bytes(*bytes))));
             }
         }
         Ok(())
+    }
+}
+
+/// The whole numbers of a vector: one piece of memory for all vectors of a column, and none for columns
+/// that have no use for it.
+#[derive(Default)]
+struct Room(Vec<u64>);
+
+impl Room {
+    fn of(&mut self, count: usize) -> &mut [u64] {
+        let count = count.min(VECTOR);
+        if self.0.len() < count {
+            self.0.resize(count, 0);
+        }
+        &mut self.0[..count]
     }
 }
 

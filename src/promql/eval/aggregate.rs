@@ -31,6 +31,10 @@ impl Evaluator<'_> {
             return Ok(rows);
         }
         let rows = self.vector(&aggregate.expr, steps)?;
+        let with_histograms = rows.iter().any(|row| row.histograms().next().is_some());
+        if with_histograms {
+            self.note_ignored(aggregate);
+        }
         match (aggregate.op, param) {
             (AggregateOp::CountValues, Some(Operand::Text(label))) => {
                 self.count_values(&label, aggregate, &rows, steps)
@@ -48,6 +52,9 @@ impl Evaluator<'_> {
             (AggregateOp::Limitk, Some(Operand::Scalar(counts))) => Ok(self.limitk(aggregate, rows, &counts)),
             (AggregateOp::LimitRatio, Some(Operand::Scalar(ratios))) => {
                 self.limit_ratio(aggregate.param.as_ref(), rows, &ratios, steps)
+            }
+            (AggregateOp::Sum | AggregateOp::Avg | AggregateOp::Count | AggregateOp::Group, _) if with_histograms => {
+                self.fold_mixed(aggregate, &rows, steps)
             }
             _ => self.fold(aggregate, &rows, steps, |_, members| {
                 let mut accumulator = kernel::Accumulator::new(aggregate.op);
@@ -98,13 +105,15 @@ impl Evaluator<'_> {
         // The label is part of the group, even if the grouping does not name it.
         let keeps = |name: &str| name == label || keeps(&aggregate.grouping, name);
         let mut out: BTreeMap<Labels, Row> = BTreeMap::new();
-        let mut counted: HashMap<(usize, u64), Labels> = HashMap::new();
+        let mut counted: HashMap<(usize, String), Labels> = HashMap::new();
         for (at, row) in rows.iter().enumerate() {
             self.check_size(out.len() + 1, steps)?;
-            for (step, v) in row.iter() {
-                let labels = counted.entry((at, v.to_bits())).or_insert_with(|| {
+            let numbers = row.iter().map(|(step, v)| (step, value_text(v)));
+            let histograms = row.histograms().map(|(step, histogram)| (step, super::group::text(histogram)));
+            for (step, text) in numbers.chain(histograms) {
+                let labels = counted.entry((at, text.clone())).or_insert_with(|| {
                     let mut builder = row.labels.filter(keeps).builder();
-                    builder.set(label, &value_text(v));
+                    builder.set(label, &text);
                     builder.build().unwrap_or_else(|_| row.labels.clone())
                 });
                 if !out.contains_key(labels) {

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::row::{Operand, Row, unique, without_name};
-use super::{Evaluator, kernel};
+use super::row::{Operand, Point, Row, unique, without_name};
+use super::{Evaluator, Resets, kernel};
 use crate::model::Labels;
 use crate::promql::ast::{Binary, BinaryOp, Group, MatchLabels, Matching};
 use crate::promql::plan::Steps;
@@ -11,8 +11,8 @@ use crate::promql::query::{EvalError, NameDropping};
 
 impl Evaluator<'_> {
     pub(super) fn eval_binary(&self, binary: &Binary, steps: Steps) -> Result<Operand, EvalError> {
-        let lhs = self.eval(&binary.lhs, steps)?;
-        let rhs = self.eval(&binary.rhs, steps)?;
+        let lhs = self.with_resets(Resets::AsStored, || self.eval(&binary.lhs, steps))?;
+        let rhs = self.with_resets(Resets::AsStored, || self.eval(&binary.rhs, steps))?;
         let op = binary.op;
         let rows = match (lhs, rhs) {
             (Operand::Scalar(mut left), Operand::Scalar(right)) => {
@@ -20,10 +20,10 @@ impl Evaluator<'_> {
                 return Ok(Operand::Scalar(left));
             }
             (Operand::Vector(rows), Operand::Scalar(values)) => {
-                self.with_scalar(binary, rows, |v, step| (v, values[step]))
+                self.with_scalar(binary, rows, |v, step| (v, Point::Number(values[step])), |v, step| (v, values[step]))
             }
             (Operand::Scalar(values), Operand::Vector(rows)) => {
-                self.with_scalar(binary, rows, |v, step| (values[step], v))
+                self.with_scalar(binary, rows, |v, step| (Point::Number(values[step]), v), |v, step| (values[step], v))
             }
             (Operand::Vector(left), Operand::Vector(right)) if op.is_set() => {
                 unique(set_operation(op, left, right, &binary.matching, steps))
@@ -34,19 +34,25 @@ impl Evaluator<'_> {
         Ok(Operand::Vector(rows?))
     }
 
-    /// A vector with a scalar; `operands` puts the value of a row and a step in their order.
+    /// A vector with a scalar; `points` and `numbers` put the value of a row and a step in their order.
     fn with_scalar(
         &self,
         binary: &Binary,
         mut rows: Vec<Row>,
-        operands: impl Fn(f64, usize) -> (f64, f64),
+        points: impl Fn(Point, usize) -> (Point, Point),
+        numbers: impl Fn(f64, usize) -> (f64, f64),
     ) -> Result<Vec<Row>, EvalError> {
         let op = binary.op;
         for row in &mut rows {
             self.check_deadline()?;
+            row.map_histograms(|step, histogram| {
+                let (l, r) = points(Point::Histogram(histogram.clone()), step);
+                self.operate(binary, l, r)
+            });
             row.map_steps(|step, v| {
-                let (l, r) = operands(v, step);
+                let (l, r) = numbers(v, step);
                 if is_trim(op) {
+                    self.note_types(binary, "float", "float");
                     return None;
                 }
                 // A filter keeps the value of the vector, on whichever side it stands.
@@ -57,14 +63,15 @@ impl Evaluator<'_> {
                 }
             });
         }
-        if op.is_comparison() && !binary.returns_bool { Ok(rows) } else { self.unnamed(rows) }
+        let keeps_name = is_trim(op) || op.is_comparison() && !binary.returns_bool;
+        if keeps_name { Ok(rows) } else { self.unnamed(rows) }
     }
 
     fn pair(&self, binary: &Binary, left: Vec<Row>, right: Vec<Row>, steps: Steps) -> Result<Vec<Row>, EvalError> {
         let swapped = matches!(binary.matching.group, Group::Right(_));
         let (many, one) = if swapped { (&right, &left) } else { (&left, &right) };
         let eager = self.options.name_dropping == NameDropping::Eager;
-        let pairing = Pairing { binary, many, one, swapped, eager };
+        let pairing = Pairing { evaluator: self, binary, many, one, swapped, eager };
         let mut groups: HashMap<Labels, (Vec<usize>, Vec<usize>)> = HashMap::new();
         let mut order = Vec::new();
         for (at, row) in many.iter().enumerate() {
@@ -95,6 +102,7 @@ impl Evaluator<'_> {
 
 /// Two vectors about to be paired, the side with several series for one of the other first.
 struct Pairing<'a> {
+    evaluator: &'a Evaluator<'a>,
     binary: &'a Binary,
     many: &'a [Row],
     one: &'a [Row],
@@ -133,8 +141,8 @@ impl Pairing<'_> {
             let mut there = there.peekable();
             let stand_in = if there.peek().is_none() && fill_many.is_some() { Some(None) } else { None };
             for at in there.chain(stand_in) {
-                let many_value = at.map_or(fill_many, |at| self.many[at].get(step));
-                let one_value = single.map_or(fill_one, |at| self.one[at].get(step));
+                let many_value = at.map_or(fill_many.map(Point::Number), |at| self.many[at].point(step));
+                let one_value = single.map_or(fill_one.map(Point::Number), |at| self.one[at].point(step));
                 let (Some(many_value), Some(one_value)) = (many_value, one_value) else { continue };
                 if at.is_none() && single.is_none() {
                     continue;
@@ -154,8 +162,8 @@ impl Pairing<'_> {
                 });
                 self.check_single(&taken, place)?;
                 taken.push(place);
-                if let Some(v) = self.value(many_value, one_value) {
-                    out[base + place].set(step, v);
+                if let Some(point) = self.value(many_value, one_value) {
+                    out[base + place].set_point(step, point);
                 }
             }
         }
@@ -176,17 +184,9 @@ impl Pairing<'_> {
         Err(EvalError::Matching(message.to_owned()))
     }
 
-    fn value(&self, many: f64, one: f64) -> Option<f64> {
+    fn value(&self, many: Point, one: Point) -> Option<Point> {
         let (l, r) = if self.swapped { (one, many) } else { (many, one) };
-        let op = self.binary.op;
-        if is_trim(op) {
-            return None;
-        }
-        if op.is_comparison() && !self.binary.returns_bool {
-            kernel::compare(op, l, r).then_some(l)
-        } else {
-            Some(kernel::binary(op, l, r))
-        }
+        self.evaluator.operate(self.binary, l, r)
     }
 
     fn duplicate(&self, signature: &Labels, first: usize, second: usize) -> EvalError {
@@ -203,7 +203,7 @@ impl Pairing<'_> {
 
     fn result_labels(&self, many: &Labels, one: &Labels) -> Labels {
         let Binary { op, returns_bool, matching, .. } = self.binary;
-        let drops = !op.is_comparison() || (*returns_bool && self.eager);
+        let drops = !is_trim(*op) && (!op.is_comparison() || (*returns_bool && self.eager));
         let labels = if drops { without_name(many) } else { many.clone() };
         let include = match &matching.group {
             Group::OneToOne => {
@@ -229,7 +229,7 @@ impl Pairing<'_> {
 }
 
 /// Whether an operator trims native histograms: it has no value for numbers.
-fn is_trim(op: BinaryOp) -> bool {
+pub(super) fn is_trim(op: BinaryOp) -> bool {
     matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower)
 }
 

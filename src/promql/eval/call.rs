@@ -46,12 +46,10 @@ impl Evaluator<'_> {
             F::LabelJoin => self.label_join(args, steps),
             F::HistogramQuantile => self.histogram_quantile(args, steps),
             F::HistogramFraction => self.histogram_fraction(args, steps),
-            F::HistogramAvg
-            | F::HistogramCount
-            | F::HistogramStddev
-            | F::HistogramStdvar
-            | F::HistogramSum
-            | F::HistogramQuantiles => Err(EvalError::Parameter(format!("{}() is not available yet", function.name()))),
+            F::HistogramQuantiles => self.histogram_quantiles(args, steps),
+            F::HistogramAvg | F::HistogramCount | F::HistogramStddev | F::HistogramStdvar | F::HistogramSum => {
+                self.statistic(function, &args[0], steps)
+            }
             F::Minute | F::Hour | F::DayOfWeek | F::DayOfMonth | F::DayOfYear | F::DaysInMonth | F::Month | F::Year => {
                 self.calendar(function, args, steps)
             }
@@ -108,6 +106,8 @@ impl Evaluator<'_> {
         if steps.count() > 1 {
             self.notes.borrow_mut().sort_is_ineffective(&self.place(span));
         }
+        rows.iter_mut().for_each(Row::drop_histograms);
+        rows.retain(Row::is_present);
         ranking::sort(direction, &mut rows, steps);
         Ok(Operand::Vector(rows))
     }

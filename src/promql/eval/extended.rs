@@ -3,9 +3,9 @@
 use super::Evaluator;
 use super::row::{Operand, Row};
 use crate::model::{Sample, TimeRange, is_stale};
-use crate::promql::ast::{Edges, Expr, ExprKind, Selector};
+use crate::promql::ast::{Edges, Expr, ExprKind, Selector, Span};
 use crate::promql::functions::Function;
-use crate::promql::kernel::{self, EdgeValue};
+use crate::promql::kernel::{self, EdgeValue, HistogramPoint};
 use crate::promql::plan::Steps;
 use crate::promql::query::EvalError;
 use crate::promql::value_type::ValueType;
@@ -42,13 +42,21 @@ impl Evaluator<'_> {
             for (step, t) in steps.times().enumerate() {
                 let range = windows.range_at(t, &self.frame);
                 let seen = TimeRange { after: range.after - self.frame.lookback, until: range.until + ahead };
+                if !series.histograms.is_empty() {
+                    if let Some(point) = self.extended_mixed((function, edge), series, (seen, range), &place) {
+                        row.set_point(step, point);
+                    }
+                    continue;
+                }
                 let inside = inside(&series.samples, seen);
                 if let Some(v) = kernel::over_extended(function, edge, inside, range) {
                     row.set(step, v);
                 }
             }
-            if row.is_present() {
+            if row.iter().next().is_some() {
                 self.note_counter(function, series.labels.metric_name(), &place);
+            }
+            if row.is_present() {
                 rows.push(row);
             }
         }
@@ -73,17 +81,32 @@ impl Evaluator<'_> {
     }
 
     /// The value of each series at each step, on the line between the samples around it.
-    pub(super) fn select_smoothed(&self, selector: &Selector, steps: Steps) -> Result<Vec<Row>, EvalError> {
+    pub(super) fn select_smoothed(
+        &self,
+        selector: &Selector,
+        place: Span,
+        steps: Steps,
+    ) -> Result<Vec<Row>, EvalError> {
         let lookback = self.frame.lookback;
         let span = self.frame.selector_span(selector, lookback, steps);
         let mut rows = Vec::new();
         for series in self.reads.get(&selector.matchers, span)? {
             self.check_size(rows.len() + 1, steps)?;
             let samples = super::window::without_markers(&series.samples);
+            let histograms = self.converted(&series.histograms);
             let mut row = Row::absent(series.labels.clone(), steps);
             for (step, t) in steps.times().enumerate() {
                 let seen = self.frame.seen(&selector.shift, t);
                 let around = TimeRange { after: seen - lookback, until: seen + lookback };
+                let histograms = histograms_inside(&histograms, around);
+                if !histograms.is_empty() {
+                    let metric = series.labels.metric_name();
+                    let numbers = inside(&samples, around);
+                    if let Some(point) = self.smoothed_mixed(numbers, histograms, seen, (metric, place)) {
+                        row.set_point(step, point);
+                    }
+                    continue;
+                }
                 if let Some(v) = kernel::between(inside(&samples, around), seen) {
                     row.set(step, v);
                 }
@@ -96,8 +119,15 @@ impl Evaluator<'_> {
     }
 }
 
+/// The histograms inside a range.
+pub(super) fn histograms_inside(points: &[HistogramPoint], range: TimeRange) -> &[HistogramPoint] {
+    let from = points.partition_point(|point| point.t <= range.after);
+    let to = points.partition_point(|point| point.t <= range.until).max(from);
+    &points[from..to]
+}
+
 /// The samples inside a range.
-fn inside(samples: &[Sample], range: TimeRange) -> &[Sample] {
+pub(super) fn inside(samples: &[Sample], range: TimeRange) -> &[Sample] {
     debug_assert!(samples.iter().all(|sample| !is_stale(sample.v)), "markers are taken out before");
     let from = samples.partition_point(|sample| sample.t <= range.after);
     let to = samples.partition_point(|sample| sample.t <= range.until).max(from);

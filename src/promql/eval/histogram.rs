@@ -2,72 +2,37 @@
 
 use std::collections::HashMap;
 
-use super::row::{Operand, Row, without_name};
-use super::{Evaluator, kernel};
+use super::Evaluator;
+use super::row::Row;
 use crate::model::Labels;
-use crate::promql::ast::Expr;
-use crate::promql::plan::Steps;
-use crate::promql::query::EvalError;
 
 /// The label that holds a bucket's upper bound.
 const BOUND: &str = "le";
 
 /// The buckets of one histogram: upper bound and place in the vector.
-struct Histogram {
-    labels: Labels,
-    buckets: Vec<(f64, usize)>,
+pub(super) struct Histogram {
+    pub(super) labels: Labels,
+    pub(super) buckets: Vec<(f64, usize)>,
+}
+
+impl Histogram {
+    /// The buckets that are there at a step.
+    pub(super) fn at<'a>(&'a self, rows: &'a [Row], step: usize) -> impl Iterator<Item = (f64, f64)> + 'a {
+        self.buckets.iter().filter_map(move |(le, at)| rows[*at].get(step).map(|v| (*le, v)))
+    }
+
+    /// Whether there is any bucket at a step.
+    pub(super) fn is_at(&self, rows: &[Row], step: usize) -> bool {
+        self.at(rows, step).next().is_some()
+    }
 }
 
 impl Evaluator<'_> {
-    pub(super) fn histogram_quantile(&self, args: &[Expr], steps: Steps) -> Result<Operand, EvalError> {
-        let quantiles = self.scalar(&args[0], steps)?;
-        self.note_quantile(&quantiles, &args[0]);
-        let place = self.place(args[1].without_parens().span);
-        self.of_buckets(&args[1], steps, |step, metric, buckets| {
-            let quantile = kernel::histogram_quantile(quantiles[step], buckets);
-            if quantile.forced_monotonic {
-                self.notes.borrow_mut().forced_monotonic(metric, &place);
-            }
-            quantile.value
-        })
-    }
-
-    pub(super) fn histogram_fraction(&self, args: &[Expr], steps: Steps) -> Result<Operand, EvalError> {
-        let lower = self.scalar(&args[0], steps)?;
-        let upper = self.scalar(&args[1], steps)?;
-        self.of_buckets(&args[2], steps, |step, _, buckets| fraction(lower[step], upper[step], buckets))
-    }
-
-    /// One value a histogram and step, of the buckets that are there, with the metric's name.
-    fn of_buckets(
-        &self,
-        arg: &Expr,
-        steps: Steps,
-        value: impl Fn(usize, &str, &mut Vec<(f64, f64)>) -> f64,
-    ) -> Result<Operand, EvalError> {
-        let rows = self.vector(arg, steps)?;
-        let mut out = Vec::new();
-        for histogram in self.histograms(&rows, &self.place(arg.without_parens().span)) {
-            self.check_size(out.len() + 1, steps)?;
-            let mut row = Row::absent(without_name(&histogram.labels), steps);
-            let mut buckets = Vec::with_capacity(histogram.buckets.len());
-            for step in 0..steps.count() {
-                buckets.clear();
-                let there = histogram.buckets.iter().filter_map(|(le, at)| rows[*at].get(step).map(|v| (*le, v)));
-                buckets.extend(there);
-                if !buckets.is_empty() {
-                    row.set(step, value(step, histogram.labels.metric_name(), &mut buckets));
-                }
-            }
-            out.push(row);
-        }
-        Ok(Operand::Vector(super::unique(out)?))
-    }
-
-    fn histograms(&self, rows: &[Row], place: &str) -> Vec<Histogram> {
+    /// The classic histograms that the numbers of a vector make up.
+    pub(super) fn classic_histograms(&self, rows: &[Row], place: &str) -> Vec<Histogram> {
         let mut places: HashMap<Labels, usize> = HashMap::new();
         let mut histograms: Vec<Histogram> = Vec::new();
-        for (at, row) in rows.iter().enumerate() {
+        for (at, row) in rows.iter().enumerate().filter(|(_, row)| row.iter().next().is_some()) {
             let bound = row.labels.get(BOUND);
             let Ok(le) = bound.parse::<f64>() else {
                 self.notes.borrow_mut().bad_bucket_label(bound, row.labels.metric_name(), place);
@@ -86,7 +51,7 @@ impl Evaluator<'_> {
 
 /// The share of observations between two values, interpolated inside a bucket; a bucket without
 /// an end on one side gives nothing to an interval that ends in it.
-fn fraction(lower: f64, upper: f64, buckets: &mut [(f64, f64)]) -> f64 {
+pub(super) fn fraction(lower: f64, upper: f64, buckets: &mut [(f64, f64)]) -> f64 {
     buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
     let Some(&(last_bound, _)) = buckets.last() else { return f64::NAN };
     let mut merged: Vec<(f64, f64)> = Vec::with_capacity(buckets.len());

@@ -9,11 +9,15 @@ mod binary;
 mod calendar;
 mod call;
 mod extended;
+mod group;
 mod histogram;
 mod info;
 mod label;
 mod limit;
+mod mixed;
+mod native;
 mod notes;
+mod operate;
 mod ranking;
 mod row;
 mod scan;
@@ -22,7 +26,7 @@ mod sort_label;
 mod starts;
 mod window;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use self::notes::Notes;
@@ -88,6 +92,16 @@ pub(super) fn range(
     Ok(evaluator.notes.into_inner().answer(Value::Matrix(matrix)))
 }
 
+/// What is taken for known of the resets of selected histograms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Resets {
+    /// What is stored.
+    AsStored,
+    /// Where nothing is stored, what the counts show: as Prometheus does where counts and sums alone are
+    /// asked for.
+    Inferred,
+}
+
 /// One evaluation of one query.
 struct Evaluator<'a> {
     reads: Reads<'a>,
@@ -96,6 +110,7 @@ struct Evaluator<'a> {
     /// The query's text, so that annotations can name a place; empty if it is not known.
     text: &'a str,
     notes: RefCell<Notes>,
+    resets: Cell<Resets>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -108,7 +123,16 @@ impl<'a> Evaluator<'a> {
     ) -> Result<Evaluator<'a>, EvalError> {
         let frame = Frame::new(steps, options);
         let reads = Reads::plan(expr, steps, &frame, source, options.budget.clone())?;
-        Ok(Evaluator { reads, frame, options, text, notes: RefCell::default() })
+        let (notes, resets) = (RefCell::default(), Cell::new(Resets::AsStored));
+        Ok(Evaluator { reads, frame, options, text, notes, resets })
+    }
+
+    /// Evaluates something whose histograms' resets are known in this way.
+    fn with_resets<T>(&self, resets: Resets, evaluate: impl FnOnce() -> T) -> T {
+        let before = self.resets.replace(resets);
+        let value = evaluate();
+        self.resets.set(before);
+        value
     }
 
     fn check_deadline(&self) -> Result<(), EvalError> {
@@ -152,7 +176,7 @@ impl<'a> Evaluator<'a> {
             }
             ExprKind::String(text) => Ok(Operand::Text(text.clone())),
             ExprKind::Selector(selector) if selector.edges == Edges::Smoothed => {
-                Ok(Operand::Vector(self.select_smoothed(selector, steps)?))
+                Ok(Operand::Vector(self.select_smoothed(selector, expr.span, steps)?))
             }
             ExprKind::Selector(selector) => {
                 let rows = match self.scan_of(expr, steps)? {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::promql::kernel::NanNote;
 use crate::promql::parse::quote;
 use crate::promql::value::{Answer, Value};
 
@@ -33,6 +34,74 @@ impl Notes {
         let cap = ratio.signum();
         let text = format!("ratio value should be between -1 and 1, got {}, capping to {cap}", general(ratio));
         self.warn(&text, place);
+    }
+
+    pub(super) fn mixed_range(&mut self, metric: &str, place: &str) {
+        self.warn(&format!("encountered a mix of histograms and floats for metric name {}", quote(metric)), place);
+    }
+
+    pub(super) fn mixed_group(&mut self, place: &str) {
+        self.warn("encountered a mix of histograms and floats for aggregation", place);
+    }
+
+    pub(super) fn mixed_kinds_of_histograms(&mut self, metric: &str, place: &str) {
+        self.warn(&with_metric("vector contains a mix of classic and native histograms".to_owned(), metric), place);
+    }
+
+    pub(super) fn mixed_layouts(&mut self, metric: &str, place: &str) {
+        let text = "vector contains a mix of histograms with exponential and custom buckets schemas for metric name";
+        self.warn(&format!("{text} {}", quote(metric)), place);
+    }
+
+    pub(super) fn not_a_counter(&mut self, metric: &str, place: &str) {
+        self.warn(&format!("this native histogram metric is not a counter: {}", quote(metric)), place);
+    }
+
+    pub(super) fn not_a_gauge(&mut self, metric: &str, place: &str) {
+        self.warn(&format!("this native histogram metric is not a gauge: {}", quote(metric)), place);
+    }
+
+    pub(super) fn layouts_do_not_fit(&mut self, operator: &str, place: &str) {
+        self.warn(&format!("incompatible bucket layout encountered for binary operator {operator}"), place);
+    }
+
+    /// `operation` is addition, subtraction or aggregation.
+    pub(super) fn resets_conflict(&mut self, operation: &str, place: &str) {
+        self.warn(&format!("conflicting counter resets during histogram {operation}"), place);
+    }
+
+    pub(super) fn bounds_reconciled(&mut self, operation: &str, place: &str) {
+        self.info(&format!("mismatched custom buckets were reconciled during {operation}"), place);
+    }
+
+    pub(super) fn types_do_not_fit(&mut self, left: &str, operator: &str, right: &str, place: &str) {
+        let text = "incompatible sample types encountered for binary operator";
+        self.info(&format!("{text} {}: {left} {operator} {right}", quote(operator)), place);
+    }
+
+    pub(super) fn ignored_in_group(&mut self, aggregation: &str, place: &str) {
+        self.info(&format!("ignored histogram in {aggregation} aggregation"), place);
+    }
+
+    pub(super) fn ignored_in_range(&mut self, metric: &str, place: &str) {
+        let text = "ignored histograms in a range containing both floats and histograms for metric name";
+        self.info(&format!("{text} {}", quote(metric)), place);
+    }
+
+    pub(super) fn nan_quantile(&mut self, note: NanNote, metric: &str, place: &str) {
+        let text = match note {
+            NanNote::None => return,
+            NanNote::Result => "input to histogram_quantile has NaN observations, result is NaN",
+            NanNote::Observations => "input to histogram_quantile has NaN observations, result is skewed higher",
+        };
+        self.info(&with_metric(text.to_owned(), metric), place);
+    }
+
+    pub(super) fn nan_fraction(&mut self, note: NanNote, metric: &str, place: &str) {
+        if note != NanNote::None {
+            let text = "input to histogram_fraction has NaN observations, which are excluded from all fractions";
+            self.info(&with_metric(text.to_owned(), metric), place);
+        }
     }
 
     pub(super) fn starts_overlap(&mut self, metric: &str, place: &str) {

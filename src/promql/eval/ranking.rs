@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! - NaN comes last in every order, so that a number always wins over it.
-//! - Equal values keep the order in which they came.
+//! - Of equal values `topk` and `bottomk` take the first by labels, for the order in which rows come is not the
+//!   same at one instant and over a range. Sorting keeps equal values as they came.
 
 use std::cmp::Ordering;
 
@@ -37,7 +38,8 @@ pub(super) fn select(op: AggregateOp, groups: &[Members], rows: Vec<Row>, counts
             }
             let mut ranked: Vec<(usize, f64)> =
                 group.rows.iter().filter_map(|at| rows[*at].get(step).map(|v| (*at, v))).collect();
-            ranked.sort_by(|a, b| order(direction, a.1, b.1));
+            let labels = |at: usize| &rows[at].labels;
+            ranked.sort_by(|a, b| order(direction, a.1, b.1).then_with(|| labels(a.0).cmp(labels(b.0))));
             ranked.truncate(*count as usize);
             for (at, v) in ranked {
                 kept[at].set(step, v);

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Evaluator;
 use super::row::{Point, Row};
+use super::{Evaluator, Resets};
 use crate::model::{HistogramSample, Sample, Timestamp, is_stale};
 use crate::promql::ast::Selector;
 use crate::promql::kernel::FloatHistogram;
@@ -19,6 +19,7 @@ struct Newest<'a> {
     next: (usize, usize),
     /// The histogram that was converted last, and its place.
     converted: Option<(usize, Arc<FloatHistogram>)>,
+    resets: Resets,
 }
 
 /// A sample that was found: when, and its place among its kind.
@@ -38,8 +39,8 @@ impl Found {
 }
 
 impl<'a> Newest<'a> {
-    fn of(series: &'a SeriesSamples) -> Newest<'a> {
-        Newest { samples: &series.samples, histograms: &series.histograms, next: (0, 0), converted: None }
+    fn of(series: &'a SeriesSamples, resets: Resets) -> Newest<'a> {
+        Newest { samples: &series.samples, histograms: &series.histograms, next: (0, 0), converted: None, resets }
     }
 
     /// The newest sample at or before `seen`, which never goes back, and after `oldest`; nothing if it
@@ -72,7 +73,13 @@ impl<'a> Newest<'a> {
                 Point::Histogram(histogram.clone())
             }
             (Found::Histogram(_, at), _) => {
-                let histogram = Arc::new(FloatHistogram::from(&*self.histograms[at].histogram));
+                let mut histogram = FloatHistogram::from(&*self.histograms[at].histogram);
+                if self.resets == Resets::Inferred
+                    && let Some(before) = at.checked_sub(1).map(|before| &self.histograms[before].histogram)
+                {
+                    histogram.infer_reset(&FloatHistogram::from(&**before));
+                }
+                let histogram = Arc::new(histogram);
                 self.converted = Some((at, histogram.clone()));
                 Point::Histogram(histogram)
             }
@@ -105,7 +112,7 @@ impl Evaluator<'_> {
         for series in self.reads.get(&selector.matchers, span)? {
             self.check_size(rows.len() + 1, steps)?;
             let mut row = Row::absent(series.labels.clone(), steps);
-            let mut newest = Newest::of(series);
+            let mut newest = Newest::of(series, self.resets.get());
             for (step, t) in steps.times().enumerate() {
                 let seen = self.frame.seen(&selector.shift, t);
                 if let Some(found) = newest.at(seen, seen - self.frame.lookback) {

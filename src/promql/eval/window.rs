@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Evaluator;
 use super::extended::edges_of;
 use super::row::{Operand, Row};
-use crate::model::{ExactSum, HistogramSample, Labels, Millis, ResetHint, Sample, TimeRange, Timestamp, is_stale};
+use crate::model::{ExactSum, Labels, Millis, ResetHint, Sample, TimeRange, Timestamp, is_stale};
 use crate::promql::ast::{Edges, Expr, ExprKind, Shift};
 use crate::promql::functions::Function;
 use crate::promql::kernel::{self, FloatHistogram, HistogramPoint};
@@ -23,7 +23,7 @@ pub(super) struct Windows<'a> {
 
 pub(super) struct WindowSeries<'a> {
     pub(super) labels: Labels,
-    drop_name: bool,
+    pub(super) drop_name: bool,
     /// Without staleness markers.
     pub(super) samples: Cow<'a, [Sample]>,
     /// When the counting of each sample began; empty if that is not known or not asked for.
@@ -57,7 +57,7 @@ impl Windows<'_> {
 }
 
 /// What has a place in time.
-trait Dated {
+pub(super) trait Dated {
     fn t(&self) -> Timestamp;
 }
 
@@ -75,13 +75,13 @@ impl Dated for HistogramPoint {
 
 /// The part of a series' samples that lies in a window; both ends only move forward.
 #[derive(Default)]
-struct Cursor {
+pub(super) struct Cursor {
     from: usize,
     to: usize,
 }
 
 impl Cursor {
-    fn slide<T: Dated>(&mut self, samples: &[T], range: TimeRange) -> (usize, usize) {
+    pub(super) fn slide<T: Dated>(&mut self, samples: &[T], range: TimeRange) -> (usize, usize) {
         while samples.get(self.to).is_some_and(|sample| sample.t() <= range.until) {
             self.to += 1;
         }
@@ -127,7 +127,7 @@ impl Evaluator<'_> {
                     drop_name: false,
                     samples: without_markers(&series.samples),
                     starts: self.starts_of(series),
-                    histograms: converted(&series.histograms),
+                    histograms: self.converted(&series.histograms),
                 });
                 Ok(Windows { series: series.collect(), length: *range, shift: selector.shift })
             }
@@ -183,10 +183,15 @@ impl Evaluator<'_> {
         let mut rows = Vec::new();
         for series in &windows.series {
             self.check_size(rows.len() + 1, steps)?;
-            let row = self.slide(function, &params, &windows, series, steps);
+            let row = match series.histograms.is_empty() {
+                true => self.slide(function, &params, &windows, series, steps),
+                false => self.slide_mixed((function, args), &params, &windows, series, steps),
+            };
             self.note_overlap(function, &windows, series, steps, &range_place);
-            if row.is_present() {
+            if row.iter().next().is_some() {
                 self.note_counter(function, series.labels.metric_name(), &range_place);
+            }
+            if row.is_present() {
                 rows.push(row);
             }
         }
@@ -329,12 +334,6 @@ pub(super) fn without_markers(samples: &[Sample]) -> Cow<'_, [Sample]> {
     } else {
         Cow::Borrowed(samples)
     }
-}
-
-/// The histograms of a series that are no staleness markers.
-fn converted(samples: &[HistogramSample]) -> Vec<HistogramPoint> {
-    let there = samples.iter().filter(|sample| !sample.histogram.is_stale());
-    there.map(HistogramPoint::from).collect()
 }
 
 /// The histograms of a subquery: nothing is known of what happened between its steps.

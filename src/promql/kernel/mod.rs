@@ -25,7 +25,11 @@ pub use extended::{ANCHORED, EdgeValue, SMOOTHED, between, over_extended};
 pub use group::{Accumulator, Removal, quantile};
 pub use group_column::Accumulators;
 pub use histogram::{HistogramQuantile, histogram_quantile};
-pub use native::{Bucket, FloatHistogram, HistogramPoint, Interval, NativeBucket, native_buckets, native_weight};
+pub use native::{
+    Bucket, Change, Combined, FloatHistogram, HistogramPoint, Interval, Keep, MixedLayouts, NanNote, NativeBucket,
+    infer_resets, is_reset as is_native_reset, native_between, native_buckets, native_change, native_extended,
+    native_last_change, native_mean, native_sum, native_weight,
+};
 pub use range::{by_summary, is_even, motion, over_range, over_summary};
 pub use rate::Motion;
 pub use scalar::{binary, compare, unary_math};

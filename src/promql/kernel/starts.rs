@@ -29,7 +29,7 @@ pub fn over_range_with_starts(
         Function::Irate => {
             let from = samples.len().checked_sub(2)?;
             let [before, last] = &samples[from..] else { return None };
-            if !is_reset((starts[from], *before), (starts[from + 1], *last)) {
+            if !is_reset((starts[from], before.t), (starts[from + 1], last.t)) {
                 return over_range(function, args, samples, range);
             }
             let elapsed = last.t - before.t;
@@ -52,18 +52,21 @@ pub fn starts_overlap(samples: &[Sample], starts: &[Timestamp]) -> bool {
 
 fn was_reset(samples: &[Sample], starts: &[Timestamp], at: usize) -> bool {
     let (before, sample) = (samples[at - 1], samples[at]);
-    sample.v < before.v || is_reset((starts[at - 1], before), (starts[at], sample))
+    sample.v < before.v || is_reset((starts[at - 1], before.t), (starts[at], sample.t))
 }
 
 /// Whether the counting began anew between two samples, by what is known of its starts.
-fn is_reset((start_before, before): (Timestamp, Sample), (start, sample): (Timestamp, Sample)) -> bool {
+pub(super) fn is_reset(
+    (start_before, before): (Timestamp, Timestamp),
+    (start, sample): (Timestamp, Timestamp),
+) -> bool {
     // Not known, or no start at all: OpenTelemetry's unknown start is the sample's own time.
-    if start.0 == 0 || start >= sample.t || start < before.t {
+    if start.0 == 0 || start >= sample || start < before {
         return false;
     }
     // A start at the sample before is a delta if that one has a start as well, and else a
     // counter of which nobody knows since when it counts.
-    start > before.t || start_before.0 != 0 && start_before < before.t
+    start > before || start_before.0 != 0 && start_before < before
 }
 
 fn increase(kind: Extrapolated, samples: &[Sample], starts: &[Timestamp], range: TimeRange) -> Option<f64> {

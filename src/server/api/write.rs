@@ -36,10 +36,10 @@ const DECODED_HERE_BYTES_MAX: usize = 256 * 1024;
 struct Outcome {
     /// Samples stored.
     stored: usize,
-    /// Samples that were not, and series that cannot be named.
+    /// Native histograms stored.
+    histograms: usize,
+    /// What was not, and series that cannot be named.
     rejected: Rejected,
-    /// Native histograms, which are not taken.
-    histograms: u64,
     /// What became of exemplars.
     exemplars: ExemplarCounts,
     /// Metadata that names no family or is too long.
@@ -71,15 +71,16 @@ async fn take(state: &ServerState, request: Request) -> Result<Outcome, ApiError
         run((), move || (decoder.decode(&body.bytes), (permit, room))).await?
     };
     let request = decoded.map_err(|error| body_error(&error))?;
-    let mut outcome = Outcome { histograms: request.histograms, ..Outcome::default() };
+    let mut outcome = Outcome::default();
     let beside = Beside { exemplars: request.exemplars, metadata: request.metadata };
     if !request.batch.is_empty() || !beside.is_empty() {
         let receipt = Bridge::store(&db, request.batch, beside, held).await?.map_err(|error| append_error(&error))?;
-        (outcome.stored, outcome.rejected) = (receipt.stored, receipt.rejected);
+        (outcome.stored, outcome.histograms, outcome.rejected) = (receipt.stored, receipt.histograms, receipt.rejected);
         outcome.exemplars = receipt.exemplars;
     }
     outcome.exemplars.refused += usize::try_from(request.exemplars_refused).unwrap_or(usize::MAX);
     outcome.metadata_refused = request.metadata_refused;
+    outcome.rejected.absorb(request.rejected);
     outcome.rejected.unnamed += request.unnamed;
     if let Some(fault) = request.first_unnamed {
         outcome.rejected.first_unnamed = Some(fault);
@@ -133,12 +134,16 @@ fn answer(outcome: &Outcome) -> Response {
     let mut response = if refused.is_empty() {
         StatusCode::NO_CONTENT.into_response()
     } else {
-        let text = format!("{} stored; {}", counted(outcome.stored as u64, "sample"), refused.join("; "));
+        let mut stored = counted(outcome.stored as u64, "sample");
+        if outcome.histograms > 0 {
+            stored = format!("{stored} and {}", counted(outcome.histograms as u64, "native histogram"));
+        }
+        let text = format!("{stored} stored; {}", refused.join("; "));
         ApiError::new(ErrorType::BadData, text).into_plain()
     };
     let headers = response.headers_mut();
     headers.insert(SAMPLES_WRITTEN, HeaderValue::from(outcome.stored));
-    headers.insert(HISTOGRAMS_WRITTEN, HeaderValue::from(0));
+    headers.insert(HISTOGRAMS_WRITTEN, HeaderValue::from(outcome.histograms));
     headers.insert(EXEMPLARS_WRITTEN, HeaderValue::from(outcome.exemplars.stored + outcome.exemplars.known));
     response
 }
@@ -150,7 +155,7 @@ const LATE_SAMPLES: &str = "late samples are taken within storage.out_of_order o
 fn refusals(outcome: &Outcome) -> Vec<String> {
     let mut refused = Vec::new();
     let rejected = &outcome.rejected;
-    if let Some((labels, sample, reason)) = &rejected.first {
+    if let Some((labels, t, reason)) = &rejected.first {
         let counts: Vec<String> =
             rejected.counts.iter().map(|(reason, count)| format!("{count} × {}", reason.as_str())).collect();
         refused.push(format!(
@@ -158,19 +163,19 @@ fn refusals(outcome: &Outcome) -> Vec<String> {
             counted(rejected.total(), "sample"),
             counts.join(", "),
             reason.as_str(),
-            sample.t,
+            t,
             shown(&labels.to_string())
         ));
+        if let Some((labels, fault)) = &rejected.first_invalid {
+            let series = shown(&labels.to_string());
+            refused.push(format!("of the first invalid native histogram, in series {series}: {fault}"));
+        }
         if rejected.counts.iter().any(|(reason, _)| *reason == Rejection::OutOfOrder) {
             refused.push(LATE_SAMPLES.to_owned());
         }
     }
     if let Some(fault) = &rejected.first_unnamed {
         refused.push(format!("{} series refused for their labels; the first: {fault}", rejected.unnamed));
-    }
-    if outcome.histograms > 0 {
-        let count = counted(outcome.histograms, "native histogram");
-        refused.push(format!("{count} refused: they are not supported yet; send classic ones"));
     }
     // Like Prometheus, no request fails for them alone: a sender that tried again would change nothing.
     if !refused.is_empty() && outcome.exemplars.refused > 0 {

@@ -6,7 +6,7 @@ use crate::model::{Millis, Timestamp};
 
 /// The version of blocks that is written.
 const VERSION: u32 = 2;
-/// The oldest version that is read.
+/// The oldest version that is read: it has neither intervals nor native histograms.
 const VERSION_OLDEST: u32 = 1;
 const MAGIC: [u8; 8] = *b"evkblock";
 /// Length of the header.
@@ -226,7 +226,7 @@ pub(super) struct Footer {
     pub(super) sections: [SectionPlace; SECTIONS],
     /// How many series there are.
     pub(super) series: u64,
-    /// How many samples there are.
+    /// How many samples there are, native histograms included.
     pub(super) samples: u64,
     /// The first sample's time.
     pub(super) first: Timestamp,
@@ -234,6 +234,8 @@ pub(super) struct Footer {
     pub(super) last: Timestamp,
     /// The coarsest resolution of its series; zero if all samples are as they came.
     pub(super) resolution: Millis,
+    /// How many series have native histograms.
+    pub(super) histogram_series: u32,
 }
 
 /// Where the footer of a file of that version begins.
@@ -250,7 +252,8 @@ pub(super) fn body(file: &[u8]) -> Result<&[u8], Damaged> {
 }
 
 impl Footer {
-    /// The bytes: sections, series, samples, first, last, resolution, magic, zeros, checksum.
+    /// The bytes: sections, series, samples, first, last, resolution, magic, series with
+    /// histograms, checksum.
     pub(super) fn to_bytes(self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(FOOTER_REST_BYTES + SECTIONS * 16);
         for section in self.sections {
@@ -263,7 +266,7 @@ impl Footer {
         bytes.extend(self.last.0.to_le_bytes());
         bytes.extend(self.resolution.0.to_le_bytes());
         bytes.extend(MAGIC);
-        bytes.extend([0; 4]);
+        bytes.extend(self.histogram_series.to_le_bytes());
         let crc = checksum(&[&bytes]);
         bytes.extend(crc.to_le_bytes());
         bytes
@@ -283,7 +286,7 @@ impl Footer {
         for section in &mut sections[..known] {
             *section = SectionPlace { table: from.u64()?, pages: from.u64()? };
         }
-        let footer = Footer {
+        let mut footer = Footer {
             sections,
             series: from.u64()?,
             samples: from.u64()?,
@@ -291,10 +294,13 @@ impl Footer {
             last: Timestamp(from.i64()?),
             // Zero in version 1.
             resolution: Millis(from.i64()?),
+            histogram_series: 0,
         };
         if from.array::<8>()? != MAGIC {
             return Err(Damaged("the footer is not a block's"));
         }
+        // Zero in version 1.
+        footer.histogram_series = from.u32()?;
         Ok(footer)
     }
 }
@@ -308,7 +314,7 @@ mod tests {
         let mut sections = [SectionPlace::default(); SECTIONS];
         sections[3] = SectionPlace { table: 7, pages: u64::MAX };
         let (first, last, resolution) = (Timestamp(-5), Timestamp(5), Millis(7));
-        let footer = Footer { sections, series: 2, samples: 9, first, last, resolution };
+        let footer = Footer { sections, series: 2, samples: 9, first, last, resolution, histogram_series: 4 };
         let mut file = header().to_vec();
         file.extend(b"abcdef");
         file.extend(footer.to_bytes());
@@ -319,6 +325,17 @@ mod tests {
             file[at] ^= 1;
         }
         assert!((0..file.len()).all(|end| Footer::take(&file[..end]).is_err()));
+    }
+
+    #[test]
+    fn blocks_of_the_first_version_are_read_and_later_ones_are_not() {
+        for (version, is_read) in [(0, false), (1, true), (2, true), (3, false)] {
+            let mut header = header();
+            header[8] = version;
+            let crc = checksum(&[&header[..12]]);
+            header[12..].copy_from_slice(&crc.to_le_bytes());
+            assert_eq!(check_header(&header).is_ok(), is_read, "{version}");
+        }
     }
 
     #[test]

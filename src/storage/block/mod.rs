@@ -19,4 +19,5 @@ mod writer;
 pub(super) use chunk::format::{Slice, VECTOR_SAMPLES};
 pub(super) use chunk::{ChunkPlace, EncodedChunk};
 pub(super) use reader::{Block, BlockError, BlockReader, DamagedBlock, PageCache};
+pub(super) use survey::SectionSize;
 pub(super) use writer::BlockWriter;

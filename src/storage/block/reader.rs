@@ -7,17 +7,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::chunk::format::{Slice, VectorStatistics};
-use super::chunk::{ChunkCache, ChunkPlace, Chunks, EncodedChunk};
+use super::chunk::{ChunkCache, ChunkPlace, Chunks, EncodedChunk, StoredStamps};
 use super::format::Footer;
 use super::index::format::Name;
 use super::index::{self, Index, IndexCache};
 use super::intervals::{IntervalCache, Intervals};
 use super::pages;
 use super::shared::SharedPages;
-use crate::codec::Damaged;
+use crate::codec::{Coding, Damaged};
 use crate::env::disk::{Disk, Mapped};
 use crate::model::Summary;
-use crate::model::{Labels, Matcher, Millis, Sample, TimeRange, Timestamp};
+use crate::model::{HistogramSample, Labels, Matcher, Millis, Sample, TimeRange, Timestamp};
 use crate::storage::interval::{Interval, Resolution};
 
 /// A sealed block.
@@ -106,9 +106,14 @@ impl Block {
         self.content.len() as u64
     }
 
-    /// How many samples it holds.
+    /// How many samples it holds, native histograms included.
     pub(in crate::storage) fn samples(&self) -> u64 {
         self.footer.samples
+    }
+
+    /// How many of its series have native histograms.
+    pub(in crate::storage) fn histogram_series(&self) -> u32 {
+        self.footer.histogram_series
     }
 
     /// How many series it holds.
@@ -227,6 +232,64 @@ impl BlockReader<'_> {
         self.chunks.samples(position, range, out).map_err(|reason| self.block.damage(reason))
     }
 
+    /// How the values of a chunk are stored, and how many of them stand apart from the others.
+    pub(in crate::storage) fn coding(&mut self, chunk: &ChunkPlace) -> Result<(Coding, u64), DamagedBlock> {
+        self.chunks.coding(chunk).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// How the stamps of all timelines are stored.
+    pub(in crate::storage) fn stored_stamps(&mut self, see: &mut dyn FnMut(StoredStamps)) {
+        self.chunks.stored_stamps(see);
+    }
+
+    /// Adds to `out` the native histograms of a series inside `range`.
+    pub(in crate::storage) fn histograms(
+        &mut self,
+        position: u32,
+        range: TimeRange,
+        out: &mut Vec<HistogramSample>,
+    ) -> Result<(), DamagedBlock> {
+        self.chunks.histograms(position, range, out).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// Whether a chunk of native histograms of the series overlaps `range`.
+    pub(in crate::storage) fn touches_histograms(
+        &mut self,
+        position: u32,
+        range: TimeRange,
+    ) -> Result<bool, DamagedBlock> {
+        self.chunks.touches_histograms(position, range).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// When the newest native histogram of a series is.
+    pub(in crate::storage) fn newest_histogram(&mut self, position: u32) -> Result<Option<Timestamp>, DamagedBlock> {
+        self.chunks.newest_histogram(position).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// The chunks of native histograms of a series, in the order of time.
+    pub(in crate::storage) fn histogram_chunks(&mut self, position: u32) -> Result<Vec<ChunkPlace>, DamagedBlock> {
+        self.chunks.histogram_places(position).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// Adds all native histograms of a chunk to `out`.
+    pub(in crate::storage) fn decode_histograms(
+        &mut self,
+        chunk: &ChunkPlace,
+        out: &mut Vec<HistogramSample>,
+    ) -> Result<(), DamagedBlock> {
+        self.chunks.decode_histograms(chunk, TimeRange::ALL, out).map_err(|reason| self.block.damage(reason))
+    }
+
+    /// A chunk of native histograms as it is stored, for a block in which its timeline is that part of
+    /// another one.
+    pub(in crate::storage) fn copy_histograms(
+        &mut self,
+        chunk: &ChunkPlace,
+        timeline: Slice,
+    ) -> Result<EncodedChunk, DamagedBlock> {
+        self.chunks.copy_histograms(chunk, timeline).map_err(|reason| self.block.damage(reason))
+    }
+
     /// How long the intervals of a series are.
     pub(in crate::storage) fn resolution(&mut self, position: u32) -> Result<Resolution, DamagedBlock> {
         if self.block.resolution() == Millis::ZERO {
@@ -284,7 +347,7 @@ impl BlockReader<'_> {
         self.chunks.summarize(position, range, summary).map_err(|reason| self.block.damage(reason))
     }
 
-    /// The chunks of a series, in the order of time.
+    /// The chunks of samples of a series, in the order of time.
     pub(in crate::storage) fn chunks(&mut self, position: u32) -> Result<Vec<ChunkPlace>, DamagedBlock> {
         self.chunks.places(position).map_err(|reason| self.block.damage(reason))
     }

@@ -29,6 +29,8 @@ pub(in crate::storage) struct SectionSize {
     pub(in crate::storage) name: &'static str,
     /// How many there are.
     pub(in crate::storage) pages: u64,
+    /// How many of them are compressed.
+    pub(in crate::storage) compressed: u64,
     /// Bytes that they take in the file.
     pub(in crate::storage) bytes: u64,
     /// Bytes that they hold when unpacked.
@@ -52,17 +54,18 @@ impl Block {
         let (mut sizes, mut faults) = (Vec::new(), Vec::new());
         let mut counted = 0;
         for (place, section) in self.footer.sections.iter().zip(NAMES) {
-            let mut size = SectionSize { name: section, pages: 0, bytes: 0, unpacked: 0 };
+            let mut size = SectionSize { name: section, pages: 0, compressed: 0, bytes: 0, unpacked: 0 };
             for number in 0..place.pages {
                 let offset = take_place(&self.content, place.table, number);
                 let page = offset.and_then(|offset| {
                     StoredPage::take(self.content.get(offset..).unwrap_or_default())
-                        .and_then(|page| page.unpack().map(|unpacked| (page.length() as u64, unpacked.len() as u64)))
+                        .and_then(|page| Ok((page, page.unpack()?.len() as u64)))
                 });
                 match page {
-                    Ok((bytes, unpacked)) => {
+                    Ok((page, unpacked)) => {
                         size.pages += 1;
-                        size.bytes += bytes;
+                        size.compressed += u64::from(page.plain().is_none());
+                        size.bytes += page.length() as u64;
                         size.unpacked += unpacked;
                     }
                     Err(reason) => {
@@ -80,7 +83,7 @@ impl Block {
         }
         let rest = (self.content.len() as u64).saturating_sub(counted);
         let frame = "header, tables, footer";
-        sizes.push(SectionSize { name: frame, pages: 0, bytes: rest, unpacked: rest });
+        sizes.push(SectionSize { name: frame, pages: 0, compressed: 0, bytes: rest, unpacked: rest });
         (sizes, faults)
     }
 }

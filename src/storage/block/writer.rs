@@ -4,14 +4,14 @@ use std::io;
 use std::path::Path;
 
 use super::chunk::format::{self as chunk_format, ChunkEntry, GROUP, SeriesEntry, Slice};
-use super::chunk::{EncodedChunk, TimelineWriter, cut};
+use super::chunk::{EncodedChunk, TimelineWriter, cut, pieces};
 use super::format::{Footer, Packing, Section};
 use super::index::IndexWriter;
 use super::intervals::IntervalWriter;
 use super::pages::{PageWriter, Place, Stream};
 use crate::codec::Effort;
 use crate::env::disk::Disk;
-use crate::model::{Labels, Sample, Timestamp};
+use crate::model::{HistogramSample, Labels, Sample, Timestamp};
 use crate::storage::interval::{Interval, Resolution};
 
 /// Bytes of a page of a young block: short chunks of many series, worth compressing together.
@@ -36,6 +36,8 @@ pub(in crate::storage) struct BlockWriter {
     group_places: (Place, Place),
     group_samples: u64,
     samples: u64,
+    /// Series that have native histograms.
+    histogram_series: u32,
     first: Timestamp,
     last: Timestamp,
 }
@@ -61,14 +63,21 @@ impl BlockWriter {
             group_places: Default::default(),
             group_samples: 0,
             samples: 0,
+            histogram_series: 0,
             first: Timestamp::MAX,
             last: Timestamp::MIN,
         })
     }
 
-    /// Adds a series with its samples; without samples it is left out.
-    pub(in crate::storage) fn add(&mut self, labels: &Labels, samples: &[Sample]) -> io::Result<()> {
-        let chunks = self.encode(samples)?;
+    /// Adds a series with its samples and native histograms; without any it is left out.
+    pub(in crate::storage) fn add(
+        &mut self,
+        labels: &Labels,
+        samples: &[Sample],
+        histograms: &[HistogramSample],
+    ) -> io::Result<()> {
+        let mut chunks = self.encode(samples)?;
+        chunks.extend(self.encode_histograms(histograms)?);
         self.add_chunks(labels, &chunks)
     }
 
@@ -76,11 +85,29 @@ impl BlockWriter {
     pub(in crate::storage) fn encode(&mut self, samples: &[Sample]) -> io::Result<Vec<EncodedChunk>> {
         debug_assert!(samples.is_sorted_by(|a, b| a.t < b.t), "samples are in order");
         let mut chunks = Vec::new();
-        for part in cut(samples) {
-            let part = &samples[part];
-            let stamps: Vec<i64> = part.iter().map(|sample| sample.t.0).collect();
-            let slice = self.intern(&stamps)?;
-            chunks.push(EncodedChunk::of(slice, part, self.effort));
+        let stamps: Vec<i64> = samples.iter().map(|sample| sample.t.0).collect();
+        for part in cut(&stamps) {
+            let slice = self.intern(&stamps[part.clone()])?;
+            chunks.push(EncodedChunk::of(slice, &samples[part], self.effort));
+        }
+        Ok(chunks)
+    }
+
+    /// Cuts and encodes native histograms.
+    pub(in crate::storage) fn encode_histograms(
+        &mut self,
+        histograms: &[HistogramSample],
+    ) -> io::Result<Vec<EncodedChunk>> {
+        debug_assert!(histograms.is_sorted_by(|a, b| a.t < b.t), "histograms are in order");
+        let mut chunks = Vec::new();
+        let stamps: Vec<i64> = histograms.iter().map(|histogram| histogram.t.0).collect();
+        for part in cut(&stamps) {
+            let whole = self.intern(&stamps[part.clone()])?;
+            let part = &histograms[part];
+            for piece in pieces(part) {
+                let slice = whole.piece(&piece, part.len());
+                chunks.push(EncodedChunk::of_histograms(slice, &part[piece], self.effort));
+            }
         }
         Ok(chunks)
     }
@@ -90,22 +117,25 @@ impl BlockWriter {
         self.timelines.intern(&mut self.pages, stamps)
     }
 
-    /// Adds a downsampled series: the samples that are kept, and what they stand for.
+    /// Adds a downsampled series: the samples that are kept, and what they stand for. Native
+    /// histograms stay as they are.
     pub(in crate::storage) fn add_intervals(
         &mut self,
         labels: &Labels,
         intervals: &[Interval],
         resolution: Resolution,
+        histograms: Vec<EncodedChunk>,
     ) -> io::Result<()> {
         let kept: Vec<Sample> = intervals.iter().map(|interval| interval.sample).collect();
         let mut chunks = self.encode(&kept)?;
         // Of the samples that are kept nobody wants to know these.
         chunks.iter_mut().for_each(|chunk| chunk.statistics.clear());
+        chunks.extend(histograms);
         self.add_series(labels, &chunks, intervals, resolution)
     }
 
-    /// Adds a series with its chunks, whose stamps have their place in this block; without chunks it is
-    /// left out.
+    /// Adds a series with its chunks, whose stamps have their place in this block, those of samples before
+    /// those of histograms; without chunks it is left out.
     pub(in crate::storage) fn add_chunks(&mut self, labels: &Labels, chunks: &[EncodedChunk]) -> io::Result<()> {
         self.add_series(labels, chunks, &[], Resolution::default())
     }
@@ -128,7 +158,12 @@ impl BlockWriter {
         for chunk in chunks {
             let place = self.values.put(&mut self.pages, &chunk.values)?;
             let (length, summarized) = (chunk.values.len() as u32, !chunk.statistics.is_empty());
-            entry.chunks.push(ChunkEntry { slice: chunk.slice, place, length, constant: chunk.constant, summarized });
+            let stored = ChunkEntry { slice: chunk.slice, place, length, constant: chunk.constant, summarized };
+            if chunk.histograms {
+                entry.histograms.push(stored);
+            } else {
+                entry.chunks.push(stored);
+            }
             self.group_samples += u64::from(chunk.count);
             self.first = self.first.min(Timestamp(chunk.span.0));
             self.last = self.last.max(Timestamp(chunk.span.1));
@@ -140,6 +175,7 @@ impl BlockWriter {
             entry.statistics = self.statistics.put(&mut self.pages, &bytes)?;
             entry.statistics_length = bytes.len() as u32;
         }
+        self.histogram_series += u32::from(!entry.histograms.is_empty());
         self.index.add(labels);
         self.group.push(entry);
         if self.group.len() == GROUP {
@@ -148,7 +184,7 @@ impl BlockWriter {
         Ok(())
     }
 
-    /// Samples added so far.
+    /// Samples and histograms added so far.
     pub(in crate::storage) fn samples(&self) -> u64 {
         self.samples + self.group_samples
     }
@@ -167,9 +203,9 @@ impl BlockWriter {
         let series = self.index.len() as u64;
         self.index.finish(&mut self.pages)?;
         self.intervals.finish(&mut self.pages)?;
-        let (samples, first, last) = (self.samples, self.first, self.last);
         let resolution = self.intervals.coarsest();
-        self.pages.finish(|sections| Footer { sections, series, samples, first, last, resolution })
+        let BlockWriter { samples, first, last, histogram_series, .. } = self;
+        self.pages.finish(|sections| Footer { sections, series, samples, first, last, resolution, histogram_series })
     }
 
     fn close_group(&mut self) -> io::Result<()> {

@@ -7,15 +7,17 @@
 //! - A reader holds a lock for one column, the writer for [`CHUNK`] samples.
 
 mod arena;
+mod histograms;
 mod stamps;
 
 use parking_lot::{Mutex, MutexGuard, RwLock, RwLockWriteGuard};
 
-use crate::model::{Sample, Seq, SeriesRef, TimeRange, Timestamp};
+use crate::model::{HistogramSample, Sample, Seq, SeriesRef, TimeRange, Timestamp};
 
 use super::pages::{PAGE, Pages, place, series_at};
 use super::tombstones::Cover;
 use arena::{Arena, Column, Point};
+use histograms::HistogramColumns;
 use stamps::Stamps;
 
 /// Locks that the columns are spread over, by page.
@@ -31,6 +33,7 @@ pub(super) struct Generation {
     base: Seq,
     stamps: RwLock<Stamps>,
     shards: [Mutex<Shard>; SHARDS],
+    histograms: HistogramColumns,
 }
 
 /// The columns of some pages. At one time a page's columns lie in one arena, so neighbours in number
@@ -50,7 +53,36 @@ impl Shard {
 impl Generation {
     /// An empty generation that begins behind entry `base`.
     pub(super) fn new(base: Seq) -> Generation {
-        Generation { base, stamps: RwLock::default(), shards: std::array::from_fn(|_| Mutex::default()) }
+        Generation {
+            base,
+            stamps: RwLock::default(),
+            shards: std::array::from_fn(|_| Mutex::default()),
+            histograms: HistogramColumns::default(),
+        }
+    }
+
+    /// Adds the native histograms that entry `seq` brought.
+    pub(super) fn append_histograms(&self, seq: Seq, histograms: &[(SeriesRef, HistogramSample)]) {
+        self.histograms.append(self.entry(seq), histograms);
+    }
+
+    /// Adds to `out` the native histograms of a series inside `range` that entries up to `seq` brought and
+    /// `cover` does not hide.
+    pub(super) fn read_histograms(
+        &self,
+        series: SeriesRef,
+        cover: &Cover,
+        range: TimeRange,
+        seq: Seq,
+        out: &mut Vec<HistogramSample>,
+    ) {
+        let hidden: Vec<(u32, TimeRange)> = cover.spans().map(|(seq, range)| (self.entry(seq), range)).collect();
+        self.histograms.read(series, &hidden, range, self.entry(seq), out);
+    }
+
+    /// Whether it has a native histogram of a series inside `range`, by entries up to `seq`.
+    pub(super) fn touches_histograms(&self, series: SeriesRef, range: TimeRange, seq: Seq) -> bool {
+        self.histograms.touches(series, range, self.entry(seq))
     }
 
     /// Adds the samples that entry `seq` brought.
@@ -96,23 +128,23 @@ impl Generation {
         });
     }
 
-    /// Whether [`Generation::read`] would add anything.
+    /// Whether it has anything of a series inside `range`, by entries up to `seq`.
     pub(super) fn touches(&self, series: SeriesRef, range: TimeRange, seq: Seq) -> bool {
         let mut found = false;
         self.each_visible(series, &Cover::default(), range.after, seq, |sample| {
             found = range.contains(sample.t);
             !found
         });
-        found
+        found || self.touches_histograms(series, range, seq)
     }
 
-    /// Whether a series has samples.
+    /// Whether it has anything of a series.
     pub(super) fn has(&self, series: SeriesRef) -> bool {
         let (page, at) = place(series);
-        self.shards[page % SHARDS].lock().column(page, at).len() > 0
+        self.shards[page % SHARDS].lock().column(page, at).len() > 0 || self.histograms.has(series)
     }
 
-    /// The series that have samples.
+    /// The series of which it has anything, each once.
     pub(super) fn series(&self) -> Vec<SeriesRef> {
         let mut all = Vec::new();
         for (n, shard) in self.shards.iter().enumerate() {
@@ -121,13 +153,19 @@ impl Generation {
                 all.extend(taken.map(|(at, _)| series_at(page * SHARDS + n, at)));
             }
         }
+        let histograms = self.histograms.series();
+        if !histograms.is_empty() {
+            all.extend(histograms);
+            all.sort_unstable();
+            all.dedup();
+        }
         all
     }
 
     /// Bytes that its samples take in memory.
     pub(super) fn bytes(&self) -> usize {
         let columns: usize = self.shards.iter().map(|shard| shard.lock().arena.bytes()).sum();
-        columns + self.stamps.read().bytes()
+        columns + self.stamps.read().bytes() + self.histograms.bytes()
     }
 
     /// Gives the samples of a series behind `after` that entries up to `seq` brought and `cover` does not

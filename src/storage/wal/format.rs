@@ -2,11 +2,15 @@
 
 use crate::codec::{Cursor, Damaged, checksum, put_varint, signed, unsigned};
 use crate::model::limits::LOG_RECORD_BYTES_MAX;
-use crate::model::{Sample, Seq, SeriesRef, Timestamp};
+use crate::model::{HistogramSample, Sample, Seq, SeriesRef, Timestamp};
 use crate::storage::series_files::{TextDecoder, TextEncoder};
 
-/// The version of the log that is written; older ones do not exist.
-const VERSION: u32 = 1;
+use super::histograms::{HistogramEncoder, take_histograms};
+
+/// The version of the log that is written.
+const VERSION: u32 = 2;
+/// The oldest version that is read: it has no native histograms.
+const VERSION_OLDEST: u32 = 1;
 const SEGMENT_MAGIC: [u8; 8] = *b"evklog\r\n";
 /// Length of a segment's header.
 pub(in crate::storage) const SEGMENT_HEADER_BYTES: usize = 24;
@@ -21,6 +25,8 @@ pub(in crate::storage) const END: [u8; RECORD_HEADER_BYTES] = [0; RECORD_HEADER_
 const PART_SERIES: u8 = 1;
 /// The part of a transaction that holds samples.
 const PART_SAMPLES: u8 = 2;
+/// The part of a transaction that holds native histograms.
+const PART_HISTOGRAMS: u8 = 3;
 
 /// The header of segment `number`: magic, version, number, checksum.
 pub(super) fn segment_header(number: u64) -> [u8; SEGMENT_HEADER_BYTES] {
@@ -42,7 +48,7 @@ pub(super) fn check_segment_header(bytes: &[u8], number: u64) -> Result<(), Head
     if header[..8] != SEGMENT_MAGIC || crc != checksum(&[&header[..20]]) {
         return Err(HeaderError::Damaged);
     }
-    if version != VERSION {
+    if !(VERSION_OLDEST..=VERSION).contains(&version) {
         return Err(HeaderError::Version(version));
     }
     if header[12..20] != number.to_le_bytes() { Err(HeaderError::Damaged) } else { Ok(()) }
@@ -194,6 +200,7 @@ pub(in crate::storage) struct Encoder {
     number: u32,
     t: i64,
     bits: u64,
+    histograms: HistogramEncoder,
     payload: Vec<u8>,
 }
 
@@ -203,6 +210,7 @@ impl Encoder {
         self.series.clear();
         self.texts.clear();
         self.used = 0;
+        self.histograms.begin(at);
         // The number before the first one is -1.
         (self.number, self.t, self.bits) = (u32::MAX, at.0, 0);
     }
@@ -239,10 +247,20 @@ impl Encoder {
         (self.number, self.t, self.bits) = (number, sample.t.0, sample.v.to_bits());
     }
 
-    /// The payload: a part with the series, a part with the samples, each only if it is not empty.
+    /// Adds a native histogram of series `number`.
+    pub(in crate::storage) fn histogram(&mut self, number: u32, sample: &HistogramSample) {
+        self.histograms.put(number, sample);
+    }
+
+    /// The payload: a part with the series, one with the samples, one with the histograms, each only if it
+    /// is not empty.
     pub(in crate::storage) fn finish(&mut self) -> &[u8] {
         self.payload.clear();
-        for (tag, part) in [(PART_SERIES, &self.series[..]), (PART_SAMPLES, &self.samples[..self.used])] {
+        for (tag, part) in [
+            (PART_SERIES, &self.series[..]),
+            (PART_SAMPLES, &self.samples[..self.used]),
+            (PART_HISTOGRAMS, self.histograms.bytes()),
+        ] {
             if !part.is_empty() {
                 self.payload.push(tag);
                 put_varint(&mut self.payload, part.len() as u64);
@@ -295,6 +313,7 @@ fn packed(n: i64) -> (u64, usize) {
 pub(in crate::storage) struct Transaction<'a> {
     series: &'a [u8],
     samples: &'a [u8],
+    histograms: &'a [u8],
 }
 
 impl<'a> Transaction<'a> {
@@ -312,6 +331,7 @@ impl<'a> Transaction<'a> {
             match tag {
                 PART_SERIES => found.series = part,
                 PART_SAMPLES => found.samples = part,
+                PART_HISTOGRAMS => found.histograms = part,
                 _ => return Err(Damaged("it has a part of an unknown kind")),
             }
         }
@@ -373,6 +393,15 @@ impl<'a> Transaction<'a> {
             out.push((SeriesRef(u64::from(number)), Sample { t: Timestamp(t), v: f64::from_bits(bits) }));
         }
         Ok(())
+    }
+
+    /// Appends the native histograms to `out`, series by their numbers. `at` is the entry's log time.
+    pub(in crate::storage) fn histograms(
+        &self,
+        at: Timestamp,
+        out: &mut Vec<(SeriesRef, HistogramSample)>,
+    ) -> Result<(), Damaged> {
+        take_histograms(self.histograms, at, out)
     }
 }
 
@@ -468,6 +497,19 @@ mod tests {
     }
 
     #[test]
+    fn a_log_of_the_first_version_is_read_and_a_later_one_is_not() {
+        for (version, expected) in
+            [(0, Err(HeaderError::Version(0))), (1, Ok(())), (2, Ok(())), (3, Err(HeaderError::Version(3)))]
+        {
+            let mut header = segment_header(9);
+            header[8] = version;
+            let crc = checksum(&[&header[..20]]);
+            header[20..].copy_from_slice(&crc.to_le_bytes());
+            assert_eq!(check_segment_header(&header, 9), expected);
+        }
+    }
+
+    #[test]
     fn a_changed_byte_is_noticed() {
         let header = RecordHeader { seq: Seq(3), at: Timestamp(5), kind: EntryKind::Note, next_series: 7, unsynced: 1 };
         let mut record = Vec::new();
@@ -503,10 +545,11 @@ mod tests {
         #[test]
         fn garbage_never_panics(bytes in proptest::collection::vec(proptest::arbitrary::any::<u8>(), 0..200)) {
             let _ = take_record(&bytes, 1);
-            for transaction in [Transaction::split(&bytes), Ok(Transaction { series: &bytes, samples: &bytes })] {
+            for transaction in [Transaction::split(&bytes), Ok(Transaction { series: &bytes, samples: &bytes, histograms: &bytes })] {
                 let Ok(transaction) = transaction else { continue };
                 let _ = transaction.samples(Timestamp(i64::MAX), &mut Vec::new());
                 let _ = transaction.series(|_, _| {});
+                let _ = transaction.histograms(Timestamp(i64::MAX), &mut Vec::new());
             }
         }
     }

@@ -9,6 +9,7 @@
 
 mod files;
 mod format;
+mod histograms;
 mod scan;
 mod segment;
 

@@ -2,13 +2,14 @@
 
 use regex::Regex;
 
-use super::{Eval, Expected, Notes, STALE_NAN, Times, Values, parse, parse_selector};
+use super::native::{Literal, literal};
+use super::{Eval, Expected, Notes, Point, STALE_NAN, Times, Values, parse, parse_selector};
 use crate::model::{Labels, Millis, Timestamp};
 use crate::promql::ExprKind;
 
 /// A series with the rest of its line, and whether the line holds start timestamps.
 pub(super) fn series(line: &str) -> Result<(Labels, &str, bool), String> {
-    let name = line.find(|c: char| c.is_whitespace() || c == '{').unwrap_or(line.len());
+    let name = line.find(|c: char| c.is_whitespace() || matches!(c, '{' | '@')).unwrap_or(line.len());
     let mut end = name;
     if line[name..].starts_with('{') {
         let mut quote = None;
@@ -38,42 +39,117 @@ fn labels(text: &str) -> Result<Labels, String> {
     Labels::new(matchers.iter().map(|matcher| (matcher.name(), matcher.value()))).map_err(|error| error.to_string())
 }
 
-/// The native histogram that `load_with_nhcb` makes of a classic series.
-pub(super) fn native_twin(classic: &Labels) -> Result<Labels, String> {
-    let name = classic.metric_name();
-    let base = ["_bucket", "_count", "_sum"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
-    let mut twin = classic.builder();
-    twin.set(Labels::METRIC_NAME, base).remove("le");
-    twin.build().map_err(|error| error.to_string())
-}
-
-/// Values in the notation of `load`: `1 2`, `1x3`, `1+2x3`, `_`, `_x3`, `stale`.
-pub(super) fn values(text: &str) -> Result<Vec<Option<f64>>, String> {
+/// Values in the notation of `load`: `1 2`, `1x3`, `1+2x3`, `_`, `_x3`, `stale`, `{{count:1}}x3`.
+pub(super) fn values(text: &str) -> Result<Vec<Option<Point>>, String> {
     let mut values = Vec::new();
-    for word in text.split_whitespace() {
-        let (form, times) = match word.rsplit_once('x') {
-            Some((form, times)) => (form, Some(times.parse::<usize>().map_err(|_| format!("bad value {word:?}"))?)),
-            None => (word, None),
-        };
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let (word, after) = next_word(rest)?;
+        rest = after.trim_start();
+        if word.starts_with("{{") {
+            histograms(word, &mut values)?;
+            continue;
+        }
+        let (form, times) = repeated(word)?;
         if form == "_" {
             values.extend(std::iter::repeat_n(None, times.unwrap_or(1)));
             continue;
         }
-        // A sign after the first character that is not an exponent's parts start and step.
-        let bytes = form.as_bytes();
-        let sign =
-            (1..bytes.len()).find(|&i| matches!(bytes[i], b'+' | b'-') && !bytes[i - 1].eq_ignore_ascii_case(&b'e'));
-        let (start, step) = match sign.filter(|_| times.is_some()) {
+        let (start, step) = match times.and_then(|_| sign_inside(form)) {
             Some(at) => (number(&form[..at])?, number(&form[at..])?),
             None => (number(form)?, 0.0),
         };
         let mut value = start;
         for _ in 0..=times.unwrap_or(0) {
-            values.push(Some(value));
+            values.push(Some(Point::Number(value)));
             value += step;
         }
     }
     Ok(values)
+}
+
+/// Offsets in the notation of a line of start timestamps: `-1m`, `-1mx3`, `-1m-30sx3`, `_`, `_x3`.
+pub(super) fn offsets(text: &str) -> Result<Vec<Option<Millis>>, String> {
+    let mut offsets = Vec::new();
+    for word in text.split_whitespace() {
+        let (form, times) = repeated(word)?;
+        if form == "_" {
+            offsets.extend(std::iter::repeat_n(None, times.unwrap_or(1)));
+            continue;
+        }
+        let signed = |text: &str| time(text.trim_start_matches('+')).map(|t| t.0);
+        let (start, step) = match times.and_then(|_| sign_inside(form)) {
+            Some(at) => (signed(&form[..at])?, signed(&form[at..])?),
+            None => (signed(form)?, 0),
+        };
+        offsets.extend(
+            (0..=times.unwrap_or(0) as i64).map(|n| Some(Millis(start.saturating_add(step.saturating_mul(n))))),
+        );
+    }
+    Ok(offsets)
+}
+
+/// The first word and what comes after it; there may be spaces inside of double braces.
+fn next_word(text: &str) -> Result<(&str, &str), String> {
+    let mut end = 0;
+    loop {
+        let rest = &text[end..];
+        let stop = rest.find(char::is_whitespace).unwrap_or(rest.len());
+        match rest.find("{{").filter(|open| *open < stop) {
+            Some(open) => end += open + rest[open..].find("}}").ok_or("a histogram is not closed")? + 2,
+            None => return Ok(text.split_at(end + stop)),
+        }
+    }
+}
+
+/// A word's form and how often it is repeated, if it says so.
+fn repeated(word: &str) -> Result<(&str, Option<usize>), String> {
+    match word.rsplit_once('x') {
+        Some((form, times)) => Ok((form, Some(times.parse().map_err(|_| format!("bad value {word:?}"))?))),
+        None => Ok((word, None)),
+    }
+}
+
+/// A sign after the first character that is not an exponent's parts start and step.
+fn sign_inside(form: &str) -> Option<usize> {
+    let bytes = form.as_bytes();
+    (1..bytes.len()).find(|&i| matches!(bytes[i], b'+' | b'-') && !bytes[i - 1].eq_ignore_ascii_case(&b'e'))
+}
+
+/// Histograms in the notation `{{…}}`, `{{…}}x3`, `{{…}}+{{…}}x3`, `{{…}}-{{…}}x3`.
+fn histograms(word: &str, values: &mut Vec<Option<Point>>) -> Result<(), String> {
+    let bad = || format!("bad histogram {word:?}");
+    let inside = |text: &'_ str| -> Result<(Literal, usize), String> {
+        let end = text.find("}}").ok_or_else(bad)?;
+        Ok((literal(text.get(2..end).ok_or_else(bad)?)?, end + 2))
+    };
+    let (base, end) = inside(word)?;
+    let mut rest = &word[end..];
+    let mut step = None;
+    if let Some(sign) = rest.chars().next().filter(|c| matches!(c, '+' | '-')) {
+        let (increase, end) = inside(&rest[1..])?;
+        rest = &rest[1 + end..];
+        if base.histogram.schema > increase.histogram.schema {
+            let (from, to) = (increase.histogram.schema, base.histogram.schema);
+            return Err(format!("error combining histograms: cannot merge from schema {from} to {to}"));
+        }
+        step = Some((sign, increase.histogram));
+    }
+    let times: usize = match rest.strip_prefix('x') {
+        Some(times) => times.parse().map_err(|_| bad())?,
+        None if rest.is_empty() && step.is_none() => 0,
+        None => return Err(bad()),
+    };
+    let mut current = base;
+    for n in 0..=times {
+        values.push(Some(Point::Histogram(Box::new(current.clone()))));
+        if let Some((sign, step)) = step.as_ref().filter(|_| n < times) {
+            let one = &current.histogram;
+            let next = if *sign == '+' { one.plus(step) } else { one.minus(step) };
+            current.histogram = next.map_err(|_| "exponential and custom buckets do not add up")?.histogram;
+        }
+    }
+    Ok(())
 }
 
 fn number(text: &str) -> Result<f64, String> {

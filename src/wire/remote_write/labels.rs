@@ -23,6 +23,7 @@ pub(super) enum Part {
     Label(usize),
     Sample(usize),
     Exemplar(usize),
+    Histogram(usize),
 }
 
 impl fmt::Display for Place {
@@ -33,6 +34,7 @@ impl fmt::Display for Place {
             Part::Label(label) => write!(f, ", label {label}"),
             Part::Sample(sample) => write!(f, ", sample {sample}"),
             Part::Exemplar(exemplar) => write!(f, ", exemplar {exemplar}"),
+            Part::Histogram(histogram) => write!(f, ", histogram {histogram}"),
         }
     }
 }

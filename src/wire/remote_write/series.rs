@@ -6,9 +6,12 @@
 use std::ops::Range;
 
 use super::exemplar::exemplar;
+use super::histogram::{self, RawHistogram};
 use super::labels::{LABELS_READ_MAX, Part, Place, RawLabel, RawLabels};
 use super::plain;
-use crate::model::{Exemplar, MetricMetadata, RawBatchBuilder, Sample, SeriesExemplar, Timestamp, limits};
+use crate::model::{
+    Exemplar, HistogramError, MetricMetadata, RawBatchBuilder, Rejected, Sample, SeriesExemplar, Timestamp, limits,
+};
 use crate::wire::WireError;
 use crate::wire::protobuf::{Fault, Field, Fields};
 
@@ -22,7 +25,10 @@ pub(super) struct Walk {
     pub(super) exemplars_refused: u64,
     pub(super) metadata: Vec<MetricMetadata>,
     pub(super) metadata_refused: u64,
-    pub(super) histograms: u64,
+    /// Native histograms that are none.
+    pub(super) rejected: Rejected,
+    /// Buckets, spans and bounds of native histograms so far.
+    histogram_parts: usize,
     pub(super) unnamed: u64,
     pub(super) first_unnamed: Option<String>,
     /// The number of the series that comes next.
@@ -37,7 +43,9 @@ struct Parts<'a> {
     ranges: Vec<Range<usize>>,
     /// `None`: it may not be stored.
     exemplars: Vec<Option<Exemplar>>,
-    histograms: u64,
+    histograms: usize,
+    /// Of these, those that are none.
+    invalid: Vec<(Timestamp, HistogramError)>,
 }
 
 impl Walk {
@@ -94,10 +102,10 @@ impl Walk {
     #[cold]
     fn any_series(&mut self, message: &[u8], series: Fields<'_>) -> Result<(), WireError> {
         let start = series.offset();
-        let before = self.batch.sample_count();
+        let before = (self.batch.sample_count(), self.batch.histogram_count());
         let parts = self.parts(series)?;
-        let has_samples = self.batch.sample_count() > before;
-        let is_plain = parts.exemplars.is_empty() && parts.histograms == 0;
+        let has_samples = (self.batch.sample_count(), self.batch.histogram_count()) != before;
+        let is_plain = parts.exemplars.is_empty() && parts.invalid.is_empty();
         if let [range] = &*parts.ranges
             && (has_samples, is_plain, range.start) == (true, true, start)
         {
@@ -107,7 +115,8 @@ impl Walk {
         // The store will not ask for these labels, or would ask for them in another place.
         match parts.labels.name(start, self.position) {
             Err(fault) => {
-                self.batch.drop_samples_from(before);
+                self.batch.drop_samples_from(before.0);
+                self.batch.drop_histograms_from(before.1);
                 self.unnamed += 1;
                 self.first_unnamed.get_or_insert_with(|| fault.to_string());
             }
@@ -115,7 +124,9 @@ impl Walk {
                 if has_samples {
                     self.push_series(message, &parts.ranges);
                 }
-                self.histograms += parts.histograms;
+                for (t, error) in parts.invalid {
+                    self.rejected.add_invalid(|| labels.clone(), t, error);
+                }
                 for exemplar in parts.exemplars {
                     match exemplar {
                         Some(exemplar) => self.exemplars.push(SeriesExemplar { series: labels.clone(), exemplar }),
@@ -163,7 +174,16 @@ impl Walk {
                     parts.exemplars.push(exemplar(field, place)?);
                 }
                 4 => {
-                    field.bytes().map_err(at(Part::Series))?;
+                    let place = Place { series: position, part: Part::Histogram(parts.histograms) };
+                    if self.batch.histogram_count() + parts.invalid.len() == limits::HISTOGRAMS_PER_BATCH_MAX {
+                        return Err(histogram::too_many("native histograms", limits::HISTOGRAMS_PER_BATCH_MAX));
+                    }
+                    let raw = RawHistogram::read(field, place, &mut self.histogram_parts)?;
+                    let t = raw.t;
+                    match raw.histogram() {
+                        Ok(histogram) => self.batch.push_histogram(histogram),
+                        Err(error) => parts.invalid.push((t, error)),
+                    }
                     parts.histograms += 1;
                 }
                 _ => {}

@@ -10,6 +10,7 @@ use evenkeel::model::{Batch, MatchOp, Matcher, Millis, STALE_NAN, Sample, TimeRa
 use evenkeel::storage::{Entry, OpenError, Store, StoreOptions, verify};
 
 use super::cases::{Found, Outcome, Tally};
+use super::histograms::growing;
 use super::model::{Content, select};
 use super::workload::{START, dir, labels};
 
@@ -59,6 +60,11 @@ fn batch(ms: i64) -> Batch {
         let text = (n as i64 + i / 20).to_string();
         let labels = labels([("__name__", name), ("job", "flips"), ("n", text.as_str())]);
         batch.push(labels, Sample { t: START + Millis(ms), v });
+    }
+    if i % 3 == 0 {
+        let labels = |name| labels([("__name__", name), ("job", "flips")]);
+        batch.push_histogram(labels("sizes"), growing(START + Millis(ms), i.unsigned_abs()));
+        batch.push_histogram(labels("gone"), growing(START + Millis(ms), i.unsigned_abs() % 9));
     }
     batch
 }

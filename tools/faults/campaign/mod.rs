@@ -7,6 +7,7 @@
 pub(crate) mod cases;
 pub(crate) mod enumerate;
 pub(crate) mod flips;
+pub(crate) mod histograms;
 pub(crate) mod model;
 pub(crate) mod power_cut;
 pub(crate) mod simulate;

@@ -2,25 +2,42 @@
 
 use std::collections::BTreeMap;
 
-use evenkeel::model::{Batch, Labels, Matcher, Rejected, Rejection, Sample, TimeRange, Timestamp, limits};
-use evenkeel::storage::{Entry, Snapshot, Store, StoreOptions};
+use evenkeel::codec::put_histogram;
+use evenkeel::model::{Batch, HistogramSample, Labels, Matcher, Rejected, Rejection, TimeRange, Timestamp, limits};
+use evenkeel::storage::{Entry, Snapshot, Store, StoreOptions, StoredSeries};
 
 use super::cases::Found;
 
-/// Series with instants and the bits of values.
-pub(crate) type Content = Vec<(Labels, Vec<(i64, u64)>)>;
+/// What stands at an instant, bit for bit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Point {
+    /// The bits of a value.
+    Number(u64),
+    /// The bytes of a native histogram.
+    Histogram(Vec<u8>),
+}
+
+impl Point {
+    fn histogram(sample: &HistogramSample) -> Point {
+        let mut bytes = Vec::new();
+        put_histogram(&mut bytes, &sample.histogram);
+        Point::Histogram(bytes)
+    }
+}
+
+/// Series with what stands at their instants.
+pub(crate) type Content = Vec<(Labels, Vec<(i64, Point)>)>;
 
 /// What a store should hold.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Model {
-    samples: BTreeMap<Labels, BTreeMap<i64, u64>>,
+    samples: BTreeMap<Labels, BTreeMap<i64, Point>>,
     pub(crate) at: Timestamp,
     pub(crate) seq: u64,
 }
 
 impl Model {
-    fn decide(&self, options: &StoreOptions, labels: &Labels, sample: Sample) -> Result<bool, Rejection> {
-        let (t, bits) = (sample.t.0, sample.v.to_bits());
+    fn decide(&self, options: &StoreOptions, labels: &Labels, t: i64, point: &Point) -> Result<bool, Rejection> {
         if t > self.at.0 + limits::FUTURE_MAX.0 {
             return Err(Rejection::FarFuture);
         }
@@ -34,7 +51,7 @@ impl Model {
         }
         match stored.get(&t) {
             None => Ok(true),
-            Some(same) if *same == bits => Ok(false),
+            Some(same) if same == point => Ok(false),
             Some(_) => Err(Rejection::Duplicate),
         }
     }
@@ -58,14 +75,22 @@ impl Model {
 
     fn take_batch(&mut self, options: &StoreOptions, batch: &Batch) -> BTreeMap<Rejection, u64> {
         let mut refused = BTreeMap::new();
-        for sample in batch.samples() {
-            let labels = &batch.series()[sample.series as usize];
-            match self.decide(options, labels, sample.sample) {
+        let samples = batch
+            .samples()
+            .iter()
+            .map(|sample| (sample.series, sample.sample.t.0, Ok(Point::Number(sample.sample.v.to_bits()))));
+        let histograms = batch.histograms().iter().map(|histogram| {
+            let sound = histogram.sample.histogram.validate().map(|()| Point::histogram(&histogram.sample));
+            (histogram.series, histogram.sample.t.0, sound.map_err(|_| Rejection::InvalidHistogram))
+        });
+        for (series, t, point) in samples.chain(histograms) {
+            let labels = &batch.series()[series as usize];
+            let decided = point.and_then(|point| Ok((self.decide(options, labels, t, &point)?, point)));
+            match decided {
                 Err(reason) => *refused.entry(reason).or_default() += 1,
-                Ok(false) => {}
-                Ok(true) => {
-                    let stored = self.samples.entry(labels.clone()).or_default();
-                    stored.insert(sample.sample.t.0, sample.sample.v.to_bits());
+                Ok((false, _)) => {}
+                Ok((true, point)) => {
+                    self.samples.entry(labels.clone()).or_default().insert(t, point);
                 }
             }
         }
@@ -79,7 +104,7 @@ impl Model {
             self.samples.iter().filter(|(labels, _)| matchers.iter().all(|m| m.matches(labels.get(m.name()))));
         let inside = matching.map(|(labels, samples)| {
             let inside = samples.iter().filter(|(t, _)| **t > oldest && **t <= range.until.0);
-            (labels.clone(), inside.map(|(t, bits)| (*t, *bits)).collect::<Vec<_>>())
+            (labels.clone(), inside.map(|(t, point)| (*t, point.clone())).collect::<Vec<_>>())
         });
         inside.filter(|(_, samples)| !samples.is_empty()).collect()
     }
@@ -90,11 +115,17 @@ impl Model {
     }
 }
 
-/// What a snapshot answers, values by their bits.
+/// What a snapshot answers, bit for bit. A sample and a histogram at one instant stand there twice.
 pub(crate) fn select(snapshot: &Snapshot, matchers: &[Matcher], range: TimeRange) -> Result<Content, Found> {
-    let bits = |samples: Vec<Sample>| samples.into_iter().map(|s| (s.t.0, s.v.to_bits())).collect();
+    let points = |series: StoredSeries| {
+        let samples = series.samples.iter().map(|sample| (sample.t.0, Point::Number(sample.v.to_bits())));
+        let histograms = series.histograms.iter().map(|histogram| (histogram.t.0, Point::histogram(histogram)));
+        let mut points: Vec<(i64, Point)> = samples.chain(histograms).collect();
+        points.sort_by_key(|(t, _)| *t);
+        (series.labels, points)
+    };
     let found = snapshot.select(matchers, range, usize::MAX).map_err(|error| format!("a read failed: {error}"))?;
-    Ok(found.into_iter().map(|(labels, samples)| (labels, bits(samples))).collect())
+    Ok(found.into_iter().map(points).collect())
 }
 
 /// The first difference of two contents, in words.
@@ -102,8 +133,8 @@ pub(crate) fn difference(found: &Content, expected: &Content) -> Option<Found> {
     if found == expected {
         return None;
     }
-    let as_map = |content: &Content| -> BTreeMap<(String, i64), u64> {
-        content.iter().flat_map(|(labels, s)| s.iter().map(|(t, v)| ((labels.to_string(), *t), *v))).collect()
+    let as_map = |content: &Content| -> BTreeMap<(String, i64), Point> {
+        content.iter().flat_map(|(labels, s)| s.iter().map(|(t, v)| ((labels.to_string(), *t), v.clone()))).collect()
     };
     let (a, b) = (as_map(found), as_map(expected));
     let missing: Vec<_> = b.iter().filter(|(key, v)| a.get(*key) != Some(v)).take(3).collect();

@@ -323,8 +323,18 @@ impl History {
             let job = ["a", "b", ""][self.rng.below(3) as usize];
             let name = if self.rng.below(8) == 0 { "other" } else { "m" };
             let labels = labels([("__name__", name), ("n", n.as_str()), ("job", job)]);
-            let samples: Vec<Sample> = (0..=self.rng.below(3)).map(|_| self.sample()).collect();
-            batch.push_series(labels, samples);
+            // Of some series mostly histograms, of some now and then.
+            let rarely = if n.ends_with('3') { 2 } else { 12 };
+            let (mut samples, mut histograms) = (Vec::new(), Vec::new());
+            for _ in 0..=self.rng.below(3) {
+                let sample = self.sample();
+                if self.rng.below(rarely) == 0 {
+                    histograms.push(super::histograms::any(&mut self.rng, sample.t));
+                } else {
+                    samples.push(sample);
+                }
+            }
+            batch.push_mixed(labels, samples, histograms);
         }
         batch
     }

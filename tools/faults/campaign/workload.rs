@@ -9,6 +9,7 @@ use evenkeel::model::{Batch, Labels, Millis, Sample, Timestamp};
 use evenkeel::storage::{CommitError, Durability, Entry, MaintainError, Store, StoreOptions};
 
 use super::cases::Found;
+use super::histograms::growing;
 use super::model::{End, Truth};
 
 /// Where the stores of the campaigns lie.
@@ -58,7 +59,20 @@ fn transaction(samples: &[(i64, i64, f64)]) -> Entry {
     Entry::Transaction(batch)
 }
 
-/// Commits of old and new series in several segments, late and repeated samples, ticks and notes;
+/// A series of histograms, which has samples now and then, and such a sample.
+fn histograms(ms: i64, i: i64) -> Entry {
+    let mut batch = Batch::new();
+    batch.push_histogram(series(3), growing(START + Millis(ms + 2), i as u64));
+    batch.push_histogram(series(50 + i / 20), growing(START + Millis(ms), i as u64));
+    batch.push_mixed(
+        series(50),
+        (i % 4 == 0).then_some(Sample { t: START + Millis(ms + 1), v: i as f64 }),
+        (i % 3 == 0).then(|| growing(START + Millis(ms - 1000), (i - 1).unsigned_abs())),
+    );
+    Entry::Transaction(batch)
+}
+
+/// Commits of old and new series in several segments, late and repeated samples, histograms, ticks and notes;
 /// checkpoints, one of them open over a restart; a merge; samples and blocks past their retention.
 pub(crate) fn history() -> Vec<Step> {
     let mut steps = Vec::new();
@@ -74,6 +88,7 @@ pub(crate) fn history() -> Vec<Step> {
             1 => group.push(transaction(&[(i / 8, ms - 500, 7.0), (i / 8, ms, i as f64 * 2.5), (9, ms, i as f64)])),
             2 => group.push(Entry::Note(vec![i as u8; 5])),
             3 => group.insert(0, Entry::Tick),
+            4 => group.push(histograms(ms, i)),
             _ => {}
         }
         steps.push(Step::Commit(START + Millis(ms), group));

@@ -32,10 +32,11 @@ pub fn native_buckets(histogram: &Histogram) -> Vec<NativeBucket> {
 }
 
 impl FloatHistogram {
-    /// The buckets that count anything, from the smallest values to the largest.
+    /// The buckets that count anything, from the smallest values to the largest. The one around zero
+    /// hides the parts of others that it overlaps; it is left out if it counts less than nothing.
     pub fn buckets(&self) -> impl DoubleEndedIterator<Item = NativeBucket> {
         let negative = self.negative.iter().rev().map(|bucket| self.native(bucket, Side::Negative));
-        let zero = (self.zero_count != 0.0).then(|| NativeBucket {
+        let zero = (self.zero_count > 0.0).then(|| NativeBucket {
             interval: Interval {
                 lower: -self.zero_threshold,
                 upper: self.zero_threshold,
@@ -49,7 +50,10 @@ impl FloatHistogram {
     }
 
     fn native(&self, bucket: &Bucket, side: Side) -> NativeBucket {
-        let (lower, upper) = (self.bound(bucket.index - 1), self.bound(bucket.index));
+        let (mut lower, upper) = (self.bound(bucket.index - 1), self.bound(bucket.index));
+        if !self.is_custom() && lower < self.zero_threshold {
+            lower = self.zero_threshold;
+        }
         let interval = if self.is_custom() {
             Interval { lower, upper, lower_inclusive: bucket.index == 0, upper_inclusive: true }
         } else if side == Side::Positive {

@@ -6,10 +6,24 @@
 //! - A result of several histograms does not depend on their order.
 
 mod bounds;
+mod change;
+mod compare;
+mod extended;
+mod layout;
+mod quantile;
+mod sum;
+mod trim;
 
 use std::sync::Arc;
 
 pub use self::bounds::{Interval, NativeBucket, native_buckets};
+pub use self::change::{Change, is_reset, native_change, native_last_change};
+pub use self::compare::infer_resets;
+pub use self::extended::{native_between, native_extended};
+pub use self::layout::MixedLayouts;
+pub use self::quantile::NanNote;
+pub use self::sum::{Combined, native_mean, native_sum};
+pub use self::trim::Keep;
 use crate::model::{CUSTOM_SCHEMA, Histogram, HistogramCounts, HistogramSample, ResetHint, Span, Timestamp};
 
 /// Indices beyond this name buckets beyond the range of floats, whatever the schema.
@@ -86,6 +100,19 @@ impl FloatHistogram {
             scaled.reset_hint = ResetHint::Gauge;
         }
         scaled
+    }
+
+    /// Every count and the sum, divided. By zero nothing is left of the buckets.
+    #[must_use]
+    pub fn divided(&self, divisor: f64) -> FloatHistogram {
+        let mut divided = self.mapped(|v| v / divisor);
+        if divisor == 0.0 {
+            divided.positive.clear();
+            divided.negative.clear();
+        } else if divisor < 0.0 {
+            divided.reset_hint = ResetHint::Gauge;
+        }
+        divided
     }
 
     fn mapped(&self, change: impl Fn(f64) -> f64) -> FloatHistogram {

@@ -6,23 +6,21 @@
 use std::ops::Range;
 
 use super::format::CHUNK_SAMPLES;
-use crate::model::Sample;
-
 /// Gaps between the instants at which chunks are cut. Somewhat fewer than a chunk may hold, so that
 /// jitter and a gap that is not a whole second do not leave a few samples for a chunk of their own.
 const SLOT_GAPS: i64 = 8000;
 /// Gaps that are looked at for the usual one.
 const GAPS_MAX: usize = 512;
 
-/// The parts of samples in the order of time that are one chunk each.
-pub(in crate::storage::block) fn cut(samples: &[Sample]) -> Vec<Range<usize>> {
-    let slot = SLOT_GAPS * 1000 * usual_gap_seconds(samples);
+/// The parts of rising stamps that are one chunk each.
+pub(in crate::storage::block) fn cut(stamps: &[i64]) -> Vec<Range<usize>> {
+    let slot = SLOT_GAPS * 1000 * usual_gap_seconds(stamps);
     let mut chunks = Vec::new();
     let mut start = 0;
-    while let Some(first) = samples.get(start) {
-        let end = first.t.0.div_euclid(slot).saturating_add(1).saturating_mul(slot);
-        let most = &samples[start..samples.len().min(start + CHUNK_SAMPLES)];
-        let n = most.partition_point(|sample| sample.t.0 < end).max(1);
+    while let Some(first) = stamps.get(start) {
+        let end = first.div_euclid(slot).saturating_add(1).saturating_mul(slot);
+        let most = &stamps[start..stamps.len().min(start + CHUNK_SAMPLES)];
+        let n = most.partition_point(|stamp| *stamp < end).max(1);
         chunks.push(start..start + n);
         start += n;
     }
@@ -30,9 +28,9 @@ pub(in crate::storage::block) fn cut(samples: &[Sample]) -> Vec<Range<usize>> {
 }
 
 /// The most frequent gap, in whole seconds, at least one and at most a day.
-fn usual_gap_seconds(samples: &[Sample]) -> i64 {
-    let gaps = samples.windows(2).take(GAPS_MAX).map(|two| {
-        let gap = two[1].t.0.saturating_sub(two[0].t.0);
+fn usual_gap_seconds(stamps: &[i64]) -> i64 {
+    let gaps = stamps.windows(2).take(GAPS_MAX).map(|two| {
+        let gap = two[1].saturating_sub(two[0]);
         ((gap.saturating_add(500)) / 1000).clamp(1, 86_400)
     });
     let mut gaps: Vec<i64> = gaps.collect();
@@ -44,17 +42,10 @@ fn usual_gap_seconds(samples: &[Sample]) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Timestamp;
-
-    fn samples(stamps: impl Iterator<Item = i64>) -> Vec<Sample> {
-        stamps.map(|t| Sample { t: Timestamp(t), v: 0.0 }).collect()
-    }
-
     #[test]
     fn series_that_began_later_are_cut_alike() {
         let start = 1_700_000_000_000i64;
-        let stamps: Vec<i64> = (0..20_000).map(|i| start + i * 15_000 + i * 7 % 11).collect();
-        let whole = samples(stamps.iter().copied());
+        let whole: Vec<i64> = (0..20_000).map(|i| start + i * 15_000 + i * 7 % 11).collect();
         let ends =
             |skip: usize| -> Vec<usize> { cut(&whole[skip..]).into_iter().map(|chunk| chunk.end + skip).collect() };
         assert_eq!(ends(0).last(), Some(&20_000));
@@ -68,11 +59,10 @@ mod tests {
     #[test]
     fn a_chunk_is_never_too_long_nor_empty() {
         let check = |stamps: Vec<i64>| {
-            let samples = samples(stamps.into_iter());
-            let chunks = cut(&samples);
+            let chunks = cut(&stamps);
             assert!(chunks.iter().all(|chunk| (1..=CHUNK_SAMPLES).contains(&chunk.len())));
             assert!(chunks.windows(2).all(|two| two[0].end == two[1].start));
-            assert_eq!(chunks.iter().map(Range::len).sum::<usize>(), samples.len());
+            assert_eq!(chunks.iter().map(Range::len).sum::<usize>(), stamps.len());
         };
         check(vec![]);
         check(vec![i64::MIN, -1, 0, i64::MAX]);

@@ -2,12 +2,14 @@
 //! `storage-format.md` describes it; change both together.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::codec::{
-    CHUNK_MAX, Cursor, Damaged, Effort, Timestamps, VECTOR, Values, put_timestamps, put_values, put_varint,
+    CHUNK_MAX, Cursor, Damaged, Effort, Timestamps, VECTOR, Values, put_histograms, put_timestamps, put_values,
+    put_varint, take_histograms,
 };
 use crate::model::Summary;
-use crate::model::{ExactSum, Sample, Timestamp};
+use crate::model::{ExactSum, Histogram, Sample, Timestamp};
 use crate::storage::block::format::{put_differences, put_numbers, take_differences, take_numbers};
 use crate::storage::block::pages::Place;
 
@@ -29,11 +31,10 @@ pub(in crate::storage::block) fn put_chunk_values(out: &mut Vec<u8>, values: &[f
 pub(in crate::storage::block) fn take_chunk_values(
     bytes: &[u8],
     count: usize,
-    mut vectors: Range<usize>,
+    vectors: Range<usize>,
     out: &mut Vec<f64>,
 ) -> Result<(), Damaged> {
-    let values = Values::open(bytes, count)?;
-    vectors.try_for_each(|vector| values.vector(vector, out))
+    Values::open(bytes, count)?.some(vectors, out)
 }
 
 /// Appends the stamps of a timeline: a column.
@@ -61,6 +62,20 @@ pub(in crate::storage::block) fn take_constant(bytes: &[u8]) -> Result<f64, Dama
     let mut values = Vec::new();
     Values::open(bytes, 1)?.all(&mut values)?;
     values.first().copied().ok_or(Damaged("a constant has no value"))
+}
+
+/// Appends the histograms of a chunk: a column.
+pub(in crate::storage::block) fn put_chunk_histograms(
+    out: &mut Vec<u8>,
+    histograms: &[Arc<Histogram>],
+    effort: Effort,
+) {
+    put_histograms(out, histograms, effort);
+}
+
+/// Takes the histograms of a chunk of `count`.
+pub(in crate::storage::block) fn take_chunk_histograms(bytes: &[u8], count: usize) -> Result<Vec<Histogram>, Damaged> {
+    take_histograms(bytes, count)
 }
 
 /// Where items of a stream lie that follow one another.
@@ -200,13 +215,19 @@ pub(in crate::storage::block) struct ChunkEntry {
 /// A series of a block: its chunks and its statistics.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::storage::block) struct SeriesEntry {
-    /// Its chunks in the order of time.
+    /// Its chunks of samples in the order of time.
     pub(in crate::storage::block) chunks: Vec<ChunkEntry>,
+    /// Its chunks of native histograms in the order of time.
+    pub(in crate::storage::block) histograms: Vec<ChunkEntry>,
     /// Where its statistics lie.
     pub(in crate::storage::block) statistics: Place,
     /// How many bytes they take.
     pub(in crate::storage::block) statistics_length: u32,
 }
+
+/// In what is stored of a chunk: that it holds native histograms. One of samples that are all the same has
+/// no statistics.
+const HISTOGRAMS: u64 = 6;
 
 /// Appends a page of the directory whose values and statistics lie from these places on.
 pub(in crate::storage::block) fn put_directory(
@@ -220,21 +241,23 @@ pub(in crate::storage::block) fn put_directory(
     put_varint(out, samples);
     Run::put(values, out);
     Run::put(statistics, out);
-    let chunks = || series.iter().flat_map(|series| &series.chunks);
-    put_numbers(out, series.iter().map(|series| series.chunks.len() as u64));
+    let chunks = || series.iter().flat_map(|series| series.chunks.iter().chain(&series.histograms));
+    put_numbers(out, series.iter().map(|series| (series.chunks.len() + series.histograms.len()) as u64));
     put_differences(out, chunks().map(|chunk| chunk.slice.timeline));
     put_numbers(out, chunks().map(|chunk| u64::from(chunk.slice.start)));
     put_numbers(out, chunks().map(|chunk| u64::from(chunk.slice.cut)));
     let mut page = values.page;
-    put_numbers(
-        out,
-        chunks().map(|chunk| {
-            let new_page = chunk.place.page != page;
-            page = chunk.place.page;
-            let flags = u64::from(new_page) | u64::from(chunk.constant) << 1 | u64::from(chunk.summarized) << 2;
-            u64::from(chunk.length) << 3 | flags
-        }),
-    );
+    let mut lengths = |chunk: &ChunkEntry, kind: u64| {
+        let new_page = chunk.place.page != page;
+        page = chunk.place.page;
+        put_varint(out, u64::from(chunk.length) << 3 | kind | u64::from(new_page));
+    };
+    for series in series {
+        for chunk in &series.chunks {
+            lengths(chunk, u64::from(chunk.constant) << 1 | u64::from(chunk.summarized) << 2);
+        }
+        series.histograms.iter().for_each(|chunk| lengths(chunk, HISTOGRAMS));
+    }
     let mut page = statistics.page;
     put_numbers(
         out,
@@ -264,18 +287,22 @@ pub(in crate::storage::block) fn take_directory(bytes: &[u8]) -> Result<(Vec<Ser
     let mut series = Vec::with_capacity(n);
     let mut at = 0;
     for (count, statistics_length) in counts.into_iter().zip(statistics_lengths) {
-        let mut chunks = Vec::with_capacity(count as usize);
+        let (mut chunks, mut histograms) = (Vec::with_capacity(count as usize), Vec::new());
         for _ in 0..count {
             let (length, flags) = (small(lengths[at] >> 3)?, lengths[at] & 7);
             let slice = Slice { timeline: timelines[at], start: small(starts[at])?, cut: small(cuts[at])? };
             let place = values.next(length, flags & 1 == 1)?;
-            let (constant, summarized) = (flags & 2 != 0, flags & 4 != 0);
-            chunks.push(ChunkEntry { slice, place, length, constant, summarized });
+            if flags & HISTOGRAMS == HISTOGRAMS {
+                histograms.push(ChunkEntry { slice, place, length, constant: false, summarized: false });
+            } else {
+                let (constant, summarized) = (flags & 2 != 0, flags & 4 != 0);
+                chunks.push(ChunkEntry { slice, place, length, constant, summarized });
+            }
             at += 1;
         }
         let length = small(statistics_length >> 1)?;
         let place = statistics.next(length, statistics_length & 1 == 1)?;
-        series.push(SeriesEntry { chunks, statistics: place, statistics_length: length });
+        series.push(SeriesEntry { chunks, histograms, statistics: place, statistics_length: length });
     }
     Ok((series, samples))
 }

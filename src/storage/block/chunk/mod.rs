@@ -1,17 +1,22 @@
 //! Chunks: up to 8192 samples of one series, in vectors of 1024, on timelines that series share.
 //!
 //! Invariants:
-//! - Chunks of a series do not overlap and lie in the order of time.
+//! - Chunks of a series do not overlap and lie in the order of time: those of samples among themselves,
+//!   and those of native histograms among themselves.
 //! - A chunk's stamps are a part of one timeline; a column of stamps is stored once.
 
 mod cut;
 pub(super) mod format;
+mod histograms;
 mod reader;
+mod survey;
 mod timeline;
 
 pub(super) use cut::cut;
+pub(super) use histograms::pieces;
 pub(in crate::storage) use reader::ChunkPlace;
 pub(super) use reader::{ChunkCache, Chunks};
+pub(super) use survey::StoredStamps;
 pub(super) use timeline::TimelineWriter;
 
 use self::format::{Slice, VectorStatistics};
@@ -35,6 +40,8 @@ pub(in crate::storage) struct EncodedChunk {
     pub(super) span: (i64, i64),
     /// Its values.
     pub(super) values: Vec<u8>,
+    /// Whether it holds native histograms.
+    pub(super) histograms: bool,
     /// Whether they are all the same.
     pub(super) constant: bool,
     /// The statistics of its vectors, if it has any.
@@ -60,6 +67,14 @@ impl EncodedChunk {
             summaries.map(|summary| Some(summary).filter(format::is_storable)).collect()
         };
         let span = (samples.first().map_or(0, |s| s.t.0), samples.last().map_or(0, |s| s.t.0));
-        EncodedChunk { slice, count: samples.len() as u32, span, values: bytes, constant, statistics }
+        EncodedChunk {
+            slice,
+            count: samples.len() as u32,
+            span,
+            values: bytes,
+            histograms: false,
+            constant,
+            statistics,
+        }
     }
 }

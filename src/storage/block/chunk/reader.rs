@@ -60,7 +60,7 @@ impl Hasher for NumberHasher {
 /// The chunks of an open block.
 pub(in crate::storage::block) struct Chunks<'a> {
     file: &'a Mapped,
-    footer: &'a Footer,
+    pub(super) footer: &'a Footer,
     cache: &'a mut ChunkCache,
     shared: &'a SharedPages,
 }
@@ -68,11 +68,11 @@ pub(in crate::storage::block) struct Chunks<'a> {
 /// A chunk with its stamps.
 #[derive(Debug, Clone)]
 pub(in crate::storage) struct ChunkPlace {
-    entry: ChunkEntry,
+    pub(super) entry: ChunkEntry,
     page: Arc<Vec<Timeline>>,
     at: usize,
     /// Its part of the timeline.
-    stamps: Range<usize>,
+    pub(super) stamps: Range<usize>,
 }
 
 impl ChunkPlace {
@@ -96,8 +96,15 @@ impl ChunkPlace {
         self.entry.slice.timeline
     }
 
-    fn timeline(&self) -> &Timeline {
+    pub(super) fn timeline(&self) -> &Timeline {
         &self.page[self.at]
+    }
+
+    /// Its stamps in a block in which its timeline is that part of another one.
+    pub(super) fn part_of(&self, timeline: Slice) -> Slice {
+        let at_end = timeline.cut == 0 && self.stamps.end == self.timeline().count as usize;
+        let start = timeline.start + self.stamps.start as u32;
+        Slice { timeline: timeline.timeline, start, cut: if at_end { 0 } else { self.count() as u32 } }
     }
 
     /// Instants between which all its samples lie, both included.
@@ -120,14 +127,14 @@ impl<'a> Chunks<'a> {
         Chunks { file, footer, cache, shared }
     }
 
-    /// The chunks of the series at a position, in the order of time.
+    /// The chunks of samples of the series at a position, in the order of time.
     pub(in crate::storage::block) fn places(&mut self, position: u32) -> Result<Vec<ChunkPlace>, Damaged> {
         let (directory, at) = self.series(position)?;
         let entries = directory.get(at).map_or(&[][..], |entry| &entry.chunks);
         entries.iter().map(|entry| self.place(*entry)).collect()
     }
 
-    fn series(&mut self, position: u32) -> Result<(Arc<Vec<SeriesEntry>>, usize), Damaged> {
+    pub(super) fn series(&mut self, position: u32) -> Result<(Arc<Vec<SeriesEntry>>, usize), Damaged> {
         let (page, at) = (u64::from(position) / GROUP as u64, position as usize % GROUP);
         let known = self.cache.directory.as_ref().filter(|(number, _)| *number == page);
         let directory = match known {
@@ -145,7 +152,7 @@ impl<'a> Chunks<'a> {
         Ok((directory, at))
     }
 
-    fn place(&mut self, entry: ChunkEntry) -> Result<ChunkPlace, Damaged> {
+    pub(super) fn place(&mut self, entry: ChunkEntry) -> Result<ChunkPlace, Damaged> {
         let (number, at) = (entry.slice.timeline / GROUP as u64, (entry.slice.timeline % GROUP as u64) as usize);
         let page = match self.cache.timelines.get(&number) {
             Some(page) => Arc::clone(page),
@@ -187,7 +194,7 @@ impl<'a> Chunks<'a> {
         Ok(())
     }
 
-    /// Whether a chunk of the series overlaps `range`.
+    /// Whether a chunk of the series overlaps `range`, be it of samples or of histograms.
     pub(in crate::storage::block) fn touches(&mut self, position: u32, range: TimeRange) -> Result<bool, Damaged> {
         let (directory, at) = self.series(position)?;
         for entry in directory.get(at).map_or(&[][..], |entry| &entry.chunks) {
@@ -196,7 +203,7 @@ impl<'a> Chunks<'a> {
                 return Ok(true);
             }
         }
-        Ok(false)
+        self.touches_histograms(position, range)
     }
 
     /// Instants between which the samples of a series lie that `range` may contain.
@@ -459,16 +466,14 @@ impl<'a> Chunks<'a> {
         timeline: Slice,
         statistics: Vec<VectorStatistics>,
     ) -> Result<EncodedChunk, Damaged> {
-        let at_end = timeline.cut == 0 && chunk.stamps.end == chunk.timeline().count as usize;
-        let count = chunk.count() as u32;
-        let start = timeline.start + chunk.stamps.start as u32;
-        let slice = Slice { timeline: timeline.timeline, start, cut: if at_end { 0 } else { count } };
+        let (slice, count) = (chunk.part_of(timeline), chunk.count() as u32);
         let mut ends = Vec::new();
         self.decode(chunk, 0..1, &mut ends)?;
         self.decode(chunk, chunk.count() - 1..chunk.count(), &mut ends)?;
         let span = (ends.first().map_or(0, |s| s.t.0), ends.last().map_or(0, |s| s.t.0));
         let values = self.item(Section::Values, chunk.entry.place, chunk.entry.length)?.to_vec();
-        Ok(EncodedChunk { slice, count, span, values, constant: chunk.entry.constant, statistics })
+        let constant = chunk.entry.constant;
+        Ok(EncodedChunk { slice, count, span, values, histograms: false, constant, statistics })
     }
 
     /// The statistics of each chunk of a series; empty where there are none.
@@ -488,6 +493,21 @@ impl<'a> Chunks<'a> {
         Ok(chunks.iter().map(of).collect())
     }
 
+    /// The stamps of a chunk's timeline at these places.
+    pub(super) fn stamps_between(&mut self, chunk: &ChunkPlace, places: Range<usize>) -> Result<Vec<i64>, Damaged> {
+        let mut all = Vec::with_capacity(places.len());
+        let mut at = places.start;
+        while at < places.end {
+            let (vector, from) = (at / VECTOR_SAMPLES, at % VECTOR_SAMPLES);
+            let until = (places.end - vector * VECTOR_SAMPLES).min(VECTOR_SAMPLES);
+            let stamps = self.stamps(chunk, vector)?;
+            let stamps = stamps.get(from..until).ok_or(Damaged("a timeline has fewer stamps than it says"))?;
+            all.extend_from_slice(stamps);
+            at += stamps.len();
+        }
+        Ok(all)
+    }
+
     /// All stamps of a chunk's timeline.
     pub(in crate::storage::block) fn timeline(&mut self, chunk: &ChunkPlace) -> Result<Vec<i64>, Damaged> {
         let mut all = Vec::with_capacity(chunk.timeline().count as usize);
@@ -497,7 +517,17 @@ impl<'a> Chunks<'a> {
         Ok(all)
     }
 
-    fn item(&mut self, section: Section, place: Place, length: u32) -> Result<&[u8], Damaged> {
+    /// The bytes of a chunk's values.
+    pub(super) fn values_of(&mut self, chunk: &ChunkPlace) -> Result<&[u8], Damaged> {
+        self.item(Section::Values, chunk.entry.place, chunk.entry.length)
+    }
+
+    /// How many pages a section has.
+    pub(super) fn pages(&self, section: Section) -> u64 {
+        self.footer.sections[section as usize].pages
+    }
+
+    pub(super) fn item(&mut self, section: Section, place: Place, length: u32) -> Result<&[u8], Damaged> {
         let cached = self.cache.pages.get(&section).is_some_and(|(number, _)| *number == place.page);
         if !cached {
             let key = place.page.wrapping_mul(SECTIONS as u64).wrapping_add(section as u64);
@@ -509,7 +539,7 @@ impl<'a> Chunks<'a> {
         page.get(start..start + length as usize).ok_or(Damaged("an item lies behind the end of its page"))
     }
 
-    fn read(&self, section: Section, page: u64) -> Result<Page, Damaged> {
+    pub(super) fn read(&self, section: Section, page: u64) -> Result<Page, Damaged> {
         pages::read(self.file, self.footer, section, page)
     }
 }

@@ -1,0 +1,5 @@
+//! Native histograms of a transaction.
+
+mod format;
+
+pub(super) use format::{HistogramEncoder, take_histograms};

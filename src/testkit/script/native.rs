@@ -1,0 +1,138 @@
+//! Reads native histograms: `{{schema:1 sum:3 count:2 buckets:[1 1]}}`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::almost_equal;
+use crate::model::{CUSTOM_SCHEMA, ResetHint};
+use crate::promql::kernel::{Bucket, FloatHistogram};
+
+/// A histogram as it is written.
+#[derive(Debug, Clone)]
+pub(super) struct Literal {
+    pub(super) histogram: FloatHistogram,
+    /// Whether anything is said of its resets.
+    pub(super) says_hint: bool,
+}
+
+/// Reads what stands between the double braces.
+pub(super) fn literal(text: &str) -> Result<Literal, String> {
+    let mut read = Reader { rest: text.trim_start(), seen: BTreeSet::new() };
+    let mut histogram = FloatHistogram::empty(0, Arc::from([]));
+    let (mut says_hint, mut buckets, mut n_buckets) = (false, Vec::new(), Vec::new());
+    let (mut offset, mut n_offset) = (0, 0);
+    while let Some(key) = read.key()? {
+        match key.as_str() {
+            "schema" => histogram.schema = read.whole()?,
+            "sum" => histogram.sum = read.number()?,
+            "count" => histogram.count = read.number()?,
+            "z_bucket" => histogram.zero_count = read.number()?,
+            "z_bucket_w" => histogram.zero_threshold = read.number()?,
+            "custom_values" => histogram.bounds = read.list()?.into(),
+            "buckets" => buckets = read.list()?,
+            "offset" => offset = read.whole()?,
+            "n_buckets" => n_buckets = read.list()?,
+            "n_offset" => n_offset = read.whole()?,
+            "counter_reset_hint" => {
+                histogram.reset_hint = hint(read.word())?;
+                says_hint = true;
+            }
+            _ => return Err(format!("bad histogram descriptor {key:?}")),
+        }
+    }
+    if !(-4..=8).contains(&histogram.schema) && histogram.schema != CUSTOM_SCHEMA {
+        return Err(format!("schema {} is none", histogram.schema));
+    }
+    histogram.positive = buckets_from(offset, &buckets)?;
+    histogram.negative = buckets_from(n_offset, &n_buckets)?;
+    Ok(Literal { histogram, says_hint })
+}
+
+fn hint(word: &str) -> Result<ResetHint, String> {
+    match word {
+        "unknown" => Ok(ResetHint::Unknown),
+        "reset" => Ok(ResetHint::Reset),
+        "not_reset" => Ok(ResetHint::NoReset),
+        "gauge" => Ok(ResetHint::Gauge),
+        _ => Err(format!("bad counter_reset_hint {word:?}")),
+    }
+}
+
+fn buckets_from(offset: i32, counts: &[f64]) -> Result<Vec<Bucket>, String> {
+    let indices = i64::from(offset)..;
+    let buckets = indices.zip(counts).filter(|(_, count)| **count != 0.0).map(|(index, count)| {
+        let index = i32::try_from(index).ok().filter(|index| index.unsigned_abs() < 1 << 30);
+        index.map(|index| Bucket { index, count: *count }).ok_or_else(|| "a bucket is too far away".to_owned())
+    });
+    buckets.collect()
+}
+
+/// What is left of a literal.
+struct Reader<'a> {
+    rest: &'a str,
+    seen: BTreeSet<String>,
+}
+
+impl<'a> Reader<'a> {
+    /// The next key, before its colon.
+    fn key(&mut self) -> Result<Option<String>, String> {
+        self.rest = self.rest.trim_start();
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let (key, rest) = self.rest.split_once(':').ok_or_else(|| format!("a colon is missing in {:?}", self.rest))?;
+        self.rest = rest;
+        let key = key.trim().to_owned();
+        if !self.seen.insert(key.clone()) {
+            return Err(format!("duplicate key {key:?} in a histogram"));
+        }
+        Ok(Some(key))
+    }
+
+    fn word(&mut self) -> &'a str {
+        let text = self.rest.trim_start();
+        let (word, rest) = text.split_at(text.find(char::is_whitespace).unwrap_or(text.len()));
+        self.rest = rest;
+        word
+    }
+
+    fn number(&mut self) -> Result<f64, String> {
+        number(self.word())
+    }
+
+    fn whole(&mut self) -> Result<i32, String> {
+        let word = self.word();
+        word.parse().map_err(|_| format!("bad whole number {word:?}"))
+    }
+
+    fn list(&mut self) -> Result<Vec<f64>, String> {
+        let inner = self.rest.trim_start().strip_prefix('[').ok_or("a list begins with [")?;
+        let (inner, rest) = inner.split_once(']').ok_or("a list ends with ]")?;
+        self.rest = rest;
+        inner.split_whitespace().map(number).collect()
+    }
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| format!("bad number {text:?}"))
+}
+
+impl Literal {
+    /// Whether a histogram that was found is the one that is written here, counts within a millionth.
+    pub(super) fn is_like(&self, found: &FloatHistogram) -> bool {
+        let expected = &self.histogram;
+        let buckets = |a: &[Bucket], b: &[Bucket]| {
+            let like = |(a, b): (&Bucket, &Bucket)| a.index == b.index && almost_equal(a.count, b.count);
+            a.len() == b.len() && a.iter().zip(b).all(like)
+        };
+        (!self.says_hint || expected.reset_hint == found.reset_hint)
+            && expected.schema == found.schema
+            && expected.zero_threshold == found.zero_threshold
+            && expected.bounds == found.bounds
+            && almost_equal(expected.count, found.count)
+            && almost_equal(expected.sum, found.sum)
+            && almost_equal(expected.zero_count, found.zero_count)
+            && buckets(&expected.positive, &found.positive)
+            && buckets(&expected.negative, &found.negative)
+    }
+}

@@ -1,0 +1,71 @@
+//! Native histograms from a batch to an answer: in memory, in blocks, in windows that statistics would answer.
+
+use std::sync::Arc;
+
+use evenkeel::model::{Histogram, HistogramCounts, HistogramSample, ResetHint, Span};
+
+use super::*;
+
+/// A day and an hour, a minute apart.
+const SAMPLES: u64 = 1500;
+
+/// `n` observations in (1, 2] and as many in (2, 4].
+fn histogram(t: i64, n: u64) -> HistogramSample {
+    let histogram = Histogram {
+        reset_hint: ResetHint::Unknown,
+        schema: 0,
+        zero_threshold: 0.0,
+        sum: 4.5 * n as f64,
+        positive_spans: vec![Span { offset: 1, length: 2 }],
+        negative_spans: vec![],
+        bounds: vec![],
+        counts: HistogramCounts::Integer { count: 2 * n, zero: 0, positive: vec![n, n], negative: vec![] },
+    };
+    HistogramSample { t: Timestamp(t), start: Timestamp(0), histogram: Arc::new(histogram) }
+}
+
+fn fill(world: &World) -> (Db, i64) {
+    let mut db = world.open();
+    let mut t = BEGIN;
+    for n in 1..=SAMPLES {
+        t = BEGIN + n as i64 * 60_000;
+        world.clock.set(t);
+        let mut batch = one("level", &[("kind", "number")], t, n as f64);
+        let labels = Labels::new([("__name__", "latency"), ("kind", "histogram")]).unwrap();
+        batch.push_histogram(labels, histogram(t, n));
+        let receipt = db.append(batch).unwrap();
+        assert_eq!(receipt.rejected.total(), 0);
+        if n % 600 == 0 {
+            db.close().unwrap();
+            db = world.open();
+            db.step();
+        }
+    }
+    (db, t)
+}
+
+#[test]
+fn histograms_are_asked_for_like_numbers() {
+    let world = World::new("", "");
+    let (db, t) = fill(&world);
+    assert!(db.status().store.blocks > 0);
+    let n = SAMPLES as f64;
+    let check = |text: &str, expected: &[(&str, f64)]| {
+        let expected: Vec<(String, f64)> = expected.iter().map(|(labels, v)| ((*labels).to_owned(), *v)).collect();
+        assert_eq!(instant(&db, text, t), expected, "{text}");
+    };
+    let kind = "{kind=\"histogram\"}";
+    check("histogram_count(latency)", &[(kind, 2.0 * n)]);
+    check("histogram_sum(sum(latency))", &[("{}", 4.5 * n)]);
+    check("histogram_quantile(0.5, latency)", &[(kind, 2.0)]);
+    check("count({kind=~\".+\"})", &[("{}", 2.0)]);
+    check("absent(latency)", &[]);
+    // Of a long window statistics tell nothing of histograms, and all of a number.
+    let day = 1440.0;
+    let total = day * n - (0..1440).sum::<u64>() as f64;
+    check("histogram_count(sum_over_time(latency[1d]))", &[(kind, 2.0 * total)]);
+    check("sum_over_time(level[1d])", &[("{kind=\"number\"}", total)]);
+    check("count_over_time({kind=~\".+\"}[1d])", &[(kind, day), ("{kind=\"number\"}", day)]);
+    check("histogram_count(increase(latency[1d]))", &[(kind, 2.0 * day)]);
+    check("histogram_quantile(0.25, rate(latency[5m]))", &[(kind, 2f64.sqrt())]);
+}
