@@ -151,12 +151,19 @@ fn aligned(rows: &[Vec<String>]) -> String {
     out
 }
 
-/// The mean of the numbers that fall into each of `WIDTH` equal parts of a range of time.
-fn parts(numbers: &[(f64, f64)], (start, end): (f64, f64)) -> Vec<Option<f64>> {
-    let mut sums = vec![(0.0, 0.0); WIDTH];
+/// How many columns a range takes: one for each step, as far as there is room. The shortest gap is the step.
+fn width(all: &[Series], (start, end): (f64, f64)) -> usize {
+    let gaps = all.iter().flat_map(|one| one.samples.windows(2)).map(|two| two[1].0 - two[0].0);
+    let step = gaps.filter(|gap| *gap > 0.0).fold(f64::INFINITY, f64::min);
+    (((end - start) / step).round() as usize).saturating_add(1).min(WIDTH)
+}
+
+/// The mean of the numbers that fall into each of `width` equal parts of a range of time.
+fn parts(numbers: &[(f64, f64)], (start, end): (f64, f64), width: usize) -> Vec<Option<f64>> {
+    let mut sums = vec![(0.0, 0.0); width];
     let span = (end - start).max(f64::MIN_POSITIVE);
     for (t, v) in numbers {
-        let place = (((t - start) / span) * (WIDTH - 1) as f64).round() as usize;
+        let place = (((t - start) / span) * (width - 1) as f64).round() as usize;
         if let Some(sum) = sums.get_mut(place) {
             *sum = (sum.0 + v, sum.1 + 1.0);
         }
@@ -183,7 +190,7 @@ fn sparklines(all: &[Series]) -> String {
             Some(v) if high > low => BARS[((v - low) / (high - low) * 7.0).round().clamp(0.0, 7.0) as usize],
             Some(_) => BARS[3],
         };
-        let line: String = parts(&numbers, range).into_iter().map(bar).collect();
+        let line: String = parts(&numbers, range, width(all, range)).into_iter().map(bar).collect();
         let last = one.samples.last().map_or_else(String::new, |(_, v)| v.clone());
         rows.push(vec![one.text(), line, short(low), short(high), last]);
     }
@@ -194,7 +201,7 @@ fn chart(one: &Series) -> String {
     let numbers = one.numbers();
     let Some(range) = bounds(one.samples.iter().map(|(t, _)| *t)) else { return "nothing\n".to_owned() };
     let (low, high) = bounds(numbers.iter().map(|(_, v)| *v)).unwrap_or((f64::NAN, f64::NAN));
-    let parts = parts(&numbers, range);
+    let parts = parts(&numbers, range, width(std::slice::from_ref(one), range));
     let mut out = format!("{}\n", one.text());
     for row in (0..ROWS).rev() {
         let scale = match row {
@@ -213,7 +220,7 @@ fn chart(one: &Series) -> String {
         let _ = writeln!(out, "{scale:>12} │{}", line.trim_end());
     }
     let last = one.samples.last().map_or("", |(_, v)| v);
-    let _ = write!(out, "{:>12} └{}\n{}", "", "─".repeat(WIDTH), axis(range));
+    let _ = write!(out, "{:>12} └{}\n{}", "", "─".repeat(parts.len()), axis(range));
     let _ = writeln!(out, "last {last}");
     out
 }
@@ -270,8 +277,8 @@ mod tests {
         let many = json!({"resultType": "matrix", "result": [one(&["0", "1", "2"]), one(&["NaN", "+Inf"]), one(&[])]});
         let lines = table(&many);
         assert!(
-            lines.contains("▁") && lines.contains("█") && lines.contains("from 1970-01-01T00:00:00.000Z"),
-            "{lines}"
+            lines.contains("▁▅█") && lines.contains("from 1970-01-01T00:00:00.000Z"),
+            "{lines}: steps stand side by side"
         );
         for values in [&["1", "5", "3"][..], &["2"], &["NaN"], &["1e300", "-1e300"]] {
             let drawn = table(&json!({"resultType": "matrix", "result": [one(values)]}));

@@ -25,16 +25,16 @@ pub(super) struct QueryArgs {
     /// The expression
     expr: String,
     /// Instant, as seconds since the epoch or RFC 3339; now by default
-    #[arg(long, conflicts_with_all = ["from", "to", "last"])]
+    #[arg(long, conflicts_with_all = ["start", "end", "last"])]
     at: Option<String>,
     /// First instant of a range
-    #[arg(long, requires = "to")]
-    from: Option<String>,
+    #[arg(long, requires = "end")]
+    start: Option<String>,
     /// Last instant of a range
-    #[arg(long, requires = "from")]
-    to: Option<String>,
+    #[arg(long, requires = "start")]
+    end: Option<String>,
     /// A range that ends now: 30m, 6h, 7d
-    #[arg(long, conflicts_with_all = ["from", "to"])]
+    #[arg(long, conflicts_with_all = ["start", "end"])]
     last: Option<String>,
     /// From one instant of a range to the next; a sixtieth of the range by default
     #[arg(long)]
@@ -111,14 +111,14 @@ fn when(args: &QueryArgs) -> anyhow::Result<When> {
         let duration = Millis::parse(text).map_err(|error| anyhow!("{text}: {error}"))?;
         if duration > Millis::ZERO { Ok(duration) } else { bail!("{text}: more than nothing is needed") }
     };
-    let range = match (&args.from, &args.to, &args.last) {
+    let range = match (&args.start, &args.end, &args.last) {
         (Some(from), Some(to), _) => Some((instant(from)?, instant(to)?)),
         (_, _, Some(last)) => Some((now() - duration(last)?, now())),
         _ => None,
     };
     let Some((start, end)) = range else {
         if args.step.is_some() {
-            bail!("--step needs a range: --last 1h, or --from and --to");
+            bail!("--step needs a range: --last 1h, or --start and --end");
         }
         return Ok(When::At(args.at.as_deref().map(instant).transpose()?.unwrap_or_else(now)));
     };
