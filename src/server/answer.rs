@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use axum::body::Body;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
@@ -18,19 +19,26 @@ use super::queries::{LargePlace, QueryStats};
 
 /// The answer as a response that is written while it is sent. What is `held` is dropped with it.
 pub(super) fn respond(answer: Answer, stats: Option<QueryStats>, held: Option<LargePlace>) -> Response {
-    let writer = AnswerWriter { stats, ..AnswerWriter::new(answer) };
-    let body = body_of(AnswerParts { writer, _held: held });
+    let mut writer = AnswerWriter { stats, ..AnswerWriter::new(answer) };
+    let first = writer.next_part().map(String::into_bytes);
+    // What fits into one part has a length that the peer is told.
+    let body = match first {
+        Some(whole) if matches!(writer.place, Place::End) => Body::from(whole),
+        first => body_of(AnswerParts { first, writer, _held: held }),
+    };
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 struct AnswerParts {
+    /// The first part, until it is given.
+    first: Option<Vec<u8>>,
     writer: AnswerWriter,
     _held: Option<LargePlace>,
 }
 
 impl Parts for AnswerParts {
     fn next_part(&mut self) -> Option<Vec<u8>> {
-        self.writer.next_part().map(String::into_bytes)
+        self.first.take().or_else(|| self.writer.next_part().map(String::into_bytes))
     }
 }
 
