@@ -20,7 +20,7 @@ use super::index::{Index, KnownPairs};
 use super::retention::Cutoff;
 use super::selection::Selection;
 use super::tombstones::Cover;
-use super::view::View;
+use super::view::{SeenHead, View};
 use crate::model::Summary;
 
 /// A view of the store at one place of its log. Cheap to take and to clone.
@@ -137,6 +137,8 @@ pub(super) struct Asked<'a> {
     snapshot: &'a Snapshot,
     range: TimeRange,
     pub(super) blocks: Vec<(&'a Block, BlockReader<'a>)>,
+    /// What is seen of the head, once a series was read from it.
+    seen: Option<SeenHead>,
 }
 
 impl Snapshot {
@@ -365,7 +367,7 @@ impl Snapshot {
         let blocks: Vec<&Block> =
             self.view.blocks.iter().map(|block| &**block).filter(|block| block.overlaps(range)).collect();
         let mut caches: Vec<PageCache> = blocks.iter().map(|_| PageCache::default()).collect();
-        let mut asked = Asked { snapshot: self, range, blocks: Vec::with_capacity(blocks.len()) };
+        let mut asked = Asked { snapshot: self, range, blocks: Vec::with_capacity(blocks.len()), seen: None };
         for (block, cache) in blocks.into_iter().zip(&mut caches) {
             asked.blocks.push((block, block.ask(cache)?));
         }
@@ -507,8 +509,20 @@ impl Asked<'_> {
         Ok(())
     }
 
-    pub(super) fn head_samples(&self, series: SeriesRef, cover: &Cover, range: TimeRange, samples: &mut Vec<Sample>) {
-        self.snapshot.view.head_samples(series, cover, range, self.snapshot.seq, samples);
+    pub(super) fn head_samples(
+        &mut self,
+        series: SeriesRef,
+        cover: &Cover,
+        range: TimeRange,
+        samples: &mut Vec<Sample>,
+    ) {
+        let (view, seq) = (&self.snapshot.view, self.snapshot.seq);
+        if cover.is_empty() {
+            let seen = self.seen.get_or_insert_with(|| view.seen_head(seq));
+            view.seen_samples(series, range, seen, samples);
+        } else {
+            view.head_samples(series, cover, range, seq, samples);
+        }
     }
 
     /// The asked range without what is past the series' time.

@@ -110,31 +110,66 @@ impl Ends {
     fn extrapolated(self, kind: Extrapolated, range: TimeRange) -> Option<f64> {
         let Ends { first, last, count, rise } = self;
         let change = if kind == Extrapolated::Delta { last.v - first.v } else { rise };
-        let sampled = (last.t - first.t).0;
-        if sampled <= 0 {
-            return None;
-        }
-        let gaps = count as i64 - 1;
-        let mut to_start = edge((first.t - range.after).0, sampled, gaps);
-        let to_end = edge((range.until - last.t).0, sampled, gaps);
-        if kind != Extrapolated::Delta
-            && let Some(zero) = self.to_zero()
-            && zero < to_start
-        {
-            // A counter was not below zero: do not extrapolate past the instant of its zero.
-            to_start = zero;
-        }
-        let mut factor = (sampled as f64 + to_start + to_end) / sampled as f64;
-        if kind == Extrapolated::Rate {
-            factor /= (range.until - range.after).as_seconds();
-        }
-        Some(change * factor)
+        Some(Edges::of(kind, (first.t, last.t), count, range)?.extrapolated(kind, first.v, change))
     }
 
     /// How long before the first sample a counter was at zero, in milliseconds, if it rises.
     fn to_zero(self) -> Option<f64> {
         let counts = self.rise > 0.0 && self.first.v >= 0.0;
         counts.then(|| (self.last.t - self.first.t).0 as f64 * (self.first.v / self.rise))
+    }
+}
+
+/// What the times of a window's samples say about extrapolating.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Edges {
+    /// From the first sample to the last one, in milliseconds.
+    pub(super) sampled: f64,
+    /// How far to extrapolate before the first sample, if nothing else bounds that.
+    pub(super) to_start: f64,
+    /// How far to extrapolate behind the last one.
+    to_end: f64,
+    /// What the change is divided by.
+    seconds: Option<f64>,
+}
+
+impl Edges {
+    /// Of `count` samples from a first to a last one; nothing if there is no time between them.
+    pub(super) fn of(
+        kind: Extrapolated,
+        (first, last): (Timestamp, Timestamp),
+        count: u64,
+        range: TimeRange,
+    ) -> Option<Edges> {
+        let sampled = (last - first).0;
+        if sampled <= 0 {
+            return None;
+        }
+        let gaps = count as i64 - 1;
+        Some(Edges {
+            sampled: sampled as f64,
+            to_start: edge((first - range.after).0, sampled, gaps),
+            to_end: edge((range.until - last).0, sampled, gaps),
+            seconds: (kind == Extrapolated::Rate).then(|| (range.until - range.after).as_seconds()),
+        })
+    }
+
+    /// What a change between the samples is multiplied by, if so much is added before the first one.
+    pub(super) fn factor(self, to_start: f64) -> f64 {
+        let factor = (self.sampled + to_start + self.to_end) / self.sampled;
+        self.seconds.map_or(factor, |seconds| factor / seconds)
+    }
+
+    /// The change, extrapolated. A counter was not below zero: not past the instant of its zero.
+    pub(super) fn extrapolated(self, kind: Extrapolated, first: f64, change: f64) -> f64 {
+        let mut to_start = self.to_start;
+        if kind != Extrapolated::Delta && change > 0.0 && first >= 0.0 {
+            let zero = self.sampled * (first / change);
+            if zero < to_start {
+                to_start = zero;
+            }
+        }
+        change * self.factor(to_start)
     }
 }
 
