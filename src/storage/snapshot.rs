@@ -59,7 +59,8 @@ impl SharedIndex {
     /// wait for all of them.
     fn find(&self, matchers: &[Matcher], found: &mut Found<Source>) {
         let series = self.lock.read().candidates(matchers);
-        let (mut known, mut known_at, mut numbers) = (KnownPairs::default(), None, Vec::new());
+        found.begin_place();
+        let (mut known, mut known_at, mut numbers) = (KnownPairs::for_series(series.len()), None, Vec::new());
         for part in series.chunks(SERIES_PER_LOCK) {
             let index = self.lock.read();
             if known_at != Some(index.forgotten()) {
@@ -381,6 +382,7 @@ impl Asked<'_> {
         let mut found = Found::new();
         for (at, (_, reader)) in self.blocks.iter_mut().enumerate() {
             let positions = reader.select(matchers)?;
+            found.begin_place();
             let Found { pairs, .. } = &mut found;
             let mut series = Vec::new();
             let mut numbers = Vec::new();

@@ -9,56 +9,81 @@ use crate::model::{Millis, STALE_NAN, Sample, TimeRange, Timestamp};
 use crate::promql::functions::Function;
 use crate::promql::kernel::{ChangeColumn, Sliding};
 
+/// Lists of times that are remembered: series of so many targets may take turns.
+const REMEMBERED: usize = 12;
+
 /// The windows of a length that end at each of several instants, which never go back.
 pub(super) struct Placed<'w> {
     seen: &'w [Timestamp],
     length: Millis,
     function: Option<Function>,
-    /// The times of the samples that the places are of.
+    /// What was found for the latest lists of times.
+    places: Vec<Places>,
+    /// The one that makes room next.
+    oldest: usize,
+}
+
+/// The windows of a series with these times.
+struct Places {
     times: Vec<Timestamp>,
     /// For each window the places of its first and behind its last sample.
-    windows: Vec<(usize, usize)>,
+    windows: Vec<(u32, u32)>,
     changes: Option<ChangeColumn>,
-    known: bool,
+}
+
+impl Places {
+    fn fit(&self, samples: &[Sample]) -> bool {
+        let ends = |samples: &[Sample]| Some((samples.first()?.t, samples.last()?.t));
+        let own = self.times.first().copied().zip(self.times.last().copied());
+        // Most lists differ there already.
+        self.times.len() == samples.len()
+            && own == ends(samples)
+            && samples.iter().zip(&self.times).fold(true, |same, (sample, t)| same & (sample.t == *t))
+    }
 }
 
 impl<'w> Placed<'w> {
     /// For a function of each window, or for its newest sample.
     pub(super) fn new(seen: &'w [Timestamp], length: Millis, function: Option<Function>) -> Placed<'w> {
-        Placed { seen, length, function, times: Vec::new(), windows: Vec::new(), changes: None, known: false }
+        Placed { seen, length, function, places: Vec::new(), oldest: 0 }
     }
 
-    /// Finds the places for the samples of a series.
-    fn place(&mut self, samples: &[Sample]) {
-        let same = |(sample, t): (&Sample, &Timestamp)| sample.t == *t;
-        if self.known && self.times.len() == samples.len() && samples.iter().zip(&self.times).all(same) {
-            return;
+    /// The places for the samples of a series.
+    fn place(&mut self, samples: &[Sample]) -> &Places {
+        if let Some(at) = self.places.iter().position(|places| places.fit(samples)) {
+            return &self.places[at];
         }
-        self.times.clear();
-        self.times.extend(samples.iter().map(|sample| sample.t));
-        self.windows.clear();
+        let times: Vec<Timestamp> = samples.iter().map(|sample| sample.t).collect();
+        let mut windows = Vec::with_capacity(self.seen.len());
         let (mut from, mut to) = (0, 0);
         for until in self.seen {
             let after = *until - self.length;
-            while self.times.get(to).is_some_and(|t| *t <= *until) {
+            while times.get(to).is_some_and(|t| *t <= *until) {
                 to += 1;
             }
-            while from < to && self.times[from] <= after {
+            while from < to && times[from] <= after {
                 from += 1;
             }
-            self.windows.push((from, to));
+            windows.push((from as u32, to as u32));
         }
         let ranges = self.seen.iter().map(|until| TimeRange { after: *until - self.length, until: *until });
-        let windows = self.windows.iter().copied().zip(ranges);
-        self.changes = self.function.and_then(|function| ChangeColumn::new(function, samples, windows));
-        self.known = true;
+        let placed = windows.iter().map(|(from, to)| (*from as usize, *to as usize)).zip(ranges);
+        let changes = self.function.and_then(|function| ChangeColumn::new(function, samples, placed));
+        let places = Places { times, windows, changes };
+        let at = self.oldest;
+        if self.places.len() < REMEMBERED {
+            self.places.push(places);
+        } else {
+            self.places[at] = places;
+        }
+        self.oldest = (at + 1) % REMEMBERED;
+        &self.places[at]
     }
 
     /// The newest sample of each window; a marker of staleness is the absence of a value.
     pub(super) fn newest(&mut self, samples: &[Sample], values: &mut [f64]) {
-        self.place(samples);
-        for (value, (from, to)) in values.iter_mut().zip(&self.windows) {
-            *value = if from < to { samples[to - 1].v } else { f64::from_bits(STALE_NAN) };
+        for (value, (from, to)) in values.iter_mut().zip(&self.place(samples).windows) {
+            *value = if from < to { samples[*to as usize - 1].v } else { f64::from_bits(STALE_NAN) };
         }
     }
 
@@ -70,13 +95,15 @@ impl<'w> Placed<'w> {
         args: impl Fn(usize, Timestamp, &mut Vec<f64>),
         values: &mut [f64],
     ) {
-        self.place(samples);
-        if let Some(changes) = &self.changes {
-            return changes.values(samples, values);
+        let (seen, length) = (self.seen, self.length);
+        let range = |until: Timestamp| TimeRange { after: until - length, until };
+        let places = self.place(samples);
+        if let Some(changes) = &places.changes {
+            return changes.values(samples, |step| range(seen[step]), values);
         }
         let mut sliding = Sliding::new(function, samples);
         let mut given = Vec::new();
-        let windows = self.windows.iter().zip(self.seen).enumerate();
+        let windows = places.windows.iter().zip(seen).enumerate();
         for (value, (step, ((from, to), until))) in values.iter_mut().zip(windows) {
             *value = f64::from_bits(STALE_NAN);
             if from == to {
@@ -84,8 +111,7 @@ impl<'w> Placed<'w> {
             }
             given.clear();
             args(step, *until, &mut given);
-            let range = TimeRange { after: *until - self.length, until: *until };
-            if let Some(v) = sliding.value(&given, (*from, *to), range) {
+            if let Some(v) = sliding.value(&given, (*from as usize, *to as usize), range(*until)) {
                 *value = v;
             }
         }

@@ -23,12 +23,17 @@ pub struct ChangeColumn {
 
 #[derive(Debug, Clone, Copy)]
 struct Window {
-    first: usize,
-    last: usize,
+    first: u32,
+    last: u32,
     edges: Edges,
     /// The factor, if a counter's zero is far away.
     factor: f64,
-    range: TimeRange,
+}
+
+impl Window {
+    fn ends(self) -> (usize, usize) {
+        (self.first as usize, self.last as usize)
+    }
 }
 
 impl ChangeColumn {
@@ -53,24 +58,26 @@ impl ChangeColumn {
             };
             let absent = || Edges::of(kind, (range.after, range.until), 2, range);
             let Some(known) = edges.or_else(absent) else { return None };
-            let (first, last) = if edges.is_some() { (from, to - 1) } else { (0, 0) };
+            let (first, last) = if edges.is_some() { (from as u32, to as u32 - 1) } else { (0, 0) };
             if edges.is_none() {
                 column.absent.push(at);
             }
-            column.windows.push(Window { first, last, edges: known, factor: known.factor(known.to_start), range });
+            column.windows.push(Window { first, last, edges: known, factor: known.factor(known.to_start) });
         }
         Some(column)
     }
 
-    /// The values in the windows of samples at those times; the marker of staleness where there is none.
-    pub fn values(&self, samples: &[Sample], out: &mut [f64]) {
+    /// The values in the windows, whose ranges `range` gives, of samples at those times; the marker of staleness
+    /// where there is none.
+    pub fn values(&self, samples: &[Sample], range: impl Fn(usize) -> TimeRange, out: &mut [f64]) {
         let is_counter = self.kind != Extrapolated::Delta;
         if samples.is_empty() {
             out.fill(f64::from_bits(STALE_NAN));
             return;
         }
         for (value, window) in out.iter_mut().zip(&self.windows) {
-            let (first, change) = (samples[window.first].v, samples[window.last].v - samples[window.first].v);
+            let (first, last) = window.ends();
+            let (first, change) = (samples[first].v, samples[last].v - samples[first].v);
             let far = first * window.edges.sampled > change * window.edges.to_start * SURELY + SURELY_NORMAL;
             *value = if far || !is_counter || change <= 0.0 {
                 change * window.factor
@@ -79,29 +86,29 @@ impl ChangeColumn {
             };
         }
         if is_counter && samples.windows(2).fold(false, |any, two| any | (two[1].v < two[0].v)) {
-            self.mend(samples, out);
+            self.mend(samples, range, out);
         }
         self.absent.iter().for_each(|at| out[*at] = f64::from_bits(STALE_NAN));
     }
 
     /// Puts right what windows with resets have.
     #[cold]
-    fn mend(&self, samples: &[Sample], out: &mut [f64]) {
+    fn mend(&self, samples: &[Sample], range: impl Fn(usize) -> TimeRange, out: &mut [f64]) {
         let resets: Vec<usize> = (1..samples.len()).filter(|at| samples[*at].v < samples[at - 1].v).collect();
         let (mut from, mut to) = (0, 0);
-        for (value, window) in out.iter_mut().zip(&self.windows) {
+        for (step, (value, window)) in out.iter_mut().zip(&self.windows).enumerate() {
+            let (first, last) = window.ends();
             // A reset is between two samples of the window if the later one is not its first.
-            while resets.get(from).is_some_and(|at| *at <= window.first) {
+            while resets.get(from).is_some_and(|at| *at <= first) {
                 from += 1;
             }
-            while resets.get(to).is_some_and(|at| *at <= window.last) {
+            while resets.get(to).is_some_and(|at| *at <= last) {
                 to += 1;
             }
             let inside = resets.get(from..to).unwrap_or_default();
             if !inside.is_empty() {
                 let before = inside.iter().map(|at| samples[at - 1].v);
-                let window_samples = &samples[window.first..=window.last];
-                let changed = extrapolated_ends(self.kind, window_samples, before, window.range);
+                let changed = extrapolated_ends(self.kind, &samples[first..=last], before, range(step));
                 *value = changed.unwrap_or(f64::from_bits(STALE_NAN));
             }
         }
@@ -157,7 +164,7 @@ mod tests {
                 };
                 let mut out = vec![0.0; placed.len()];
                 for samples in &series {
-                    column.values(samples, &mut out);
+                    column.values(samples, |step| placed[step].1, &mut out);
                     for (got, ((from, to), range)) in out.iter().zip(&placed) {
                         let expected = over_range(function, &[], &samples[*from..*to], *range);
                         let expected = expected.unwrap_or(f64::from_bits(STALE_NAN));

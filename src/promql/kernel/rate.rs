@@ -135,6 +135,7 @@ pub(super) struct Edges {
 
 impl Edges {
     /// Of `count` samples from a first to a last one; nothing if there is no time between them.
+    #[inline]
     pub(super) fn of(
         kind: Extrapolated,
         (first, last): (Timestamp, Timestamp),
@@ -155,12 +156,14 @@ impl Edges {
     }
 
     /// What a change between the samples is multiplied by, if so much is added before the first one.
+    #[inline]
     pub(super) fn factor(self, to_start: f64) -> f64 {
         let factor = (self.sampled + to_start + self.to_end) / self.sampled;
         self.seconds.map_or(factor, |seconds| factor / seconds)
     }
 
     /// The change, extrapolated. A counter was not below zero: not past the instant of its zero.
+    #[inline]
     pub(super) fn extrapolated(self, kind: Extrapolated, first: f64, change: f64) -> f64 {
         let mut to_start = self.to_start;
         if kind != Extrapolated::Delta && change > 0.0 && first >= 0.0 {
@@ -175,11 +178,13 @@ impl Edges {
 
 /// How far to extrapolate beyond an outermost sample: up to the window's edge where that is less
 /// than 1.1 average gaps away, else by half a gap.
+#[inline]
 fn edge(distance: i64, sampled: i64, gaps: i64) -> f64 {
     if is_tripped(distance, sampled, gaps) { sampled as f64 / (2 * gaps) as f64 } else { distance as f64 }
 }
 
 /// Whether an edge is so far away that the series is taken to begin or end inside the window.
+#[inline]
 fn is_tripped(distance: i64, sampled: i64, gaps: i64) -> bool {
     // Years of milliseconds and millions of samples: nearly always 64 bits are enough.
     match (distance.checked_mul(gaps).and_then(|n| n.checked_mul(10)), sampled.checked_mul(11)) {

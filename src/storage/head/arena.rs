@@ -101,11 +101,7 @@ impl Arena {
     }
 
     /// The runs of those points, the last one first.
-    pub(super) fn runs(
-        &self,
-        column: Column,
-        early_enough: impl Fn(Point) -> bool,
-    ) -> Vec<&[[u32; POINT_WORDS]]> {
+    pub(super) fn runs(&self, column: Column, early_enough: impl Fn(Point) -> bool) -> Vec<&[[u32; POINT_WORDS]]> {
         let mut runs = Vec::new();
         let (mut end, mut run) = (column.len(), column.tail);
         while let Some(last) = end.checked_sub(1) {

@@ -145,15 +145,22 @@ impl Generation {
         }
         let is_ordered = !column.is_unordered();
         // Stamps grow along a column; what is asked for most often is its end.
-        let early_enough = |point: Point| is_ordered && point.stamp < seen.end && seen.time(point.stamp) <= range.after.0;
+        let early_enough =
+            |point: Point| is_ordered && point.stamp < seen.end && seen.time(point.stamp) <= range.after.0;
         for run in shard.arena.runs(column, early_enough).into_iter().rev() {
-            let run = &run[..run.partition_point(|words| words[0] < seen.end)];
-            out.reserve(run.len());
-            for point in run.iter().map(point_of) {
-                let t = Timestamp(seen.time(point.stamp));
-                if range.contains(t) {
-                    out.push(Sample { t, v: point.v });
-                }
+            let run = match run.last() {
+                Some(last) if last[0] < seen.end => run,
+                _ => &run[..run.partition_point(|words| words[0] < seen.end)],
+            };
+            let (Some(first), Some(last)) = (run.first().map(point_of), run.last().map(point_of)) else { continue };
+            let inside = |stamp: u32| range.contains(Timestamp(seen.time(stamp)));
+            let all_inside = is_ordered && inside(first.stamp) && inside(last.stamp);
+            let sample = |point: Point| Sample { t: Timestamp(seen.time(point.stamp)), v: point.v };
+            if all_inside {
+                out.extend(run.iter().map(|words| sample(point_of(words))));
+            } else {
+                let samples = run.iter().map(|words| sample(point_of(words)));
+                out.extend(samples.filter(|sample| range.contains(sample.t)));
             }
         }
     }
