@@ -103,6 +103,8 @@ pub(super) struct QueryStats {
     pub(super) reading: Duration,
     pub(super) total: Duration,
     pub(super) samples: u64,
+    /// Steps of a range that were kept from an earlier query, and steps that were evaluated.
+    pub(super) steps: (u64, u64),
 }
 
 impl Queries {
@@ -188,7 +190,7 @@ impl Queries {
         }
         let total = self.clock.elapsed().saturating_sub(begun);
         let (samples, reading) = meter.read();
-        let stats = QueryStats { queued, reading, total, samples };
+        let stats = QueryStats { queued, reading, total, samples, steps: meter.steps() };
         watch.ended = true;
         self.quick.note(identity, took);
         self.note(&asked.text, &stats, &result);
@@ -221,7 +223,8 @@ impl Queries {
             return None;
         }
         let (samples, reading) = meter.read();
-        let stats = QueryStats { queued: Duration::ZERO, reading, total, samples };
+        let steps = meter.steps();
+        let stats = QueryStats { queued: Duration::ZERO, reading, total, samples, steps };
         self.note(&asked.text, &stats, &result);
         Some(result.map(|answer| Ran { answer, stats, held: None }))
     }
