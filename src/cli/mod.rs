@@ -1,6 +1,6 @@
 //! The program's commands.
 //!
-//! Layer 8. Imports: `config`, `confidence`, `db`, `env`, `model`, `notify`, `promql`, `report`, `scrape`, `server`, `slo`, `storage`, `testkit`.
+//! Layer 8. Imports: `config`, `confidence`, `db`, `env`, `model`, `notify`, `promql`, `report`, `rules`, `scrape`, `server`, `slo`, `storage`, `testkit`.
 //! Does not know: storage internals.
 
 mod answer;

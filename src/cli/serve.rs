@@ -157,6 +157,7 @@ fn db_options(data: &Path, config: &Config, url: &str, clock: Arc<dyn Clock>) ->
             .collect(),
         ..StoreOptions::default()
     };
+    options.results_cache_bytes = config.storage.results_cache_bytes;
     options.compaction_bytes_per_second = config.storage.compaction_bytes_per_second;
     options.clock = clock;
     options.transport = transport();

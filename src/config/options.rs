@@ -56,6 +56,8 @@ pub struct StorageSettings {
     pub downsample: Vec<DownsampleRule>,
     /// Bytes that everything together may take; 0 for any number.
     pub retention_bytes: u64,
+    /// Memory for answers to range queries that are kept for the next time; 0 keeps none.
+    pub results_cache_bytes: u64,
     /// Bytes that compaction writes in a second at the most; 0 for any number.
     pub compaction_bytes_per_second: u64,
     /// When an acknowledged sample is on disk.
@@ -73,6 +75,7 @@ impl Default for StorageSettings {
             retention_rules: Vec::new(),
             downsample: Vec::new(),
             retention_bytes: 0,
+            results_cache_bytes: limits::RESULTS_CACHE_BYTES,
             compaction_bytes_per_second: limits::COMPACTION_BYTES_PER_SECOND,
             durability: Durability::Synced,
             out_of_order: Millis::ZERO,

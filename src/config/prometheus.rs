@@ -223,6 +223,9 @@ fn storage(field: &Field<'_>, loader: &mut Loader<'_>) -> Result<StorageSettings
             storage.retention_rules.push(retention_rule(&item, loader)?);
         }
     }
+    if let Some(field) = section.get("results_cache") {
+        storage.results_cache_bytes = field.bytes()?;
+    }
     if let Some(field) = section.get("compaction_rate") {
         storage.compaction_bytes_per_second = field.bytes()?;
     }

@@ -36,6 +36,10 @@ impl Config {
         if self.storage.retention_bytes > 0 {
             writeln!(out, "  keep at most {} bytes", self.storage.retention_bytes)?;
         }
+        match self.storage.results_cache_bytes {
+            0 => writeln!(out, "  keep no answers to range queries")?,
+            bytes => writeln!(out, "  keep answers to range queries in up to {bytes} bytes of memory")?,
+        }
         match self.storage.durability {
             Durability::Synced => writeln!(out, "  durability synced: on disk before they are acknowledged")?,
             Durability::Interval(span) => writeln!(out, "  durability {span}: on disk at most so long afterwards")?,

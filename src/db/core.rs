@@ -181,7 +181,10 @@ impl Core {
                 return;
             }
             derived = match inner.store.commit(inner.now(), vec![Entry::Transaction(derived)]) {
-                Ok(applied) => self.see_all(inner, &applied),
+                Ok(applied) => {
+                    applied.iter().for_each(warn_of_refused);
+                    self.see_all(inner, &applied)
+                }
                 Err(error) => {
                     tracing::warn!("the output of recording rules cannot be stored: {error}");
                     return;
@@ -243,6 +246,16 @@ pub(super) fn hand_over(inner: &Inner, transitions: &[Transition]) {
         }
     }
     inner.wake_delivery();
+}
+
+/// Rules may make what cannot be stored, such as a native histogram with negative counts.
+fn warn_of_refused(applied: &Applied) {
+    if let Applied::Transaction(Committed { rejected, .. }) = applied
+        && let Some((labels, t, reason)) = &rejected.first
+    {
+        let (count, reason) = (rejected.total(), reason.as_str());
+        tracing::warn!("{count} samples of recording rules are not stored, first {labels} at {t}: {reason}");
+    }
 }
 
 fn receipt(applied: Applied) -> Receipt {

@@ -28,6 +28,7 @@ use crate::notify::Notifier;
 use crate::promql::Budget;
 use crate::storage::{Entry, ExemplarCounts, Health, MaintainError, Store};
 
+use super::cache::ResultsCache;
 use super::core::Core;
 use super::error::AppendError;
 use super::status::Counters;
@@ -137,6 +138,8 @@ pub(super) struct Inner {
     /// What queries share.
     pub(super) query_budget: Budget,
     pub(super) turns: Arc<Turns>,
+    /// Answers that are kept, if any are.
+    pub(super) results: Option<ResultsCache>,
     queue: Mutex<Queue>,
 }
 
@@ -265,6 +268,7 @@ pub(super) struct Parts {
     pub(super) core: Core,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) dir: PathBuf,
+    pub(super) results_cache_bytes: u64,
     pub(super) compaction_bytes_per_second: u64,
     pub(super) downsample: Vec<DownsampleRule>,
 }
@@ -331,6 +335,7 @@ impl Inner {
             started_at,
             query_budget: Budget::new(limits::QUERIES_SAMPLES_MAX),
             turns: Turns::new(threads::processors() / 2),
+            results: ResultsCache::new(parts.results_cache_bytes),
             queue: Mutex::default(),
         }
     }

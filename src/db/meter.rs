@@ -13,12 +13,25 @@ use crate::promql::{SeriesSamples, SeriesSet, SeriesSource, SeriesSummaries, Sou
 pub struct QueryMeter {
     samples: AtomicU64,
     nanos: AtomicU64,
+    steps_reused: AtomicU64,
+    steps_evaluated: AtomicU64,
 }
 
 impl QueryMeter {
     /// Samples read, a window that was answered from statistics counted as one; and the time spent.
     pub fn read(&self) -> (u64, Duration) {
         (self.samples.load(Ordering::Relaxed), Duration::from_nanos(self.nanos.load(Ordering::Relaxed)))
+    }
+
+    /// Steps of a range whose values were kept from an earlier query, and steps that were evaluated; neither if the
+    /// answer is not of a kind that is kept.
+    pub fn steps(&self) -> (u64, u64) {
+        (self.steps_reused.load(Ordering::Relaxed), self.steps_evaluated.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn count_steps(&self, reused: u64, evaluated: u64) {
+        self.steps_reused.fetch_add(reused, Ordering::Relaxed);
+        self.steps_evaluated.fetch_add(evaluated, Ordering::Relaxed);
     }
 
     fn add(&self, samples: usize, took: Duration) {

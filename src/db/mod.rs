@@ -9,6 +9,7 @@
 //! they decided to the outbox, and only then the sender gets its [`Receipt`].
 
 mod backup;
+mod cache;
 mod core;
 mod deploys;
 mod error;

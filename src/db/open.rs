@@ -86,6 +86,7 @@ impl Db {
             core,
             disk: options.disk,
             dir: options.dir,
+            results_cache_bytes: options.results_cache_bytes,
             compaction_bytes_per_second: options.compaction_bytes_per_second,
             downsample,
         }));

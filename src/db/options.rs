@@ -41,6 +41,8 @@ pub struct DbOptions {
     pub store: StoreOptions,
     /// Rules, objectives and receivers.
     pub watch: Watch,
+    /// Memory for answers to range queries that are kept for the next time; 0 keeps none.
+    pub results_cache_bytes: u64,
     /// Bytes that background work on blocks writes in a second at the most; 0 for any number.
     pub compaction_bytes_per_second: u64,
     /// Whether threads are started.
@@ -60,6 +62,7 @@ impl DbOptions {
             dir: dir.into(),
             store: StoreOptions::default(),
             watch: Watch::default(),
+            results_cache_bytes: limits::RESULTS_CACHE_BYTES,
             compaction_bytes_per_second: limits::COMPACTION_BYTES_PER_SECOND,
             threads: Threads::Own,
             clock: Arc::new(SystemClock::new()),

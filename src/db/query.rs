@@ -11,6 +11,7 @@ use crate::slo::ObjectiveStatus;
 use crate::storage::Entry;
 
 use super::Db;
+use super::cache::{RangeAsked, ResultsCache};
 use super::deploys::{self, Deploy};
 use super::error::{AppendError, QueryError};
 use super::ingest::{Beside, Receipt, Submitted};
@@ -148,6 +149,33 @@ impl Db {
         options: &EvalOptions,
         meter: &QueryMeter,
     ) -> Result<Answer, QueryError> {
+        self.range(text, (span, step), options, meter, self.inner.results.as_ref())
+    }
+
+    /// As [`Db::query_range_metered`], with every step evaluated, whatever is known of earlier queries. The answer is
+    /// the same.
+    ///
+    /// # Errors
+    /// As [`Db::query_range`].
+    pub fn query_range_uncached(
+        &self,
+        text: &str,
+        span: (Timestamp, Timestamp),
+        step: Millis,
+        options: &EvalOptions,
+        meter: &QueryMeter,
+    ) -> Result<Answer, QueryError> {
+        self.range(text, (span, step), options, meter, None)
+    }
+
+    fn range(
+        &self,
+        text: &str,
+        (span, step): ((Timestamp, Timestamp), Millis),
+        options: &EvalOptions,
+        meter: &QueryMeter,
+        results: Option<&ResultsCache>,
+    ) -> Result<Answer, QueryError> {
         let (start, end) = span;
         if end < start {
             return Err(QueryError::Invalid("the end lies before the start".to_owned()));
@@ -164,7 +192,11 @@ impl Db {
         }
         self.inner.counters.queried();
         let query = Query::new(text)?;
-        Ok(query.range(&self.metered(meter), start, end, step, &self.shared(options))?)
+        let (source, options) = (self.metered(meter), self.shared(options));
+        let evaluate = |(start, end)| query.range(&source, start, end, step, &options);
+        let Some(results) = results else { return Ok(evaluate(span)?) };
+        let asked = RangeAsked { text, expr: query.expr(), span, step, options: &options };
+        Ok(results.answer(&asked, (&self.inner.store, &source.source.0), meter, &evaluate)?)
     }
 
     /// The options with what all queries of this database share: threads, if it has any, room, and turns.

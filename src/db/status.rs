@@ -8,6 +8,7 @@ use crate::notify::NotifyStatus;
 use crate::storage::{BlockStatus, Health, StoreStatus};
 
 use super::Db;
+use super::cache::CacheStatus;
 use super::error::AppendError;
 use super::ingest::Receipt;
 
@@ -115,6 +116,7 @@ impl Db {
         out.counters(&self.inner.counters);
         out.store(&status.store);
         out.notify(&status);
+        self.inner.results.iter().for_each(|results| out.results(&results.status()));
         let core = self.inner.core.lock();
         let alerts = core.alerts();
         let firing = alerts.iter().filter(|alert| alert.fired_at.is_some()).count();
@@ -168,6 +170,19 @@ impl Metrics {
         self.add("evenkeel_storage_healthy", &[], f64::from(u8::from(s.health == Health::Healthy)));
         let Seq(seq) = s.last_seq;
         self.add("evenkeel_storage_last_sequence", &[], seq as f64);
+    }
+
+    fn results(&mut self, s: &CacheStatus) {
+        for (outcome, n) in [("hit", s.hits), ("partial", s.partial_hits), ("miss", s.misses), ("bypass", s.bypassed)] {
+            self.add("evenkeel_results_cache_requests_total", &[("outcome", outcome)], n as f64);
+        }
+        for (from, n) in [("cache", s.steps_reused), ("evaluation", s.steps_evaluated)] {
+            self.add("evenkeel_results_cache_steps_total", &[("from", from)], n as f64);
+        }
+        self.add("evenkeel_results_cache_invalidations_total", &[], s.invalidated as f64);
+        self.add("evenkeel_results_cache_evictions_total", &[], s.evicted as f64);
+        self.add("evenkeel_results_cache_entries", &[], s.entries as f64);
+        self.add("evenkeel_results_cache_bytes", &[], s.bytes as f64);
     }
 
     fn notify(&mut self, status: &DbStatus) {

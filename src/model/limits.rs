@@ -91,6 +91,13 @@ pub const QUERIES_SAMPLES_MAX: usize = 2 * QUERY_SAMPLES_MAX;
 pub const QUERY_DEPTH_MAX: usize = 128;
 /// Bytes of a query's text.
 pub const QUERY_BYTES_MAX: usize = 256 * 1024;
+/// Memory that answers to range queries may take which are kept for the next refresh of a dashboard.
+pub const RESULTS_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// What is older than this by the log's time when it comes is late: it changes answers that are kept. Scrapes and
+/// senders that keep up are well within it; a longer time would leave more steps of each answer to be evaluated again.
+pub const SETTLED_AFTER: Millis = Millis::minutes(1);
+/// Changes of the past that are remembered of one kind of metrics: of a sender that lags, those of half an hour.
+pub const CHANGES_PER_BUCKET_MAX: usize = 64;
 /// How far back an instant selector looks for a sample.
 pub const LOOKBACK: Millis = Millis::minutes(5);
 /// Objectives that are watched.

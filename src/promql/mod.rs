@@ -11,6 +11,7 @@ mod eval;
 mod functions;
 mod info;
 pub mod kernel;
+mod locality;
 mod parse;
 mod plan;
 mod query;
@@ -25,6 +26,7 @@ pub use ast::{
 };
 pub use budget::Budget;
 pub use functions::Function;
+pub use locality::{Locality, locality};
 pub use parse::{ParseError, parse, parse_selector};
 pub use query::{Deadline, EvalError, EvalOptions, NameDropping, Parallel, Query, StartTimestamps, Workers};
 pub use reach::reaches;

@@ -83,7 +83,7 @@ impl fmt::Debug for Workers {
 
 /// Whether `rate`, `increase`, `irate`, `resets` and `start_timestamp` look at when the counting of
 /// each sample began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum StartTimestamps {
     /// As Prometheus does by default.
     #[default]

@@ -6,12 +6,14 @@
 //! - While the expression has no result, or its results cannot be told apart, every alert stays
 //!   as it is; when that is over the alerts are set right from the whole result.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::{Alert, AlertState, Labels, Millis, Seq, Timestamp, Transition, TransitionId, TransitionKind};
-use crate::template::{TemplateData, expand};
+use crate::promql::ElementValue;
+use crate::template::{TemplateData, TemplateValue, expand};
 
 use super::identity::stable_hash;
+use super::reading::Reading;
 use super::renumbering::Renumbering;
 use super::rule::{AlertingRule, RuleContext};
 use super::timers::{Target, Timers};
@@ -45,7 +47,7 @@ pub(super) struct Instance {
     pub(super) element: Labels,
     pub(super) annotations: Labels,
     pub(super) firing: bool,
-    pub(super) value: f64,
+    pub(super) value: Reading,
     pub(super) active_at: Timestamp,
     pub(super) fired_at: Option<Timestamp>,
     pub(super) keep_since: Option<Timestamp>,
@@ -104,7 +106,8 @@ impl AlertRule {
         if std::mem::take(&mut self.resync) || self.limit > 0 {
             let wanted = self.claimants.iter().filter_map(|(labels, slots)| {
                 let slot = *slots.first()?;
-                Some((labels.clone(), (result.labels(slot).clone(), result.value(slot)?)))
+                let value = Reading::of_number(result.value(slot)?);
+                Some((labels.clone(), (result.labels(slot).clone(), value)))
             });
             let wanted = wanted.collect();
             self.set_all(wanted, moment);
@@ -116,7 +119,7 @@ impl AlertRule {
         for labels in touched {
             let element = self.claimants.get(&labels).and_then(|slots| slots.first()).copied();
             match element.and_then(|slot| Some((slot, result.value(slot)?))) {
-                Some((slot, v)) => self.activate(labels, result.labels(slot), v, moment),
+                Some((slot, v)) => self.activate(labels, result.labels(slot), Reading::of_number(v), moment),
                 None => self.deactivate(&labels, moment),
             }
         }
@@ -131,7 +134,7 @@ impl AlertRule {
         let value = result.value(slot);
         let labels = value.map(|v| match &self.claims[at] {
             Some(labels) if !self.has_label_templates() => labels.clone(),
-            _ => self.alert_labels(result.labels(slot), v, context),
+            _ => self.alert_labels(result.labels(slot), &Reading::of_number(v), context),
         });
         touched.extend(labels.clone());
         if labels == self.claims[at] {
@@ -167,13 +170,29 @@ impl AlertRule {
         self.claims.len() + self.claimants.len()
     }
 
-    /// Sets the alerts right from a whole result.
-    pub(super) fn set_result(&mut self, elements: Vec<(Labels, f64)>, moment: &mut Moment<'_>) {
-        self.resync = false;
+    /// Forgets which slot stands for which alert: until it is followed again, with the whole result, its alerts are
+    /// set by [`AlertRule::set_result`].
+    pub(super) fn let_go(&mut self) {
+        self.claims = Vec::new();
+        self.claimants = HashMap::new();
+        self.collisions = 0;
+        self.resync = true;
+    }
+
+    /// Sets the alerts right from a query's result.
+    pub(super) fn set_queried(&mut self, result: Result<Vec<(Labels, ElementValue)>, String>, moment: &mut Moment<'_>) {
+        match result {
+            Ok(elements) => self.set_result(elements, moment),
+            Err(error) => self.error = Some(error),
+        }
+    }
+
+    fn set_result(&mut self, elements: Vec<(Labels, ElementValue)>, moment: &mut Moment<'_>) {
         let mut wanted = BTreeMap::new();
         let count = elements.len();
-        for (labels, v) in elements {
-            wanted.insert(self.alert_labels(&labels, v, moment.context), (labels, v));
+        for (labels, value) in elements {
+            let value = Reading::of(&value);
+            wanted.insert(self.alert_labels(&labels, &value, moment.context), (labels, value));
         }
         if wanted.len() < count {
             self.error = Some(SAME_LABELS.to_owned());
@@ -182,7 +201,7 @@ impl AlertRule {
         self.set_all(wanted, moment);
     }
 
-    fn set_all(&mut self, mut wanted: BTreeMap<Labels, (Labels, f64)>, moment: &mut Moment<'_>) {
+    fn set_all(&mut self, mut wanted: BTreeMap<Labels, (Labels, Reading)>, moment: &mut Moment<'_>) {
         self.error = None;
         if self.limit > 0 && wanted.len() > self.limit {
             self.error = Some(format!("exceeded limit of {} with {} alerts", self.limit, wanted.len()));
@@ -196,7 +215,7 @@ impl AlertRule {
     }
 
     /// The condition holds.
-    fn activate(&mut self, labels: Labels, element: &Labels, value: f64, moment: &mut Moment<'_>) {
+    fn activate(&mut self, labels: Labels, element: &Labels, value: Reading, moment: &mut Moment<'_>) {
         let at = moment.at;
         if let Some(instance) = self.instances.get_mut(&labels) {
             instance.value = value;
@@ -213,6 +232,9 @@ impl AlertRule {
                 self.tell(&labels, TransitionKind::Pending, moment);
             } else if !instance.firing && instance.active_at + self.def.hold <= at {
                 self.fire(&labels, moment);
+            } else if !instance.firing {
+                // It may have been overdue before a reload raised `for`.
+                self.rearm(&labels, moment.timers);
             }
             return;
         }
@@ -261,6 +283,12 @@ impl AlertRule {
         }
     }
 
+    /// The pending alerts that wait for nothing but a result: their time was over while there was none.
+    pub(super) fn overdue(&self) -> BTreeSet<Labels> {
+        let waiting = self.instances.iter().filter(|(_, instance)| !instance.firing && instance.armed.is_none());
+        waiting.map(|(labels, _)| labels.clone()).collect()
+    }
+
     fn fire(&mut self, labels: &Labels, moment: &mut Moment<'_>) {
         if let Some(instance) = self.instances.get_mut(labels) {
             instance.firing = true;
@@ -301,7 +329,7 @@ impl AlertRule {
     fn tell(&mut self, labels: &Labels, kind: TransitionKind, moment: &mut Moment<'_>) {
         let Some(instance) = self.instances.get_mut(labels) else { return };
         if matches!(kind, TransitionKind::Pending | TransitionKind::Firing) {
-            instance.annotations = fill(&self.def.annotations, &instance.element, instance.value, moment.context);
+            instance.annotations = fill(&self.def.annotations, &instance.element, &instance.value, moment.context);
         }
         let mut alert = self.alert(labels, &self.instances[labels]);
         if matches!(kind, TransitionKind::Resolved | TransitionKind::Dropped) {
@@ -320,7 +348,7 @@ impl AlertRule {
             labels: labels.clone(),
             annotations: instance.annotations.clone(),
             state: if instance.firing { AlertState::Firing } else { AlertState::Pending },
-            value: instance.value,
+            value: instance.value.number,
             active_at: instance.active_at,
             fired_at: instance.fired_at,
             resolved_at: None,
@@ -338,7 +366,7 @@ impl AlertRule {
         self.def.labels.iter().any(|(_, text)| text.contains("{{"))
     }
 
-    fn alert_labels(&self, element: &Labels, value: f64, context: &RuleContext) -> Labels {
+    fn alert_labels(&self, element: &Labels, value: &Reading, context: &RuleContext) -> Labels {
         let mut labels = element.without_metric_name().builder();
         for label in self.group_labels.iter() {
             labels.set(label.name, label.value);
@@ -352,7 +380,7 @@ impl AlertRule {
     }
 }
 
-fn fill(texts: &[(String, String)], element: &Labels, value: f64, context: &RuleContext) -> Labels {
+fn fill(texts: &[(String, String)], element: &Labels, value: &Reading, context: &RuleContext) -> Labels {
     let filled: Vec<(&str, String)> =
         texts.iter().map(|(name, text)| (name.as_str(), filled(text, element, value, context))).collect();
     Labels::new(filled.iter().map(|(name, text)| (*name, text.as_str()))).unwrap_or_else(|error| {
@@ -361,12 +389,15 @@ fn fill(texts: &[(String, String)], element: &Labels, value: f64, context: &Rule
     })
 }
 
-fn filled(text: &str, element: &Labels, value: f64, context: &RuleContext) -> String {
+fn filled(text: &str, element: &Labels, value: &Reading, context: &RuleContext) -> String {
     let data = TemplateData {
         labels: element,
         external_labels: &context.external_labels,
         external_url: &context.external_url,
-        value,
+        value: match &value.histogram {
+            Some(text) => TemplateValue::Histogram(text),
+            None => TemplateValue::Number(value.number),
+        },
     };
     expand(text, &data).unwrap_or_else(|error| format!("<error expanding template: {error}>"))
 }

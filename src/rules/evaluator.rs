@@ -8,14 +8,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::model::{Alert, Batch, Committed, Labels, STALE_NAN, Sample, Seq, SeriesRef, Timestamp, Transition, limits};
+use crate::model::{
+    Alert, Batch, Committed, Labels, Millis, STALE_NAN, Sample, Seq, SeriesRef, Timestamp, Transition, limits,
+};
 use crate::promql::{Query, SeriesSource, SourceError};
 
 use super::alerting::{AlertRule, Moment};
 use super::format::{self, RestoreError, SavedRule};
 use super::graph::Graph;
 use super::interval::{Overlay, RecordRule, instant, query_of, slot_after, slot_at};
-use super::plan::plan;
+use super::plan::{Plan, plan};
 use super::rule::{Rule, RuleContext, RuleError, RuleGroup, check};
 use super::status::{GroupStatus, Health, Mode, RuleKind, RuleStatus};
 use super::timers::{Target, Timers, earliest};
@@ -29,6 +31,8 @@ pub struct Evaluator {
     pub(super) graph: Graph,
     /// The rules that read a node.
     roots: HashMap<usize, Vec<usize>>,
+    /// The rules to which the values of a leaf's samples matter.
+    by_value: HashMap<usize, Vec<usize>>,
     pub(super) timers: Timers,
     now: Timestamp,
     /// Rules to be compared with their whole result at the next entry.
@@ -57,13 +61,15 @@ struct Group {
 #[derive(Debug)]
 struct Entry {
     kind: Kind,
+    query_offset: Millis,
     last_evaluation: Option<Timestamp>,
 }
 
 #[derive(Debug)]
 enum Kind {
-    /// Followed at a node of the graph.
-    Followed { rule: AlertRule, node: usize },
+    /// Followed at a node of the graph; while a leaf whose values matter carries native histograms, evaluated
+    /// at the group's interval.
+    Followed { rule: AlertRule, plan: Plan, query: Query, carrying: Option<usize> },
     /// Evaluated at the group's interval.
     Polled { rule: AlertRule, query: Query, reason: String },
     /// A recording rule.
@@ -83,6 +89,7 @@ impl Evaluator {
             context,
             graph: Graph::default(),
             roots: HashMap::new(),
+            by_value: HashMap::new(),
             timers: Timers::default(),
             now: Timestamp::MIN,
             resync: BTreeSet::new(),
@@ -109,15 +116,18 @@ impl Evaluator {
             Rule::Alerting(def) => {
                 let rule = AlertRule::new(def.clone(), number as u32, key, group.labels.clone(), group.limit);
                 match plan(&mut self.graph, &def.expr, group.query_offset) {
-                    Ok(node) => {
-                        self.roots.entry(node).or_default().push(number);
-                        Kind::Followed { rule, node }
+                    Ok(plan) => {
+                        self.roots.entry(plan.node).or_default().push(number);
+                        for leaf in &plan.by_value {
+                            self.by_value.entry(*leaf).or_default().push(number);
+                        }
+                        Kind::Followed { rule, plan, query: query_of(&def.expr), carrying: None }
                     }
                     Err(reason) => Kind::Polled { rule, query: query_of(&def.expr), reason: reason.to_string() },
                 }
             }
         };
-        self.rules.push(Entry { kind, last_evaluation: None });
+        self.rules.push(Entry { kind, query_offset: group.query_offset, last_evaluation: None });
         number
     }
 
@@ -131,8 +141,9 @@ impl Evaluator {
         self.graph.seed(at, source, limits::QUERY_SAMPLES_MAX)?;
         self.graph.propagate(at, &mut self.timers);
         self.graph.settle();
-        self.resync =
-            (0..self.rules.len()).filter(|at| matches!(self.rules[*at].kind, Kind::Followed { .. })).collect();
+        // Those that turn now are evaluated at their interval, as they would be had they turned before.
+        self.turn();
+        self.resync = (0..self.rules.len()).filter(|at| self.rules[*at].kind.is_followed()).collect();
         for number in 0..self.groups.len() {
             self.arm_group(number);
         }
@@ -151,8 +162,10 @@ impl Evaluator {
             match &mut entry.kind {
                 Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => {
                     if let Some(saved) = saved.remove(&rule.key) {
+                        rule.error = saved.error;
                         rule.instances = saved.instances;
-                        for labels in rule.instances.keys().cloned().collect::<Vec<_>>() {
+                        let waiting = rule.instances.keys().filter(|labels| !saved.overdue.contains(*labels));
+                        for labels in waiting.cloned().collect::<Vec<_>>() {
                             rule.rearm(&labels, &mut self.timers);
                         }
                     }
@@ -171,10 +184,12 @@ impl Evaluator {
     pub fn save(&self) -> Vec<u8> {
         let rules = self.rules.iter().map(|entry| match &entry.kind {
             Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => {
-                SavedRule { key: rule.key.clone(), instances: rule.instances.clone(), outputs: BTreeSet::new() }
+                let (key, instances, error) = (rule.key.clone(), rule.instances.clone(), rule.error.clone());
+                SavedRule { key, instances, overdue: rule.overdue(), outputs: BTreeSet::new(), error }
             }
             Kind::Record(rule) => {
-                SavedRule { key: rule.key.clone(), instances: BTreeMap::new(), outputs: rule.outputs.clone() }
+                let (key, outputs) = (rule.key.clone(), rule.outputs.clone());
+                SavedRule { key, instances: BTreeMap::new(), overdue: BTreeSet::new(), outputs, error: None }
             }
         });
         format::write(&rules.collect::<Vec<_>>())
@@ -220,8 +235,8 @@ impl Evaluator {
     pub fn tidy(&mut self) {
         let nodes = self.graph.tidy(&mut self.timers);
         for entry in &mut self.rules {
-            if let Kind::Followed { rule, node } = &mut entry.kind
-                && let Some(Some(slots)) = nodes.get(*node)
+            if let Kind::Followed { rule, plan, .. } = &mut entry.kind
+                && let Some(Some(slots)) = nodes.get(plan.node)
             {
                 rule.renumber(slots);
             }
@@ -247,6 +262,9 @@ impl Evaluator {
         }
         for (series, sample) in &committed.samples {
             self.graph.insert(*series, *sample, committed.at);
+        }
+        for (series, sample) in &committed.histograms {
+            self.graph.insert_histogram(*series, sample, committed.at);
         }
         self.step(committed.seq, committed.at, source, &mut outcome);
         outcome
@@ -296,6 +314,8 @@ impl Evaluator {
         for node in self.graph.propagate(at, &mut self.timers) {
             rules.extend(self.roots.get(node).into_iter().flatten());
         }
+        let turned = self.turn();
+        rules.extend(&turned);
         let transitions = &mut outcome.transitions;
         let mut moment = Moment { seq, at, context: &self.context, timers: &mut self.timers, transitions };
         for mut entry in self.leaving.drain(..) {
@@ -303,10 +323,16 @@ impl Evaluator {
         }
         for number in rules {
             let entry = &mut self.rules[number];
-            if let Kind::Followed { rule, node } = &mut entry.kind {
-                rule.follow(&self.graph.nodes[*node].out, &mut moment);
-                entry.last_evaluation = Some(at);
+            match &mut entry.kind {
+                Kind::Followed { rule, plan, carrying: None, .. } => {
+                    rule.follow(&self.graph.nodes[plan.node].out, &mut moment);
+                }
+                Kind::Followed { rule, query, .. } if turned.contains(&number) => {
+                    rule.set_queried(instant(query, source, at - entry.query_offset), &mut moment);
+                }
+                Kind::Followed { .. } | Kind::Polled { .. } | Kind::Record(_) => continue,
             }
+            entry.last_evaluation = Some(at);
         }
         for (number, labels, due) in alerts {
             if let Some(Kind::Followed { rule, .. } | Kind::Polled { rule, .. }) =
@@ -319,6 +345,28 @@ impl Evaluator {
         for group in groups {
             self.poll(group, seq, at, source, outcome);
         }
+        if !turned.is_empty() {
+            (0..self.groups.len()).for_each(|group| self.arm_group(group));
+        }
+    }
+
+    /// Has rules followed or not, as the leaves whose values matter to them carry native histograms or not.
+    /// Gives those for which that has changed.
+    fn turn(&mut self) -> BTreeSet<usize> {
+        let leaves = self.graph.take_turned();
+        let mut turned = BTreeSet::new();
+        for number in leaves.iter().filter_map(|leaf| self.by_value.get(leaf)).flatten() {
+            if let Kind::Followed { rule, plan, carrying, .. } = &mut self.rules[*number].kind {
+                let carries = |leaf: &&usize| self.graph.leaves[**leaf].carries_histograms();
+                let now = plan.by_value.iter().find(carries).copied();
+                if now.is_some() != carrying.is_some() {
+                    rule.let_go();
+                    turned.insert(*number);
+                }
+                *carrying = now;
+            }
+        }
+        turned
     }
 
     /// Evaluates the rules of a group that are not followed.
@@ -332,15 +380,13 @@ impl Evaluator {
         for rule in &group.rules {
             let entry = &mut self.rules[*rule];
             match &mut entry.kind {
-                Kind::Followed { .. } => continue,
-                Kind::Polled { rule, query, .. } => match instant(query, &overlay, seen_from) {
-                    Ok(elements) => {
-                        let transitions = &mut outcome.transitions;
-                        let (context, timers) = (&self.context, &mut self.timers);
-                        rule.set_result(elements, &mut Moment { seq, at: now, context, timers, transitions });
-                    }
-                    Err(error) => rule.error = Some(error),
-                },
+                Kind::Followed { carrying: None, .. } => continue,
+                Kind::Followed { rule, query, .. } | Kind::Polled { rule, query, .. } => {
+                    let transitions = &mut outcome.transitions;
+                    let (context, timers) = (&self.context, &mut self.timers);
+                    let mut moment = Moment { seq, at: now, context, timers, transitions };
+                    rule.set_queried(instant(query, &overlay, seen_from), &mut moment);
+                }
                 Kind::Record(rule) => rule.evaluate(seen_from, &mut overlay, &mut outcome.derived),
             }
             entry.last_evaluation = Some(at);
@@ -350,12 +396,9 @@ impl Evaluator {
 
     fn arm_group(&mut self, number: usize) {
         let group = &mut self.groups[number];
-        let rules = &self.rules;
-        if group.rules.iter().all(|rule| matches!(rules[*rule].kind, Kind::Followed { .. })) {
-            return;
-        }
-        let due = slot_after(&group.def, self.now);
-        self.timers.arm(&mut group.armed, Some(due), || Target::Group { group: number as u32 });
+        let waits = group.rules.iter().any(|rule| !self.rules[*rule].kind.is_followed());
+        let due = waits.then(|| slot_after(&group.def, self.now));
+        self.timers.arm(&mut group.armed, due, || Target::Group { group: number as u32 });
     }
 
     /// The alerts of all rules, pending and firing.
@@ -384,16 +427,25 @@ impl Evaluator {
 
     fn rule_status(&self, entry: &Entry, def: &Rule) -> RuleStatus {
         let (mode, expr, error) = match &entry.kind {
-            Kind::Followed { rule, .. } => (Mode::Incremental, rule.expr(), &rule.error),
+            Kind::Followed { rule, carrying: None, .. } => (Mode::Incremental, rule.expr(), &rule.error),
+            Kind::Followed { rule, carrying: Some(leaf), .. } => {
+                let selector = self.graph.leaves[*leaf].selector();
+                let reason = format!("{selector} selects native histograms now, whose values are not followed");
+                (Mode::Interval { reason }, rule.expr(), &rule.error)
+            }
             Kind::Polled { rule, reason, .. } => (Mode::Interval { reason: reason.clone() }, rule.expr(), &rule.error),
             Kind::Record(rule) => {
                 let reason = "recording rules make one sample an interval".to_owned();
                 (Mode::Interval { reason }, rule.expr(), &rule.error)
             }
         };
+        let follows_numbers_of = match &entry.kind {
+            Kind::Followed { plan, .. } => plan.by_value.iter().map(|at| self.graph.leaves[*at].selector()).collect(),
+            Kind::Polled { .. } | Kind::Record(_) => Vec::new(),
+        };
         let is_blind = match &entry.kind {
-            Kind::Followed { node, .. } => {
-                self.graph.leaves_below(*node).iter().any(|leaf| !self.graph.leaves[*leaf].has_met())
+            Kind::Followed { plan, .. } => {
+                self.graph.leaves_below(plan.node).iter().any(|leaf| !self.graph.leaves[*leaf].has_met())
             }
             Kind::Polled { .. } | Kind::Record(_) => false,
         };
@@ -414,6 +466,7 @@ impl Evaluator {
             labels,
             annotations,
             mode,
+            follows_numbers_of,
             health: match (error, entry.last_evaluation) {
                 (Some(error), _) => Health::Err(error.clone()),
                 (None, None) => Health::Unknown,
@@ -423,6 +476,13 @@ impl Evaluator {
             is_blind,
             alerts: entry.alerts(),
         }
+    }
+}
+
+impl Kind {
+    /// Whether samples decide, and not the group's interval.
+    fn is_followed(&self) -> bool {
+        matches!(self, Kind::Followed { carrying: None, .. })
     }
 }
 

@@ -5,6 +5,7 @@
 //! - What was written reads back equal; anything else is an error and never a panic.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::codec::{
     Cursor, Damaged, SealError, break_seal, close_seal, open_seal, put_maybe, put_signed, put_text, put_varint,
@@ -12,20 +13,29 @@ use crate::codec::{
 use crate::model::{Labels, Timestamp};
 
 use super::alerting::Instance;
+use super::reading::Reading;
 
 const KIND: [u8; 8] = *b"evkrules";
-/// The version that is written, and the only one that is read.
-const VERSION: u32 = 1;
+/// The version that is written. Those since the first are read.
+const VERSION: u32 = 2;
+/// It has neither native histograms nor errors.
+const FIRST: u32 = 1;
 
 const PENDING: u8 = 0;
 const FIRING: u8 = 1;
+/// Since the second version: pending, its time over while its rule had no result.
+const OVERDUE: u8 = 2;
 
 /// The state of one rule.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct SavedRule {
     pub(super) key: String,
     pub(super) instances: BTreeMap<Labels, Instance>,
+    /// The pending alerts whose time was over while the rule had no result: they wait for one.
+    pub(super) overdue: BTreeSet<Labels>,
     pub(super) outputs: BTreeSet<Labels>,
+    /// Why its last evaluation had no result.
+    pub(super) error: Option<String>,
 }
 
 /// Bytes that are not a saved state.
@@ -60,19 +70,21 @@ pub(super) fn write(rules: &[SavedRule]) -> Vec<u8> {
         put_varint(&mut out, rule.instances.len() as u64);
         for (labels, instance) in &rule.instances {
             put_text(&mut out, labels.as_text());
-            put_instance(&mut out, instance);
+            put_instance(&mut out, instance, rule.overdue.contains(labels).then_some(OVERDUE));
         }
         put_varint(&mut out, rule.outputs.len() as u64);
         rule.outputs.iter().for_each(|labels| put_text(&mut out, labels.as_text()));
+        put_text(&mut out, rule.error.as_deref().unwrap_or_default());
     }
     close_seal(out)
 }
 
-fn put_instance(out: &mut Vec<u8>, instance: &Instance) {
+fn put_instance(out: &mut Vec<u8>, instance: &Instance, state: Option<u8>) {
     put_text(out, instance.element.as_text());
     put_text(out, instance.annotations.as_text());
-    out.push(if instance.firing { FIRING } else { PENDING });
-    out.extend(instance.value.to_bits().to_le_bytes());
+    out.push(state.unwrap_or(if instance.firing { FIRING } else { PENDING }));
+    out.extend(instance.value.number.to_bits().to_le_bytes());
+    put_text(out, instance.value.histogram.as_deref().unwrap_or_default());
     put_signed(out, instance.active_at.0);
     put_maybe(out, instance.fired_at.map(|t| t.0));
     put_maybe(out, instance.keep_since.map(|t| t.0));
@@ -80,16 +92,26 @@ fn put_instance(out: &mut Vec<u8>, instance: &Instance) {
 
 /// The rules' states from their bytes.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<SavedRule>, RestoreError> {
-    let mut from = break_seal(bytes, KIND, VERSION)?;
+    let (mut from, version) = match break_seal(bytes, KIND, VERSION) {
+        Err(SealError::Version(FIRST)) => (break_seal(bytes, KIND, FIRST)?, FIRST),
+        from => (from?, VERSION),
+    };
     let mut rules = Vec::new();
     for _ in 0..from.length()? {
-        let mut rule = SavedRule { key: from.text()?.to_owned(), instances: BTreeMap::new(), outputs: BTreeSet::new() };
+        let (key, instances, outputs) = (from.text()?.to_owned(), BTreeMap::new(), BTreeSet::new());
+        let mut rule = SavedRule { key, instances, overdue: BTreeSet::new(), outputs, error: None };
         for _ in 0..from.length()? {
-            rule.instances.insert(take_labels(&mut from)?, take_instance(&mut from)?);
+            let labels = take_labels(&mut from)?;
+            let (instance, state) = take_instance(&mut from, version)?;
+            if state == OVERDUE {
+                rule.overdue.insert(labels.clone());
+            }
+            rule.instances.insert(labels, instance);
         }
         for _ in 0..from.length()? {
             rule.outputs.insert(take_labels(&mut from)?);
         }
+        rule.error = take_since_second(&mut from, version)?.map(str::to_owned);
         rules.push(rule);
     }
     from.end()?;
@@ -100,21 +122,33 @@ fn take_labels(from: &mut Cursor<'_>) -> Result<Labels, Damaged> {
     Labels::from_text(from.text()?).map_err(|_| Damaged("labels are not in their canonical form"))
 }
 
-fn take_instance(from: &mut Cursor<'_>) -> Result<Instance, Damaged> {
-    Ok(Instance {
-        element: take_labels(from)?,
-        annotations: take_labels(from)?,
-        firing: match from.u8()? {
-            PENDING => false,
-            FIRING => true,
-            _ => return Err(Damaged("an alert has an unknown state")),
-        },
-        value: from.f64()?,
+/// An alert and its state.
+fn take_instance(from: &mut Cursor<'_>, version: u32) -> Result<(Instance, u8), Damaged> {
+    let (element, annotations) = (take_labels(from)?, take_labels(from)?);
+    let state = match (from.u8()?, version) {
+        (state @ (PENDING | FIRING), _) => state,
+        (OVERDUE, VERSION) => OVERDUE,
+        _ => return Err(Damaged("an alert has an unknown state")),
+    };
+    let instance = Instance {
+        element,
+        annotations,
+        firing: state == FIRING,
+        value: Reading { number: from.f64()?, histogram: take_since_second(from, version)?.map(Arc::from) },
         active_at: Timestamp(from.signed()?),
         fired_at: from.maybe()?.map(Timestamp),
         keep_since: from.maybe()?.map(Timestamp),
         armed: None,
-    })
+    };
+    Ok((instance, state))
+}
+
+/// A text that may be empty, and that the first version does not have.
+fn take_since_second<'a>(from: &mut Cursor<'a>, version: u32) -> Result<Option<&'a str>, Damaged> {
+    if version == FIRST {
+        return Ok(None);
+    }
+    Ok(Some(from.text()?).filter(|text| !text.is_empty()))
 }
 
 #[cfg(test)]
@@ -127,16 +161,20 @@ mod tests {
             element: labels.clone(),
             annotations: Labels::empty(),
             firing: true,
-            value: -0.5,
+            value: Reading { number: -0.5, histogram: Some(Arc::from("{count:1, sum:2}")) },
             active_at: Timestamp(-3),
             fired_at: Some(Timestamp(7)),
             keep_since: None,
             armed: None,
         };
+        let late = Labels::new([("alertname", "Late")]).unwrap();
+        let overdue = Instance { firing: false, fired_at: None, ..instance.clone() };
         vec![SavedRule {
             key: "f\u{0}g".to_owned(),
-            instances: BTreeMap::from([(labels.clone(), instance)]),
+            instances: BTreeMap::from([(labels.clone(), instance.clone()), (late.clone(), overdue)]),
+            overdue: BTreeSet::from([late]),
             outputs: BTreeSet::from([labels]),
+            error: Some("no result".to_owned()),
         }]
     }
 
@@ -153,6 +191,32 @@ mod tests {
             let body = damaged.split_at(bytes.len() - 4).0;
             let _ = read(&close_seal(body.to_vec()));
         }
-        assert_eq!(read(&close_seal(open_seal(KIND, 2))), Err(RestoreError::Version { found: 2 }));
+        assert_eq!(read(&close_seal(open_seal(KIND, 3))), Err(RestoreError::Version { found: 3 }));
+    }
+
+    #[test]
+    fn the_first_version_is_read() {
+        let mut out = open_seal(KIND, FIRST);
+        let mut state = saved();
+        let (labels, instance) = state[0].instances.pop_first().unwrap();
+        state[0].instances.clear();
+        state[0].overdue.clear();
+        put_varint(&mut out, 1);
+        put_text(&mut out, &state[0].key);
+        put_varint(&mut out, 1);
+        for labels in [&labels, &instance.element, &instance.annotations] {
+            put_text(&mut out, labels.as_text());
+        }
+        out.push(FIRING);
+        out.extend((-0.5f64).to_bits().to_le_bytes());
+        put_signed(&mut out, -3);
+        put_maybe(&mut out, Some(7));
+        put_maybe(&mut out, None);
+        put_varint(&mut out, 1);
+        put_text(&mut out, labels.as_text());
+        let value = Reading::of_number(-0.5);
+        state[0].error = None;
+        state[0].instances.insert(labels, Instance { value, ..instance });
+        assert_eq!(read(&close_seal(out)), Ok(state));
     }
 }

@@ -6,10 +6,12 @@
 //!   a value that moves by itself is brought up to date at whole seconds.
 //! - A series is compared with the selectors once, when it is met for the first time.
 //! - Slots of series that are gone are at most half of a selector's, or few.
+//! - Of native histograms only their number and times are known: results are right above leaves that carry
+//!   none, and where [`plan`](super::plan) has found that only presence counts.
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::model::{Labels, Sample, SeriesRef, SeriesRefs, Timestamp};
+use crate::model::{HistogramSample, Labels, Sample, SeriesRef, SeriesRefs, Timestamp};
 use crate::promql::{SeriesSource, SourceError};
 
 use super::leaf::Leaf;
@@ -36,6 +38,10 @@ pub(super) struct Graph {
     bound: SeriesRefs,
     dirty: BTreeSet<usize>,
     touched_leaves: BTreeSet<usize>,
+    /// The leaves that carry native histograms.
+    carrying: BTreeSet<usize>,
+    /// Those that have come to carry some, or ceased to, since somebody asked.
+    turned: BTreeSet<usize>,
     touched_nodes: Vec<usize>,
 }
 
@@ -119,6 +125,20 @@ impl Graph {
             self.leaves[leaf as usize].insert(slot, sample, now);
             self.touched_leaves.insert(leaf as usize);
         }
+    }
+
+    /// Takes in a native histogram.
+    pub(super) fn insert_histogram(&mut self, series: SeriesRef, sample: &HistogramSample, now: Timestamp) {
+        let Some(slots) = self.series.get(&series) else { return };
+        for &(leaf, slot) in slots {
+            self.leaves[leaf as usize].insert_histogram(slot, sample, now);
+            self.touched_leaves.insert(leaf as usize);
+        }
+    }
+
+    /// The leaves that have come to carry native histograms, or ceased to, since this was last called.
+    pub(super) fn take_turned(&mut self) -> BTreeSet<usize> {
+        std::mem::take(&mut self.turned)
     }
 
     /// Forgets the numbers of series that the store has retired. Their samples stay in the windows, and
@@ -225,6 +245,13 @@ impl Graph {
                 let due = leaf.evict(slot, now);
                 timers.arm(leaf.armed(slot), due, || Target::Series { leaf: at as u32, slot });
             }
+            let turned = match leaf.carries_histograms() {
+                true => self.carrying.insert(at),
+                false => self.carrying.remove(&at),
+            };
+            if turned {
+                self.turned.insert(at);
+            }
             self.dirty.extend(&self.followers[at]);
         }
         while let Some(at) = self.dirty.pop_first() {
@@ -267,6 +294,9 @@ impl Graph {
                 let slot = leaf.slot(&series.labels);
                 for sample in series.samples {
                     leaf.insert(slot, sample, at);
+                }
+                for sample in &series.histograms {
+                    leaf.insert_histogram(slot, sample, at);
                 }
                 leaf.mark(slot);
             }

@@ -8,10 +8,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use crate::model::{Batch, Labels, Matcher, Millis, STALE_NAN, Sample, Summarized, Summary, TimeRange, Timestamp};
+use crate::model::{
+    Batch, HistogramSample, Labels, Matcher, Millis, STALE_NAN, Sample, Summarized, Summary, TimeRange, Timestamp,
+};
 use crate::promql::{
-    EvalOptions, Expr, Query, SeriesSamples, SeriesSource, SeriesSummaries, SourceError, Value, VectorSample,
+    ElementValue, EvalOptions, Expr, Query, SeriesSamples, SeriesSource, SeriesSummaries, SourceError, Value,
 };
 
 use super::identity::stable_hash;
@@ -57,22 +60,26 @@ impl RecordRule {
         self.error = None;
         let outputs = made.keys().cloned().collect();
         let gone: Vec<Labels> = self.outputs.difference(&outputs).cloned().collect();
-        let ends = gone.into_iter().map(|labels| (labels, f64::from_bits(STALE_NAN)));
-        for (labels, v) in made.into_iter().chain(ends) {
-            let sample = Sample { t: at, v };
-            overlay.push(labels.clone(), sample);
-            derived.push(labels, sample);
+        let ends = gone.into_iter().map(|labels| (labels, ElementValue::Number(f64::from_bits(STALE_NAN))));
+        for (labels, value) in made.into_iter().chain(ends) {
+            overlay.push(labels.clone(), at, &value);
+            match value {
+                ElementValue::Number(v) => derived.push(labels, Sample { t: at, v }),
+                ElementValue::Histogram(histogram) => {
+                    derived.push_histogram(labels, HistogramSample { t: at, start: Timestamp(0), histogram });
+                }
+            }
         }
         self.outputs = outputs;
     }
 
-    fn outputs_of(&self, elements: Vec<(Labels, f64)>) -> Result<BTreeMap<Labels, f64>, String> {
+    fn outputs_of(&self, elements: Vec<(Labels, ElementValue)>) -> Result<BTreeMap<Labels, ElementValue>, String> {
         let count = elements.len();
         if self.limit > 0 && count > self.limit {
             return Err(format!("exceeded limit of {} with {count} series", self.limit));
         }
         let mut made = BTreeMap::new();
-        for (element, v) in elements {
+        for (element, value) in elements {
             let mut labels = element.builder();
             for label in self.group_labels.iter() {
                 labels.set(label.name, label.value);
@@ -81,30 +88,23 @@ impl RecordRule {
                 labels.set(name, value);
             }
             labels.set(Labels::METRIC_NAME, &self.def.record);
-            made.insert(labels.build().map_err(|error| error.to_string())?, v);
+            made.insert(labels.build().map_err(|error| error.to_string())?, value);
         }
         if made.len() < count { Err(SAME_LABELS.to_owned()) } else { Ok(made) }
     }
 }
 
 /// A query's result at an instant as elements; a scalar is one without labels.
-pub(super) fn instant(query: &Query, source: &dyn SeriesSource, at: Timestamp) -> Result<Vec<(Labels, f64)>, String> {
+pub(super) fn instant(
+    query: &Query,
+    source: &dyn SeriesSource,
+    at: Timestamp,
+) -> Result<Vec<(Labels, ElementValue)>, String> {
     let answer = query.instant(source, at, &EvalOptions::default()).map_err(|error| error.to_string())?;
     match answer.value {
-        Value::Vector(elements) => elements.into_iter().map(number_of).collect(),
-        Value::Scalar(sample) => Ok(vec![(Labels::empty(), sample.v)]),
+        Value::Vector(elements) => Ok(elements.into_iter().map(|element| (element.labels, element.value)).collect()),
+        Value::Scalar(sample) => Ok(vec![(Labels::empty(), ElementValue::Number(sample.v))]),
         Value::String(..) | Value::Matrix(_) => Err("the expression has no value at an instant".to_owned()),
-    }
-}
-
-/// An element whose value is a number.
-fn number_of(element: VectorSample) -> Result<(Labels, f64), String> {
-    match element.number() {
-        Some(v) => Ok((element.labels, v)),
-        None => Err(format!(
-            "{} is a native histogram, which rules do not give; make a number of it, as histogram_count() does",
-            element.labels
-        )),
     }
 }
 
@@ -135,7 +135,14 @@ fn phase(group: &RuleGroup) -> i64 {
 /// Stored series together with samples that are not stored yet.
 pub(super) struct Overlay<'a> {
     base: &'a dyn SeriesSource,
-    extra: BTreeMap<Labels, Vec<Sample>>,
+    extra: BTreeMap<Labels, Made>,
+}
+
+/// What rules have made of one series.
+#[derive(Default)]
+struct Made {
+    samples: Vec<Sample>,
+    histograms: Vec<HistogramSample>,
 }
 
 impl<'a> Overlay<'a> {
@@ -144,8 +151,39 @@ impl<'a> Overlay<'a> {
         Overlay { base, extra: BTreeMap::new() }
     }
 
-    fn push(&mut self, labels: Labels, sample: Sample) {
-        self.extra.entry(labels).or_default().push(sample);
+    fn push(&mut self, labels: Labels, t: Timestamp, value: &ElementValue) {
+        let made = self.extra.entry(labels).or_default();
+        match value {
+            ElementValue::Number(v) => made.samples.push(Sample { t, v: *v }),
+            ElementValue::Histogram(histogram) => {
+                made.histograms.push(HistogramSample { t, start: Timestamp(0), histogram: Arc::clone(histogram) });
+            }
+        }
+    }
+}
+
+impl Made {
+    /// Adds what is inside of a range, where the series has nothing yet.
+    fn add_to(&self, series: &mut SeriesSamples, range: TimeRange) {
+        let (samples, histograms) = (&mut series.samples, &mut series.histograms);
+        let is_free = |t: Timestamp, samples: &[Sample], histograms: &[HistogramSample]| {
+            range.contains(t)
+                && samples.binary_search_by_key(&t, |sample| sample.t).is_err()
+                && histograms.binary_search_by_key(&t, |sample| sample.t).is_err()
+        };
+        for sample in &self.samples {
+            if is_free(sample.t, samples, histograms) {
+                samples.insert(samples.partition_point(|other| other.t < sample.t), *sample);
+                if !series.starts.is_empty() {
+                    series.starts.insert(samples.partition_point(|other| other.t < sample.t), Timestamp(0));
+                }
+            }
+        }
+        for sample in &self.histograms {
+            if is_free(sample.t, samples, histograms) {
+                histograms.insert(histograms.partition_point(|other| other.t < sample.t), sample.clone());
+            }
+        }
     }
 }
 
@@ -157,23 +195,17 @@ impl SeriesSource for Overlay<'_> {
         samples_max: usize,
     ) -> Result<Vec<SeriesSamples>, SourceError> {
         let mut all = self.base.select(matchers, range, samples_max)?;
-        for (labels, samples) in &self.extra {
+        for (labels, made) in &self.extra {
             if !matchers.iter().all(|matcher| matcher.matches(labels.get(matcher.name()))) {
                 continue;
             }
-            let inside: Vec<Sample> = samples.iter().copied().filter(|sample| range.contains(sample.t)).collect();
-            match all.binary_search_by(|series| series.labels.cmp(labels)) {
-                Ok(at) => {
-                    all[at].samples.extend(inside);
-                    all[at].samples.sort_by_key(|sample| sample.t);
-                    all[at].samples.dedup_by_key(|sample| sample.t);
-                }
-                Err(at) if !inside.is_empty() => {
-                    all.insert(at, SeriesSamples::of_numbers(labels.clone(), inside));
-                }
-                Err(_) => {}
-            }
+            let at = all.binary_search_by(|series| series.labels.cmp(labels)).unwrap_or_else(|at| {
+                all.insert(at, SeriesSamples::of_numbers(labels.clone(), Vec::new()));
+                at
+            });
+            made.add_to(&mut all[at], range);
         }
+        all.retain(|series| !series.samples.is_empty() || !series.histograms.is_empty());
         Ok(all)
     }
 
@@ -193,9 +225,12 @@ impl SeriesSource for Overlay<'_> {
         each: &mut dyn FnMut(SeriesSummaries) -> ControlFlow<()>,
     ) -> Result<Summarized, SourceError> {
         let mut extra: BTreeMap<&Labels, &[Sample]> = BTreeMap::new();
-        for (labels, samples) in &self.extra {
+        for (labels, made) in &self.extra {
             if matchers.iter().all(|matcher| matcher.matches(labels.get(matcher.name()))) {
-                extra.insert(labels, samples);
+                if !made.histograms.is_empty() {
+                    return Ok(Summarized::NotHistograms);
+                }
+                extra.insert(labels, &made.samples);
             }
         }
         if extra.is_empty() {

@@ -5,10 +5,12 @@
 //!   dated later; at an instant selector, of those inside only the newest.
 //! - A window of a range holds no staleness markers.
 //! - A slot stays as long as its series has a number or a sample.
+//! - A native histogram is kept as its time alone, with a marker for a value: who counts samples needs no
+//!   more, and for whoever reads values [`Leaf::carries_histograms`] says that there are none.
 
 use std::collections::HashMap;
 
-use crate::model::{Labels, Matcher, Millis, Sample, TimeRange, Timestamp, is_stale};
+use crate::model::{HistogramSample, Labels, Matcher, Millis, STALE_NAN, Sample, TimeRange, Timestamp, is_stale};
 
 use super::renumbering::Renumbering;
 
@@ -29,6 +31,10 @@ impl Reach {
     }
 }
 
+/// Stands for a native histogram: a NaN that neither arithmetic nor Prometheus makes. Should a sample have
+/// these bits all the same, its rules are queried, which is right too.
+const HISTOGRAM_NAN: u64 = 0x7ff8_6869_7374_6f67;
+
 /// A selector and its series.
 #[derive(Debug)]
 pub(super) struct Leaf {
@@ -41,6 +47,10 @@ pub(super) struct Leaf {
     numbered: u32,
     /// Whether it has ever met a series.
     has_met: bool,
+    /// Whether a native histogram has ever come; most selectors never see any.
+    has_met_histogram: bool,
+    /// How many series have a native histogram in their window, or ahead of it.
+    carrying: u32,
     changed: Vec<u32>,
 }
 
@@ -52,6 +62,8 @@ struct Series {
     head: usize,
     armed: Option<Timestamp>,
     marked: bool,
+    /// Whether one of the samples stands for a native histogram.
+    carries: bool,
     /// How many numbers of the store lead here: one, or none of a series that is retired or only seeded.
     numbers: u32,
 }
@@ -60,12 +72,29 @@ impl Leaf {
     /// A selector that has met no series yet.
     pub(super) fn new(matchers: Vec<Matcher>, offset: Millis, reach: Reach) -> Leaf {
         let (series, by_labels, changed) = (Vec::new(), HashMap::new(), Vec::new());
-        Leaf { matchers, offset, reach, series, by_labels, numbered: 0, has_met: false, changed }
+        Leaf {
+            matchers,
+            offset,
+            reach,
+            series,
+            by_labels,
+            numbered: 0,
+            has_met: false,
+            has_met_histogram: false,
+            carrying: 0,
+            changed,
+        }
     }
 
     /// Its conditions.
     pub(super) fn matchers(&self) -> &[Matcher] {
         &self.matchers
+    }
+
+    /// Its conditions, as a query writes them.
+    pub(super) fn selector(&self) -> String {
+        let matchers: Vec<String> = self.matchers.iter().map(Matcher::to_string).collect();
+        format!("{{{}}}", matchers.join(","))
     }
 
     /// The name that all its series have, if it asks for one.
@@ -87,7 +116,8 @@ impl Leaf {
         let slot = self.series.len() as u32;
         self.by_labels.insert(labels.clone(), slot);
         let labels = labels.clone();
-        self.series.push(Series { labels, samples: Vec::new(), head: 0, armed: None, marked: false, numbers: 0 });
+        let samples = Vec::new();
+        self.series.push(Series { labels, samples, head: 0, armed: None, marked: false, carries: false, numbers: 0 });
         self.has_met = true;
         slot
     }
@@ -172,6 +202,19 @@ impl Leaf {
         self.mark(slot);
     }
 
+    /// Takes in a native histogram.
+    pub(super) fn insert_histogram(&mut self, slot: u32, sample: &HistogramSample, now: Timestamp) {
+        let bits = if sample.histogram.is_stale() { STALE_NAN } else { HISTOGRAM_NAN };
+        self.has_met_histogram |= bits == HISTOGRAM_NAN;
+        self.insert(slot, Sample { t: sample.t, v: f64::from_bits(bits) }, now);
+    }
+
+    /// Whether the values of some samples in the windows are native histograms. Holds once every series that
+    /// changed was settled with [`Leaf::evict`].
+    pub(super) fn carries_histograms(&self) -> bool {
+        self.carrying > 0
+    }
+
     /// Notes that a series must be looked at in this round.
     pub(super) fn mark(&mut self, slot: u32) {
         let series = &mut self.series[slot as usize];
@@ -203,6 +246,11 @@ impl Leaf {
             if series.samples.is_empty() {
                 series.samples.shrink_to_fit();
             }
+        }
+        if self.has_met_histogram {
+            let carries = series.samples[series.head..].iter().any(|s| s.v.to_bits() == HISTOGRAM_NAN);
+            self.carrying = self.carrying + u32::from(carries) - u32::from(series.carries);
+            series.carries = carries;
         }
         let leaves = series.samples.get(series.head).map(|s| s.t + offset + reach.span());
         super::timers::earliest(leaves, enters)
@@ -240,8 +288,10 @@ impl Leaf {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::model::STALE_NAN;
+    use crate::model::{Histogram, HistogramCounts, ResetHint};
 
     fn leaf(offset: i64, reach: Reach) -> Leaf {
         let mut leaf = Leaf::new(Vec::new(), Millis(offset), reach);
@@ -268,6 +318,43 @@ mod tests {
         assert_eq!(put(&mut leaf, 5, 3.0, 110), Some(155), "too old");
         put(&mut leaf, 70, f64::from_bits(STALE_NAN), 110);
         assert_eq!(leaf.window(0, Timestamp(110)).len(), 2);
+    }
+
+    #[test]
+    fn native_histograms_are_counted_as_long_as_they_are_in_the_window() {
+        let put = |leaf: &mut Leaf, t: i64, sum: f64, now: i64| {
+            let counts = HistogramCounts::Float { count: 0.0, zero: 0.0, positive: vec![], negative: vec![] };
+            let histogram = Histogram {
+                reset_hint: ResetHint::Unknown,
+                schema: 0,
+                zero_threshold: 0.0,
+                sum,
+                positive_spans: vec![],
+                negative_spans: vec![],
+                bounds: vec![],
+                counts,
+            };
+            let sample = HistogramSample { t: Timestamp(t), start: Timestamp(0), histogram: Arc::new(histogram) };
+            leaf.insert_histogram(0, &sample, Timestamp(now));
+            leaf.evict(0, Timestamp(now));
+            leaf.carries_histograms()
+        };
+        let stale = f64::from_bits(STALE_NAN);
+        let mut instant = leaf(0, Reach::Instant(Millis(100)));
+        assert!(put(&mut instant, 10, 1.0, 10));
+        assert!(instant.newest(0, Timestamp(10)).is_some());
+        assert!(put(&mut instant, 30, stale, 20), "the end is dated ahead");
+        instant.evict(0, Timestamp(30));
+        assert!(!instant.carries_histograms() && instant.newest(0, Timestamp(30)).is_none());
+        assert!(put(&mut instant, 40, 1.0, 40) && put(&mut instant, 50, 1.0, 50));
+        instant.insert(0, Sample { t: Timestamp(60), v: f64::NAN }, Timestamp(60));
+        instant.evict(0, Timestamp(60));
+        assert!(!instant.carries_histograms(), "a number has taken its place");
+        let mut range = leaf(0, Reach::Range(Millis(100)));
+        assert!(put(&mut range, 10, 1.0, 10) && put(&mut range, 20, stale, 20));
+        assert_eq!(range.window(0, Timestamp(20)).len(), 1, "a range has no marks of staleness");
+        range.evict(0, Timestamp(110));
+        assert!(!range.carries_histograms());
     }
 
     #[test]

@@ -22,6 +22,11 @@
 //! `label_replace`, windows over `RULE_WINDOW_MAX`) and recording rules are queried at their
 //! group's interval; [`Mode`] tells which and why.
 //!
+//! Of native histograms the graph knows only that they are there. That is all that `absent`, `count`, `group`
+//! and the like ask; a rule that depends on the values of a selector is queried at its group's interval
+//! while one of the selector's windows holds a native histogram: at once when the first comes, and no more
+//! when the last has left.
+//!
 //! A series that is gone leaves slots without a value in the nodes above it. When they are half of a
 //! selector's, they are given up and the others renumbered, which no decision can tell.
 
@@ -38,6 +43,7 @@ mod matching;
 mod node;
 mod plan;
 mod quantile;
+mod reading;
 mod renumbering;
 mod rule;
 mod status;

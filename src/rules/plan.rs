@@ -5,9 +5,13 @@
 //!   stand in.
 //! - What cannot be followed sample by sample is refused with the reason; its rule is then
 //!   evaluated at its group's interval.
+//! - Of native histograms the graph knows that they are there, not what they are. So a plan names the
+//!   leaves whose values matter to it; those of which it only matters which elements there are, it does not.
+
+use std::collections::BTreeSet;
 
 use crate::model::{Labels, MatchOp, Matcher, Millis, limits};
-use crate::promql::{Aggregate, Binary, BinaryOp, Edges, Expr, ExprKind, Function, Selector, ValueType};
+use crate::promql::{Aggregate, AggregateOp, Binary, BinaryOp, Edges, Expr, ExprKind, Function, Selector, ValueType};
 
 use super::aggregate::Aggregation;
 use super::graph::Graph;
@@ -25,10 +29,22 @@ fn refuse<T>(reason: impl Into<String>) -> Result<T, NotFollowed> {
     Err(NotFollowed(reason.into()))
 }
 
-/// Adds an expression to the graph; gives its node. `delay` is the group's query offset.
-pub(super) fn plan(graph: &mut Graph, expr: &Expr, delay: Millis) -> Result<usize, NotFollowed> {
+/// Where an expression's result is found.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// The node that has it.
+    pub(super) node: usize,
+    /// The leaves whose samples' values it depends on: while one carries native histograms, the node's result
+    /// is not the expression's.
+    pub(super) by_value: BTreeSet<usize>,
+}
+
+/// Adds an expression to the graph. `delay` is the group's query offset.
+pub(super) fn plan(graph: &mut Graph, expr: &Expr, delay: Millis) -> Result<Plan, NotFollowed> {
     check(expr)?;
-    Planner { graph, delay }.expr(expr)
+    let mut planner = Planner { graph, delay, by_value: BTreeSet::new() };
+    let node = planner.expr(expr, Use::Value)?;
+    Ok(Plan { node, by_value: planner.by_value })
 }
 
 /// Refuses before anything is added, so that a refused rule leaves nothing behind.
@@ -168,26 +184,39 @@ fn is_window(function: Function) -> bool {
     function.args().contains(&ValueType::Matrix) && !others.contains(&function)
 }
 
+/// What is made of an expression's elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// Their values are looked at, or become the result.
+    Value,
+    /// Only which there are.
+    Presence,
+}
+
 struct Planner<'a> {
     graph: &'a mut Graph,
     delay: Millis,
+    by_value: BTreeSet<usize>,
 }
 
 impl Planner<'_> {
-    fn expr(&mut self, expr: &Expr) -> Result<usize, NotFollowed> {
+    fn expr(&mut self, expr: &Expr, usage: Use) -> Result<usize, NotFollowed> {
         match &expr.kind {
             ExprKind::Number(v) => Ok(self.number(*v)),
             ExprKind::Duration(v) => Ok(self.number(v.as_seconds())),
             ExprKind::Selector(selector) => {
                 let leaf = self.leaf(selector, Reach::Instant(limits::LOOKBACK));
+                if usage == Use::Value {
+                    self.by_value.insert(leaf);
+                }
                 Ok(self.follow(leaf, View::Value))
             }
-            ExprKind::Paren(expr) | ExprKind::Unary { negative: false, expr } => self.expr(expr),
+            ExprKind::Paren(expr) | ExprKind::Unary { negative: false, expr } => self.expr(expr, usage),
             ExprKind::Unary { negative: true, expr } => {
-                let child = self.expr(expr)?;
+                let child = self.expr(expr, Use::Value)?;
                 Ok(self.map(child, Map::Negate, false))
             }
-            ExprKind::Binary(binary) => self.binary(binary),
+            ExprKind::Binary(binary) => self.binary(binary, usage),
             ExprKind::Aggregate(aggregate) => self.aggregate(aggregate),
             ExprKind::Call { function, args } => self.call(*function, args),
             ExprKind::String(_) | ExprKind::Range { .. } | ExprKind::Subquery { .. } => {
@@ -218,8 +247,13 @@ impl Planner<'_> {
         self.graph.node(key, || Op::Map { child, map, keeps_name })
     }
 
-    fn binary(&mut self, binary: &Binary) -> Result<usize, NotFollowed> {
-        let (left, right) = (self.expr(&binary.lhs)?, self.expr(&binary.rhs)?);
+    fn binary(&mut self, binary: &Binary, usage: Use) -> Result<usize, NotFollowed> {
+        let (of_left, of_right) = match binary.op {
+            BinaryOp::And | BinaryOp::Unless => (usage, Use::Presence),
+            BinaryOp::Or => (usage, usage),
+            _ => (Use::Value, Use::Value),
+        };
+        let (left, right) = (self.expr(&binary.lhs, of_left)?, self.expr(&binary.rhs, of_right)?);
         let is_scalar = |expr: &Expr| expr.value_type() == ValueType::Scalar;
         let Binary { op, returns_bool, .. } = *binary;
         let keeps_name = op.is_comparison() && !returns_bool;
@@ -237,7 +271,11 @@ impl Planner<'_> {
     }
 
     fn aggregate(&mut self, aggregate: &Aggregate) -> Result<usize, NotFollowed> {
-        let child = self.expr(&aggregate.expr)?;
+        let usage = match aggregate.op {
+            AggregateOp::Count | AggregateOp::Group => Use::Presence,
+            _ => Use::Value,
+        };
+        let child = self.expr(&aggregate.expr, usage)?;
         let (op, grouping) = (aggregate.op, &aggregate.grouping);
         let key = format!("aggregate {child} {op:?} {grouping:?}");
         Ok(self.graph.node(key, || Op::Aggregate { child, groups: Aggregation::new(op, grouping.clone()) }))
@@ -250,9 +288,9 @@ impl Planner<'_> {
                 Ok(self.graph.node(format!("time {offset}"), || Op::Time { offset, armed: None }))
             }
             Function::Pi => Ok(self.number(std::f64::consts::PI)),
-            Function::Vector | Function::Sort | Function::SortDesc => self.expr(&args[0]),
+            Function::Vector | Function::Sort | Function::SortDesc => self.expr(&args[0], Use::Value),
             Function::Scalar => {
-                let child = self.expr(&args[0])?;
+                let child = self.expr(&args[0], Use::Value)?;
                 Ok(self.graph.node(format!("scalar {child}"), || Op::Scalar { child }))
             }
             Function::Timestamp => match &args[0].without_parens().kind {
@@ -263,7 +301,7 @@ impl Planner<'_> {
                 _ => refuse("timestamp of anything but a selector is not followed"),
             },
             Function::Absent => {
-                let child = self.expr(&args[0])?;
+                let child = self.expr(&args[0], Use::Presence)?;
                 Ok(self.absent(child, &args[0]))
             }
             Function::AbsentOverTime => {
@@ -271,14 +309,14 @@ impl Planner<'_> {
                 Ok(self.absent(child, &args[0]))
             }
             Function::HistogramQuantile => {
-                let (q, child) = (self.expr(&args[0])?, self.expr(&args[1])?);
+                let (q, child) = (self.expr(&args[0], Use::Value)?, self.expr(&args[1], Use::Value)?);
                 let key = format!("quantile {q} {child}");
                 Ok(self.graph.node(key, || Op::Quantile { q, child, buckets: Buckets::default() }))
             }
             function if is_window(function) => self.window(function, args),
             function => {
-                let child = self.expr(&args[0])?;
-                let args = args[1..].iter().map(|arg| self.expr(arg)).collect::<Result<_, _>>()?;
+                let child = self.expr(&args[0], Use::Value)?;
+                let args = args[1..].iter().map(|arg| self.expr(arg, Use::Value)).collect::<Result<_, _>>()?;
                 Ok(self.map(child, Map::Math { function, args }, false))
             }
         }
@@ -290,11 +328,14 @@ impl Planner<'_> {
         for arg in args {
             match &arg.without_parens().kind {
                 ExprKind::Range { selector, range } => window = Some((selector, *range)),
-                _ => scalars.push(self.expr(arg)?),
+                _ => scalars.push(self.expr(arg, Use::Value)?),
             }
         }
         let Some((selector, range)) = window else { return refuse("subqueries are not followed") };
         let leaf = self.leaf(selector, Reach::Range(range));
+        if !matches!(function, Function::PresentOverTime | Function::CountOverTime) {
+            self.by_value.insert(leaf);
+        }
         let keeps_name = matches!(function, Function::LastOverTime | Function::FirstOverTime);
         let offset = selector.shift.offset;
         Ok(self.follow(leaf, View::Window { function, args: scalars, offset, keeps_name }))

@@ -38,6 +38,9 @@ pub struct RuleStatus {
     pub annotations: Vec<(String, String)>,
     /// How it is evaluated.
     pub mode: Mode,
+    /// The selectors whose samples' values it follows. While one of them selects native histograms, it is
+    /// evaluated at the group's interval. None of a rule that is evaluated so in any case.
+    pub follows_numbers_of: Vec<String>,
     /// Whether its last evaluation had a result.
     pub health: Health,
     /// When it was last evaluated.

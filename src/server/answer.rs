@@ -200,14 +200,17 @@ fn push_stats(out: &mut String, stats: &QueryStats) {
         out,
         ",\"stats\":{{\"timings\":{{\"evalTotalTime\":{},\"resultSortTime\":0,\"queryPreparationTime\":{},\
          \"innerEvalTime\":{},\"execQueueTime\":{},\"execTotalTime\":{}}},\
-         \"samples\":{{\"totalQueryableSamples\":{},\"peakSamples\":{}}}}}",
+         \"samples\":{{\"totalQueryableSamples\":{},\"peakSamples\":{}}},\
+         \"resultsCache\":{{\"stepsReused\":{},\"stepsEvaluated\":{}}}}}",
         running.as_secs_f64(),
         stats.reading.as_secs_f64(),
         inner.as_secs_f64(),
         stats.queued.as_secs_f64(),
         stats.total.as_secs_f64(),
         stats.samples,
-        stats.samples
+        stats.samples,
+        stats.steps.0,
+        stats.steps.1
     );
 }
 

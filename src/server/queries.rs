@@ -97,6 +97,8 @@ pub(super) struct QueryStats {
     pub(super) reading: Duration,
     pub(super) total: Duration,
     pub(super) samples: u64,
+    /// Steps of a range that were kept from an earlier query, and steps that were evaluated.
+    pub(super) steps: (u64, u64),
 }
 
 impl Queries {
@@ -167,7 +169,7 @@ impl Queries {
         }
         let total = self.clock.elapsed().saturating_sub(begun);
         let (samples, reading) = meter.read();
-        let stats = QueryStats { queued, reading, total, samples };
+        let stats = QueryStats { queued, reading, total, samples, steps: meter.steps() };
         watch.ended = true;
         self.note(&asked.text, &stats, &result);
         Ok(result.map(|answer| Ran { answer, stats, held }))

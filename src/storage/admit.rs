@@ -16,6 +16,7 @@ use crate::model::{
     Timestamp,
 };
 
+use super::changes::bucket_of;
 use super::commit::{KEPT_MAX, Stage, Writer};
 use super::content::Stored;
 use super::index::Index;
@@ -445,7 +446,9 @@ impl Writer {
         (series, labels): (SeriesRef, &impl Fn() -> Labels),
         sample: Sample,
     ) {
-        let Some(number) = self.meet(stage, committed, (series, labels), |state| state.see(sample)) else { return };
+        let Some(number) = self.meet(stage, committed, (series, labels), sample.t, |state| state.see(sample)) else {
+            return;
+        };
         self.encoder.sample(number, sample);
         committed.samples.push((series, sample));
         if let Some(values) = &mut stage.values {
@@ -453,7 +456,7 @@ impl Writer {
         }
     }
 
-    /// Takes note of something of a series that is stored, and tells and explains the series if that was
+    /// Takes note of something of a series at `t` that is stored, and tells and explains the series if that was
     /// not done yet. Gives the number under which it is encoded.
     #[inline]
     pub(super) fn meet(
@@ -461,6 +464,7 @@ impl Writer {
         stage: &mut Stage,
         committed: &mut Committed,
         (series, labels): (SeriesRef, &impl Fn() -> Labels),
+        t: Timestamp,
         see: impl FnOnce(&mut SeriesState),
     ) -> Option<u32> {
         let state = self.states.get_mut(series)?;
@@ -468,6 +472,12 @@ impl Writer {
             stage.saved.push((series, *state));
         }
         see(state);
+        if stage.touched.is_late(t) {
+            if state.bucket == 0 {
+                state.bucket = bucket_of(labels().metric_name());
+            }
+            stage.touched.add(state.bucket, t);
+        }
         if !state.met {
             state.met = true;
             committed.new_series.push((series, labels()));

@@ -106,7 +106,7 @@ impl Writer {
         sample: &HistogramSample,
     ) {
         let see = |state: &mut super::series::SeriesState| state.see_histogram(sample.t);
-        let Some(number) = self.meet(stage, committed, (series, labels), see) else { return };
+        let Some(number) = self.meet(stage, committed, (series, labels), sample.t, see) else { return };
         // When it began to count is not stored.
         let sample = HistogramSample { start: crate::model::Timestamp(0), ..sample.clone() };
         self.encoder.histogram(number, &sample);

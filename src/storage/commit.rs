@@ -14,6 +14,7 @@ use crate::model::{Seq, SeriesRef, Timestamp};
 
 use super::admit::{Fresh, Resolved};
 use super::beside::{Beside, Staged};
+use super::changes::Touched;
 use super::content::Stored;
 use super::head::Generation;
 use super::options::Durability;
@@ -96,6 +97,8 @@ pub(super) struct Writer {
     pub(super) resolved: Resolved,
     /// [`Stage::saved`] between two groups, empty. Kept for its memory.
     saved: Vec<(SeriesRef, SeriesState)>,
+    /// [`Stage::touched`] between two groups. Kept for its memory.
+    touched: Touched,
 }
 
 /// Entries of vectors that are kept for their memory: one large batch must not keep its own for ever.
@@ -114,6 +117,7 @@ pub(super) struct Stage {
     /// What the group has stored so far, from the first one on that is late and to be compared with it.
     pub(super) values: Option<HashMap<(SeriesRef, Timestamp), Stored>>,
     pub(super) applied: Vec<Applied>,
+    pub(super) touched: Touched,
     beside: Vec<Beside>,
 }
 
@@ -141,6 +145,7 @@ impl Writer {
             durable: seq,
             resolved: Resolved::default(),
             saved: Vec::new(),
+            touched: Touched::default(),
         }
     }
 
@@ -219,9 +224,11 @@ impl Inner {
             fresh: Fresh::default(),
             values: None,
             applied: Vec::with_capacity(group.len()),
+            touched: std::mem::take(&mut writer.touched),
             beside: Vec::new(),
         };
         writer.at = writer.at.max(at);
+        stage.touched.begin(writer.at);
         let written = self.stage_and_write(writer, &mut stage, group);
         match written {
             Ok(()) => {
@@ -230,6 +237,7 @@ impl Inner {
                 stage.saved.clear();
                 stage.saved.shrink_to(KEPT_MAX);
                 writer.saved = stage.saved;
+                writer.touched = stage.touched;
                 Ok(stage.applied)
             }
             Err(error) => {
@@ -341,6 +349,9 @@ impl Inner {
             }
             Entry::Note(bytes) => (EntryKind::Note, Some(bytes)),
             other => {
+                if let Entry::Delete { matchers, range } = &other {
+                    stage.touched.add_delete(matchers, range.after);
+                }
                 let Some(Staged { applied, logged }) = self.stage_beside(other, writer.seq, at)? else { return Ok(()) };
                 stage.applied.push(applied);
                 let Some((kind, payload, beside)) = logged else { return Ok(()) };
@@ -389,6 +400,8 @@ impl Inner {
         if let Some(last) = stage.applied.last() {
             let mut shown = self.shown.write();
             (shown.seq, shown.at) = (last.seq(), last.at());
+            // Under the same lock: who sees the group is told of what it touched.
+            shown.changes.take(&mut stage.touched);
         }
     }
 }

@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use crate::model::{Labels, TimeRange, Timestamp};
 
 use super::block::{Block, BlockReader, BlockWriter, ChunkPlace, DamagedBlock, EncodedChunk, PageCache, Slice};
+use super::changes::Contents;
 use super::content::Content;
 use super::downsample::Elsewhere;
 use super::maintain::{MaintainError, MaintainReport};
@@ -151,7 +152,10 @@ impl Inner {
             lost = merge.lost();
             Ok(())
         })?;
-        self.replace_blocks(manifest, sources, merged, upto)?;
+        // What is past its time or deleted is not shown before either.
+        let same = lost.iter().all(|lost| *lost == 0) && matches!(aim, Aim::Keep(_));
+        let contents = if same { Contents::Same } else { Contents::Changed };
+        self.replace_blocks(manifest, sources, merged, (upto, contents))?;
         Ok(lost)
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use crate::model::{Seq, Timestamp};
 
 use super::block::Block;
+use super::changes::Contents;
 use super::compact::Aim;
 use super::manifest::{BlockName, Manifest};
 use super::retention::Cutoff;
@@ -208,13 +209,13 @@ impl Inner {
     }
 
     /// Puts `new`, written under the tombstones up to `upto`, in the place of `old`: in the manifest first,
-    /// then for snapshots. The old files stay.
+    /// then for snapshots; it may hold other contents. The old files stay.
     pub(super) fn replace_blocks(
         &self,
         manifest: &mut Manifest,
         old: &[Arc<Block>],
         new: Option<Block>,
-        upto: Seq,
+        (upto, contents): (Seq, Contents),
     ) -> Result<(), MaintainError> {
         // The log must be as durable as what is done because of it: a delete, or a time, that a power cut
         // could still take back must not have taken samples.
@@ -232,7 +233,7 @@ impl Inner {
         }
         self.files.save(&next)?;
         *manifest = next;
-        self.show(|view| {
+        self.show_other(contents, |view| {
             let numbers: Vec<u64> = old.iter().map(|block| block.number()).collect();
             let number = new.as_ref().map(Block::number);
             Arc::make_mut(&mut view.tombstones).blocks_changed(&numbers, number, upto);

@@ -9,6 +9,7 @@ mod admit_histograms;
 mod backup;
 mod beside;
 mod block;
+mod changes;
 mod checkpoint;
 mod commit;
 mod compact;
@@ -44,6 +45,7 @@ mod view;
 mod wal;
 
 pub use backup::{BackupError, BackupReport};
+pub use changes::{MetricSet, Version};
 pub use commit::CommitError;
 pub use content::StoredSeries;
 pub use exemplars::ExemplarCounts;

@@ -17,6 +17,7 @@ use crate::model::{DownsampleError, Labels, SeriesRef};
 
 use super::beside::Kept;
 use super::block::{Block, BlockError};
+use super::changes::Changes;
 use super::commit::Writer;
 use super::downsample::Downsampling;
 use super::entries::Tombstone;
@@ -109,7 +110,12 @@ impl Store {
             retention: Arc::new(Retention::new(&options)),
             downsampling,
             options,
-            shown: RwLock::new(Shown { view: Arc::new(view), seq: manifest.seq, at: manifest.at }),
+            shown: RwLock::new(Shown {
+                view: Arc::new(view),
+                seq: manifest.seq,
+                at: manifest.at,
+                changes: Changes::default(),
+            }),
             writer: Mutex::new(Writer::new((manifest.seq, manifest.at), log.next_segment, next_series, states)),
             files,
             maintenance: Mutex::new(manifest),

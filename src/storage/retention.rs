@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::model::{Labels, Matcher, Millis, Timestamp};
 
 use super::block::{Block, PageCache};
+use super::changes::Contents;
 use super::compact::Aim;
 use super::maintain::{MaintainError, MaintainReport};
 use super::manifest::Manifest;
@@ -140,7 +141,8 @@ impl Inner {
             }
         }
         report.blocks_dropped += old.len();
-        self.drop_blocks(manifest, &old)?;
+        // All of it is past its time, and not shown any more.
+        self.drop_blocks(manifest, &old, Contents::Same)?;
         for block in thinned {
             let lost = self.merge(manifest, std::slice::from_ref(&block), block.level(), Aim::Keep(cutoff), pace)?;
             self.put_away(&block, lost.iter().sum(), report)?;
@@ -172,12 +174,17 @@ impl Inner {
             over.push(block);
         }
         report.blocks_over_size += over.len();
-        self.drop_blocks(manifest, &over)
+        self.drop_blocks(manifest, &over, Contents::Changed)
     }
 
-    fn drop_blocks(&self, manifest: &mut Manifest, old: &[Arc<Block>]) -> Result<(), MaintainError> {
+    fn drop_blocks(
+        &self,
+        manifest: &mut Manifest,
+        old: &[Arc<Block>],
+        contents: Contents,
+    ) -> Result<(), MaintainError> {
         if !old.is_empty() {
-            self.replace_blocks(manifest, old, None, manifest.seq)?;
+            self.replace_blocks(manifest, old, None, (manifest.seq, contents))?;
             old.iter().for_each(|block| self.remove(&self.files.block(block.number())));
         }
         Ok(())

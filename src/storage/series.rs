@@ -25,6 +25,8 @@ pub(super) struct SeriesState {
     pub(super) met: bool,
     /// Fingerprints that lead to it besides that of its labels.
     pub(super) aliases: u8,
+    /// The kind of its metric for those who ask what has changed; zero until that was needed.
+    pub(super) bucket: u8,
 }
 
 /// What stands at an instant of a series.

@@ -14,6 +14,7 @@ use parking_lot::RwLock;
 use crate::model::{Labels, Matcher, Millis, Sample, Seq, SeriesRef, Summarized, TimeRange, Timestamp};
 
 use super::block::{Block, BlockReader, DamagedBlock, PageCache};
+use super::changes::Version;
 use super::content::{Content, StoredSeries};
 use super::found::Found;
 use super::index::{Index, KnownPairs};
@@ -31,6 +32,7 @@ pub struct Snapshot {
     pub(super) seq: Seq,
     pub(super) at: Timestamp,
     pub(super) cutoff: Cutoff,
+    pub(super) version: Version,
 }
 
 /// The index that the writer, all snapshots and the background work share.

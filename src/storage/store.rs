@@ -13,6 +13,7 @@ use crate::model::{
 };
 
 use super::beside::Kept;
+use super::changes::{Changes, Contents};
 use super::checkpoint::Checkpoint;
 use super::commit::Writer;
 use super::downsample::Downsampling;
@@ -155,6 +156,7 @@ pub(super) struct Shown {
     pub(super) view: Arc<View>,
     pub(super) seq: Seq,
     pub(super) at: Timestamp,
+    pub(super) changes: Changes,
 }
 
 impl Store {
@@ -231,14 +233,23 @@ impl Inner {
             seq: shown.seq,
             at: shown.at,
             cutoff: Cutoff::new(&self.retention, shown.at),
+            version: shown.changes.version(),
         }
     }
 
-    /// Replaces the view that the next snapshots show.
+    /// Replaces the view that the next snapshots show by one that shows the same samples.
     pub(super) fn show(&self, change: impl FnOnce(&mut View)) {
+        self.show_other(Contents::Same, change);
+    }
+
+    /// Replaces the view that the next snapshots show.
+    pub(super) fn show_other(&self, contents: Contents, change: impl FnOnce(&mut View)) {
         let mut shown = self.shown.write();
         let mut view = View::clone(&shown.view);
         change(&mut view);
         shown.view = Arc::new(view);
+        if contents == Contents::Changed {
+            shown.changes.change_everything();
+        }
     }
 }

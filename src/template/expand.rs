@@ -23,7 +23,16 @@ pub struct TemplateData<'a> {
     /// Where this server is found from outside.
     pub external_url: &'a str,
     /// The value of the expression.
-    pub value: f64,
+    pub value: TemplateValue<'a>,
+}
+
+/// The value of the expression of an alert.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum TemplateValue<'a> {
+    /// A number.
+    Number(f64),
+    /// A native histogram, in words.
+    Histogram(&'a str),
 }
 
 /// A template that cannot be filled in.
@@ -59,7 +68,7 @@ pub fn expand(text: &str, data: &TemplateData<'_>) -> Result<String, TemplateErr
         ("Labels".to_owned(), labels_value(data.labels)),
         ("ExternalLabels".to_owned(), labels_value(data.external_labels)),
         ("ExternalURL".to_owned(), Value::String(Arc::from(data.external_url))),
-        ("Value".to_owned(), Value::Float(data.value)),
+        ("Value".to_owned(), value_of(data.value)),
     ]);
     Ok(template.execute_to_string(&root)?.replace("<no value>", ""))
 }
@@ -70,8 +79,8 @@ pub fn expand(text: &str, data: &TemplateData<'_>) -> Result<String, TemplateErr
 /// It is not.
 pub fn check(text: &str) -> Result<(), TemplateError> {
     let unknown = |error: &TemplateError| error.message.contains("undefined");
-    let data =
-        TemplateData { labels: &Labels::empty(), external_labels: &Labels::empty(), external_url: "", value: 0.0 };
+    let value = TemplateValue::Number(0.0);
+    let data = TemplateData { labels: &Labels::empty(), external_labels: &Labels::empty(), external_url: "", value };
     match expand(text, &data) {
         Err(error) if unknown(&error) => Err(error),
         // What fails for want of labels may succeed for an alert that has them.
@@ -83,6 +92,13 @@ pub fn check(text: &str) -> Result<(), TemplateError> {
 fn parse(text: &str, external_url: &str) -> Result<Template, TemplateError> {
     let template = Template::new("").max_range_iters(ROUNDS_MAX).funcs(functions::all(external_url));
     Ok(template.parse(&format!("{PRELUDE}{text}"))?)
+}
+
+fn value_of(value: TemplateValue<'_>) -> Value {
+    match value {
+        TemplateValue::Number(v) => Value::Float(v),
+        TemplateValue::Histogram(text) => Value::String(Arc::from(text)),
+    }
 }
 
 fn labels_value(labels: &Labels) -> Value {
@@ -102,7 +118,7 @@ mod tests {
             labels: &labels,
             external_labels: &external,
             external_url: "https://even.example/keel",
-            value: 1234.5678,
+            value: TemplateValue::Number(1234.5678),
         };
         let got = expand(text, &data).unwrap_or_else(|error| format!("error: {error}"));
         assert_eq!(got, expected, "{text}");
@@ -139,8 +155,9 @@ mod tests {
         for good in ["x", "{{ $labels.a | humanize }}", "{{ query \"up\" | first | value }}"] {
             assert_eq!(check(good), Ok(()), "{good}");
         }
+        let value = TemplateValue::Number(0.0);
         let data =
-            TemplateData { labels: &Labels::empty(), external_labels: &Labels::empty(), external_url: "", value: 0.0 };
+            TemplateData { labels: &Labels::empty(), external_labels: &Labels::empty(), external_url: "", value };
         let error = expand("{{ query \"up\" }}", &data).unwrap_err();
         assert!(error.to_string().contains("query is not available"), "{error}");
     }

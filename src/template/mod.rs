@@ -7,4 +7,4 @@ mod expand;
 mod functions;
 mod number;
 
-pub use expand::{TemplateData, TemplateError, check, expand};
+pub use expand::{TemplateData, TemplateError, TemplateValue, check, expand};

@@ -129,7 +129,7 @@ fn nothing_at_all_gives_the_defaults() {
     assert_eq!(
         config.summary(),
         "global\n  scrape every 1m, for at most 10s\n  evaluate rules as samples arrive, others every 1m\n  external labels {}\n\
-         storage\n  keep samples for 90d\n  durability synced: on disk before they are acknowledged\n  \
+         storage\n  keep samples for 90d\n  keep answers to range queries in up to 67108864 bytes of memory\n  durability synced: on disk before they are acknowledged\n  \
          take samples up to 0s older than the newest\nscrape configs: 0\nrule groups: 0\nobjectives: 0\n\
          alertmanagers: 0\nreceivers: 0\n"
     );
@@ -138,12 +138,12 @@ fn nothing_at_all_gives_the_defaults() {
 #[test]
 fn samples_are_kept_as_said() {
     let config = load(
-        "storage:\n  retention: 40d\n  retention_size: 20GB\n  compaction_rate: 8MB\n  retention_rules:\n  \
+        "storage:\n  retention: 40d\n  retention_size: 20GB\n  compaction_rate: 8MB\n  results_cache: 0\n  retention_rules:\n  \
          - {match: '{job=\"debug\"}', keep: 2d}\n  - {match: 'slo:ratio{}', keep: 2y}\n  exemplars: {max_exemplars: 7}\n",
     );
     let storage = &config.storage;
     assert_eq!((storage.retention_bytes, storage.compaction_bytes_per_second), (20 << 30, 8 << 20));
-    assert_eq!(storage.exemplars_max, 7);
+    assert_eq!((storage.exemplars_max, storage.results_cache_bytes), (7, 0));
     let debug = RetentionRule { matchers: vec![Matcher::equal("job", "debug")], keep: Millis::days(2) };
     assert_eq!((storage.retention_rules.len(), &storage.retention_rules[0]), (2, &debug));
     let summary = config.summary();
@@ -206,7 +206,7 @@ fn broken_files_say_what_and_where() {
         ),
         (
             "storage:\n  foo: 1\n",
-            "prometheus.yml:2:3: unknown key \"foo\" in storage; known keys are compaction_rate, downsample, durability, exemplars, out_of_order, retention, retention_rules, retention_size, tsdb\n    foo: 1\n    ^^^",
+            "prometheus.yml:2:3: unknown key \"foo\" in storage; known keys are compaction_rate, downsample, durability, exemplars, out_of_order, results_cache, retention, retention_rules, retention_size, tsdb\n    foo: 1\n    ^^^",
         ),
         (
             "global:\n  scrape_interval: 15 s\n",

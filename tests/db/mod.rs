@@ -7,6 +7,7 @@ mod idle;
 mod long_windows;
 mod native_histograms;
 mod restart;
+mod results_cache;
 
 use std::path::Path;
 use std::sync::Arc;

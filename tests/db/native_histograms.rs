@@ -69,3 +69,56 @@ fn histograms_are_asked_for_like_numbers() {
     check("histogram_count(increase(latency[1d]))", &[(kind, 2.0 * day)]);
     check("histogram_quantile(0.25, rate(latency[5m]))", &[(kind, 2f64.sqrt())]);
 }
+
+const RULES: &str = "
+groups:
+- name: native
+  interval: 30s
+  rules:
+  - {record: 'latency:sum', expr: 'sum by (kind) (latency)'}
+  - {alert: Gone, expr: 'absent(latency)'}
+  - {alert: None, expr: 'count(latency) < 2 or absent(latency)'}
+  - {alert: High, expr: 'latency > 5', for: 1m}
+  - {alert: Many, expr: 'histogram_count(latency) > 7'}
+";
+
+#[test]
+fn rules_see_histograms_before_and_after_a_restart() {
+    let world = World::new(RULES, "");
+    let latency = |kind: &str| Labels::new([("__name__", "latency"), ("kind", kind)]).unwrap();
+    let firing = |db: &Db| {
+        let mut names: Vec<String> = db.alerts().iter().map(|one| one.labels.get("alertname").to_owned()).collect();
+        names.sort();
+        names
+    };
+    let mut db = world.open();
+    for n in 1..=20u64 {
+        let t = BEGIN + n as i64 * 15_000;
+        world.clock.set(t);
+        let mut batch = Batch::new();
+        batch.push_histogram(latency("a"), histogram(t, n.min(5)));
+        if n > 2 {
+            batch.push(latency("b"), Sample { t: Timestamp(t), v: if n > 4 { 9.0 } else { 1.0 } });
+        }
+        db.append(batch).unwrap();
+        db.step();
+        if n == 10 {
+            drop(db);
+            db = world.open();
+        }
+        let expected: &[&str] = match n {
+            1 | 2 => &["None"],
+            3 => &[],
+            20 => &["High", "Many"],
+            _ => continue,
+        };
+        assert_eq!(firing(&db), expected, "after {n}");
+    }
+    let groups = db.rule_groups();
+    let modes: Vec<&str> = groups[0].rules.iter().map(|rule| rule.mode.as_str()).collect();
+    assert_eq!(modes, ["interval", "incremental", "incremental", "interval", "interval"]);
+    let high = db.alerts().into_iter().find(|one| one.labels.get("alertname") == "High").unwrap();
+    assert!(high.fired_at == Some(high.active_at + evenkeel::model::Millis::minutes(1)), "{high:?}");
+    let t = BEGIN + 20 * 15_000;
+    assert_eq!(instant(&db, "histogram_count({__name__=\"latency:sum\"})", t), [("{kind=\"a\"}".to_owned(), 10.0)]);
+}

@@ -156,6 +156,32 @@ async fn a_large_query_is_answered_alone() {
     assert!(stats["timings"]["execTotalTime"].is_number());
 }
 
+#[tokio::test]
+async fn a_range_that_is_asked_for_again_is_kept_unless_its_asker_wants_it_anew() {
+    let server = crowded(ServerOptions::default()).await;
+    let at = NOW_MS / 1000;
+    let (start, end) = (at - 290, at - 90);
+    let ask = async |more: &str| {
+        let target = format!("/api/v1/query_range?query=sum(m)&start={start}&end={end}&step=10&stats=all{more}");
+        let answer = get(server.address, &target).await.json();
+        let steps = answer["data"]["stats"]["resultsCache"].clone();
+        (
+            answer["data"]["result"].clone(),
+            steps["stepsReused"].as_u64().unwrap(),
+            steps["stepsEvaluated"].as_u64().unwrap(),
+        )
+    };
+    let (first, reused, evaluated) = ask("").await;
+    assert_eq!((first[0]["values"].as_array().unwrap().len(), reused, evaluated), (21, 0, 21));
+    assert_eq!(ask("").await, (first.clone(), 21, 0));
+    assert_eq!(ask("&nocache=1").await, (first, 0, 0));
+    for (outcome, expected) in [("hit", 1.0), ("partial", 0.0), ("miss", 1.0), ("bypass", 0.0)] {
+        let name = format!("evenkeel_results_cache_requests_total{{outcome=\"{outcome}\"}}");
+        assert_eq!(metric(&server, &name).await, expected, "{outcome}");
+    }
+    assert!(metric(&server, "evenkeel_results_cache_bytes").await > 21.0 * 8.0);
+}
+
 /// An expression that takes long and little memory: a sort of many values at each of many steps.
 const LONG: &str = "quantile_over_time(0.5,vector(1)[1h:1s])+quantile_over_time(0.6,vector(1)[1h:1s])\
                     +quantile_over_time(0.7,vector(1)[1h:1s])+quantile_over_time(0.8,vector(1)[1h:1s])";

@@ -2,5 +2,6 @@
 //! reloads, and at exact instants.
 
 mod alerts;
+mod native_histograms;
 mod oracle;
 mod stream;

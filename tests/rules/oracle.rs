@@ -2,13 +2,14 @@
 //! a restart at any place must change nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use evenkeel::env::Rng;
-use evenkeel::model::{Labels, Millis, STALE_NAN, Timestamp};
+use evenkeel::model::{Histogram, HistogramCounts, Labels, Millis, ResetHint, STALE_NAN, Span, Timestamp};
 use evenkeel::promql::{EvalOptions, Query, Value};
 use evenkeel::rules::{AlertingRule, Evaluator, Health, Mode, Rule, RuleContext};
 
-use super::stream::{Stream, alert, group, labels};
+use super::stream::{Point, Stream, alert, group, labels};
 
 const RULES: usize = 14;
 const STEPS: usize = 160;
@@ -138,6 +139,15 @@ struct World {
     rng: Rng,
     values: BTreeMap<Labels, f64>,
     asleep_until: [i64; 4],
+    /// Whether a series may have native histograms, and of each target until when it has.
+    histograms: Histograms,
+    histograms_until: [i64; 4],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Histograms {
+    Never,
+    Sometimes,
 }
 
 impl World {
@@ -145,13 +155,16 @@ impl World {
         [("a", "1"), ("a", "2"), ("b", "1"), ("b", "3")]
     }
 
-    fn transaction(&mut self, at: i64) -> Vec<(Labels, i64, f64)> {
+    fn transaction(&mut self, at: i64) -> Vec<(Labels, i64, Point)> {
         let target = self.rng.below(4) as usize;
         if self.asleep_until[target] > at {
             return Vec::new();
         }
         if self.rng.below(25) == 0 {
             self.asleep_until[target] = at + 1000 * self.rng.below(500) as i64;
+        }
+        if self.histograms == Histograms::Sometimes && self.rng.below(40) == 0 {
+            self.histograms_until[target] = at + 1000 * self.rng.below(60) as i64;
         }
         let (job, i) = World::targets()[target];
         let jitter = self.rng.below(1500) as i64;
@@ -162,15 +175,43 @@ impl World {
                 continue;
             }
             let series = labels(&[("__name__", metric), ("job", job), ("i", i)]);
-            samples.push((series.clone(), t, self.value(metric, series)));
+            let is_histogram = ["c", "h"].contains(&metric) && self.histograms_until[target] > at;
+            let point = if is_histogram && self.rng.below(6) > 0 {
+                Point::Histogram(self.histogram())
+            } else {
+                Point::Number(self.value(metric, series.clone()))
+            };
+            samples.push((series, t, point));
         }
         for (le, share) in [("0.1", 0.3), ("1", 0.8), ("+Inf", 1.0)] {
             let series = labels(&[("__name__", "b_bucket"), ("job", job), ("i", i), ("le", le)]);
             let total = self.values.entry(series.clone()).or_insert(0.0);
             *total += (self.rng.below(20) as f64) * share;
-            samples.push((series, t, *total));
+            samples.push((series, t, Point::Number(*total)));
         }
         samples
+    }
+
+    /// One that is none, or of a few buckets.
+    fn histogram(&mut self) -> Arc<Histogram> {
+        let positive: Vec<u64> = (0..2).map(|_| self.rng.below(5)).collect();
+        let zero = self.rng.below(3);
+        let is_stale = self.rng.below(8) == 0;
+        Arc::new(Histogram {
+            reset_hint: ResetHint::Unknown,
+            schema: self.rng.below(3) as i32,
+            zero_threshold: 0.001,
+            sum: if is_stale { f64::from_bits(STALE_NAN) } else { self.rng.normal() },
+            positive_spans: vec![Span { offset: self.rng.below(4) as i32, length: 2 }],
+            negative_spans: vec![],
+            bounds: vec![],
+            counts: HistogramCounts::Integer {
+                count: zero + positive.iter().sum::<u64>(),
+                zero,
+                positive,
+                negative: vec![],
+            },
+        })
     }
 
     fn value(&mut self, metric: &str, series: Labels) -> f64 {
@@ -198,16 +239,37 @@ fn expected(query: &Query, name: &str, stream: &Stream, at: i64) -> Option<BTree
     let alerts: BTreeMap<Labels, u64> = elements
         .into_iter()
         .map(|e| {
-            let v = e.number().unwrap();
+            // As in Prometheus, an alert on a native histogram has the value 0.
+            let v = e.number().unwrap_or(0.0);
             (e.labels.without_metric_name().builder().set("alertname", name).build().unwrap(), v.to_bits())
         })
         .collect();
     (alerts.len() == count).then_some(alerts)
 }
 
-fn compare(rules: &Evaluator, queries: &[(String, Query)], stream: &Stream, at: i64, what: &str) {
+/// Which rules are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    AtAll,
+    /// Those that are evaluated at the interval.
+    AtOthers,
+}
+
+/// Compares rules that are followed with what a query answers now, and others if they were evaluated just now.
+/// Gives how many of the others there were.
+fn compare(rules: &Evaluator, queries: &[(String, Query)], stream: &Stream, at: i64, look: Look, what: &str) -> usize {
     let group = &rules.groups()[0];
+    let mut others = 0;
     for (status, (name, query)) in group.rules.iter().zip(queries) {
+        if let Mode::Interval { reason } = &status.mode {
+            assert!(reason.contains("selects native histograms now"), "{reason}");
+            if status.last_evaluation.0 != at {
+                continue;
+            }
+            others += 1;
+        } else if look == Look::AtOthers {
+            continue;
+        }
         let context = || format!("{what}, at {at}: {}", status.expr);
         match expected(query, name, stream, at) {
             Some(expected) => {
@@ -222,6 +284,7 @@ fn compare(rules: &Evaluator, queries: &[(String, Query)], stream: &Stream, at: 
             None => assert!(matches!(status.health, Health::Err(_)), "{}: should be in error", context()),
         }
     }
+    others
 }
 
 struct Run {
@@ -249,28 +312,42 @@ impl Run {
         evaluator
     }
 
-    /// Runs with a twin that is restarted now and then.
-    fn run(&self) {
+    /// Runs with a twin that is restarted now and then. Gives how often a rule came to be evaluated at the
+    /// interval, ceased to be, and how often such a rule was compared.
+    fn run(&self, histograms: Histograms) -> [usize; 3] {
         let mut rng = Rng::new(self.seed ^ 0xabc);
-        let mut world = World { rng: Rng::new(self.seed ^ 0xdef), values: BTreeMap::new(), asleep_until: [0; 4] };
+        let mut world = World {
+            rng: Rng::new(self.seed ^ 0xdef),
+            values: BTreeMap::new(),
+            asleep_until: [0; 4],
+            histograms,
+            histograms_until: [0; 4],
+        };
         let (mut stream, mut twin_stream) = (Stream::default(), Stream::default());
         let (mut rules, mut twin) = (self.evaluator(), self.evaluator());
         let mut at = 1_000_000;
         rules.seed(Timestamp(at), &stream).unwrap();
         twin.seed(Timestamp(at), &twin_stream).unwrap();
         let what = format!("seed {}", self.seed);
+        let (mut modes, mut turns) = (vec![false; RULES], [0; 3]);
         for step in 0..STEPS {
             at += 1000 * (1 + rng.below(if step % 40 == 39 { 59 } else { 15 }) as i64);
             while let Some(due) = rules.next_deadline().filter(|due| due.0 < at) {
                 let (outcome, twins) =
                     (rules.tick(stream.tick(), due, &stream), twin.tick(twin_stream.tick(), due, &twin_stream));
                 assert_eq!(format!("{outcome:?}"), format!("{twins:?}"), "{what}, tick at {due}");
+                turns[2] += compare(&rules, &self.queries, &stream, due.0, Look::AtOthers, &what);
             }
-            let samples = world.transaction(at);
-            let (committed, twins) = (stream.commit(at, &samples), twin_stream.commit(at, &samples));
+            let points = world.transaction(at);
+            let (committed, twins) = (stream.commit_points(at, &points), twin_stream.commit_points(at, &points));
             let (outcome, twins) = (rules.observe(&committed, &stream), twin.observe(&twins, &twin_stream));
             assert_eq!(format!("{outcome:?}"), format!("{twins:?}"), "{what}, step {step} at {at}");
-            compare(&rules, &self.queries, &stream, at, &what);
+            turns[2] += compare(&rules, &self.queries, &stream, at, Look::AtAll, &what);
+            for (was, rule) in modes.iter_mut().zip(&rules.groups()[0].rules) {
+                let is = rule.mode != Mode::Incremental;
+                turns[usize::from(!is)] += usize::from(is != *was);
+                *was = is;
+            }
             if rng.below(6) == 0 {
                 let bytes = twin.save();
                 twin = self.evaluator();
@@ -280,12 +357,23 @@ impl Run {
             }
         }
         assert_eq!(format!("{:?}", rules.alerts()), format!("{:?}", twin.alerts()));
+        turns
     }
 }
 
 #[test]
 fn alerts_are_what_a_query_answers_and_a_restart_changes_nothing() {
     for seed in 1..=8 {
-        Run::new(seed).run();
+        assert_eq!(Run::new(seed).run(Histograms::Never), [0; 3]);
     }
+}
+
+#[test]
+fn native_histograms_come_and_go_and_a_restart_changes_nothing() {
+    let mut all = [0; 3];
+    for seed in 101..=108 {
+        let turns = Run::new(seed).run(Histograms::Sometimes);
+        all.iter_mut().zip(turns).for_each(|(all, n)| *all += n);
+    }
+    assert!(all.iter().all(|n| *n > 40), "{all:?} turns to the interval, turns back, comparisons");
 }

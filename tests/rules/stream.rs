@@ -1,27 +1,51 @@
 //! A log in memory that answers as the store does, and rules made of texts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use evenkeel::model::{Committed, Labels, Matcher, Millis, Rejected, Sample, Seq, SeriesRef, TimeRange, Timestamp};
+use evenkeel::model::{
+    Committed, Histogram, HistogramSample, Labels, Matcher, Millis, Rejected, Sample, Seq, SeriesRef, TimeRange,
+    Timestamp,
+};
 use evenkeel::promql::{SeriesSamples, SeriesSource, SourceError, parse};
 use evenkeel::rules::{AlertingRule, RecordingRule, Rule, RuleGroup};
 
 /// Stored series, and the entries that brought them.
 #[derive(Default)]
 pub(super) struct Stream {
-    series: BTreeMap<Labels, (SeriesRef, Vec<Sample>)>,
+    series: BTreeMap<Labels, Stored>,
     met: u64,
     seq: u64,
+}
+
+#[derive(Default)]
+struct Stored {
+    number: u64,
+    samples: Vec<Sample>,
+    histograms: Vec<HistogramSample>,
+}
+
+/// What a series has at an instant.
+#[derive(Debug, Clone)]
+pub(super) enum Point {
+    Number(f64),
+    Histogram(Arc<Histogram>),
 }
 
 impl Stream {
     /// Every series that a transaction has named.
     pub(super) fn known(&self) -> impl Iterator<Item = (SeriesRef, Labels)> {
-        self.series.iter().map(|(labels, (series, _))| (*series, labels.clone()))
+        self.series.iter().map(|(labels, stored)| (SeriesRef(stored.number), labels.clone()))
     }
 
     /// Stores a transaction; samples at or before a series' newest are left out.
     pub(super) fn commit(&mut self, at: i64, samples: &[(Labels, i64, f64)]) -> Committed {
+        let points: Vec<_> = samples.iter().map(|(labels, t, v)| (labels.clone(), *t, Point::Number(*v))).collect();
+        self.commit_points(at, &points)
+    }
+
+    /// The same of samples and native histograms.
+    pub(super) fn commit_points(&mut self, at: i64, points: &[(Labels, i64, Point)]) -> Committed {
         self.seq += 1;
         let mut committed = Committed {
             seq: Seq(self.seq),
@@ -31,17 +55,30 @@ impl Stream {
             histograms: Vec::new(),
             rejected: Rejected::default(),
         };
-        for (labels, t, v) in samples {
-            let sample = Sample { t: Timestamp(*t), v: *v };
-            let (series, stored) = self.series.entry(labels.clone()).or_insert_with(|| (SeriesRef(0), Vec::new()));
-            if series.0 == 0 {
+        for (labels, t, point) in points {
+            let t = Timestamp(*t);
+            let stored = self.series.entry(labels.clone()).or_default();
+            if stored.number == 0 {
                 self.met += 1;
-                *series = SeriesRef(self.met);
-                committed.new_series.push((*series, labels.clone()));
+                stored.number = self.met;
+                committed.new_series.push((SeriesRef(stored.number), labels.clone()));
             }
-            if stored.last().is_none_or(|last| last.t < sample.t) {
-                stored.push(sample);
-                committed.samples.push((*series, sample));
+            let number = SeriesRef(stored.number);
+            let newest = stored.samples.last().map(|last| last.t).max(stored.histograms.last().map(|last| last.t));
+            if newest.is_some_and(|newest| newest >= t) {
+                continue;
+            }
+            match point {
+                Point::Number(v) => {
+                    let sample = Sample { t, v: *v };
+                    stored.samples.push(sample);
+                    committed.samples.push((number, sample));
+                }
+                Point::Histogram(histogram) => {
+                    let sample = HistogramSample { t, start: Timestamp(0), histogram: Arc::clone(histogram) };
+                    stored.histograms.push(sample.clone());
+                    committed.histograms.push((number, sample));
+                }
             }
         }
         committed
@@ -55,7 +92,7 @@ impl Stream {
 
     /// The store is opened anew: every series will be met for the first time again.
     pub(super) fn reopen(&mut self) {
-        self.series.values_mut().for_each(|(series, _)| *series = SeriesRef(0));
+        self.series.values_mut().for_each(|stored| stored.number = 0);
     }
 }
 
@@ -64,11 +101,13 @@ impl SeriesSource for Stream {
         let matching =
             self.series.iter().filter(|(labels, _)| matchers.iter().all(|m| m.matches(labels.get(m.name()))));
         Ok(matching
-            .map(|(labels, (_, samples))| {
-                let inside = samples.iter().copied().filter(|s| range.contains(s.t));
-                SeriesSamples::of_numbers(labels.clone(), inside.collect())
+            .map(|(labels, stored)| {
+                let inside = stored.samples.iter().copied().filter(|s| range.contains(s.t));
+                let histograms = stored.histograms.iter().filter(|s| range.contains(s.t)).cloned();
+                let numbers = SeriesSamples::of_numbers(labels.clone(), inside.collect());
+                SeriesSamples { histograms: histograms.collect(), ..numbers }
             })
-            .filter(|series| !series.samples.is_empty())
+            .filter(|series| !series.samples.is_empty() || !series.histograms.is_empty())
             .collect())
     }
 }

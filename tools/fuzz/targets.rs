@@ -394,7 +394,7 @@ fn template_text(bytes: &[u8]) -> Result<bool, String> {
         labels: &of_alert,
         external_labels: &external,
         external_url: "http://e/",
-        value: 1.25,
+        value: template::TemplateValue::Number(1.25),
     };
     Ok(template::expand(&text, &data).is_ok())
 }

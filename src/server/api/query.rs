@@ -41,8 +41,11 @@ pub(super) async fn range(State(state): State<ServerState>, request: Request) ->
     let step = step(&params, end - start)?;
     let (asked, _abandon) = ask::asked(&state, &params)?;
     let text = asked.text.clone();
-    let ran =
-        state.query(asked, move |db, options, meter| db.query_range_metered(&text, (start, end), step, options, meter));
+    let anew = matches!(params.get("nocache"), Some("1" | "true"));
+    let ran = state.query(asked, move |db, options, meter| match anew {
+        true => db.query_range_uncached(&text, (start, end), step, options, meter),
+        false => db.query_range_metered(&text, (start, end), step, options, meter),
+    });
     Ok(respond(&params, limit, ran.await?.map_err(refuse)?))
 }
 
