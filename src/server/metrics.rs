@@ -57,6 +57,11 @@ const DESCRIPTIONS: &[Description] = &[
         help: "Alerts that are firing or have something still to be told.",
     },
     Description {
+        name: "evenkeel_federate_histograms_left_out_total",
+        kind: MetricKind::Counter,
+        help: "Native histograms that /federate left out of answers as text; a scraper that accepts protobuf gets them.",
+    },
+    Description {
         name: "evenkeel_histograms_coarsened_total",
         kind: MetricKind::Counter,
         help: "Native histograms that came in a finer schema than is kept and were brought to schema 8.",
@@ -183,6 +188,8 @@ pub(super) async fn metrics(State(state): State<ServerState>) -> Response {
     add("evenkeel_http_connections_open", counts.open.load(Ordering::Relaxed) as f64);
     add("evenkeel_http_connections_total", counts.accepted.load(Ordering::Relaxed) as f64);
     add("evenkeel_http_connections_refused_total", counts.refused.load(Ordering::Relaxed) as f64);
+    let left_out = state.federate_left_out().load(Ordering::Relaxed);
+    add("evenkeel_federate_histograms_left_out_total", left_out as f64);
     add("evenkeel_query_running", state.queries().running() as f64);
     add("evenkeel_query_waiting", state.queries().waiting() as f64);
     add("evenkeel_ready", f64::from(u8::from(state.db().is_ok())));

@@ -4,7 +4,7 @@
 //! - The server listens before the database has replayed its log; until then everything but the
 //!   health and the replay says 503.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -176,9 +176,15 @@ struct Inner {
     notifications: Notifications,
     bodies: BodyReader,
     connections: Arc<ConnectionCounts>,
+    federate_left_out: AtomicU64,
 }
 
 impl ServerState {
+    /// Native histograms that answers of `/federate` left out for want of a word.
+    pub(super) fn federate_left_out(&self) -> &AtomicU64 {
+        &self.0.federate_left_out
+    }
+
     /// A state without a database: not ready.
     pub fn new(doors: Doors, options: ServerOptions) -> ServerState {
         let started = Timestamp(doors.clock.now_ms());
@@ -193,6 +199,7 @@ impl ServerState {
             bridge: Bridge::new(limits::WRITES_AT_ONCE_MAX, limits::QUESTIONS_AT_ONCE_MAX),
             queries: Queries::new(options.query.clone(), Arc::clone(&doors.clock)),
             notifications,
+            federate_left_out: AtomicU64::new(0),
             connections: Arc::default(),
             doors,
             options,

@@ -8,6 +8,17 @@ use crate::model::{CUSTOM_SCHEMA, Histogram, HistogramCounts, Labels, MetricKind
 /// Appends the message of a family with its length before it. Each metric is its labels without the
 /// name, its value and its time. The kind is of numbers untyped, and of native histograms one of theirs.
 pub fn push_family(out: &mut Vec<u8>, name: &str, kind: MetricKind, metrics: &[(Labels, PointValue, Timestamp)]) {
+    push_family_with(out, name, kind, metrics, "");
+}
+
+/// The same, where each metric says a label of this name, be it empty.
+pub fn push_family_with(
+    out: &mut Vec<u8>,
+    name: &str,
+    kind: MetricKind,
+    metrics: &[(Labels, PointValue, Timestamp)],
+    said: &str,
+) {
     let mut family = FieldWriter::default();
     family.bytes_field(1, name.as_bytes());
     family.int64_field(
@@ -21,10 +32,16 @@ pub fn push_family(out: &mut Vec<u8>, name: &str, kind: MetricKind, metrics: &[(
     let mut metric = FieldWriter::default();
     for (labels, value, t) in metrics {
         metric.bytes.clear();
-        for label in labels.iter() {
+        for label in labels.iter().filter(|label| label.name != Labels::METRIC_NAME) {
             let mut pair = FieldWriter::default();
             pair.bytes_field(1, label.name.as_bytes());
             pair.bytes_field(2, label.value.as_bytes());
+            metric.bytes_field(1, &pair.bytes);
+        }
+        if !said.is_empty() && labels.get(said).is_empty() {
+            let mut pair = FieldWriter::default();
+            pair.bytes_field(1, said.as_bytes());
+            pair.bytes_field(2, b"");
             metric.bytes_field(1, &pair.bytes);
         }
         match value {

@@ -27,7 +27,7 @@ pub use exposition::{ExemplarText, Exposition, Format, Line, SampleLine, exposit
 pub use exposition_series::LabelText;
 pub use exposition_writer::{Description, EXPOSITION_CONTENT_TYPE, exposition_line, to_exposition, type_line};
 pub use metric_family::{FamilyPart, HistogramReading, Point, PointExemplar, PointValue, metric_families};
-pub use metric_family_writer::push_family;
+pub use metric_family_writer::{push_family, push_family_with};
 pub use remote_read::{ReadQuery, ReadRequest, ReadSeries, ReadType, read_request, read_response};
 pub use remote_write::{RemoteWriteDecoder, WriteRequest, decompressed_bytes, remote_write, write_request};
 pub use remote_write_encoder::encode_remote_write;

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use evenkeel::model::{Histogram, HistogramCounts, HistogramSample, Labels, ResetHint, Timestamp};
 
+use evenkeel::wire::{FamilyPart, HistogramReading, PointValue, metric_families};
+
 use super::client::{Answer, get, send};
 use super::running::NOW_MS;
 use super::shop::{Row, Shop, batch};
@@ -109,6 +111,50 @@ async fn native_histograms_come_in_both_forms() {
     // Encoding 2, one histogram, a gauge's, of this threshold.
     let head = [3 << 3, 2, 4 << 3 | 2];
     assert!(holds(&answer.body, &head) && holds(&answer.body, &[0, 1, 0b1100_0000, 243]), "{:?}", answer.body);
+}
+
+#[tokio::test]
+async fn federation_tells_native_histograms_to_those_who_take_protobuf() {
+    let shop = Shop::open().await;
+    let mut written = batch(&[(&[("__name__", "m"), ("instance", "i")], NOW_MS, 1.5)]);
+    let histogram = Histogram {
+        reset_hint: ResetHint::Unknown,
+        schema: 3,
+        zero_threshold: 0.5,
+        sum: 7.25,
+        positive_spans: vec![],
+        negative_spans: vec![],
+        bounds: vec![],
+        counts: HistogramCounts::Integer { count: 5, zero: 5, positive: vec![], negative: vec![] },
+    };
+    let sent = Arc::new(histogram);
+    let sample = HistogramSample { t: Timestamp(NOW_MS), start: Timestamp(0), histogram: Arc::clone(&sent) };
+    written.push_histogram(Labels::new([("__name__", "h"), ("a", "b")]).unwrap(), sample);
+    assert_eq!(shop.write(&written).await.status, 204);
+    let path = "/federate?match[]=%7B__name__%3D~%22m%7Ch%22%7D";
+    let text = get(shop.server.address, path).await;
+    assert_eq!(text.text(), format!("# TYPE m untyped\nm{{instance=\"i\"}} 1.5 {NOW_MS}\n"));
+    let metrics = get(shop.server.address, "/metrics").await;
+    assert!(metrics.text().contains("\nevenkeel_federate_histograms_left_out_total 1\n"), "{}", metrics.text());
+    let kind = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+    let answer = send(shop.server.address, "GET", path, &[("Accept", kind)], b"").await;
+    assert!(answer.header("content-type").is_some_and(|found| found.starts_with("application/vnd.google.protobuf; ")));
+    let mut told = Vec::new();
+    let mut each = |part: FamilyPart<'_>| {
+        if let FamilyPart::Point(point) = part {
+            let labels: Vec<String> = point.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            told.push((labels.join(","), point.value, point.timestamp));
+        }
+        Ok(())
+    };
+    let reading = HistogramReading { native: true, ..HistogramReading::default() };
+    metric_families(&answer.body, reading, &mut each).unwrap();
+    let t = Some(Timestamp(NOW_MS));
+    let expected = [
+        ("__name__=h,a=b,instance=".to_owned(), PointValue::Histogram(sent), t),
+        ("__name__=m,instance=i".to_owned(), PointValue::Number(1.5), t),
+    ];
+    assert_eq!(told, expected);
 }
 
 #[tokio::test]

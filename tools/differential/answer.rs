@@ -15,7 +15,7 @@ const NOTES_MAX: usize = 10;
 
 /// A value at an instant.
 #[derive(Clone, Debug)]
-pub(crate) enum Point {
+enum Point {
     Number(f64),
     Text(String),
     /// Count, sum, and for each bucket the rule of its bounds, the bounds and its count.
@@ -107,23 +107,24 @@ impl Answer {
         Ok(())
     }
 
-    /// What it holds at an instant.
-    pub(crate) fn at(&self, t: i64) -> BTreeMap<&str, &Point> {
-        self.rows.iter().filter_map(|(labels, points)| Some((labels.as_str(), points.get(&t)?))).collect()
+    /// The labels and times at which another answer holds something else.
+    pub(crate) fn unequal_points(&self, other: &Answer) -> BTreeSet<(String, i64)> {
+        let place = |answer: &'_ Answer| -> Vec<(String, i64)> {
+            let rows = answer.rows.iter();
+            rows.flat_map(|(labels, points)| points.keys().map(|t| (labels.clone(), *t))).collect()
+        };
+        let mut all: BTreeSet<(String, i64)> = place(self).into_iter().chain(place(other)).collect();
+        all.retain(|place| !self.equals_at(other, place));
+        all
     }
 
-    /// Whether another answer holds the same at an instant.
-    pub(crate) fn equals_at(&self, other: &Answer, t: i64) -> bool {
-        let (ours, others) = (self.at(t), other.at(t));
-        ours.len() == others.len()
-            && ours.iter().all(|(labels, point)| others.get(labels).is_some_and(|p| p.equals(point)))
-    }
-
-    /// The instants at which another answer holds something else.
-    pub(crate) fn unequal_times(&self, other: &Answer) -> BTreeSet<i64> {
-        let all = self.rows.values().chain(other.rows.values()).flat_map(BTreeMap::keys).copied();
-        let all: BTreeSet<i64> = all.collect();
-        all.into_iter().filter(|t| !self.equals_at(other, *t)).collect()
+    /// Whether another answer holds the same for these labels at a time.
+    pub(crate) fn equals_at(&self, other: &Answer, (labels, t): &(String, i64)) -> bool {
+        let point = |answer: &Answer| answer.rows.get(labels).and_then(|points| points.get(t)).cloned();
+        match (point(self), point(other)) {
+            (Some(a), Some(b)) => a.equals(&b),
+            (a, b) => a.is_none() && b.is_none(),
+        }
     }
 
     /// Whether one of its annotations is of a kind.

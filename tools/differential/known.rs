@@ -39,7 +39,8 @@ pub(crate) const KNOWN: &[Known] = &[
         why: "3.5 refuses to combine histograms of different custom bounds; later versions take the common ones",
         explains: |found| {
             let notes = found.part == Part::Notes && found.place.contains("mismatched custom buckets");
-            notes || (found.part != Part::Notes && found.custom_buckets)
+            let resets = found.text.starts_with("resets(size_bytes") && found.part == Part::Values;
+            notes || resets || (found.part != Part::Notes && found.custom_buckets)
         },
     },
     Known {

@@ -20,7 +20,7 @@ mod series;
 mod servers;
 mod tree;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::path::PathBuf;
 
@@ -221,25 +221,28 @@ impl Pair {
         Ok((question, found))
     }
 
+    /// Whether each point that differs is ours in another answer of the peer to the same question, or to the same at that
+    /// instant alone.
     fn peer_contradicts_itself(&mut self, question: &Question) -> Outcome<bool> {
         for _ in 0..ASKED_AGAIN {
             if let Asked::Equal { .. } = self.ask(question)? {
                 return Ok(true);
             }
         }
-        let (ours, peer) = (self.ours.range(question)?, self.peer.range(question)?);
-        let times = ours.unequal_times(&peer);
-        for t in &times {
-            let instant = Question { instant: *t, ..question.clone() };
-            let mut agrees = false;
-            for _ in 0..ASKED_AGAIN {
-                agrees = agrees || self.peer.instant(&instant)?.equals_at(&ours, *t);
-            }
-            if !agrees {
-                return Ok(false);
+        let (at_once, over_time) = (self.ours.instant(question)?, self.ours.range(question)?);
+        let mut instant_points = at_once.unequal_points(&self.peer.instant(question)?);
+        let mut range_points = over_time.unequal_points(&self.peer.range(question)?);
+        let any = !instant_points.is_empty() || !range_points.is_empty();
+        for _ in 0..ASKED_AGAIN {
+            let (instant, range) = (self.peer.instant(question)?, self.peer.range(question)?);
+            instant_points.retain(|point| !at_once.equals_at(&instant, point));
+            range_points.retain(|point| !over_time.equals_at(&range, point));
+            for t in range_points.iter().map(|(_, t)| *t).collect::<BTreeSet<i64>>() {
+                let then = self.peer.instant(&Question { instant: t, ..question.clone() })?;
+                range_points.retain(|point| point.1 != t || !over_time.equals_at(&then, point));
             }
         }
-        Ok(!times.is_empty())
+        Ok(any && instant_points.is_empty() && range_points.is_empty())
     }
 }
 

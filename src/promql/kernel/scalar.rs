@@ -60,7 +60,7 @@ pub fn unary_math(function: Function, v: f64, args: &[f64]) -> f64 {
         Function::Tanh => v.tanh(),
         Function::Asinh => asinh(v),
         Function::Acosh => acosh(v),
-        Function::Atanh => v.atanh(),
+        Function::Atanh => atanh(v),
         Function::Deg => v * 180.0 / std::f64::consts::PI,
         Function::Rad => v * std::f64::consts::PI / 180.0,
         Function::Sgn if v < 0.0 => -1.0,
@@ -107,6 +107,11 @@ fn acosh(v: f64) -> f64 {
     if v > SQUARE_ALONE { v.ln() + std::f64::consts::LN_2 } else { v.acosh() }
 }
 
+/// Near -1 the library's formula cancels out half of the digits; near 1 it does not.
+fn atanh(v: f64) -> f64 {
+    v.abs().atanh().copysign(v)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +138,7 @@ mod tests {
         };
         check(Function::Asinh, -1e308, &[], -709.889355822726);
         check(Function::Acosh, 1e308, &[], 709.889355822726);
+        check(Function::Atanh, -1.0 + 1e-9, &[], -(1.0f64 - 1e-9).atanh());
         check(Function::Round, 2.5, &[], 3.0);
         check(Function::Round, -2.5, &[], -2.0);
         check(Function::Round, 0.15, &[0.1], 0.2);
