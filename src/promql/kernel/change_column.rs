@@ -57,7 +57,7 @@ impl ChangeColumn {
                 _ => None,
             };
             let absent = || Edges::of(kind, (range.after, range.until), 2, range);
-            let Some(known) = edges.or_else(absent) else { return None };
+            let known = edges.or_else(absent)?;
             let (first, last) = if edges.is_some() { (from as u32, to as u32 - 1) } else { (0, 0) };
             if edges.is_none() {
                 column.absent.push(at);
