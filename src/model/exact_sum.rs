@@ -35,6 +35,7 @@ impl ExactSum {
     }
 
     /// Adds a term.
+    #[inline]
     pub fn add(&mut self, x: f64) {
         if x.abs() < HUGE {
             self.finite.add(x);
@@ -194,6 +195,7 @@ struct Expansion {
 }
 
 impl Expansion {
+    #[inline]
     fn add(&mut self, x: f64) {
         if self.more.is_empty() {
             let (sum, error) = two_sum(self.hi, x);
@@ -264,6 +266,7 @@ fn grow(parts: &mut Vec<f64>, mut x: f64) {
 }
 
 /// The rounded sum and its error, exactly (Knuth, TAOCP 4.2.2).
+#[inline]
 pub(super) fn two_sum(a: f64, b: f64) -> (f64, f64) {
     let sum = a + b;
     let from_b = sum - a;

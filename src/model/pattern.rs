@@ -4,8 +4,10 @@
 //! - A pattern is anchored at both ends and `.` matches a newline, as in Prometheus 3.
 //! - A pattern is written in Go's syntax; what Go and Rust read differently is translated.
 
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use parking_lot::Mutex;
 use regex::{Captures, Regex};
 
 use super::reduction::Reduction;
@@ -26,12 +28,39 @@ pub struct Pattern {
 /// Texts up to this length are compiled only when needed: they are well below any limit of size.
 const LAZY_BYTES_MAX: usize = 4096;
 
+/// Compiled patterns that are kept: a dashboard asks with the same ones again and again, and what an automaton
+/// has learned of values stays with it. One takes two megabytes at the most for each thread that uses it.
+const KEPT_MAX: usize = 32;
+/// Longer ones are compiled anew.
+const KEPT_BYTES_MAX: usize = 256;
+static KEPT: Mutex<Option<HashMap<String, Pattern>>> = Mutex::new(None);
+
 impl Pattern {
-    /// Compiles a pattern.
+    /// Compiles a pattern, unless that was done a short time ago.
     ///
     /// # Errors
     /// It is not a regular expression, or would take too much memory.
     pub fn new(pattern: &str) -> Result<Pattern, PatternError> {
+        if pattern.len() > KEPT_BYTES_MAX {
+            return Pattern::compile(pattern);
+        }
+        if let Some(kept) = KEPT.lock().as_ref().and_then(|kept| kept.get(pattern)) {
+            return Ok(kept.clone());
+        }
+        let compiled = Pattern::compile(pattern)?;
+        // What needs no automaton is taken apart faster than found.
+        if compiled.regex.get().is_some() {
+            let mut kept = KEPT.lock();
+            let kept = kept.get_or_insert_default();
+            if kept.len() >= KEPT_MAX {
+                kept.clear();
+            }
+            kept.insert(pattern.to_owned(), compiled.clone());
+        }
+        Ok(compiled)
+    }
+
+    fn compile(pattern: &str) -> Result<Pattern, PatternError> {
         let inner = to_rust(pattern);
         let text = format!("^(?s:{inner})$");
         let fail = |text: String| {
@@ -198,6 +227,20 @@ fn inside_named_class(out: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pattern_that_is_kept_stays_itself() {
+        for round in 0..3 {
+            for n in 0..2 * KEPT_MAX {
+                let pattern = Pattern::new(&format!("a[bc]+{n}|x{n}")).unwrap();
+                let other = (n + 1) % (2 * KEPT_MAX);
+                let matches = [format!("abc{n}"), format!("x{n}"), format!("abc{other}")].map(|v| pattern.is_match(&v));
+                assert_eq!(matches, [true, true, false], "{n} in round {round}");
+            }
+            assert!(Pattern::new("a[bc").is_err());
+            assert!(KEPT.lock().as_ref().is_some_and(|kept| kept.len() <= KEPT_MAX));
+        }
+    }
 
     #[test]
     fn patterns_are_anchored_and_read_as_go_does() {

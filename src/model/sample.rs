@@ -36,6 +36,7 @@ impl PartialEq for HistogramSample {
 pub const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;
 
 /// Whether a value is the staleness marker and not an ordinary NaN.
+#[inline]
 pub fn is_stale(v: f64) -> bool {
     v.to_bits() == STALE_NAN
 }

@@ -173,6 +173,7 @@ impl fmt::Display for Timestamp {
 
 impl Add<Millis> for Timestamp {
     type Output = Timestamp;
+    #[inline]
     fn add(self, span: Millis) -> Timestamp {
         Timestamp(self.0.saturating_add(span.0))
     }
@@ -180,6 +181,7 @@ impl Add<Millis> for Timestamp {
 
 impl Sub<Millis> for Timestamp {
     type Output = Timestamp;
+    #[inline]
     fn sub(self, span: Millis) -> Timestamp {
         Timestamp(self.0.saturating_sub(span.0))
     }
@@ -187,6 +189,7 @@ impl Sub<Millis> for Timestamp {
 
 impl Sub for Timestamp {
     type Output = Millis;
+    #[inline]
     fn sub(self, other: Timestamp) -> Millis {
         Millis(self.0.saturating_sub(other.0))
     }
@@ -194,6 +197,7 @@ impl Sub for Timestamp {
 
 impl Add for Millis {
     type Output = Millis;
+    #[inline]
     fn add(self, other: Millis) -> Millis {
         Millis(self.0.saturating_add(other.0))
     }
@@ -201,6 +205,7 @@ impl Add for Millis {
 
 impl Sub for Millis {
     type Output = Millis;
+    #[inline]
     fn sub(self, other: Millis) -> Millis {
         Millis(self.0.saturating_sub(other.0))
     }
@@ -227,16 +232,19 @@ impl TimeRange {
     pub const ALL: TimeRange = TimeRange { after: Timestamp::MIN, until: Timestamp::MAX };
 
     /// Whether `t` lies inside.
+    #[inline]
     pub fn contains(self, t: Timestamp) -> bool {
         self.after < t && t <= self.until
     }
 
     /// The smallest range that both lie in.
+    #[inline]
     pub fn hull(self, other: TimeRange) -> TimeRange {
         TimeRange { after: self.after.min(other.after), until: self.until.max(other.until) }
     }
 
     /// Whether any instant of the closed span `first..=last` lies inside.
+    #[inline]
     pub fn overlaps(self, first: Timestamp, last: Timestamp) -> bool {
         self.after < last && first <= self.until
     }

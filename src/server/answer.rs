@@ -3,8 +3,9 @@
 //! Invariants:
 //! - At most one part of about [`PART_BYTES`] is in memory beside the answer itself.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 
+use axum::body::Body;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
@@ -12,25 +13,32 @@ use crate::model::{Histogram, HistogramCounts, Labels, Sample, Timestamp};
 use crate::promql::kernel::native_buckets;
 use crate::promql::{Answer, ElementValue, Value};
 
-use super::number::{push_instant, push_plain, push_string, push_value};
+use super::number::{Out, push_instant, push_plain, push_string, push_value};
 use super::parts::{PART_BYTES, Parts, body_of};
 use super::queries::{LargePlace, QueryStats};
 
 /// The answer as a response that is written while it is sent. What is `held` is dropped with it.
 pub(super) fn respond(answer: Answer, stats: Option<QueryStats>, held: Option<LargePlace>) -> Response {
-    let writer = AnswerWriter { stats, ..AnswerWriter::new(answer) };
-    let body = body_of(AnswerParts { writer, _held: held });
+    let mut writer = AnswerWriter { stats, ..AnswerWriter::new(answer) };
+    let first = writer.next_part();
+    // What fits into one part has a length that the peer is told.
+    let body = match first {
+        Some(whole) if matches!(writer.place, Place::End) => Body::from(whole),
+        first => body_of(AnswerParts { first, writer, _held: held }),
+    };
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 struct AnswerParts {
+    /// The first part, until it is given.
+    first: Option<Vec<u8>>,
     writer: AnswerWriter,
     _held: Option<LargePlace>,
 }
 
 impl Parts for AnswerParts {
     fn next_part(&mut self) -> Option<Vec<u8>> {
-        self.writer.next_part().map(String::into_bytes)
+        self.first.take().or_else(|| self.writer.next_part())
     }
 }
 
@@ -46,7 +54,8 @@ enum Place {
 /// The whole body with which the query API answers.
 pub fn answer_json(answer: Answer) -> String {
     let mut writer = AnswerWriter::new(answer);
-    std::iter::from_fn(|| writer.next_part()).collect()
+    let parts: Vec<Vec<u8>> = std::iter::from_fn(|| writer.next_part()).collect();
+    String::from_utf8(parts.concat()).unwrap_or_default()
 }
 
 /// Writes an answer in parts.
@@ -54,54 +63,58 @@ pub(super) struct AnswerWriter {
     answer: Answer,
     stats: Option<QueryStats>,
     place: Place,
+    /// Bytes that the next part may take.
+    room: usize,
 }
 
 impl AnswerWriter {
     pub(super) fn new(answer: Answer) -> AnswerWriter {
-        AnswerWriter { answer, stats: None, place: Place::Head }
+        AnswerWriter { answer, stats: None, place: Place::Head, room: PART_BYTES / 8 }
     }
 
     /// The next part, or `None` after the last.
-    pub(super) fn next_part(&mut self) -> Option<String> {
-        let mut out = String::with_capacity(PART_BYTES / 8);
+    pub(super) fn next_part(&mut self) -> Option<Vec<u8>> {
+        let mut out = Vec::with_capacity(self.room);
         while out.len() < PART_BYTES {
             self.place = match self.place {
                 Place::Head => {
-                    out.push_str("{\"status\":\"success\",\"data\":{\"resultType\":\"");
-                    out.push_str(type_name(&self.answer.value));
-                    out.push_str("\",\"result\":[");
+                    out.put("{\"status\":\"success\",\"data\":{\"resultType\":\"");
+                    out.put(type_name(&self.answer.value));
+                    out.put("\",\"result\":[");
                     Place::Series(0, 0)
                 }
                 Place::Series(series, sample) => self.push_result(&mut out, series, sample),
                 Place::Tail => {
-                    out.push(']');
+                    out.put("]");
                     if let Some(stats) = &self.stats {
                         push_stats(&mut out, stats);
                     }
-                    out.push('}');
+                    out.put("}");
                     push_notes(&mut out, "warnings", &self.answer.warnings);
                     push_notes(&mut out, "infos", &self.answer.infos);
-                    out.push('}');
+                    out.put("}");
                     Place::End
                 }
                 Place::End => break,
             };
         }
+        // A part that was full is followed by one of that size, mostly.
+        self.room = out.len();
         (!out.is_empty()).then_some(out)
     }
 
-    fn push_result(&self, out: &mut String, series: usize, sample: usize) -> Place {
+    fn push_result(&self, out: &mut Vec<u8>, series: usize, sample: usize) -> Place {
         match &self.answer.value {
             Value::Scalar(one) => {
                 push_instant(out, one.t);
-                out.push_str(",\"");
+                out.put(",\"");
                 push_plain(out, one.v);
-                out.push('"');
+                out.put("\"");
                 Place::Tail
             }
             Value::String(t, text) => {
                 push_instant(out, *t);
-                out.push(',');
+                out.put(",");
                 push_string(out, text);
                 Place::Tail
             }
@@ -110,15 +123,15 @@ impl AnswerWriter {
                 push_metric(out, series, &element.labels);
                 match &element.value {
                     ElementValue::Number(v) => {
-                        out.push_str(",\"value\":");
+                        out.put(",\"value\":");
                         push_sample(out, Sample { t: element.t, v: *v });
                     }
                     ElementValue::Histogram(histogram) => {
-                        out.push_str(",\"histogram\":");
+                        out.put(",\"histogram\":");
                         push_histogram(out, element.t, histogram);
                     }
                 }
-                out.push('}');
+                out.put("}");
                 Place::Series(series + 1, 0)
             }
             Value::Matrix(all) => {
@@ -132,7 +145,7 @@ impl AnswerWriter {
                     if at > sample && out.len() >= PART_BYTES {
                         return Place::Series(series, at);
                     }
-                    out.push_str(match at {
+                    out.put(match at {
                         0 if numbers > 0 => ",\"values\":[",
                         0 => ",\"histograms\":[",
                         at if at == numbers => "],\"histograms\":[",
@@ -145,7 +158,7 @@ impl AnswerWriter {
                         }
                     }
                 }
-                out.push_str(if all > 0 { "]}" } else { "}" });
+                out.put(if all > 0 { "]}" } else { "}" });
                 Place::Series(series + 1, 0)
             }
         }
@@ -161,39 +174,40 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-fn push_metric(out: &mut String, series: usize, labels: &Labels) {
+fn push_metric(out: &mut Vec<u8>, series: usize, labels: &Labels) {
     if series > 0 {
-        out.push(',');
+        out.put(",");
     }
-    out.push_str("{\"metric\":");
+    out.put("{\"metric\":");
     push_labels(out, labels);
 }
 
 /// Labels as a JSON object.
-pub(super) fn push_labels(out: &mut String, labels: &Labels) {
-    out.push('{');
+pub(super) fn push_labels(out: &mut impl Out, labels: &Labels) {
+    out.put("{");
     for (at, label) in labels.iter().enumerate() {
         if at > 0 {
-            out.push(',');
+            out.put(",");
         }
         push_string(out, label.name);
-        out.push(':');
+        out.put(":");
         push_string(out, label.value);
     }
-    out.push('}');
+    out.put("}");
 }
 
-fn push_sample(out: &mut String, sample: Sample) {
-    out.push('[');
+fn push_sample(out: &mut Vec<u8>, sample: Sample) {
+    out.reserve(SAMPLE_BYTES);
+    out.put("[");
     push_instant(out, sample.t);
-    out.push_str(",\"");
+    out.put(",\"");
     push_value(out, sample.v);
-    out.push_str("\"]");
+    out.put("\"]");
 }
 
 /// Prometheus' statistics, of which ours measures other phases: `queryPreparationTime` is the time that
 /// reading took, `innerEvalTime` the rest; both counts of samples are the samples that were read.
-fn push_stats(out: &mut String, stats: &QueryStats) {
+fn push_stats(out: &mut Vec<u8>, stats: &QueryStats) {
     let running = stats.total.saturating_sub(stats.queued);
     let inner = running.saturating_sub(stats.reading);
     let _ = write!(
@@ -214,53 +228,56 @@ fn push_stats(out: &mut String, stats: &QueryStats) {
     );
 }
 
+/// What a sample takes at the most, save for the largest numbers in plain notation.
+const SAMPLE_BYTES: usize = 64;
+
 /// Notes of one kind that are shown; what is left out is counted in one more, as in Prometheus.
 const NOTES_MAX: usize = 10;
 
 /// A native histogram: its count, its sum, and the buckets that are not empty, each with 0 to 3 for
 /// which of its bounds fall into it: the upper, the lower, neither, both.
-fn push_histogram(out: &mut String, t: Timestamp, histogram: &Histogram) {
+fn push_histogram(out: &mut Vec<u8>, t: Timestamp, histogram: &Histogram) {
     let count = match histogram.counts {
         HistogramCounts::Integer { count, .. } => count as f64,
         HistogramCounts::Float { count, .. } => count,
     };
-    out.push('[');
+    out.put("[");
     push_instant(out, t);
-    out.push_str(",{\"count\":\"");
+    out.put(",{\"count\":\"");
     push_value(out, count);
-    out.push_str("\",\"sum\":\"");
+    out.put("\",\"sum\":\"");
     push_value(out, histogram.sum);
-    out.push('"');
+    out.put("\"");
     let buckets = native_buckets(histogram);
     for (at, bucket) in buckets.iter().enumerate() {
         let interval = bucket.interval;
-        out.push_str(if at == 0 { ",\"buckets\":[[" } else { ",[" });
+        out.put(if at == 0 { ",\"buckets\":[[" } else { ",[" });
         out.push(match (interval.lower_inclusive, interval.upper_inclusive) {
-            (false, true) => '0',
-            (true, false) => '1',
-            (false, false) => '2',
-            (true, true) => '3',
+            (false, true) => b'0',
+            (true, false) => b'1',
+            (false, false) => b'2',
+            (true, true) => b'3',
         });
         for v in [interval.lower, interval.upper, bucket.count] {
-            out.push_str(",\"");
+            out.put(",\"");
             push_value(out, v);
-            out.push('"');
+            out.put("\"");
         }
-        out.push(']');
+        out.put("]");
     }
-    out.push_str(if buckets.is_empty() { "}]" } else { "]}]" });
+    out.put(if buckets.is_empty() { "}]" } else { "]}]" });
 }
 
-fn push_notes(out: &mut String, name: &str, notes: &[String]) {
+fn push_notes(out: &mut Vec<u8>, name: &str, notes: &[String]) {
     if notes.is_empty() {
         return;
     }
-    out.push_str(",\"");
-    out.push_str(name);
-    out.push_str("\":[");
+    out.put(",\"");
+    out.put(name);
+    out.put("\":[");
     for (at, note) in notes.iter().take(NOTES_MAX).enumerate() {
         if at > 0 {
-            out.push(',');
+            out.put(",");
         }
         push_string(out, note);
     }
@@ -269,7 +286,7 @@ fn push_notes(out: &mut String, name: &str, notes: &[String]) {
         let kind = if kind == "info" { "info" } else { "warning" };
         let _ = write!(out, ",\"{} more {kind} annotations omitted\"", notes.len() - NOTES_MAX);
     }
-    out.push(']');
+    out.put("]");
 }
 
 #[cfg(test)]
@@ -284,7 +301,7 @@ mod tests {
         let mut writer = AnswerWriter::new(Answer { value, warnings: Vec::new(), infos: Vec::new() });
         let mut whole = String::new();
         while let Some(part) = writer.next_part() {
-            whole.push_str(&part);
+            whole.push_str(std::str::from_utf8(&part).unwrap());
         }
         whole
     }
@@ -360,9 +377,9 @@ mod tests {
             counts: HistogramCounts::Integer { count: 0, zero: 0, positive: vec![], negative: vec![] },
             ..histogram()
         };
-        let mut out = String::new();
+        let mut out = Vec::new();
         push_histogram(&mut out, Timestamp(0), &empty);
-        assert_eq!(out, r#"[0,{"count":"0","sum":"18.4"}]"#);
+        assert_eq!(out, br#"[0,{"count":"0","sum":"18.4"}]"#);
     }
 
     #[test]
@@ -374,7 +391,7 @@ mod tests {
         });
         assert_eq!(
             writer.next_part().unwrap(),
-            r#"{"status":"success","data":{"resultType":"vector","result":[]},"warnings":["w"],"infos":["i"]}"#
+            br#"{"status":"success","data":{"resultType":"vector","result":[]},"warnings":["w"],"infos":["i"]}"#
         );
         assert_eq!(writer.next_part(), None);
     }
@@ -392,7 +409,7 @@ mod tests {
         let (mut whole, mut parts) = (String::new(), 0);
         while let Some(part) = writer.next_part() {
             assert!(part.len() < PART_BYTES + 200);
-            whole.push_str(&part);
+            whole.push_str(std::str::from_utf8(&part).unwrap());
             parts += 1;
         }
         assert!(parts > 3);

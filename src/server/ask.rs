@@ -52,7 +52,7 @@ pub(super) fn within(state: &ServerState, text: String, timeout: Duration) -> (A
     let abandoned = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&abandoned);
     let deadline = Deadline::new(move || seen.load(Ordering::Relaxed) || clock.elapsed() >= ends);
-    (Asked { text, lookback: state.queries().options().lookback, deadline, ends }, Abandon(abandoned))
+    (Asked { text, points: 1, lookback: state.queries().options().lookback, deadline, ends }, Abandon(abandoned))
 }
 
 /// The parameter `query`, if it is not too long.

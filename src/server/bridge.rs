@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Permits for the blocking work.
 #[derive(Debug)]
 pub(super) struct Bridge {
+    writes_max: usize,
     writes: Arc<Semaphore>,
     questions: Arc<Semaphore>,
 }
@@ -32,7 +33,13 @@ pub(super) struct WritePermit(#[expect(dead_code, reason = "held, never read")] 
 
 impl Bridge {
     pub(super) fn new(writes: usize, questions: usize) -> Bridge {
-        Bridge { writes: Arc::new(Semaphore::new(writes)), questions: Arc::new(Semaphore::new(questions)) }
+        let (writes_max, questions) = (writes, Arc::new(Semaphore::new(questions)));
+        Bridge { writes_max, writes: Arc::new(Semaphore::new(writes)), questions }
+    }
+
+    /// Whether a write is under way.
+    pub(super) fn is_writing(&self) -> bool {
+        self.writes.available_permits() < self.writes_max
     }
 
     /// A place among the writes under way; refuses at once when too many are, for the sender can wait

@@ -26,6 +26,7 @@ mod params;
 mod parts;
 mod queries;
 mod query_counts;
+mod quick;
 mod router;
 mod serve;
 mod site;

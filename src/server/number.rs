@@ -4,95 +4,157 @@
 //! - A value reads back to the same `f64` (NaN payloads aside): the shortest digits that do.
 //! - An instant is seconds with exactly three decimals, or none.
 
-use std::fmt::Write as _;
-
 use crate::model::Timestamp;
 
+/// What text is written to.
+pub(super) trait Out {
+    /// Appends a text.
+    fn put(&mut self, text: &str);
+
+    /// Appends ASCII characters.
+    fn put_ascii(&mut self, bytes: &[u8]);
+}
+
+impl Out for String {
+    fn put(&mut self, text: &str) {
+        self.push_str(text);
+    }
+
+    fn put_ascii(&mut self, bytes: &[u8]) {
+        self.push_str(std::str::from_utf8(bytes).unwrap_or_default());
+    }
+}
+
+impl Out for Vec<u8> {
+    #[inline]
+    fn put(&mut self, text: &str) {
+        self.extend_from_slice(text.as_bytes());
+    }
+
+    #[inline]
+    fn put_ascii(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
 /// A scalar's value: plain notation whatever its size, as Prometheus writes a result that is one number.
-pub(super) fn push_plain(out: &mut String, v: f64) {
+pub(super) fn push_plain(out: &mut impl Out, v: f64) {
     if v.is_finite() {
-        let _ = write!(out, "{v}");
+        out.put(&v.to_string());
     } else {
         push_value(out, v);
     }
 }
 
 /// A sample's value: plain notation, or an exponent below 1e-6 and from 1e21 on.
-pub(super) fn push_value(out: &mut String, v: f64) {
-    if v.is_nan() {
-        out.push_str("NaN");
-    } else if v.is_infinite() {
-        out.push_str(if v > 0.0 { "+Inf" } else { "-Inf" });
-    } else if v != 0.0 && (v.abs() < 1e-6 || v.abs() >= 1e21) {
-        push_exponent(out, v);
-    } else if v.trunc() == v && v.abs() < WHOLE_MAX && (v != 0.0 || v.is_sign_positive()) {
+pub(super) fn push_value(out: &mut impl Out, v: f64) {
+    let size = v.abs();
+    if v.trunc() == v && size < WHOLE_MAX && (v != 0.0 || v.is_sign_positive()) {
         if v < 0.0 {
-            out.push('-');
+            out.put_ascii(b"-");
         }
-        push_whole(out, v.abs() as u64);
-    } else {
+        push_whole(out, size as u64);
+    } else if (1e-6..1e21).contains(&size) {
         // Its digits are those of the standard library, several times as fast, and its notation is ours
         // save where it has an exponent.
         let mut buffer = zmij::Buffer::new();
         match buffer.format_finite(v) {
-            text if text.bytes().all(|byte| byte != b'e') && !text.ends_with(".0") => out.push_str(text),
-            _ => {
-                let _ = write!(out, "{v}");
+            text if text.bytes().fold(true, |plain, byte| plain & (byte != b'e')) && !text.ends_with(".0") => {
+                out.put(text);
             }
+            _ => out.put(&v.to_string()),
         }
+    } else if v == 0.0 {
+        out.put_ascii(b"-0");
+    } else if v.is_nan() {
+        out.put_ascii(b"NaN");
+    } else if v.is_infinite() {
+        out.put_ascii(if v > 0.0 { b"+Inf" } else { b"-Inf" });
+    } else {
+        push_exponent(out, v);
     }
 }
 
 /// Up to here every whole number is a float of its own.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
-fn push_whole(out: &mut String, mut n: u64) {
+/// The two digits of each number below a hundred.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut n = 0;
+    while n < 100 {
+        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
+        n += 1;
+    }
+    pairs
+};
+
+#[inline]
+fn push_whole(out: &mut impl Out, n: u64) {
     let mut digits = [0; 20];
+    let at = whole_digits(&mut digits, n);
+    out.put_ascii(&digits[at..]);
+}
+
+/// Writes a number to the end of `digits`, and says where it begins.
+#[inline]
+fn whole_digits(digits: &mut [u8; 20], mut n: u64) -> usize {
     let mut at = digits.len();
-    // Divisions by a constant of numbers that fit in 32 bits take half the time.
+    let mut put = |pair: [u8; 2]| {
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(&pair);
+    };
     while n > u64::from(u32::MAX) {
-        at -= 1;
-        digits[at] = b'0' + (n % 10) as u8;
-        n /= 10;
+        put(PAIRS[(n % 100) as usize]);
+        n /= 100;
     }
+    // Divisions by a constant of numbers that fit in 32 bits take half the time.
     let mut n = n as u32;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (n % 10) as u8;
-        n /= 10;
-        if n == 0 {
-            break;
-        }
+    while n >= 100 {
+        put(PAIRS[(n % 100) as usize]);
+        n /= 100;
     }
-    out.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
+    put(PAIRS[n as usize]);
+    if n < 10 { at + 1 } else { at }
 }
 
 /// A value in the notation that alerts use, `1e+00`.
-pub(super) fn push_exponent(out: &mut String, v: f64) {
+pub(super) fn push_exponent(out: &mut impl Out, v: f64) {
     if !v.is_finite() {
         return push_value(out, v);
     }
     let text = format!("{v:e}");
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |rest| ('-', rest));
-    let _ = write!(out, "{digits}e{sign}{exponent:0>2}");
+    out.put(&format!("{digits}e{sign}{exponent:0>2}"));
 }
 
 /// An instant as seconds.
-pub(super) fn push_instant(out: &mut String, t: Timestamp) {
+pub(super) fn push_instant(out: &mut impl Out, t: Timestamp) {
     if t.0 < 0 {
-        out.push('-');
+        out.put_ascii(b"-");
     }
     let ms = t.0.unsigned_abs();
     push_whole(out, ms / 1000);
     if !ms.is_multiple_of(1000) {
-        let _ = write!(out, ".{:03}", ms % 1000);
+        let rest = (ms % 1000) as usize;
+        let [tens, ones] = PAIRS[rest % 100];
+        out.put_ascii(&[b'.', b'0' + (rest / 100) as u8, tens, ones]);
     }
 }
 
 /// A JSON string with its quotes.
-pub(super) fn push_string(out: &mut String, text: &str) {
-    out.push('"');
+pub(super) fn push_string(out: &mut impl Out, text: &str) {
+    out.put_ascii(b"\"");
+    if text.bytes().fold(true, |plain, byte| plain & (byte >= 0x20) & (byte != b'"') & (byte != b'\\')) {
+        out.put(text);
+    } else {
+        push_escaped(out, text);
+    }
+    out.put_ascii(b"\"");
+}
+
+fn push_escaped(out: &mut impl Out, text: &str) {
     let mut plain = 0;
     for (at, byte) in text.bytes().enumerate() {
         let escape = match byte {
@@ -104,16 +166,15 @@ pub(super) fn push_string(out: &mut String, text: &str) {
             0..0x20 => "",
             _ => continue,
         };
-        out.push_str(&text[plain..at]);
+        out.put(&text[plain..at]);
         if escape.is_empty() {
-            let _ = write!(out, "\\u{byte:04x}");
+            out.put(&format!("\\u{byte:04x}"));
         } else {
-            out.push_str(escape);
+            out.put(escape);
         }
         plain = at + 1;
     }
-    out.push_str(&text[plain..]);
-    out.push('"');
+    out.put(&text[plain..]);
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@
 //! - A question that finds too many waiting is told so at once; one that waits gives up with its
 //!   own timeout, or when its peer goes.
 //! - Queries run on threads of their own with a lower priority than those that store samples, so
-//!   that however many there are, they take only what ingestion leaves.
+//!   that however many there are, they take only what ingestion leaves. One that was over in a moment when
+//!   it was last asked runs where it was received, while no write and no other query is under way.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,8 +23,10 @@ use crate::env::{Clock, lower_thread_priority};
 use crate::model::{Millis, limits};
 use crate::promql::{Deadline, EvalError, EvalOptions, SourceError};
 
+use super::bridge::Bridge;
 use super::envelope::{ApiError, ErrorType};
 use super::query_counts::{Outcome, QueryCounts};
+use super::quick::{self, Identity, QuickQueries};
 
 /// How queries are taken in.
 #[derive(Debug, Clone)]
@@ -65,6 +68,7 @@ pub(super) struct Queries {
     large: Arc<Semaphore>,
     waiting: AtomicUsize,
     counts: QueryCounts,
+    quick: QuickQueries,
     clock: Arc<dyn Clock>,
     pool: Pool,
 }
@@ -73,6 +77,8 @@ pub(super) struct Queries {
 pub(super) struct Asked {
     /// How the log names it.
     pub(super) text: String,
+    /// How many instants are asked for.
+    pub(super) points: i64,
     pub(super) lookback: Millis,
     pub(super) deadline: Deadline,
     /// When the deadline comes, on the clock.
@@ -108,6 +114,7 @@ impl Queries {
             large: Arc::new(Semaphore::new(1)),
             waiting: AtomicUsize::new(0),
             counts: QueryCounts::default(),
+            quick: QuickQueries::new(),
             pool: Pool::new(options.at_once + 1),
             clock,
             options,
@@ -131,15 +138,24 @@ impl Queries {
         self.options.at_once.saturating_sub(self.places.available_permits()) + large
     }
 
-    /// Runs a query: side by side with others while it is small, else alone among the large ones.
+    /// Runs a query: at once if it is known to be quick, else side by side with others while it is small, else
+    /// alone among the large ones.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         db: &Db,
+        bridge: &Bridge,
         asked: Asked,
         query: impl Fn(&Db, &EvalOptions, &QueryMeter) -> Result<T, QueryError> + Send + Sync + 'static,
     ) -> Result<Result<Ran<T>, QueryError>, ApiError> {
         let begun = self.clock.elapsed();
         let mut watch = Watch { counts: &self.counts, ended: false };
+        let identity = self.quick.identify(&asked.text, asked.points);
+        if !bridge.is_writing()
+            && let Some(ran) = self.run_here(db, &asked, identity, &query)
+        {
+            watch.ended = true;
+            return Ok(ran);
+        }
         let query = Arc::new(query);
         let meter = Arc::new(QueryMeter::default());
         let evaluate = |samples_max: usize, place: OwnedSemaphorePermit| {
@@ -150,19 +166,24 @@ impl Queries {
                 ..EvalOptions::default()
             };
             let (db, query, meter) = (db.clone(), Arc::clone(&query), Arc::clone(&meter));
-            self.pool.run(move || (query(&db, &options, &meter), place))
+            let clock = Arc::clone(&self.clock);
+            self.pool.run(move || {
+                let begun = clock.elapsed();
+                let result = query(&db, &options, &meter);
+                (result, place, clock.elapsed().saturating_sub(begun))
+            })
         };
         let place = self.wait_for(&self.places, asked.ends).await?;
         let mut queued = self.clock.elapsed().saturating_sub(begun);
         let small = self.options.samples_small.min(self.options.samples_max);
-        let (mut result, mut place) = evaluate(small, place).await?;
+        let (mut result, mut place, mut took) = evaluate(small, place).await?;
         let mut held = None;
         if is_too_large(&result) && small < self.options.samples_max {
             drop(place);
             let waits = self.clock.elapsed();
             place = self.wait_for(&self.large, asked.ends).await?;
             queued += self.clock.elapsed().saturating_sub(waits);
-            (result, place) = evaluate(self.options.samples_max, place).await?;
+            (result, place, took) = evaluate(self.options.samples_max, place).await?;
             held = Some(LargePlace(place));
         } else {
             drop(place);
@@ -171,8 +192,41 @@ impl Queries {
         let (samples, reading) = meter.read();
         let stats = QueryStats { queued, reading, total, samples, steps: meter.steps() };
         watch.ended = true;
+        self.quick.note(identity, took);
         self.note(&asked.text, &stats, &result);
         Ok(result.map(|answer| Ran { answer, stats, held }))
+    }
+
+    /// Runs a query on this thread if it was quick the last time and nothing else is under way. Nothing: it is
+    /// to be run elsewhere.
+    fn run_here<T>(
+        &self,
+        db: &Db,
+        asked: &Asked,
+        identity: Identity,
+        query: &impl Fn(&Db, &EvalOptions, &QueryMeter) -> Result<T, QueryError>,
+    ) -> Option<Result<Ran<T>, QueryError>> {
+        let _turn = if self.running() == 0 { self.quick.turn(identity) } else { None }?;
+        let _place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let (begun, meter) = (self.clock.elapsed(), QueryMeter::default());
+        let options = EvalOptions {
+            lookback: asked.lookback,
+            samples_max: self.options.samples_small.min(self.options.samples_max),
+            deadline: Some(quick::soon(Arc::clone(&self.clock), asked.deadline.clone())),
+            ..EvalOptions::default()
+        };
+        let result = query(db, &options, &meter);
+        let total = self.clock.elapsed().saturating_sub(begun);
+        self.quick.note(identity, total);
+        let too_long = matches!(result, Err(QueryError::Eval(EvalError::TimedOut)));
+        if too_long || is_too_large(&result) {
+            return None;
+        }
+        let (samples, reading) = meter.read();
+        let steps = meter.steps();
+        let stats = QueryStats { queued: Duration::ZERO, reading, total, samples, steps };
+        self.note(&asked.text, &stats, &result);
+        Some(result.map(|answer| Ran { answer, stats, held: None }))
     }
 
     /// Runs a question about stored series on a query's place.

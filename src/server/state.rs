@@ -287,7 +287,7 @@ impl ServerState {
         asked: Asked,
         query: impl Fn(&Db, &EvalOptions, &QueryMeter) -> Result<T, QueryError> + Send + Sync + 'static,
     ) -> Result<Result<Ran<T>, QueryError>, ApiError> {
-        self.queries().run(self.db()?, asked, query).await
+        self.queries().run(self.db()?, self.bridge(), asked, query).await
     }
 
     /// Asks a question about stored series, on a query's place.

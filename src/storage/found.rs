@@ -94,6 +94,8 @@ struct Lists {
     pairs: Vec<PairNumber>,
     ends: Vec<u32>,
     table: HashTable<u32>,
+    /// The one that was found last.
+    last: Option<u32>,
 }
 
 impl Lists {
@@ -105,9 +107,38 @@ impl Lists {
         list(&self.pairs, &self.ends, at)
     }
 
-    /// The number of a list.
+    /// Adds a list that is surely not there, without making it findable.
+    fn push(&mut self, pairs: &[PairNumber]) -> u32 {
+        self.pairs.extend_from_slice(pairs);
+        self.ends.push(self.pairs.len() as u32);
+        self.ends.len() as u32 - 1
+    }
+
+    /// Makes the lists findable that were only added.
+    fn make_findable(&mut self) {
+        let Lists { pairs, ends, table, .. } = self;
+        let hash = |number: &u32| hash_of(list(pairs, ends, *number as usize));
+        table.reserve(ends.len() - table.len(), hash);
+        for number in table.len() as u32..ends.len() as u32 {
+            table.insert_unique(hash(&number), number, hash);
+        }
+    }
+
+    /// The number of a list; all are findable.
     fn number(&mut self, wanted: &[PairNumber]) -> u32 {
-        let Lists { pairs, ends, table } = self;
+        // What was asked for last often comes again, and needs no search.
+        if let Some(last) = self.last
+            && list(&self.pairs, &self.ends, last as usize) == wanted
+        {
+            return last;
+        }
+        let number = self.search(wanted);
+        self.last = Some(number);
+        number
+    }
+
+    fn search(&mut self, wanted: &[PairNumber]) -> u32 {
+        let Lists { pairs, ends, table, .. } = self;
         let hash = hash_of(wanted);
         if let Some(number) = table.find(hash, |number| list(pairs, ends, *number as usize) == wanted) {
             return *number;
@@ -143,6 +174,8 @@ pub(super) struct Found<S> {
     ends: Vec<u32>,
     /// The series in the order that was asked for.
     order: Vec<u32>,
+    /// Whether nothing was found in a place before.
+    is_first: bool,
 }
 
 impl<S: Copy> Found<S> {
@@ -154,12 +187,21 @@ impl<S: Copy> Found<S> {
             sources: Vec::new(),
             ends: Vec::new(),
             order: Vec::new(),
+            is_first: false,
         }
     }
 
-    /// Adds a source of the series with these pairs.
+    /// Another place is searched: its series may be among those that were found.
+    pub(super) fn begin_place(&mut self) {
+        self.is_first = self.lists.len() == 0;
+        if !self.is_first {
+            self.lists.make_findable();
+        }
+    }
+
+    /// Adds a source of the series with these pairs. Until [`Found::begin_place`] is called, none comes twice.
     pub(super) fn add(&mut self, pairs: &[PairNumber], source: S) {
-        let series = self.lists.number(pairs);
+        let series = if self.is_first { self.lists.push(pairs) } else { self.lists.number(pairs) };
         self.sources.push((series, source));
     }
 
@@ -227,6 +269,9 @@ impl<S: Copy> Found<S> {
     /// which are numbered in the order in which they are met.
     pub(super) fn groups(&self, keep: impl Fn(&str) -> bool) -> (Vec<u32>, Vec<Labels>) {
         let kept: Vec<bool> = self.pairs.names.iter().map(|name| keep(name)).collect();
+        if !kept.contains(&true) && !self.order.is_empty() {
+            return (vec![0; self.order.len()], vec![Labels::empty()]);
+        }
         let (mut groups, mut some) = (Lists::default(), Vec::new());
         let group = |series: &u32| {
             some.clear();
@@ -253,6 +298,8 @@ mod tests {
         for _ in 0..50 {
             let mut found = Found::new();
             let mut model: BTreeMap<Labels, Vec<usize>> = BTreeMap::new();
+            let mut place = BTreeSet::new();
+            found.begin_place();
             for source in 0..rng.below(60) as usize {
                 let mut pairs = Vec::new();
                 for name in ["a", "b", "c", "d"] {
@@ -261,6 +308,15 @@ mod tests {
                     }
                 }
                 let numbers: Vec<u32> = pairs.iter().map(|(name, value)| found.pairs.number(name, value)).collect();
+                if rng.below(4) == 0 {
+                    found.begin_place();
+                }
+                // A place has a series once.
+                let series = Labels::new(pairs.iter().map(|(name, value)| (*name, value.as_str()))).unwrap();
+                if !place.insert(series) {
+                    found.begin_place();
+                    place.clear();
+                }
                 found.add(&numbers, source);
                 let labels = Labels::new(pairs.iter().map(|(name, value)| (*name, value.as_str()))).unwrap();
                 model.entry(labels).or_default().push(source);

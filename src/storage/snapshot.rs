@@ -21,7 +21,7 @@ use super::index::{Index, KnownPairs};
 use super::retention::Cutoff;
 use super::selection::Selection;
 use super::tombstones::Cover;
-use super::view::View;
+use super::view::{SeenHead, View};
 use crate::model::Summary;
 
 /// A view of the store at one place of its log. Cheap to take and to clone.
@@ -61,7 +61,8 @@ impl SharedIndex {
     /// wait for all of them.
     fn find(&self, matchers: &[Matcher], found: &mut Found<Source>) {
         let series = self.lock.read().candidates(matchers);
-        let (mut known, mut known_at, mut numbers) = (KnownPairs::default(), None, Vec::new());
+        found.begin_place();
+        let (mut known, mut known_at, mut numbers) = (KnownPairs::for_series(series.len()), None, Vec::new());
         for part in series.chunks(SERIES_PER_LOCK) {
             let index = self.lock.read();
             if known_at != Some(index.forgotten()) {
@@ -139,6 +140,8 @@ pub(super) struct Asked<'a> {
     snapshot: &'a Snapshot,
     range: TimeRange,
     pub(super) blocks: Vec<(&'a Block, BlockReader<'a>)>,
+    /// What is seen of the head, once a series was read from it.
+    seen: Option<SeenHead>,
 }
 
 impl Snapshot {
@@ -367,7 +370,7 @@ impl Snapshot {
         let blocks: Vec<&Block> =
             self.view.blocks.iter().map(|block| &**block).filter(|block| block.overlaps(range)).collect();
         let mut caches: Vec<PageCache> = blocks.iter().map(|_| PageCache::default()).collect();
-        let mut asked = Asked { snapshot: self, range, blocks: Vec::with_capacity(blocks.len()) };
+        let mut asked = Asked { snapshot: self, range, blocks: Vec::with_capacity(blocks.len()), seen: None };
         for (block, cache) in blocks.into_iter().zip(&mut caches) {
             asked.blocks.push((block, block.ask(cache)?));
         }
@@ -381,6 +384,7 @@ impl Asked<'_> {
         let mut found = Found::new();
         for (at, (_, reader)) in self.blocks.iter_mut().enumerate() {
             let positions = reader.select(matchers)?;
+            found.begin_place();
             let Found { pairs, .. } = &mut found;
             let mut series = Vec::new();
             let mut numbers = Vec::new();
@@ -509,8 +513,20 @@ impl Asked<'_> {
         Ok(())
     }
 
-    pub(super) fn head_samples(&self, series: SeriesRef, cover: &Cover, range: TimeRange, samples: &mut Vec<Sample>) {
-        self.snapshot.view.head_samples(series, cover, range, self.snapshot.seq, samples);
+    pub(super) fn head_samples(
+        &mut self,
+        series: SeriesRef,
+        cover: &Cover,
+        range: TimeRange,
+        samples: &mut Vec<Sample>,
+    ) {
+        let (view, seq) = (&self.snapshot.view, self.snapshot.seq);
+        if cover.is_empty() {
+            let seen = self.seen.get_or_insert_with(|| view.seen_head(seq));
+            view.seen_samples(series, range, seen, samples);
+        } else {
+            view.head_samples(series, cover, range, seq, samples);
+        }
     }
 
     /// The asked range without what is past the series' time.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::block::{Block, BlockReader, DamagedBlock, PageCache};
 use super::content::{Content, Stored};
-use super::head::Generation;
+use super::head::{Generation, SeenStamps};
 use super::series::Seen;
 use super::tombstones::{Cover, Tombstones};
 use crate::model::{HistogramSample, Labels, Millis, Sample, Seq, SeriesRef, TimeRange, Timestamp};
@@ -20,7 +20,27 @@ pub(super) struct View {
     pub(super) tombstones: Arc<Tombstones>,
 }
 
+/// What a reader of many series sees of the head.
+#[derive(Debug)]
+pub(super) struct SeenHead {
+    frozen: Option<SeenStamps>,
+    live: SeenStamps,
+}
+
 impl View {
+    /// What is seen of the head by entries up to `seq`.
+    pub(super) fn seen_head(&self, seq: Seq) -> SeenHead {
+        SeenHead { frozen: self.frozen.as_ref().map(|frozen| frozen.seen(seq)), live: self.live.seen(seq) }
+    }
+
+    /// As [`View::head_samples`], of a series of which nothing is hidden.
+    pub(super) fn seen_samples(&self, series: SeriesRef, range: TimeRange, seen: &SeenHead, samples: &mut Vec<Sample>) {
+        if let (Some(frozen), Some(seen)) = (&self.frozen, &seen.frozen) {
+            frozen.read_seen(series, range, seen, samples);
+        }
+        self.live.read_seen(series, range, &seen.live, samples);
+    }
+
     /// Adds what the head has of a series inside `range`, by entries up to `seq` and not hidden by `cover`.
     pub(super) fn head_samples(
         &self,

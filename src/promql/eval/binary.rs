@@ -1,10 +1,10 @@
 //! Binary operators: scalars, vectors with a scalar, and the pairing of two vectors.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::row::{Operand, Point, Row, unique, without_name};
 use super::{Evaluator, Resets, kernel};
-use crate::model::Labels;
+use crate::model::{Labels, STALE_NAN, is_stale};
 use crate::promql::ast::{Binary, BinaryOp, Group, MatchLabels, Matching};
 use crate::promql::plan::Steps;
 use crate::promql::query::{EvalError, NameDropping};
@@ -120,6 +120,10 @@ impl Pairing<'_> {
         steps: Steps,
         out: &mut Vec<Row>,
     ) -> Result<(), EvalError> {
+        if let Some(rows) = self.group_of_numbers(many, one) {
+            out.extend(rows);
+            return Ok(());
+        }
         let base = out.len();
         let fill = self.binary.fill;
         // As in Prometheus: with `group_right`, too, `fill_left` is for the side with many series.
@@ -168,6 +172,42 @@ impl Pairing<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The results of a signature of which one side has one series, if all values are numbers and no two results
+    /// can be the same: then each series of the other side is paired with that one, whatever is there at a step.
+    fn group_of_numbers(&self, many: &[usize], one: &[usize]) -> Option<Vec<Row>> {
+        let [single] = one else { return None };
+        let is_many = many.len() > 1;
+        let op = self.binary.op;
+        if !self.binary.fill.is_none() || is_trim(op) || (is_many && self.binary.matching.group == Group::OneToOne) {
+            return None;
+        }
+        let single = &self.one[*single];
+        let single_values = single.numbers()?;
+        let (mut rows, mut seen) = (Vec::with_capacity(many.len()), HashSet::new());
+        for at in many {
+            let row = &self.many[*at];
+            let values = row.numbers()?;
+            let labels = self.result_labels(&row.labels, &single.labels);
+            if is_many && !seen.insert(labels.clone()) {
+                return None;
+            }
+            let filters = op.is_comparison() && !self.binary.returns_bool;
+            let value = |(many, one): (&f64, &f64)| {
+                let (l, r) = if self.swapped { (*one, *many) } else { (*many, *one) };
+                let there = !is_stale(l) && !is_stale(r) && (!filters || kernel::compare(op, l, r));
+                match (there, filters) {
+                    (false, _) => f64::from_bits(STALE_NAN),
+                    (true, true) => l,
+                    (true, false) => kernel::binary(op, l, r),
+                }
+            };
+            let mut result = Row::of_numbers(labels, values.iter().zip(single_values).map(value).collect());
+            result.drop_name = row.drop_name || (self.binary.returns_bool && !self.eager);
+            rows.push(result);
+        }
+        Some(rows)
     }
 
     /// Refuses a second series for the same result, even where a comparison drops the value.

@@ -18,6 +18,7 @@ mod mixed;
 mod native;
 mod notes;
 mod operate;
+mod placed;
 mod ranking;
 mod row;
 mod scan;

@@ -70,6 +70,11 @@ impl Row {
         self.values.get(step).copied().filter(|v| !is_stale(*v))
     }
 
+    /// The values of all steps, the marker of staleness where there is none; nothing if some are histograms.
+    pub(super) fn numbers(&self) -> Option<&[f64]> {
+        self.histograms.is_empty().then_some(self.values.as_slice())
+    }
+
     /// The histogram at a step, if there is one.
     pub(super) fn histogram(&self, step: usize) -> Option<&Arc<FloatHistogram>> {
         self.histograms.get(step)?.as_ref()
@@ -131,7 +136,7 @@ impl Row {
 
     /// Whether there is any value.
     pub(super) fn is_present(&self) -> bool {
-        self.steps().next().is_some()
+        self.values.iter().any(|v| !is_stale(*v)) || self.histograms.iter().any(Option::is_some)
     }
 
     /// Changes each number.

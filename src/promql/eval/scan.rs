@@ -12,12 +12,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::Evaluator;
 use super::aggregate::keeps;
+use super::placed::Placed;
 use super::row::{Row, is_metadata};
-use crate::model::{Labels, MatchOp, Millis, STALE_NAN, Sample, TimeRange, Timestamp, is_stale};
+use crate::model::{Labels, MatchOp, Millis, STALE_NAN, Sample, Timestamp, is_stale};
 use crate::promql::ast::{Aggregate, AggregateOp, Edges, Expr, ExprKind, Selector};
 use crate::promql::budget::Account;
 use crate::promql::functions::Function;
-use crate::promql::kernel::{Accumulators, Sliding};
+use crate::promql::kernel::Accumulators;
 use crate::promql::plan::Steps;
 use crate::promql::query::{Deadline, EvalError, EvalOptions, NameDropping, StartTimestamps};
 use crate::promql::source::{SeriesSet, SourceError};
@@ -197,11 +198,7 @@ impl Evaluator<'_> {
             let mut accumulators = Accumulators::new(op, groups.len() * count);
             let mut present = false;
             work.each(&mut |at, values| {
-                let first = group_of[at] as usize * count;
-                for (step, v) in values.iter().enumerate().filter(|(_, v)| !is_stale(**v)) {
-                    present = true;
-                    accumulators.add(first + step, *v);
-                }
+                present |= accumulators.add_row(group_of[at] as usize * count, values);
                 ControlFlow::Continue(())
             });
             any.fetch_or(present, Ordering::Relaxed);
@@ -314,6 +311,7 @@ impl Work<'_> {
         });
         let mut values = vec![f64::from_bits(STALE_NAN); self.steps.count()];
         let mut kept = Vec::new();
+        let mut placed = Placed::new(&self.seen, self.scan.length, self.scan.function);
         let mut visit = |at: usize, samples: &[Sample], histograms: &[_]| {
             if !histograms.is_empty() {
                 return self.stop(Stopped::NotOnlyNumbers);
@@ -323,13 +321,13 @@ impl Work<'_> {
                 return self.stop(Stopped::Failed(error.into()));
             }
             match self.scan.function {
-                None => self.newest(samples, &mut values),
+                None => placed.newest(samples, &mut values),
                 Some(function) if samples.iter().any(|sample| is_stale(sample.v)) => {
                     kept.clear();
                     kept.extend(samples.iter().copied().filter(|sample| !is_stale(sample.v)));
-                    self.slide(function, &kept, &mut values);
+                    self.slide(&mut placed, function, &kept, &mut values);
                 }
-                Some(function) => self.slide(function, samples, &mut values),
+                Some(function) => self.slide(&mut placed, function, samples, &mut values),
             }
             take(at, &values)
         };
@@ -338,47 +336,14 @@ impl Work<'_> {
         }
     }
 
-    /// The newest sample at each step, no older than the lookback.
-    fn newest(&self, samples: &[Sample], values: &mut [f64]) {
-        let mut next = 0;
-        for (value, seen) in values.iter_mut().zip(&self.seen) {
-            while samples.get(next).is_some_and(|sample| sample.t <= *seen) {
-                next += 1;
-            }
-            let newest = next.checked_sub(1).and_then(|at| samples.get(at));
-            *value = match newest {
-                // A marker of staleness is the absence of a value.
-                Some(sample) if sample.t > *seen - self.scan.length => sample.v,
-                _ => f64::from_bits(STALE_NAN),
-            };
-        }
-    }
-
     /// The function of the window at each step.
-    fn slide(&self, function: Function, samples: &[Sample], values: &mut [f64]) {
-        let mut sliding = Sliding::new(function, samples);
-        let (mut from, mut to) = (0, 0);
-        let mut args = Vec::with_capacity(self.scan.params.len() + 1);
-        for (step, (value, until)) in values.iter_mut().zip(&self.seen).enumerate() {
-            let range = TimeRange { after: *until - self.scan.length, until: *until };
-            while samples.get(to).is_some_and(|sample| sample.t <= range.until) {
-                to += 1;
-            }
-            while from < to && samples[from].t <= range.after {
-                from += 1;
-            }
-            *value = f64::from_bits(STALE_NAN);
-            if from == to {
-                continue;
-            }
-            args.clear();
+    fn slide(&self, placed: &mut Placed<'_>, function: Function, samples: &[Sample], values: &mut [f64]) {
+        let args = |step: usize, until: Timestamp, args: &mut Vec<f64>| {
             args.extend(self.scan.params.iter().map(|values| values[step]));
             if function == Function::PredictLinear {
                 args.push(self.steps.time(step).as_seconds() - until.as_seconds());
             }
-            if let Some(v) = sliding.value(&args, (from, to), range) {
-                *value = v;
-            }
-        }
+        };
+        placed.slide(function, samples, args, values);
     }
 }

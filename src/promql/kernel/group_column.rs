@@ -4,7 +4,7 @@
 
 use super::AggregateOp;
 use super::group::{Accumulator, less};
-use crate::model::SumColumn;
+use crate::model::{SumColumn, is_stale};
 
 /// What an aggregation knows at each of so many places.
 #[derive(Debug, Clone)]
@@ -41,6 +41,30 @@ impl Accumulators {
             AggregateOp::Stddev | AggregateOp::Stdvar => self.whole[place].add(v),
             _ => {}
         }
+    }
+
+    /// Takes a member into each of the groups from a place on, and says whether there was any; a marker of
+    /// staleness is no member.
+    pub fn add_row(&mut self, first: usize, members: &[f64]) -> bool {
+        let mut any = 0;
+        for (count, v) in self.counts[first..first + members.len()].iter_mut().zip(members) {
+            let there = u32::from(!is_stale(*v));
+            *count += there;
+            any |= there;
+        }
+        match self.op {
+            AggregateOp::Sum | AggregateOp::Avg => self.sums.add_row(first, members),
+            AggregateOp::Min | AggregateOp::Max => {
+                let members = members.iter().enumerate().filter(|(_, v)| !is_stale(**v));
+                members.for_each(|(at, v)| self.bound(first + at, *v));
+            }
+            AggregateOp::Stddev | AggregateOp::Stdvar => {
+                let members = members.iter().enumerate().filter(|(_, v)| !is_stale(**v));
+                members.for_each(|(at, v)| self.whole[first + at].add(*v));
+            }
+            _ => {}
+        }
+        any > 0
     }
 
     fn bound(&mut self, place: usize, v: f64) {
@@ -106,6 +130,11 @@ mod tests {
                     model[*place].add(*v);
                 }
                 columns.merge(&rest);
+                let row = [1.5, f64::from_bits(crate::model::STALE_NAN), -2.0];
+                prop_assert!(columns.add_row(0, &row));
+                prop_assert!(!columns.add_row(1, &row[1..2]));
+                model[0].add(1.5);
+                model[2].add(-2.0);
                 for (place, group) in model.iter().enumerate() {
                     let expected = (!group.is_empty()).then(|| group.value());
                     let bits = |v: Option<f64>| v.map(|v| if v.is_nan() { f64::NAN.to_bits() } else { v.to_bits() });

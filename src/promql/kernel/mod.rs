@@ -8,6 +8,7 @@
 //! - Window edges are whole milliseconds; windows are left-open and right-closed.
 //! - A sum does not depend on the order of its terms, nor on terms that came and went.
 
+mod change_column;
 mod extended;
 mod group;
 mod group_column;
@@ -21,6 +22,7 @@ mod sliding;
 mod smoothing;
 mod starts;
 
+pub use change_column::ChangeColumn;
 pub use extended::{ANCHORED, EdgeValue, SMOOTHED, between, over_extended};
 pub use group::{Accumulator, Removal, quantile};
 pub use group_column::Accumulators;

@@ -110,25 +110,7 @@ impl Ends {
     fn extrapolated(self, kind: Extrapolated, range: TimeRange) -> Option<f64> {
         let Ends { first, last, count, rise } = self;
         let change = if kind == Extrapolated::Delta { last.v - first.v } else { rise };
-        let sampled = (last.t - first.t).0;
-        if sampled <= 0 {
-            return None;
-        }
-        let gaps = count as i64 - 1;
-        let mut to_start = edge((first.t - range.after).0, sampled, gaps);
-        let to_end = edge((range.until - last.t).0, sampled, gaps);
-        if kind != Extrapolated::Delta
-            && let Some(zero) = self.to_zero()
-            && zero < to_start
-        {
-            // A counter was not below zero: do not extrapolate past the instant of its zero.
-            to_start = zero;
-        }
-        let mut factor = (sampled as f64 + to_start + to_end) / sampled as f64;
-        if kind == Extrapolated::Rate {
-            factor /= (range.until - range.after).as_seconds();
-        }
-        Some(change * factor)
+        Some(Edges::of(kind, (first.t, last.t), count, range)?.extrapolated(kind, first.v, change))
     }
 
     /// How long before the first sample a counter was at zero, in milliseconds, if it rises.
@@ -138,13 +120,71 @@ impl Ends {
     }
 }
 
+/// What the times of a window's samples say about extrapolating.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Edges {
+    /// From the first sample to the last one, in milliseconds.
+    pub(super) sampled: f64,
+    /// How far to extrapolate before the first sample, if nothing else bounds that.
+    pub(super) to_start: f64,
+    /// How far to extrapolate behind the last one.
+    to_end: f64,
+    /// What the change is divided by.
+    seconds: Option<f64>,
+}
+
+impl Edges {
+    /// Of `count` samples from a first to a last one; nothing if there is no time between them.
+    #[inline]
+    pub(super) fn of(
+        kind: Extrapolated,
+        (first, last): (Timestamp, Timestamp),
+        count: u64,
+        range: TimeRange,
+    ) -> Option<Edges> {
+        let sampled = (last - first).0;
+        if sampled <= 0 {
+            return None;
+        }
+        let gaps = count as i64 - 1;
+        Some(Edges {
+            sampled: sampled as f64,
+            to_start: edge((first - range.after).0, sampled, gaps),
+            to_end: edge((range.until - last).0, sampled, gaps),
+            seconds: (kind == Extrapolated::Rate).then(|| (range.until - range.after).as_seconds()),
+        })
+    }
+
+    /// What a change between the samples is multiplied by, if so much is added before the first one.
+    #[inline]
+    pub(super) fn factor(self, to_start: f64) -> f64 {
+        let factor = (self.sampled + to_start + self.to_end) / self.sampled;
+        self.seconds.map_or(factor, |seconds| factor / seconds)
+    }
+
+    /// The change, extrapolated. A counter was not below zero: not past the instant of its zero.
+    #[inline]
+    pub(super) fn extrapolated(self, kind: Extrapolated, first: f64, change: f64) -> f64 {
+        let mut to_start = self.to_start;
+        if kind != Extrapolated::Delta && change > 0.0 && first >= 0.0 {
+            let zero = self.sampled * (first / change);
+            if zero < to_start {
+                to_start = zero;
+            }
+        }
+        change * self.factor(to_start)
+    }
+}
+
 /// How far to extrapolate beyond an outermost sample: up to the window's edge where that is less
 /// than 1.1 average gaps away, else by half a gap.
+#[inline]
 fn edge(distance: i64, sampled: i64, gaps: i64) -> f64 {
     if is_tripped(distance, sampled, gaps) { sampled as f64 / (2 * gaps) as f64 } else { distance as f64 }
 }
 
 /// Whether an edge is so far away that the series is taken to begin or end inside the window.
+#[inline]
 fn is_tripped(distance: i64, sampled: i64, gaps: i64) -> bool {
     // Years of milliseconds and millions of samples: nearly always 64 bits are enough.
     match (distance.checked_mul(gaps).and_then(|n| n.checked_mul(10)), sampled.checked_mul(11)) {

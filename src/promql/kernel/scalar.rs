@@ -5,6 +5,7 @@ use super::{BinaryOp, Function};
 /// The result of an arithmetic operator; of a comparison, 1 or 0.
 ///
 /// The set operators have no value on numbers: NaN.
+#[inline]
 pub fn binary(op: BinaryOp, l: f64, r: f64) -> f64 {
     match op {
         BinaryOp::Add => l + r,
@@ -20,6 +21,7 @@ pub fn binary(op: BinaryOp, l: f64, r: f64) -> f64 {
 }
 
 /// Whether a comparison holds; false for every other operator.
+#[inline]
 pub fn compare(op: BinaryOp, l: f64, r: f64) -> bool {
     match op {
         BinaryOp::Eq => l == r,

@@ -39,7 +39,8 @@ pub(super) async fn range(State(state): State<ServerState>, request: Request) ->
         return Err(ApiError::parameter("end", "end timestamp must not be before start time"));
     }
     let step = step(&params, end - start)?;
-    let (asked, _abandon) = ask::asked(&state, &params)?;
+    let (mut asked, _abandon) = ask::asked(&state, &params)?;
+    asked.points = (end - start).0 / step.0 + 1;
     let text = asked.text.clone();
     let anew = matches!(params.get("nocache"), Some("1" | "true"));
     let ran = state.query(asked, move |db, options, meter| match anew {

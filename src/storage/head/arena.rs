@@ -10,7 +10,7 @@ const PIECE_BITS: u32 = 16;
 /// A run's first word: the run before it.
 const RUN_HEADER: usize = 1;
 /// Words of a point: its stamp, and its value in two halves.
-const POINT_WORDS: usize = 3;
+pub(super) const POINT_WORDS: usize = 3;
 /// The longest run.
 const RUN_MAX: u32 = 64;
 /// In [`Column::length`]: the points are not in the order of time.
@@ -41,6 +41,7 @@ pub(super) struct Arena {
 
 /// The first point of the run that point `n` lies in, and how many points the run has. Runs grow with
 /// their column: at most a third of it is empty, and never more than one long run.
+#[inline]
 fn run_of(n: u32) -> (u32, u32) {
     let length = match n {
         0..8 => 4,
@@ -96,23 +97,28 @@ impl Arena {
     /// The points of a column in the order in which they came, from the last run on that begins with a
     /// point for which `early_enough` holds.
     pub(super) fn points(&self, column: Column, early_enough: impl Fn(Point) -> bool) -> impl Iterator<Item = Point> {
+        self.runs(column, early_enough).into_iter().rev().flatten().map(point_of)
+    }
+
+    /// The runs of those points, the last one first.
+    pub(super) fn runs(&self, column: Column, early_enough: impl Fn(Point) -> bool) -> Vec<&[[u32; POINT_WORDS]]> {
         let mut runs = Vec::new();
         let (mut end, mut run) = (column.len(), column.tail);
         while let Some(last) = end.checked_sub(1) {
             let (start, _) = run_of(last);
-            let words = self.run(run, (end - start) as usize);
-            runs.push(words);
-            if words.first_chunk().is_none_or(|first| early_enough(point_of(first))) {
+            let points = self.run(run, (end - start) as usize).as_chunks::<POINT_WORDS>().0;
+            runs.push(points);
+            if points.first().is_none_or(|first| early_enough(point_of(first))) {
                 break;
             }
             run = self.word(run, 0);
             end = start;
         }
-        let chunks = runs.into_iter().rev().flat_map(|words| words.as_chunks::<POINT_WORDS>().0);
-        chunks.map(point_of)
+        runs
     }
 
     /// The words of the first `count` points of a run.
+    #[inline]
     fn run(&self, run: u32, count: usize) -> &[u32] {
         let (piece, at) = split(run);
         let from = at + RUN_HEADER;
@@ -124,6 +130,7 @@ impl Arena {
         self.pieces.len() << PIECE_BITS << 2
     }
 
+    #[inline]
     fn word(&self, run: u32, offset: usize) -> u32 {
         let (piece, at) = split(run);
         self.pieces.get(piece).and_then(|words| words.get(at + offset)).copied().unwrap_or(0)
@@ -144,16 +151,20 @@ impl Arena {
     }
 }
 
-fn point_of([stamp, low, high]: &[u32; POINT_WORDS]) -> Point {
+/// The point that these words hold.
+#[inline]
+pub(super) fn point_of([stamp, low, high]: &[u32; POINT_WORDS]) -> Point {
     Point { stamp: *stamp, v: f64::from_bits(u64::from(*low) | u64::from(*high) << 32) }
 }
 
 /// The first word of point `n` in its run.
+#[inline]
 fn point_at(n: u32) -> usize {
     let (start, _) = run_of(n);
     RUN_HEADER + (n - start) as usize * POINT_WORDS
 }
 
+#[inline]
 fn split(run: u32) -> (usize, usize) {
     ((run >> PIECE_BITS) as usize, run as usize & ((1 << PIECE_BITS) - 1))
 }

@@ -10,15 +10,17 @@ mod arena;
 mod histograms;
 mod stamps;
 
-use parking_lot::{Mutex, MutexGuard, RwLock, RwLockWriteGuard};
+use parking_lot::{RwLock, RwLockWriteGuard};
 
 use crate::model::{HistogramSample, Sample, Seq, SeriesRef, TimeRange, Timestamp};
 
 use super::pages::{PAGE, Pages, place, series_at};
 use super::tombstones::Cover;
-use arena::{Arena, Column, Point};
+use arena::{Arena, Column, Point, point_of};
 use histograms::HistogramColumns;
 use stamps::Stamps;
+
+pub(super) use stamps::SeenStamps;
 
 /// Locks that the columns are spread over, by page.
 const SHARDS: usize = 16;
@@ -32,7 +34,7 @@ pub(super) struct Generation {
     /// The last entry before it.
     base: Seq,
     stamps: RwLock<Stamps>,
-    shards: [Mutex<Shard>; SHARDS],
+    shards: [RwLock<Shard>; SHARDS],
     histograms: HistogramColumns,
 }
 
@@ -56,7 +58,7 @@ impl Generation {
         Generation {
             base,
             stamps: RwLock::default(),
-            shards: std::array::from_fn(|_| Mutex::default()),
+            shards: std::array::from_fn(|_| RwLock::default()),
             histograms: HistogramColumns::default(),
         }
     }
@@ -96,17 +98,17 @@ impl Generation {
                 *stamp = stamps.stamp(sample.t.0);
             }
             let stamps = RwLockWriteGuard::downgrade(stamps);
-            let mut shards: [Option<MutexGuard<'_, Shard>>; SHARDS] = Default::default();
+            let mut shards: [Option<RwLockWriteGuard<'_, Shard>>; SHARDS] = Default::default();
             let mut fetched = 0;
             for (series, _) in chunk {
                 let (page, at) = place(*series);
-                let shard = shards[page % SHARDS].get_or_insert_with(|| self.shards[page % SHARDS].lock());
+                let shard = shards[page % SHARDS].get_or_insert_with(|| self.shards[page % SHARDS].write());
                 fetched ^= shard.arena.touch(shard.column(page, at));
             }
             std::hint::black_box(fetched);
             for (stamp, (series, sample)) in stamped.iter().zip(chunk) {
                 let (page, at) = place(*series);
-                let shard = shards[page % SHARDS].get_or_insert_with(|| self.shards[page % SHARDS].lock());
+                let shard = shards[page % SHARDS].get_or_insert_with(|| self.shards[page % SHARDS].write());
                 let Shard { columns, arena } = &mut **shard;
                 let column = &mut columns.entry(page / SHARDS, || [Column::default(); PAGE])[at];
                 let before = arena.push(column, Point { stamp: *stamp, v: sample.v });
@@ -128,6 +130,41 @@ impl Generation {
         });
     }
 
+    /// What a reader of many series needs to know of the entries up to `seq`.
+    pub(super) fn seen(&self, seq: Seq) -> SeenStamps {
+        self.stamps.read().seen(self.entry(seq))
+    }
+
+    /// As [`Generation::read`] for the entries that `seen` is of, of a series of which nothing is hidden.
+    pub(super) fn read_seen(&self, series: SeriesRef, range: TimeRange, seen: &SeenStamps, out: &mut Vec<Sample>) {
+        let (page, at) = place(series);
+        let shard = self.shards[page % SHARDS].read();
+        let column = shard.column(page, at);
+        if column.len() == 0 {
+            return;
+        }
+        let is_ordered = !column.is_unordered();
+        // Stamps grow along a column; what is asked for most often is its end.
+        let early_enough =
+            |point: Point| is_ordered && point.stamp < seen.end && seen.time(point.stamp) <= range.after.0;
+        for run in shard.arena.runs(column, early_enough).into_iter().rev() {
+            let run = match run.last() {
+                Some(last) if last[0] < seen.end => run,
+                _ => &run[..run.partition_point(|words| words[0] < seen.end)],
+            };
+            let (Some(first), Some(last)) = (run.first().map(point_of), run.last().map(point_of)) else { continue };
+            let inside = |stamp: u32| range.contains(Timestamp(seen.time(stamp)));
+            let all_inside = is_ordered && inside(first.stamp) && inside(last.stamp);
+            let sample = |point: Point| Sample { t: Timestamp(seen.time(point.stamp)), v: point.v };
+            if all_inside {
+                out.extend(run.iter().map(|words| sample(point_of(words))));
+            } else {
+                let samples = run.iter().map(|words| sample(point_of(words)));
+                out.extend(samples.filter(|sample| range.contains(sample.t)));
+            }
+        }
+    }
+
     /// Whether it has anything of a series inside `range`, by entries up to `seq`.
     pub(super) fn touches(&self, series: SeriesRef, range: TimeRange, seq: Seq) -> bool {
         let mut found = false;
@@ -141,14 +178,14 @@ impl Generation {
     /// Whether it has anything of a series.
     pub(super) fn has(&self, series: SeriesRef) -> bool {
         let (page, at) = place(series);
-        self.shards[page % SHARDS].lock().column(page, at).len() > 0 || self.histograms.has(series)
+        self.shards[page % SHARDS].read().column(page, at).len() > 0 || self.histograms.has(series)
     }
 
     /// The series of which it has anything, each once.
     pub(super) fn series(&self) -> Vec<SeriesRef> {
         let mut all = Vec::new();
         for (n, shard) in self.shards.iter().enumerate() {
-            for (page, columns) in shard.lock().columns.iter() {
+            for (page, columns) in shard.read().columns.iter() {
                 let taken = columns.iter().enumerate().filter(|(_, column)| column.len() > 0);
                 all.extend(taken.map(|(at, _)| series_at(page * SHARDS + n, at)));
             }
@@ -164,7 +201,7 @@ impl Generation {
 
     /// Bytes that its samples take in memory.
     pub(super) fn bytes(&self) -> usize {
-        let columns: usize = self.shards.iter().map(|shard| shard.lock().arena.bytes()).sum();
+        let columns: usize = self.shards.iter().map(|shard| shard.read().arena.bytes()).sum();
         columns + self.stamps.read().bytes() + self.histograms.bytes()
     }
 
@@ -179,7 +216,7 @@ impl Generation {
         mut take: impl FnMut(Sample) -> bool,
     ) {
         let (page, at) = place(series);
-        let shard = self.shards[page % SHARDS].lock();
+        let shard = self.shards[page % SHARDS].read();
         let column = shard.column(page, at);
         if column.len() == 0 {
             return;
@@ -223,6 +260,9 @@ mod tests {
             let mut out = Vec::new();
             let range = TimeRange { after: Timestamp(after), until: Timestamp(until) };
             generation.read(SeriesRef(3), &Cover::default(), range, Seq(seq), &mut out);
+            let mut seen = Vec::new();
+            generation.read_seen(SeriesRef(3), range, &generation.seen(Seq(seq)), &mut seen);
+            assert_eq!(seen, out);
             assert_eq!(out.iter().map(|s| s.t.0).collect::<Vec<_>>(), expected);
             assert_eq!(generation.touches(SeriesRef(3), range, Seq(seq)), !expected.is_empty());
         };
@@ -247,6 +287,7 @@ mod tests {
         for n in [0, 63, 64, 1023, 1024, 4999] {
             let mut out = Vec::new();
             generation.read(SeriesRef(n), &Cover::default(), TimeRange::ALL, Seq(1), &mut out);
+            generation.read_seen(SeriesRef(n), TimeRange::ALL, &generation.seen(Seq(0)), &mut out);
             assert_eq!(out, [Sample { t: Timestamp(n as i64), v: 0.0 }]);
         }
     }

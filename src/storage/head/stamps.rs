@@ -4,16 +4,20 @@
 //!
 //! Invariant: stamps are in the order of their entries.
 
+use std::sync::Arc;
+
 /// Stamps of a piece.
-const PIECE: usize = 4096;
+const PIECE: usize = 1024;
 /// So many different times of one entry are remembered: a request brings those of several scrapes.
 const RECENT: usize = 8;
 
 /// The stamps of a generation.
 #[derive(Debug, Default)]
 pub(super) struct Stamps {
-    /// Times, in pieces that are never copied.
-    times: Vec<Vec<i64>>,
+    /// Times, in full pieces that readers share.
+    full: Vec<Arc<[i64]>>,
+    /// Those behind them.
+    current: Vec<i64>,
     len: u32,
     /// The entries that have stamps, each with its first one.
     entries: Vec<(u32, u32)>,
@@ -38,12 +42,11 @@ impl Stamps {
             return *stamp;
         }
         let stamp = self.len;
-        if (stamp as usize).is_multiple_of(PIECE) {
-            self.times.push(Vec::with_capacity(PIECE));
+        if self.current.len() == PIECE {
+            self.full.push(Arc::from(&*self.current));
+            self.current.clear();
         }
-        if let Some(piece) = self.times.last_mut() {
-            piece.push(t);
-        }
+        self.current.push(t);
         self.len += 1;
         self.recent[self.recent_len % RECENT] = (t, stamp);
         self.recent_len += 1;
@@ -51,8 +54,14 @@ impl Stamps {
     }
 
     /// The time of a stamp.
+    #[inline]
     pub(super) fn time(&self, stamp: u32) -> i64 {
-        self.times[stamp as usize / PIECE][stamp as usize % PIECE]
+        time(&self.full, &self.current, stamp)
+    }
+
+    /// The stamps of entries up to `entry`.
+    pub(super) fn seen(&self, entry: u32) -> SeenStamps {
+        SeenStamps { full: self.full.clone(), current: self.current.clone(), end: self.end(entry) }
     }
 
     /// Stamps below this one belong to entries up to `entry`.
@@ -68,7 +77,33 @@ impl Stamps {
 
     /// Bytes that they take.
     pub(super) fn bytes(&self) -> usize {
-        self.times.len() * PIECE * 8 + self.entries.capacity() * 8
+        (self.full.len() * PIECE + self.current.capacity()) * 8 + self.entries.capacity() * 8
+    }
+}
+
+/// The stamps that a reader of many columns sees, without a lock: the writer goes on meanwhile.
+#[derive(Debug)]
+pub(in crate::storage) struct SeenStamps {
+    full: Vec<Arc<[i64]>>,
+    current: Vec<i64>,
+    /// Points from this stamp on are not seen.
+    pub(super) end: u32,
+}
+
+impl SeenStamps {
+    /// The time of a stamp that is seen.
+    #[inline]
+    pub(super) fn time(&self, stamp: u32) -> i64 {
+        time(&self.full, &self.current, stamp)
+    }
+}
+
+#[inline]
+fn time(full: &[Arc<[i64]>], current: &[i64], stamp: u32) -> i64 {
+    let (piece, at) = (stamp as usize / PIECE, stamp as usize % PIECE);
+    match full.get(piece) {
+        Some(piece) => piece[at],
+        None => current[at],
     }
 }
 
@@ -93,6 +128,9 @@ mod tests {
         for seen in [0, 1, 2, 3, 300, 598, 599, 900] {
             let end = stamps.end(seen);
             assert!(given.iter().all(|(entry, stamp)| (*entry <= seen) == (*stamp < end)), "{seen}");
+            let view = stamps.seen(seen);
+            assert!(given.iter().all(|(_, stamp)| *stamp >= view.end || view.time(*stamp) == stamps.time(*stamp)));
+            assert_eq!(view.end, end);
         }
         assert!(given.is_sorted());
     }

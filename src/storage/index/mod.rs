@@ -34,23 +34,56 @@ pub(super) struct Index {
 }
 
 /// What a question calls the pairs of the index, as long as they keep their numbers.
-#[derive(Debug, Default)]
-pub(super) struct KnownPairs(HashTable<(PairId, u32)>);
+#[derive(Debug)]
+pub(super) enum KnownPairs {
+    /// A few, to be found.
+    Some(HashTable<(PairId, u32)>),
+    /// Each at its place, [`UNKNOWN`] where nothing is known.
+    Many(Vec<u32>),
+}
+
+/// No question has so many pairs.
+const UNKNOWN: u32 = u32::MAX;
+/// From so many series on a table of all pairs is worth its memory.
+const MANY_SERIES: usize = 512;
 
 impl KnownPairs {
+    /// Nothing yet, for so many series.
+    pub(super) fn for_series(count: usize) -> KnownPairs {
+        if count < MANY_SERIES { KnownPairs::Some(HashTable::new()) } else { KnownPairs::Many(Vec::new()) }
+    }
+
+    #[inline]
     fn get(&mut self, pair: PairId, number: impl FnOnce() -> u32) -> u32 {
-        let hash = |pair: PairId| u64::from(pair).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(20);
-        let known = self.0.find(hash(pair), |(other, _)| *other == pair).map(|(_, number)| *number);
-        known.unwrap_or_else(|| {
-            let number = number();
-            self.0.insert_unique(hash(pair), (pair, number), |(other, _)| hash(*other));
-            number
-        })
+        match self {
+            KnownPairs::Some(table) => {
+                let hash = |pair: PairId| u64::from(pair).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(20);
+                let known = table.find(hash(pair), |(other, _)| *other == pair).map(|(_, number)| *number);
+                known.unwrap_or_else(|| {
+                    let number = number();
+                    table.insert_unique(hash(pair), (pair, number), |(other, _)| hash(*other));
+                    number
+                })
+            }
+            KnownPairs::Many(numbers) => {
+                let pair = pair as usize;
+                if numbers.len() <= pair {
+                    numbers.resize(pair + 1, UNKNOWN);
+                }
+                if numbers[pair] == UNKNOWN {
+                    numbers[pair] = number();
+                }
+                numbers[pair]
+            }
+        }
     }
 
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        match self {
+            KnownPairs::Some(table) => table.clear(),
+            KnownPairs::Many(numbers) => numbers.clear(),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::format::{self, GROUP, LabelPlace, ListPlace, Name, SeriesPage, Texts,
 use crate::codec::Damaged;
 use crate::env::disk::Mapped;
 use crate::model::{Label, Labels};
-use crate::storage::block::format::{Footer, Section};
+use crate::storage::block::format::{Footer, SECTIONS, Section};
 use crate::storage::block::pages::{self, Page};
 use crate::storage::block::shared::SharedPages;
 
@@ -194,7 +194,10 @@ impl<'a> Index<'a> {
     pub(super) fn list(&mut self, list: &ListPlace, out: &mut Vec<u32>) -> Result<(), Damaged> {
         let cached = self.cache.list.as_ref().is_some_and(|(number, _)| *number == list.place.page);
         if !cached {
-            self.cache.list = Some((list.place.page, self.read(Section::Postings, list.place.page)?));
+            let number = list.place.page;
+            let key = number.wrapping_mul(SECTIONS as u64).wrapping_add(Section::Postings as u64);
+            let page = self.shared.page(key, || self.read(Section::Postings, number))?;
+            self.cache.list = Some((number, page));
         }
         let (start, series) = (list.place.start as usize, self.len());
         let bytes = self.cache.list.as_ref().and_then(|(_, page)| page.get(start..start + list.length as usize));
