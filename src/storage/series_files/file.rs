@@ -89,7 +89,7 @@ pub(in crate::storage) fn load(file: &[u8], mut each: impl FnMut(u32, &str)) -> 
         let stored;
         (stored, rest) = rest.split_at(rest.len().min(page.stored as usize));
         if let Err(damaged) = load_page(page, stored, &mut each) {
-            let lost = loaded.lost.map_or(0, |(lost, _)| lost) + page.series;
+            let lost = loaded.lost.map_or(0, |(lost, _)| lost).saturating_add(page.series);
             loaded.lost = Some((lost, damaged.0));
         }
     }
@@ -168,5 +168,13 @@ mod tests {
                 assert_eq!(found + loaded.lost.unwrap().0, 9000, "cut at {at}");
             }
         }
+    }
+
+    #[test]
+    fn a_header_that_claims_more_than_there_can_be_is_read_to_its_end() {
+        let page = PageEntry { series: u32::MAX, stored: 7, unpacked: 7, checksum: 0 };
+        let header = Header { next_series: 1, series: u32::MAX, pages: vec![page, page] };
+        let loaded = load(&header.to_bytes(), |_, _| panic!("no series is there")).unwrap();
+        assert_eq!(loaded.lost, Some((u32::MAX, "a page fails its checksum")));
     }
 }
