@@ -33,7 +33,7 @@ pub(crate) fn any(rng: &mut Rng, t: Timestamp) -> HistogramSample {
     };
     match rng.below(16) {
         0 => histogram.sum = f64::from_bits(STALE_NAN),
-        1 => histogram.schema = 40,
+        1 => histogram.schema = 60,
         2 => histogram.positive_spans.push(Span { offset: 0, length: 1 }),
         _ => {}
     }
