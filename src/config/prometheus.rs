@@ -69,6 +69,7 @@ fn scrape_defaults(config: &Config) -> Defaults {
         timeout: config.scrape_timeout,
         sample_limit: 0,
         body_bytes_max: limits::BODY_DECODED_BYTES_MAX,
+        histograms: scrape::Histograms::default(),
     }
 }
 
@@ -104,20 +105,17 @@ fn global(field: &Field<'_>, config: &mut Config, loader: &mut Loader<'_>) -> Re
     if let Some(bytes) = scrape::body_bytes_max(&mut section)? {
         defaults.body_bytes_max = bytes;
     }
+    defaults.histograms = defaults.histograms.read(&mut section)?;
     scrape::limits_refused(&mut section)?;
     section.ignore(
         &[
-            "scrape_protocols",
             "query_log_file",
             "scrape_failure_log_file",
             "metric_name_validation_scheme",
             "metric_name_escaping_scheme",
-            "scrape_native_histograms",
-            "convert_classic_histograms_to_nhcb",
-            "always_scrape_classic_histograms",
             "extra_scrape_metrics",
         ],
-        "text and OpenMetrics formats are read as they come, and no extra logs are written",
+        "names are taken as they come, and no extra logs are written",
     );
     loader.notes.extend(section.finish("global")?);
     Ok(defaults)

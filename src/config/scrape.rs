@@ -44,6 +44,14 @@ pub struct ScrapeJob {
     pub headers: Vec<(String, Secret)>,
     /// The format to assume of an answer whose content type says none, as Prometheus names it.
     pub fallback_protocol: Option<String>,
+    /// The formats to ask for, the best first, as Prometheus names them; empty for the usual ones.
+    pub protocols: Vec<String>,
+    /// Whether native histograms are taken.
+    pub native_histograms: bool,
+    /// Whether classic histograms are taken beside native ones.
+    pub always_classic_histograms: bool,
+    /// Whether classic histograms become native ones with custom bounds.
+    pub convert_classic_histograms: bool,
 }
 
 /// Targets that share labels.
@@ -56,13 +64,61 @@ pub struct TargetGroup {
 }
 
 /// The settings of `global` that jobs inherit.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Defaults {
     pub(super) interval: Millis,
     pub(super) timeout: Millis,
     pub(super) sample_limit: usize,
     pub(super) body_bytes_max: usize,
+    pub(super) histograms: Histograms,
 }
+
+/// The keys that say how histograms are scraped.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Histograms {
+    protocols: Vec<String>,
+    native: bool,
+    always_classic: bool,
+    convert_classic: bool,
+}
+
+impl Histograms {
+    /// What a section says, and otherwise these.
+    pub(super) fn read(&self, section: &mut Section<'_>) -> Result<Histograms, ConfigError> {
+        let mut flag = |key, otherwise| section.get(key).map_or(Ok(otherwise), |field| field.boolean());
+        let (native, always_classic, convert_classic) = (
+            flag("scrape_native_histograms", self.native)?,
+            flag("always_scrape_classic_histograms", self.always_classic)?,
+            flag("convert_classic_histograms_to_nhcb", self.convert_classic)?,
+        );
+        let protocols = protocols(section)?.unwrap_or_else(|| self.protocols.clone());
+        Ok(Histograms { protocols, native, always_classic, convert_classic })
+    }
+}
+
+/// `scrape_protocols`
+fn protocols(section: &mut Section<'_>) -> Result<Option<Vec<String>>, ConfigError> {
+    let Some(field) = section.get("scrape_protocols") else { return Ok(None) };
+    let mut protocols: Vec<String> = Vec::new();
+    for item in field.list()? {
+        let protocol = item.word()?;
+        if !PROTOCOLS.contains(&protocol.as_str()) {
+            return Err(item.error(format!("the protocol \"{protocol}\" is not read; use {}", PROTOCOLS.join(", "))));
+        }
+        if protocols.contains(&protocol) {
+            return Err(item.error(format!("the protocol \"{protocol}\" stands twice; keep one")));
+        }
+        protocols.push(protocol);
+    }
+    if protocols.is_empty() {
+        return Err(field.error(format!("it names no protocol; use some of {}", PROTOCOLS.join(", "))));
+    }
+    Ok(Some(protocols))
+}
+
+/// The formats that are read, as Prometheus names them.
+const PROTOCOLS: [&str; 5] =
+    ["PrometheusProto", "PrometheusText0.0.4", "PrometheusText1.0.0", "OpenMetricsText0.0.1", "OpenMetricsText1.0.0"];
 
 /// Keys that tell where else to find targets.
 pub(super) const DISCOVERY: [&str; 36] = [
@@ -124,7 +180,7 @@ pub(super) fn read(
     for item in field.list()? {
         let section = item.section("a scrape config")?;
         let place = section.fields().find(|f| f.key == "job_name").map_or(item.node.place, |f| f.node.place);
-        let job = job(section, defaults, loader)?;
+        let job = job(section, &defaults, loader)?;
         if jobs.iter().any(|earlier| earlier.name == job.name) {
             let message = format!("two scrape configs have the job_name \"{}\"; rename one", job.name);
             return Err(item.source.error(place, message));
@@ -134,7 +190,7 @@ pub(super) fn read(
     Ok(jobs)
 }
 
-fn job(mut section: Section<'_>, defaults: Defaults, loader: &mut Loader<'_>) -> Result<ScrapeJob, ConfigError> {
+fn job(mut section: Section<'_>, defaults: &Defaults, loader: &mut Loader<'_>) -> Result<ScrapeJob, ConfigError> {
     let what = "a scrape config";
     let name = section.need("job_name", what)?.word()?;
     let interval =
@@ -155,21 +211,18 @@ fn job(mut section: Section<'_>, defaults: Defaults, loader: &mut Loader<'_>) ->
     limits_refused(&mut section)?;
     section.ignore(
         &[
-            "scrape_protocols",
             "enable_compression",
             "track_timestamps_staleness",
             "scrape_failure_log_file",
             "metric_name_validation_scheme",
             "metric_name_escaping_scheme",
             "scrape_classic_histograms",
-            "always_scrape_classic_histograms",
-            "convert_classic_histograms_to_nhcb",
-            "scrape_native_histograms",
             "native_histogram_min_bucket_factor",
             "extra_scrape_metrics",
         ],
-        "text and OpenMetrics formats are asked for, as they come",
+        "native histograms are taken as fine as they come, and no extra logs are written",
     );
+    let histograms = defaults.histograms.read(&mut section)?;
     let http = http::read(&mut section, loader)?;
     let relabel = relabel::read(&mut section, "relabel_configs", loader)?;
     let addresses = if relabel.is_empty() { Addresses::Final } else { Addresses::Relabeled };
@@ -190,6 +243,10 @@ fn job(mut section: Section<'_>, defaults: Defaults, loader: &mut Loader<'_>) ->
         authorization: http.authorization,
         headers: http.headers,
         fallback_protocol: fallback_protocol(&mut section)?,
+        protocols: histograms.protocols,
+        native_histograms: histograms.native,
+        always_classic_histograms: histograms.always_classic,
+        convert_classic_histograms: histograms.convert_classic,
     };
     loader.notes.extend(section.finish(what)?);
     Ok(job)
@@ -242,14 +299,12 @@ fn params(section: &mut Section<'_>) -> Result<Vec<(String, String)>, ConfigErro
 }
 
 fn fallback_protocol(section: &mut Section<'_>) -> Result<Option<String>, ConfigError> {
-    const KNOWN: [&str; 4] =
-        ["PrometheusText0.0.4", "PrometheusText1.0.0", "OpenMetricsText0.0.1", "OpenMetricsText1.0.0"];
     let Some(field) = section.get("fallback_scrape_protocol") else { return Ok(None) };
     let protocol = field.word()?;
-    if KNOWN.contains(&protocol.as_str()) {
+    if PROTOCOLS.contains(&protocol.as_str()) {
         return Ok(Some(protocol));
     }
-    Err(field.error(format!("the protocol \"{protocol}\" is not read; use one of {}", KNOWN.join(", "))))
+    Err(field.error(format!("the protocol \"{protocol}\" is not read; use one of {}", PROTOCOLS.join(", "))))
 }
 
 /// What the words under `targets` are.

@@ -265,18 +265,19 @@ fn receipt(applied: Applied) -> Receipt {
             at: committed.at,
             stored: committed.samples.len(),
             histograms: committed.histograms.len(),
+            coarsened: committed.coarsened,
             rejected: committed.rejected,
             exemplars: ExemplarCounts::default(),
         },
         Applied::Exemplars { seq, at, counts } => {
-            Receipt { seq, at, stored: 0, histograms: 0, rejected: Default::default(), exemplars: counts }
+            Receipt { seq, at, stored: 0, histograms: 0, coarsened: 0, rejected: Default::default(), exemplars: counts }
         }
         Applied::Tick { seq, at }
         | Applied::Note { seq, at, .. }
         | Applied::Metadata { seq, at }
         | Applied::Delete { seq, at } => {
             let exemplars = ExemplarCounts::default();
-            Receipt { seq, at, stored: 0, histograms: 0, rejected: Default::default(), exemplars }
+            Receipt { seq, at, stored: 0, histograms: 0, coarsened: 0, rejected: Default::default(), exemplars }
         }
     }
 }

@@ -50,6 +50,8 @@ pub struct Receipt {
     pub stored: usize,
     /// Native histograms stored.
     pub histograms: usize,
+    /// How many of them came in a finer schema than is kept.
+    pub coarsened: u64,
     /// What was refused, by reason.
     pub rejected: Rejected,
     /// What became of the exemplars that came beside the samples.

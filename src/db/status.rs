@@ -1,9 +1,12 @@
 //! What the database says of itself: numbers for people, pages and `/metrics`.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::model::{Labels, Rejection, Seq, Timestamp};
+use parking_lot::Mutex;
+
+use crate::model::{Labels, Rejected, Rejection, Seq, Timestamp};
 use crate::notify::NotifyStatus;
 use crate::storage::{BlockStatus, Health, StoreStatus};
 
@@ -24,6 +27,10 @@ pub(super) struct Counters {
     failed: AtomicU64,
     samples: AtomicU64,
     rejected: [AtomicU64; REASONS.len()],
+    histograms: AtomicU64,
+    coarsened: AtomicU64,
+    /// Native histograms that were none, by reason.
+    invalid: Mutex<BTreeMap<&'static str, u64>>,
     latency_buckets: [AtomicU64; LATENCY_BOUNDS.len()],
     latency_ns: AtomicU64,
     decisions: AtomicU64,
@@ -31,13 +38,14 @@ pub(super) struct Counters {
     queries: AtomicU64,
 }
 
-const REASONS: [Rejection; 6] = [
+const REASONS: [Rejection; 7] = [
     Rejection::OutOfOrder,
     Rejection::Duplicate,
     Rejection::FarFuture,
     Rejection::TooOld,
     Rejection::Downsampled,
     Rejection::TooManySeries,
+    Rejection::InvalidHistogram,
 ];
 
 impl Counters {
@@ -47,11 +55,9 @@ impl Counters {
             Ok(receipt) => {
                 self.stored.fetch_add(1, Ordering::Relaxed);
                 self.samples.fetch_add(receipt.stored as u64, Ordering::Relaxed);
-                for (reason, n) in &receipt.rejected.counts {
-                    if let Some(at) = REASONS.iter().position(|r| r == reason) {
-                        self.rejected[at].fetch_add(*n, Ordering::Relaxed);
-                    }
-                }
+                self.histograms.fetch_add(receipt.histograms as u64, Ordering::Relaxed);
+                self.coarsened.fetch_add(receipt.coarsened, Ordering::Relaxed);
+                self.rejected(&receipt.rejected);
                 self.latency_ns.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
                 if let Some(at) = LATENCY_BOUNDS.iter().position(|bound| took.as_secs_f64() <= *bound) {
                     self.latency_buckets[at].fetch_add(1, Ordering::Relaxed);
@@ -63,6 +69,19 @@ impl Counters {
             Err(_) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// Counts what was refused.
+    pub(super) fn rejected(&self, rejected: &Rejected) {
+        for (reason, n) in &rejected.counts {
+            if let Some(at) = REASONS.iter().position(|r| r == reason) {
+                self.rejected[at].fetch_add(*n, Ordering::Relaxed);
+            }
+        }
+        if !rejected.invalid.is_empty() {
+            let mut invalid = self.invalid.lock();
+            rejected.invalid.iter().for_each(|one| *invalid.entry(one.first.1.as_str()).or_default() += one.count);
         }
     }
 
@@ -90,6 +109,11 @@ pub struct DbStatus {
 }
 
 impl Db {
+    /// Counts in [`metrics`](Db::metrics) what was refused before it came to be appended.
+    pub fn count_rejected(&self, rejected: &Rejected) {
+        self.inner.counters.rejected(rejected);
+    }
+
     /// How the database is doing.
     pub fn status(&self) -> DbStatus {
         DbStatus {
@@ -145,6 +169,11 @@ impl Metrics {
         self.add("evenkeel_samples_stored_total", &[], of(&c.samples));
         for (reason, n) in REASONS.iter().zip(&c.rejected) {
             self.add("evenkeel_samples_rejected_total", &[("reason", reason.as_str())], of(n));
+        }
+        self.add("evenkeel_histograms_stored_total", &[], of(&c.histograms));
+        self.add("evenkeel_histograms_coarsened_total", &[], of(&c.coarsened));
+        for (reason, n) in &*c.invalid.lock() {
+            self.add("evenkeel_histograms_invalid_total", &[("reason", reason)], *n as f64);
         }
         let mut below = 0.0;
         for (bound, n) in LATENCY_BOUNDS.iter().zip(&c.latency_buckets) {

@@ -110,6 +110,8 @@ pub struct Committed {
     pub samples: Vec<(SeriesRef, Sample)>,
     /// The native histograms that were stored, in order, after the samples.
     pub histograms: Vec<(SeriesRef, HistogramSample)>,
+    /// How many of the native histograms came in a finer schema than is kept, and were brought to one that is.
+    pub coarsened: u64,
     /// What was not.
     pub rejected: Rejected,
 }
@@ -155,12 +157,21 @@ pub struct Rejected {
     pub counts: Vec<(Rejection, u64)>,
     /// The first that was refused, and its time.
     pub first: Option<(Labels, Timestamp, Rejection)>,
-    /// What is wrong with the first native histogram that is none, and of which series it is.
-    pub first_invalid: Option<(Labels, HistogramError)>,
+    /// Native histograms that are none, by [`HistogramError::as_str`]; that of the first one is the first.
+    pub invalid: Vec<InvalidHistograms>,
     /// Series that were left out because their labels cannot name one.
     pub unnamed: u64,
     /// Why the first of them cannot.
     pub first_unnamed: Option<String>,
+}
+
+/// Native histograms that are none for one reason.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InvalidHistograms {
+    /// How many.
+    pub count: u64,
+    /// Of which series the first is, and what is wrong with it.
+    pub first: (Labels, HistogramError),
 }
 
 impl Rejected {
@@ -178,8 +189,9 @@ impl Rejected {
     /// Counts one native histogram that is none.
     pub fn add_invalid(&mut self, labels: impl Fn() -> Labels, t: Timestamp, error: HistogramError) {
         self.add(&labels, t, Rejection::InvalidHistogram);
-        if self.first_invalid.is_none() {
-            self.first_invalid = Some((labels(), error));
+        match self.invalid.iter_mut().find(|known| known.first.1.as_str() == error.as_str()) {
+            Some(known) => known.count += 1,
+            None => self.invalid.push(InvalidHistograms { count: 1, first: (labels(), error) }),
         }
     }
 
@@ -191,8 +203,13 @@ impl Rejected {
                 None => self.counts.push((reason, n)),
             }
         }
+        for more in other.invalid {
+            match self.invalid.iter_mut().find(|known| known.first.1.as_str() == more.first.1.as_str()) {
+                Some(known) => known.count += more.count,
+                None => self.invalid.push(more),
+            }
+        }
         self.first = self.first.take().or(other.first);
-        self.first_invalid = self.first_invalid.take().or(other.first_invalid);
         self.unnamed += other.unnamed;
         self.first_unnamed = self.first_unnamed.take().or(other.first_unnamed);
     }

@@ -85,7 +85,7 @@ pub struct Histogram {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HistogramError {
     /// The schema is none that there is.
-    #[error("schema {0} is neither -4 to 8 nor -53")]
+    #[error("schema {0} is neither -4 to 52 nor -53")]
     Schema(i32),
     /// A span after the first one goes back.
     #[error("a span has a negative offset")]
@@ -126,6 +126,24 @@ pub enum HistogramError {
     ExtraBounds,
 }
 
+impl HistogramError {
+    /// The reason in words that are the same for all histograms, for metric labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            HistogramError::Schema(_) => "unknown schema",
+            HistogramError::SpanOffset => "negative span offset",
+            HistogramError::SpanLength { .. } => "spans and buckets differ in number",
+            HistogramError::TooManyBuckets => "too many buckets",
+            HistogramError::NegativeCount => "negative count",
+            HistogramError::Count { .. } => "buckets do not add up to the count",
+            HistogramError::Bounds => "custom bounds do not rise",
+            HistogramError::BeyondBounds => "spans beyond the custom bounds",
+            HistogramError::CustomExtras => "custom bounds with a zero bucket or negative buckets",
+            HistogramError::ExtraBounds => "custom bounds in an exponential schema",
+        }
+    }
+}
+
 impl Histogram {
     /// Whether it is the mark that its series has ended.
     pub fn is_stale(&self) -> bool {
@@ -156,10 +174,8 @@ impl Histogram {
 
     /// How many counts of buckets it has.
     pub fn buckets(&self) -> usize {
-        match &self.counts {
-            HistogramCounts::Integer { positive, negative, .. } => positive.len() + negative.len(),
-            HistogramCounts::Float { positive, negative, .. } => positive.len() + negative.len(),
-        }
+        let (positive, negative) = self.lengths();
+        positive + negative
     }
 
     /// Bytes that it takes in memory.
@@ -178,26 +194,14 @@ impl Histogram {
     /// # Errors
     /// The first thing that is wrong.
     pub fn validate(&self) -> Result<(), HistogramError> {
-        let (positive, negative) = match &self.counts {
-            HistogramCounts::Integer { positive, negative, .. } => (positive.len(), negative.len()),
-            HistogramCounts::Float { positive, negative, .. } => (positive.len(), negative.len()),
-        };
-        let spans = self.positive_spans.len().max(self.negative_spans.len());
-        if positive + negative > HISTOGRAM_BUCKETS_MAX
-            || spans > HISTOGRAM_SPANS_MAX
-            || self.bounds.len() > HISTOGRAM_BUCKETS_MAX
-        {
-            return Err(HistogramError::TooManyBuckets);
-        }
         if self.schema == CUSTOM_SCHEMA {
-            self.validate_bounds(negative)?;
+            self.validate_bounds()?;
         } else if !EXPONENTIAL_SCHEMAS.contains(&self.schema) {
             return Err(HistogramError::Schema(self.schema));
         } else if !self.bounds.is_empty() {
             return Err(HistogramError::ExtraBounds);
         }
-        validate_spans(&self.positive_spans, positive)?;
-        validate_spans(&self.negative_spans, negative)?;
+        self.validate_layout()?;
         match &self.counts {
             HistogramCounts::Integer { count, zero, positive, negative } => {
                 let all = positive.iter().chain(negative).chain([zero]);
@@ -214,7 +218,30 @@ impl Histogram {
         }
     }
 
-    fn validate_bounds(&self, negative: usize) -> Result<(), HistogramError> {
+    /// Checks that there are not too many buckets, and that counts are there for those of the spans.
+    pub(super) fn validate_layout(&self) -> Result<(), HistogramError> {
+        let (positive, negative) = self.lengths();
+        let spans = self.positive_spans.len().max(self.negative_spans.len());
+        if positive + negative > HISTOGRAM_BUCKETS_MAX
+            || spans > HISTOGRAM_SPANS_MAX
+            || self.bounds.len() > HISTOGRAM_BUCKETS_MAX
+        {
+            return Err(HistogramError::TooManyBuckets);
+        }
+        validate_spans(&self.positive_spans, positive)?;
+        validate_spans(&self.negative_spans, negative)
+    }
+
+    /// How many counts there are of buckets above zero, and below.
+    fn lengths(&self) -> (usize, usize) {
+        match &self.counts {
+            HistogramCounts::Integer { positive, negative, .. } => (positive.len(), negative.len()),
+            HistogramCounts::Float { positive, negative, .. } => (positive.len(), negative.len()),
+        }
+    }
+
+    fn validate_bounds(&self) -> Result<(), HistogramError> {
+        let negative = self.lengths().1;
         let zero = match &self.counts {
             HistogramCounts::Integer { zero, .. } => *zero != 0,
             HistogramCounts::Float { zero, .. } => *zero != 0.0,

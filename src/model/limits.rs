@@ -4,6 +4,9 @@
 
 use super::time::Millis;
 
+/// The largest seq, and the largest number of a file, that is believed: a number may be damaged, and one has to
+/// be able to count on from it.
+pub const STORED_NUMBER_MAX: u64 = 1 << 62;
 /// Labels on one series. Real series carry 5 to 30.
 pub const LABELS_PER_SERIES_MAX: usize = 128;
 /// Bytes of a label's name.

@@ -6,11 +6,13 @@
 
 mod alert;
 mod batch;
+mod coarser;
 mod date;
 mod downsample;
 mod exact_sum;
 mod exemplar;
 mod fingerprint;
+mod float_text;
 mod histogram;
 mod label;
 pub mod limits;
@@ -26,12 +28,13 @@ mod summary;
 mod time;
 
 pub use alert::{Alert, AlertState, Transition, TransitionId, TransitionKind};
-pub use batch::{Batch, BatchHistogram, BatchSample, Committed, Rejected, Rejection};
+pub use batch::{Batch, BatchHistogram, BatchSample, Committed, InvalidHistograms, Rejected, Rejection};
 pub use date::Date;
 pub use downsample::{DownsampleError, DownsampleFault, DownsampleRule};
 pub use exact_sum::{ExactSum, SumTerms, two_product};
 pub use exemplar::{Exemplar, ExemplarError, SeriesExemplar};
 pub use fingerprint::Fingerprint;
+pub use float_text::{float_label, float_text};
 pub use histogram::{CUSTOM_SCHEMA, EXPONENTIAL_SCHEMAS, Histogram, HistogramCounts, HistogramError, ResetHint, Span};
 pub use label::{Label, Labels, LabelsBuilder, LabelsError};
 pub use matcher::{MatchOp, Matcher};

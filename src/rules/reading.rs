@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::model::{Histogram, HistogramCounts};
+use crate::model::{Histogram, HistogramCounts, float_text};
 use crate::promql::ElementValue;
 use crate::promql::kernel::native_buckets;
 
@@ -42,34 +42,16 @@ fn histogram_text(histogram: &Histogram) -> String {
         HistogramCounts::Integer { count, .. } => count as f64,
         HistogramCounts::Float { count, .. } => count,
     };
-    let mut text = format!("{{count:{}, sum:{}", number_text(count), number_text(histogram.sum));
+    let mut text = format!("{{count:{}, sum:{}", float_text(count), float_text(histogram.sum));
     for bucket in native_buckets(histogram) {
         let interval = bucket.interval;
         let (open, close) =
             (if interval.lower_inclusive { '[' } else { '(' }, if interval.upper_inclusive { ']' } else { ')' });
-        let [lower, upper, count] = [interval.lower, interval.upper, bucket.count].map(number_text);
+        let [lower, upper, count] = [interval.lower, interval.upper, bucket.count].map(float_text);
         let _ = write!(text, ", {open}{lower},{upper}{close}:{count}");
     }
     text.push('}');
     text
-}
-
-/// The shortest digits that read back, as Go's `%g` writes them.
-fn number_text(v: f64) -> String {
-    if v.is_nan() {
-        return "NaN".to_owned();
-    }
-    if v.is_infinite() {
-        return if v > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
-    }
-    let scientific = format!("{v:e}");
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..21).contains(&exponent) {
-        return v.to_string();
-    }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
 }
 
 #[cfg(test)]
@@ -93,9 +75,5 @@ mod tests {
         assert_eq!(histogram_text(&histogram), text);
         let reading = Reading::of(&ElementValue::Histogram(Arc::new(histogram)));
         assert_eq!((reading.number, reading.histogram.as_deref()), (0.0, Some(text)));
-        for (v, expected) in [(1e20, "100000000000000000000"), (1e21, "1e+21"), (-0.0001, "-0.0001"), (0.0, "0")] {
-            assert_eq!(number_text(v), expected);
-        }
-        assert_eq!([f64::NAN, f64::NEG_INFINITY].map(number_text), ["NaN", "-Inf"]);
     }
 }

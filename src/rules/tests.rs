@@ -110,6 +110,7 @@ impl Numbers {
             new_series,
             samples,
             histograms: vec![],
+            coarsened: 0,
             rejected: Rejected::default(),
         }
     }

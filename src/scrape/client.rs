@@ -10,14 +10,11 @@ use std::io::Read;
 use reqwest::header::{self, HeaderMap};
 use reqwest::{Client, Response, Url, redirect};
 
+use super::job::{Encoding, Protocol};
 use crate::model::Millis;
 use crate::notify::{Authorization, Secret};
 use crate::wire::Format;
 
-/// What we can read, the best first.
-const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
-    application/openmetrics-text;version=0.0.1;q=0.4,\
-    text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
 /// As many as Go's client follows.
 const REDIRECTS_MAX: usize = 10;
 
@@ -29,14 +26,15 @@ pub(super) struct Question {
     pub(super) authorization: Authorization,
     pub(super) headers: Vec<(String, Secret)>,
     pub(super) body_bytes_max: usize,
-    pub(super) fallback_format: Option<Format>,
+    pub(super) fallback_format: Option<Encoding>,
+    pub(super) protocols: Vec<Protocol>,
 }
 
 /// An answer that can be read.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) body: Vec<u8>,
-    pub(super) format: Format,
+    pub(super) format: Encoding,
     pub(super) gzip: bool,
 }
 
@@ -90,7 +88,7 @@ pub(super) async fn fetch(client: &Client, question: &Question) -> Result<Answer
 async fn exchange(client: &Client, question: &Question) -> Result<Answer, FetchError> {
     let mut request = client
         .get(question.url.clone())
-        .header(header::ACCEPT, ACCEPT)
+        .header(header::ACCEPT, accepted(&question.protocols))
         .header(header::ACCEPT_ENCODING, "gzip")
         .header("X-Prometheus-Scrape-Timeout-Seconds", question.timeout.as_seconds().to_string());
     for (name, value) in &question.headers {
@@ -111,6 +109,16 @@ async fn exchange(client: &Client, question: &Question) -> Result<Answer, FetchE
     };
     let body = body(&mut response, question.body_bytes_max).await?;
     Ok(Answer { body, format, gzip })
+}
+
+/// What we can read, the best first with the highest weight.
+fn accepted(protocols: &[Protocol]) -> String {
+    let weights = (2..protocols.len() + 2).rev();
+    let mut text = String::new();
+    for (protocol, weight) in protocols.iter().zip(weights) {
+        text.push_str(&format!("{};q=0.{weight},", protocol.media_type()));
+    }
+    text + "*/*;q=0.1"
 }
 
 fn secret_header(text: &str) -> Result<header::HeaderValue, FetchError> {
@@ -154,16 +162,27 @@ fn text_of(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
-fn format_of(headers: &HeaderMap, fallback: Option<Format>) -> Result<Format, FetchError> {
+fn format_of(headers: &HeaderMap, fallback: Option<Encoding>) -> Result<Encoding, FetchError> {
     let said = text_of(headers, header::CONTENT_TYPE).unwrap_or_default();
     let media = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match (media.as_str(), fallback) {
-        ("application/openmetrics-text", _) => Ok(Format::OpenMetrics),
-        ("text/plain", _) => Ok(Format::Text),
+        ("application/openmetrics-text", _) => Ok(Encoding::Text(Format::OpenMetrics)),
+        ("text/plain", _) => Ok(Encoding::Text(Format::Text)),
+        ("application/vnd.google.protobuf", _) if is_delimited(&said) => Ok(Encoding::Protobuf),
         (_, Some(format)) => Ok(format),
         ("", None) => Err(FetchError::NoContentType),
         (_, None) => Err(FetchError::ContentType(said)),
     }
+}
+
+/// Whether protobuf is of metric families with their lengths; what is not said is taken for that.
+fn is_delimited(content_type: &str) -> bool {
+    let mut params = content_type.split(';').skip(1).filter_map(|param| param.trim().split_once('='));
+    params.all(|(name, value)| match name.to_ascii_lowercase().as_str() {
+        "proto" => value == "io.prometheus.client.MetricFamily",
+        "encoding" => value.eq_ignore_ascii_case("delimited"),
+        _ => true,
+    })
 }
 
 /// The chain of causes in one line, without the address: it may hold credentials and stands

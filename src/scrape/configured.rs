@@ -1,9 +1,9 @@
 //! A job of the configuration as a job to scrape.
 
-use super::job::{Job, Scheme, TargetGroup};
+use super::job::{Job, Protocol, Scheme, TargetGroup};
 use super::relabel::{Relabel, RelabelAction, RelabelError, RelabelOptions};
 use crate::config::{self, ScrapeJob};
-use crate::wire::Format;
+use crate::wire::HistogramReading;
 
 impl TryFrom<&ScrapeJob> for Job {
     type Error = RelabelError;
@@ -34,12 +34,24 @@ impl TryFrom<&ScrapeJob> for Job {
             headers: job.headers.clone(),
             relabel: rules(&job.relabel)?,
             metric_relabel: rules(&job.metric_relabel)?,
-            fallback_format: job
-                .fallback_protocol
-                .as_deref()
-                .map(|protocol| if protocol.starts_with("OpenMetrics") { Format::OpenMetrics } else { Format::Text }),
+            fallback_format: job.fallback_protocol.as_deref().and_then(Protocol::of).map(Protocol::encoding),
+            protocols: protocols(job),
+            histograms: HistogramReading {
+                native: job.native_histograms,
+                always_classic: job.always_classic_histograms,
+                convert_classic: job.convert_classic_histograms,
+            },
         })
     }
+}
+
+/// What the file asks for; without a word on it texts, and protobuf before them if histograms need it.
+fn protocols(job: &ScrapeJob) -> Vec<Protocol> {
+    if !job.protocols.is_empty() {
+        return job.protocols.iter().filter_map(|name| Protocol::of(name)).collect();
+    }
+    let proto = (job.native_histograms || job.convert_classic_histograms).then_some(Protocol::Proto);
+    proto.into_iter().chain(Protocol::TEXTS).collect()
 }
 
 fn rule(rule: &config::Relabel) -> Result<Relabel, RelabelError> {

@@ -12,13 +12,14 @@ use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::time::Duration;
 
+use super::job::Encoding;
 use super::relabel::{Relabel, relabel};
 use crate::db::Beside;
 use crate::model::{
-    Batch, Exemplar, Labels, LabelsError, MetricKind, MetricMetadata, Millis, STALE_NAN, Sample, SeriesExemplar,
-    Timestamp, limits,
+    Batch, Exemplar, HistogramSample, Labels, LabelsError, MetricKind, MetricMetadata, Millis, STALE_NAN, Sample,
+    SeriesExemplar, Timestamp, limits,
 };
-use crate::wire::{ExemplarText, Exposition, Format, LabelText, Line, SampleLine, WireError};
+use crate::wire::{ExemplarText, Exposition, Format, HistogramReading, LabelText, Line, SampleLine, WireError};
 
 /// How a target's text is taken.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +29,8 @@ pub(super) struct Reading {
     /// Zero for no limit.
     pub(super) sample_limit: usize,
     pub(super) relabel: Vec<Relabel>,
+    /// What is made of histograms in protobuf.
+    pub(super) histograms: HistogramReading,
 }
 
 /// What a scrape brought.
@@ -46,12 +49,12 @@ pub(super) struct Scraped {
 #[derive(Debug)]
 pub(super) struct Cycle {
     target: Labels,
-    reading: Reading,
+    pub(super) reading: Reading,
     /// The labels of each series, by the text that the target writes for it.
-    known: HashMap<Box<str>, Known>,
+    pub(super) known: HashMap<Box<str>, Known>,
     /// What the target said of its metric families, and whether that was passed on.
     described: HashMap<String, Described>,
-    round: u64,
+    pub(super) round: u64,
     live: HashSet<Labels>,
     /// What was live before the batch that is on its way out.
     live_before: HashSet<Labels>,
@@ -60,13 +63,13 @@ pub(super) struct Cycle {
 }
 
 #[derive(Debug)]
-struct Known {
+pub(super) struct Known {
     /// `None`: the rules drop it.
-    labels: Option<Labels>,
+    pub(super) labels: Option<Labels>,
     /// The scrape that met it last.
-    round: u64,
-    /// The text of the exemplar that was passed on last: targets repeat theirs until they have another.
-    exemplar: Option<Box<str>>,
+    pub(super) round: u64,
+    /// The exemplars that came last, as they were written: targets repeat theirs until they have others.
+    pub(super) exemplars: HashSet<Box<[u8]>>,
 }
 
 #[derive(Debug)]
@@ -93,14 +96,15 @@ const REPORTS: [&str; 5] = [
 
 /// The samples of one text, before they are in a batch.
 #[derive(Default)]
-struct Taken {
-    samples: Vec<(Labels, Sample)>,
-    tracked: HashSet<Labels>,
-    added: usize,
-    beside: Beside,
-    scraped: usize,
+pub(super) struct Taken {
+    pub(super) samples: Vec<(Labels, Sample)>,
+    pub(super) histograms: Vec<(Labels, HistogramSample)>,
+    pub(super) tracked: HashSet<Labels>,
+    pub(super) added: usize,
+    pub(super) beside: Beside,
+    pub(super) scraped: usize,
     /// Those that the rules left, also beyond the limit.
-    kept: usize,
+    pub(super) kept: usize,
 }
 
 impl Cycle {
@@ -133,10 +137,14 @@ impl Cycle {
     }
 
     /// The batch of an answer.
-    pub(super) fn scraped(&mut self, body: &[u8], format: Format, at: Timestamp, took: Duration) -> Scraped {
+    pub(super) fn scraped(&mut self, body: &[u8], format: Encoding, at: Timestamp, took: Duration) -> Scraped {
         self.round += 1;
         let mut taken = Taken::default();
-        match self.take_text(body, format, at, &mut taken) {
+        let result = match format {
+            Encoding::Text(format) => self.take_text(body, format, at, &mut taken),
+            Encoding::Protobuf => self.take_families(body, at, &mut taken),
+        };
+        match result {
             Ok(()) => self.succeed(taken, at, took),
             Err(reason) => self.fail(reason, &taken, at, took),
         }
@@ -221,8 +229,12 @@ impl Cycle {
             }
             taken.samples.push((labels, Sample { t: own_time.unwrap_or(at), v: line.value }));
         }
-        if limit > 0 && taken.kept > limit {
-            let kept = taken.kept;
+        self.check_limit(taken)
+    }
+
+    pub(super) fn check_limit(&self, taken: &Taken) -> Result<(), String> {
+        let (limit, kept) = (self.reading.sample_limit, taken.kept);
+        if limit > 0 && kept > limit {
             return Err(format!("{kept} samples, more than {limit}; raise sample_limit or have the target say less"));
         }
         Ok(())
@@ -237,17 +249,18 @@ impl Cycle {
         at: Timestamp,
     ) -> Option<SeriesExemplar> {
         let known = self.known.get_mut(line.series)?;
-        if known.exemplar.as_deref() == Some(exemplar.text) {
+        if known.exemplars.contains(exemplar.text.as_bytes()) {
             return None;
         }
-        known.exemplar = Some(exemplar.text.into());
+        known.exemplars.clear();
+        known.exemplars.insert(exemplar.text.as_bytes().into());
         let sample = Sample { t: exemplar.timestamp.unwrap_or(at), v: exemplar.value };
         let exemplar = Exemplar { labels: exemplar.labels().ok()?, sample };
         Some(SeriesExemplar { series: series.clone(), exemplar })
     }
 
     /// Takes note of what a line says of a metric family.
-    fn describe(&mut self, line: Line<'_>) {
+    pub(super) fn describe(&mut self, line: Line<'_>) {
         let name = match &line {
             Line::Help { name, .. } | Line::Type { name, .. } | Line::Unit { name, .. } => name,
             Line::Sample(_) => return,
@@ -273,7 +286,7 @@ impl Cycle {
     /// What was passed on was not stored, or is not going to be: it is to be said again.
     fn forget_told(&mut self) {
         self.described.values_mut().for_each(|described| described.told = false);
-        self.known.values_mut().for_each(|known| known.exemplar = None);
+        self.known.values_mut().for_each(|known| known.exemplars.clear());
     }
 
     /// The labels of a line's series, or `None` if the rules drop it.
@@ -289,11 +302,12 @@ impl Cycle {
             return Err(line.refuse_for("the relabeling rules take away the metric's name"));
         }
         *added += usize::from(labels.is_some());
-        self.known.insert(line.series.into(), Known { labels: labels.clone(), round: self.round, exemplar: None });
+        self.known
+            .insert(line.series.into(), Known { labels: labels.clone(), round: self.round, exemplars: HashSet::new() });
         Ok(labels)
     }
 
-    fn name(&self, own: &[(&str, &str)]) -> Result<Option<Labels>, LabelsError> {
+    pub(super) fn name(&self, own: &[(&str, &str)]) -> Result<Option<Labels>, LabelsError> {
         relabel(&combine(own, &self.target, self.reading.honor_labels)?, &self.reading.relabel)
     }
 
@@ -302,10 +316,13 @@ impl Cycle {
         self.known.retain(|_, known| known.round == round);
         let mut batch = Batch::new();
         let live = self.begin(at);
-        let count = taken.samples.len() as f64;
+        let count = (taken.samples.len() + taken.histograms.len()) as f64;
         self.report(&mut batch, at, [1.0, took.as_secs_f64(), taken.scraped as f64, count, taken.added as f64]);
         for (labels, sample) in taken.samples {
             batch.push(labels, sample);
+        }
+        for (labels, sample) in taken.histograms {
+            batch.push_histogram(labels, sample);
         }
         push_stale(&mut batch, live.difference(&taken.tracked).cloned().collect(), at);
         self.live = taken.tracked;
@@ -395,15 +412,20 @@ mod tests {
     use crate::scrape::{RelabelAction, RelabelOptions};
 
     const TOOK: Duration = Duration::from_millis(250);
-    const PLAIN: Reading =
-        Reading { honor_labels: false, honor_timestamps: true, sample_limit: 0, relabel: Vec::new() };
+    const PLAIN: Reading = Reading {
+        honor_labels: false,
+        honor_timestamps: true,
+        sample_limit: 0,
+        relabel: Vec::new(),
+        histograms: HistogramReading { native: true, always_classic: false, convert_classic: false },
+    };
 
     fn cycle(reading: Reading) -> Cycle {
         Cycle::new(Labels::new([("instance", "i"), ("job", "j")]).unwrap(), reading)
     }
 
     fn scrape(cycle: &mut Cycle, text: &str, at: i64) -> Scraped {
-        cycle.scraped(text.as_bytes(), Format::Text, Timestamp(at), TOOK)
+        cycle.scraped(text.as_bytes(), Encoding::Text(Format::Text), Timestamp(at), TOOK)
     }
 
     /// The batch's samples without the target's labels, in order: `a{x="y"} 1 @5`.
@@ -456,7 +478,7 @@ mod tests {
         let mut cycle = cycle(PLAIN);
         let mut round = |text: &str, at: i64| {
             let text = format!("# HELP a words\n# TYPE a counter\n# UNIT b s\n{text}\n# EOF\n");
-            let scraped = cycle.scraped(text.as_bytes(), Format::OpenMetrics, Timestamp(at), TOOK);
+            let scraped = cycle.scraped(text.as_bytes(), Encoding::Text(Format::OpenMetrics), Timestamp(at), TOOK);
             assert_eq!(scraped.error, None);
             let exemplars = scraped.beside.exemplars.iter().map(|one| {
                 let series = one.series.filter(|name| name != "instance" && name != "job");
@@ -502,7 +524,7 @@ mod tests {
         check(&failed.batch, reports(0, 2, 2, 0, 20), &["a stale @20"]);
         let failed = scrape(&mut cycle, "a{b=\"1\",b=\"2\"} 2", 30);
         assert_eq!(failed.error.as_deref(), Some("1:1: label \"b\" stands twice; keep one"));
-        let failed = cycle.scraped(b"a 1", Format::OpenMetrics, Timestamp(40), TOOK);
+        let failed = cycle.scraped(b"a 1", Encoding::Text(Format::OpenMetrics), Timestamp(40), TOOK);
         assert_eq!(failed.error.as_deref(), Some("2:1: the text does not end with # EOF; it was cut off"));
     }
 

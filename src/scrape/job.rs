@@ -3,7 +3,7 @@
 use super::relabel::Relabel;
 use crate::model::{Millis, limits};
 use crate::notify::{Authorization, Secret};
-use crate::wire::Format;
+use crate::wire::{Format, HistogramReading};
 
 /// A set of targets that are scraped in the same way.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +41,11 @@ pub struct Job {
     pub metric_relabel: Vec<Relabel>,
     /// The format to assume of an answer whose content type says none. Without it such an answer
     /// is refused.
-    pub fallback_format: Option<Format>,
+    pub fallback_format: Option<Encoding>,
+    /// The formats to ask for, the best first.
+    pub protocols: Vec<Protocol>,
+    /// What is made of histograms in protobuf.
+    pub histograms: HistogramReading,
 }
 
 impl Job {
@@ -64,6 +68,71 @@ impl Job {
             relabel: Vec::new(),
             metric_relabel: Vec::new(),
             fallback_format: None,
+            protocols: Protocol::TEXTS.to_vec(),
+            histograms: HistogramReading::default(),
+        }
+    }
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// As text.
+    Text(Format),
+    /// As messages of metric families.
+    Protobuf,
+}
+
+/// A format that a target may be asked for, named as Prometheus names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// `PrometheusProto`
+    Proto,
+    /// `OpenMetricsText1.0.0`
+    OpenMetrics1,
+    /// `OpenMetricsText0.0.1`
+    OpenMetrics0,
+    /// `PrometheusText1.0.0`
+    Text1,
+    /// `PrometheusText0.0.4`
+    Text0,
+}
+
+impl Protocol {
+    /// All texts, in the order in which Prometheus prefers them.
+    pub const TEXTS: [Protocol; 4] = [Protocol::OpenMetrics1, Protocol::OpenMetrics0, Protocol::Text1, Protocol::Text0];
+
+    /// The protocol of a name.
+    pub fn of(name: &str) -> Option<Protocol> {
+        match name {
+            "PrometheusProto" => Some(Protocol::Proto),
+            "OpenMetricsText1.0.0" => Some(Protocol::OpenMetrics1),
+            "OpenMetricsText0.0.1" => Some(Protocol::OpenMetrics0),
+            "PrometheusText1.0.0" => Some(Protocol::Text1),
+            "PrometheusText0.0.4" => Some(Protocol::Text0),
+            _ => None,
+        }
+    }
+
+    /// The media type to ask for.
+    pub(super) fn media_type(self) -> &'static str {
+        match self {
+            Protocol::Proto => {
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+            }
+            Protocol::OpenMetrics1 => "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8",
+            Protocol::OpenMetrics0 => "application/openmetrics-text;version=0.0.1",
+            Protocol::Text1 => "text/plain;version=1.0.0;escaping=allow-utf-8",
+            Protocol::Text0 => "text/plain;version=0.0.4",
+        }
+    }
+
+    /// How it is written.
+    pub(super) fn encoding(self) -> Encoding {
+        match self {
+            Protocol::Proto => Encoding::Protobuf,
+            Protocol::OpenMetrics1 | Protocol::OpenMetrics0 => Encoding::Text(Format::OpenMetrics),
+            Protocol::Text1 | Protocol::Text0 => Encoding::Text(Format::Text),
         }
     }
 }

@@ -8,6 +8,7 @@ mod client;
 mod collect;
 mod configured;
 mod cycle;
+mod families;
 pub mod host;
 mod job;
 mod relabel;
@@ -18,7 +19,7 @@ mod target;
 mod target_loop;
 
 pub use collect::{Collect, LocalJob, Sink, SinkError};
-pub use job::{Job, Scheme, TargetGroup};
+pub use job::{Encoding, Job, Protocol, Scheme, TargetGroup};
 pub use relabel::{Relabel, RelabelAction, RelabelError, RelabelOptions, relabel_steps};
 pub use scraper::{ScrapeError, Scraper};
 pub use status::{Health, TargetStatus};

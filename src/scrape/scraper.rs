@@ -22,6 +22,7 @@ use super::target_loop::{Plan, Source, Surroundings, TargetLoop};
 use crate::db::Beside;
 use crate::env::Clock;
 use crate::model::{Labels, LabelsError};
+use crate::wire::HistogramReading;
 
 /// Scrapes targets and collects local sources until stopped. Needs a tokio runtime around it.
 pub struct Scraper {
@@ -169,6 +170,7 @@ fn plans(jobs: &[Job], local: &[LocalJob]) -> Result<Vec<Plan>, ScrapeError> {
             honor_timestamps: job.honor_timestamps,
             sample_limit: job.sample_limit,
             relabel: job.metric_relabel.clone(),
+            histograms: job.histograms,
         };
         for target in targets_of(job)? {
             let question = Question {
@@ -178,6 +180,7 @@ fn plans(jobs: &[Job], local: &[LocalJob]) -> Result<Vec<Plan>, ScrapeError> {
                 headers: job.headers.clone(),
                 body_bytes_max: job.body_bytes_max,
                 fallback_format: job.fallback_format,
+                protocols: job.protocols.clone(),
             };
             plans.push(Plan {
                 job: job.name.clone(),
@@ -197,7 +200,13 @@ fn plans(jobs: &[Job], local: &[LocalJob]) -> Result<Vec<Plan>, ScrapeError> {
             discovered: labels.clone(),
             labels,
             interval: job.interval,
-            reading: Reading { honor_labels: false, honor_timestamps: true, sample_limit: 0, relabel: Vec::new() },
+            reading: Reading {
+                honor_labels: false,
+                honor_timestamps: true,
+                sample_limit: 0,
+                relabel: Vec::new(),
+                histograms: HistogramReading::default(),
+            },
             source: Source::Local(Arc::clone(&job.source)),
         });
     }

@@ -57,6 +57,21 @@ const DESCRIPTIONS: &[Description] = &[
         help: "Alerts that are firing or have something still to be told.",
     },
     Description {
+        name: "evenkeel_histograms_coarsened_total",
+        kind: MetricKind::Counter,
+        help: "Native histograms that came in a finer schema than is kept and were brought to schema 8.",
+    },
+    Description {
+        name: "evenkeel_histograms_invalid_total",
+        kind: MetricKind::Counter,
+        help: "Native histograms that were refused because they are none, by reason.",
+    },
+    Description {
+        name: "evenkeel_histograms_stored_total",
+        kind: MetricKind::Counter,
+        help: "Native histograms that were stored.",
+    },
+    Description {
         name: "evenkeel_notify_outbox_healthy",
         kind: MetricKind::Gauge,
         help: "1 while the outbox can be written.",

@@ -60,7 +60,15 @@ fn what_is_gone_is_forgotten_by_the_log_alone() {
                     *seen = round;
                     samples.push((*number, Sample { t: at, v: *v }));
                 }
-                Committed { seq: Seq(seq), at, new_series, samples, histograms: vec![], rejected: Rejected::default() }
+                Committed {
+                    seq: Seq(seq),
+                    at,
+                    new_series,
+                    samples,
+                    histograms: vec![],
+                    coarsened: 0,
+                    rejected: Rejected::default(),
+                }
             };
             let (a, b) = (commit(&mut known), commit(&mut all_known));
             let (a, b) = (tidy.observe(&a), whole.observe(&b));
@@ -110,6 +118,7 @@ fn what_comes_back_within_the_memory_goes_on_and_later_begins_anew() {
                 new_series,
                 samples,
                 histograms: vec![],
+                coarsened: 0,
                 rejected: Rejected::default(),
             };
             if n == 2 {
@@ -124,6 +133,7 @@ fn what_comes_back_within_the_memory_goes_on_and_later_begins_anew() {
                         new_series,
                         samples,
                         histograms: vec![],
+                        coarsened: 0,
                         rejected: Rejected::default(),
                     });
                 }

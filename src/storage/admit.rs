@@ -191,6 +191,7 @@ impl Inner {
             new_series: Vec::new(),
             samples: Vec::with_capacity(batch.sample_count()),
             histograms: Vec::new(),
+            coarsened: 0,
             rejected: Rejected::default(),
         };
         writer.encoder.begin(at);

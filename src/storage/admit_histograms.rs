@@ -3,7 +3,10 @@
 //! They are held to the bounds of samples. A state knows only that its newest is a histogram, so that one
 //! at the same instant is compared with what is stored.
 
-use crate::model::{Committed, HistogramSample, Labels, SeriesRef};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::model::{Committed, HistogramError, HistogramSample, Labels, SeriesRef};
 
 use super::admit::{Found, Incoming, Resolved};
 use super::commit::{Stage, Writer};
@@ -12,6 +15,16 @@ use super::retention::Cutoff;
 use super::series::{Bounds, Decision, Seen};
 use super::store::Inner;
 use crate::model::Rejection;
+
+/// A sound histogram in a schema that is kept, and whether it came in a finer one.
+fn kept(sample: &HistogramSample) -> Result<(Cow<'_, HistogramSample>, bool), HistogramError> {
+    let Some(coarser) = sample.histogram.coarser()? else {
+        sample.histogram.validate()?;
+        return Ok((Cow::Borrowed(sample), false));
+    };
+    coarser.validate()?;
+    Ok((Cow::Owned(HistogramSample { histogram: Arc::new(coarser), ..*sample }), true))
+}
 
 impl Inner {
     /// Decides every native histogram of a batch and encodes those that are stored. There is `room` for so
@@ -34,10 +47,14 @@ impl Inner {
             if matches!(found, Some(Found::Unnamed) | None) {
                 continue;
             }
-            if let Err(error) = sample.histogram.validate() {
-                committed.rejected.add_invalid(|| labels(None), t, error);
-                continue;
-            }
+            let (sample, is_finer) = match kept(sample) {
+                Ok(kept) => kept,
+                Err(error) => {
+                    committed.rejected.add_invalid(|| labels(None), t, error);
+                    continue;
+                }
+            };
+            let sample = &sample;
             let series = match found {
                 Some(Found::Known(series)) => series,
                 Some(Found::Unknown(at)) => {
@@ -61,6 +78,7 @@ impl Inner {
                 Decision::Known => {}
                 Decision::Refuse(reason) => committed.rejected.add(labels, t, reason),
                 Decision::Store | Decision::StoreLate => {
+                    committed.coarsened += u64::from(is_finer);
                     writer.accept_histogram(stage, committed, (series, &labels), sample);
                 }
             }

@@ -35,7 +35,7 @@ use super::status::StoreStatus;
 use super::store::{Inner, Shown, Store};
 use super::tombstones::Tombstones;
 use super::view::View;
-use super::wal::LogFiles;
+use super::wal::{LogFiles, file_number};
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -135,7 +135,7 @@ impl Store {
 /// The files of a directory whose names are a number and `suffix`, by number.
 pub(super) fn list(files: &Files, dir: &Path, suffix: &str) -> io::Result<Vec<(u64, DirEntry)>> {
     let entries = files.disk.list(dir)?.into_iter();
-    let numbered = |entry: DirEntry| Some((entry.name.strip_suffix(suffix)?.parse().ok()?, entry));
+    let numbered = |entry: DirEntry| Some((file_number(&entry.name, suffix)?, entry));
     let mut found: Vec<(u64, DirEntry)> = entries.filter_map(numbered).collect();
     found.sort_by_key(|(number, _)| *number);
     Ok(found)

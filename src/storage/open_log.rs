@@ -108,7 +108,8 @@ impl FoundLog {
         report: &mut RecoveryReport,
     ) -> Result<(), OpenError> {
         let path = segment_path(&files.wal, read.segment.number);
-        let cut = read.found.cut_torn(read.segment.last.max(checkpoint));
+        let last = read.segment.last.max(checkpoint);
+        let cut = read.found.cut_torn(last);
         let end = read.found.end;
         if cut && read.found.records.is_empty() {
             report.torn_bytes += torn_bytes(&read.bytes, end).max(1) as u64;
@@ -116,7 +117,8 @@ impl FoundLog {
         }
         report.torn_bytes += torn_bytes(&read.bytes, end) as u64;
         read.bytes.truncate(end);
-        make_durable(files, &path, &read.bytes)?;
+        let settled = read.found.settled(&read.bytes, read.segment.number, last);
+        make_durable(files, &path, settled.as_deref().unwrap_or(&read.bytes), &read.bytes)?;
         self.take(files, read, report);
         Ok(())
     }
@@ -148,12 +150,13 @@ impl FoundLog {
     }
 }
 
-/// Writes the whole records of the last segment anew and puts them in its place.
+/// Writes the whole records of the last segment anew and puts them in its place: `bytes`, or on a full disk
+/// those that were `found`.
 ///
 /// The process before may have died, or gone on, without a successful sync. What is read of such a
 /// file comes from the system's memory, and after a sync that failed another one may succeed
 /// without writing anything; only bytes written and synced anew are known to be on the disk.
-fn make_durable(files: &Files, path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn make_durable(files: &Files, path: &Path, bytes: &[u8], found: &[u8]) -> io::Result<()> {
     let next = files.wal.join("rewrite.tmp");
     let disk = &*files.disk;
     let rewrite = || {
@@ -171,8 +174,8 @@ fn make_durable(files: &Files, path: &Path, bytes: &[u8]) -> io::Result<()> {
             // bytes before and after.
             let _ = disk.remove(&next);
             let mut file = disk.append(path)?;
-            file.write_at(0, bytes)?;
-            file.truncate(bytes.len() as u64)?;
+            file.write_at(0, found)?;
+            file.truncate(found.len() as u64)?;
             file.sync()
         }
         Err(error) => Err(error),

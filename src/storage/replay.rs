@@ -213,6 +213,7 @@ impl Inner {
             new_series: vec![],
             samples: vec![],
             histograms: vec![],
+            coarsened: 0,
             rejected: Rejected::default(),
         };
         let mut replayed = Replayed { committed, unknown: 0, faults: Vec::new() };

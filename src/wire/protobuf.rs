@@ -153,6 +153,20 @@ impl<'a> Fields<'a> {
         Ok(Some(Field { number, offset, value }))
     }
 
+    /// The next of messages that each have their length before them, or `None` at their end.
+    pub(super) fn next_delimited(&mut self) -> Result<Option<Fields<'a>>, Fault> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let offset = self.offset;
+        let length = self.varint()?;
+        let content = usize::try_from(length).ok().and_then(|length| self.rest.get(..length));
+        let rest = content.ok_or(Fault { offset, reason: "a message is longer than what is there" })?;
+        let message = Fields { rest, offset: self.offset };
+        self.skip(rest.len());
+        Ok(Some(message))
+    }
+
     /// The next of packed varints, or `None` at their end.
     pub(super) fn next_varint(&mut self) -> Result<Option<u64>, Fault> {
         if self.rest.is_empty() { Ok(None) } else { self.varint().map(Some) }

@@ -8,7 +8,8 @@
 use super::error::WireError;
 use super::protobuf::{Fault, Field, FieldWriter, Fields, Value};
 use super::remote_write::decompressed_bytes;
-use crate::model::{Labels, MatchOp, Matcher, Millis, Sample, TimeRange, Timestamp, limits};
+use super::remote_write_encoder::histogram_message;
+use crate::model::{HistogramSample, Labels, MatchOp, Matcher, Millis, Sample, TimeRange, Timestamp, limits};
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -45,6 +46,17 @@ impl ReadType {
             _ => None,
         }
     }
+}
+
+/// A series of an answer. At an instant it has a sample or a native histogram.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadSeries {
+    /// Which series.
+    pub labels: Labels,
+    /// Its samples in the order of time.
+    pub samples: Vec<Sample>,
+    /// Its native histograms in the order of time.
+    pub histograms: Vec<HistogramSample>,
 }
 
 /// Reads a request: a snappy block that holds a `prometheus.ReadRequest`.
@@ -133,12 +145,12 @@ fn matcher(field: Field<'_>, place: impl Fn() -> String) -> Result<Matcher, Wire
 
 /// The answer with all samples: a snappy block that holds a `prometheus.ReadResponse`, with one result for
 /// each query.
-pub fn read_response(results: &[Vec<(Labels, Vec<Sample>)>]) -> Vec<u8> {
+pub fn read_response(results: &[Vec<ReadSeries>]) -> Vec<u8> {
     let mut response = FieldWriter::default();
     let (mut result, mut series, mut part) = (FieldWriter::default(), FieldWriter::default(), FieldWriter::default());
     for found in results {
         result.bytes.clear();
-        for (labels, samples) in found {
+        for ReadSeries { labels, samples, histograms } in found {
             series.bytes.clear();
             push_labels(&mut series, &mut part, labels);
             for sample in samples {
@@ -147,6 +159,7 @@ pub fn read_response(results: &[Vec<(Labels, Vec<Sample>)>]) -> Vec<u8> {
                 part.int64_field(2, sample.t.0);
                 series.bytes_field(2, &part.bytes);
             }
+            histograms.iter().for_each(|sample| series.bytes_field(4, &histogram_message(sample)));
             result.bytes_field(1, &series.bytes);
         }
         response.bytes_field(1, &result.bytes);
@@ -233,7 +246,8 @@ mod tests {
     fn an_answer_holds_every_sample() {
         let labels = Labels::new([("__name__", "m"), ("a", "b")]).unwrap();
         let samples = vec![Sample { t: Timestamp(-1), v: 0.5 }, Sample { t: Timestamp(2), v: f64::INFINITY }];
-        let answer = read_response(&[vec![], vec![(labels, samples)]]);
+        let series = ReadSeries { labels, samples, histograms: vec![] };
+        let answer = read_response(&[vec![], vec![series]]);
         let message = snap::raw::Decoder::new().decompress_vec(&answer).unwrap();
         let mut results = Fields::new(&message);
         assert!(results.next().unwrap().unwrap().bytes().unwrap().bytes().is_empty());

@@ -32,7 +32,7 @@ pub fn encode_remote_write(batch: &Batch) -> Vec<u8> {
 }
 
 /// A native histogram as a `prometheus.Histogram`.
-fn histogram_message(sample: &HistogramSample) -> Vec<u8> {
+pub(super) fn histogram_message(sample: &HistogramSample) -> Vec<u8> {
     let Histogram { reset_hint, schema, zero_threshold, sum, positive_spans, negative_spans, bounds, counts } =
         &*sample.histogram;
     let mut message = FieldWriter::default();
@@ -74,14 +74,16 @@ fn histogram_message(sample: &HistogramSample) -> Vec<u8> {
     message.bytes
 }
 
-fn span_message(span: Span) -> Vec<u8> {
+/// A run of buckets.
+pub(super) fn span_message(span: Span) -> Vec<u8> {
     let mut message = FieldWriter::default();
     message.int64_field(1, to_zigzag(i64::from(span.offset)).cast_signed());
     message.int64_field(2, i64::from(span.length));
     message.bytes
 }
 
-fn deltas(counts: &[u64]) -> Vec<u8> {
+/// Counts as their differences, packed.
+pub(super) fn deltas(counts: &[u64]) -> Vec<u8> {
     let mut packed = FieldWriter::default();
     let mut before = 0u64;
     for count in counts {
@@ -91,6 +93,7 @@ fn deltas(counts: &[u64]) -> Vec<u8> {
     packed.bytes
 }
 
-fn doubles(values: &[f64]) -> Vec<u8> {
+/// Doubles, packed.
+pub(super) fn doubles(values: &[f64]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }

@@ -28,21 +28,20 @@ pub(super) fn xor_chunk(samples: &[Sample]) -> Vec<u8> {
                 for byte in varint((t << 1 ^ t >> 63).cast_unsigned()) {
                     bits.push(u64::from(byte), 8);
                 }
-                bits.push(sample.v.to_bits(), 64);
-                values.last = sample.v.to_bits();
+                values.push_or_begin(&mut bits, sample.v.to_bits());
             }
             1 => {
                 distance = t.wrapping_sub(before);
                 for byte in varint(distance.cast_unsigned()) {
                     bits.push(u64::from(byte), 8);
                 }
-                values.push(&mut bits, sample.v.to_bits());
+                values.push_or_begin(&mut bits, sample.v.to_bits());
             }
             _ => {
                 let now = t.wrapping_sub(before);
                 push_change(&mut bits, now.wrapping_sub(distance));
                 distance = now;
-                values.push(&mut bits, sample.v.to_bits());
+                values.push_or_begin(&mut bits, sample.v.to_bits());
             }
         }
         before = t;
@@ -52,16 +51,20 @@ pub(super) fn xor_chunk(samples: &[Sample]) -> Vec<u8> {
 
 /// The change of the distance between two times.
 fn push_change(bits: &mut BitWriter, change: i64) {
-    let fits = |width: u32| change > -(1 << (width - 1)) && change <= 1 << (width - 1);
     let (prefix, length, width) = match change {
         0 => (0b0, 1, 0),
-        _ if fits(14) => (0b10, 2, 14),
-        _ if fits(17) => (0b110, 3, 17),
-        _ if fits(20) => (0b1110, 4, 20),
+        _ if fits(change, 14) => (0b10, 2, 14),
+        _ if fits(change, 17) => (0b110, 3, 17),
+        _ if fits(change, 20) => (0b1110, 4, 20),
         _ => (0b1111, 4, 64),
     };
     bits.push(prefix, length);
     bits.push(change.cast_unsigned(), width);
+}
+
+/// Whether a number fits into so many bits, of which the highest alone stands for itself and not for less.
+pub(super) fn fits(n: i64, width: u32) -> bool {
+    n > -(1 << (width - 1)) && n <= 1 << (width - 1)
 }
 
 fn varint(mut n: u64) -> Vec<u8> {
@@ -76,16 +79,22 @@ fn varint(mut n: u64) -> Vec<u8> {
 
 /// Writes values as their difference to the one before.
 #[derive(Default)]
-struct ValueWriter {
-    last: u64,
+pub(super) struct ValueWriter {
+    last: Option<u64>,
     /// Leading and trailing zeros of the differences that are written now, if any was.
     window: Option<(u32, u32)>,
 }
 
 impl ValueWriter {
-    fn push(&mut self, bits: &mut BitWriter, value: u64) {
-        let difference = value ^ self.last;
-        self.last = value;
+    /// The first value whole.
+    pub(super) fn push_or_begin(&mut self, bits: &mut BitWriter, value: u64) {
+        match self.last.replace(value) {
+            None => bits.push(value, 64),
+            Some(before) => self.push(bits, value ^ before),
+        }
+    }
+
+    fn push(&mut self, bits: &mut BitWriter, difference: u64) {
         if difference == 0 {
             return bits.push(0, 1);
         }
@@ -109,15 +118,15 @@ impl ValueWriter {
 }
 
 /// Bits into bytes, the highest first.
-struct BitWriter {
-    bytes: Vec<u8>,
+pub(super) struct BitWriter {
+    pub(super) bytes: Vec<u8>,
     /// Bits of the last byte that are not used.
-    free: u32,
+    pub(super) free: u32,
 }
 
 impl BitWriter {
     /// The lowest `width` bits of a number.
-    fn push(&mut self, bits: u64, width: u32) {
+    pub(super) fn push(&mut self, bits: u64, width: u32) {
         let mut left = width;
         while left > 0 {
             if self.free == 0 {
@@ -141,10 +150,10 @@ pub(super) mod tests {
     use crate::model::Timestamp;
 
     /// Random enough for shapes.
-    struct Xorshift(u64);
+    pub(in crate::wire) struct Xorshift(pub(in crate::wire) u64);
 
     impl Xorshift {
-        fn next_u64(&mut self) -> u64 {
+        pub(in crate::wire) fn next_u64(&mut self) -> u64 {
             self.0 ^= self.0 << 13;
             self.0 ^= self.0 >> 7;
             self.0 ^= self.0 << 17;
@@ -153,13 +162,13 @@ pub(super) mod tests {
     }
 
     /// Reads bits, as the format's document says.
-    struct BitReader<'a> {
-        bytes: &'a [u8],
-        at: usize,
+    pub(in crate::wire) struct BitReader<'a> {
+        pub(in crate::wire) bytes: &'a [u8],
+        pub(in crate::wire) at: usize,
     }
 
     impl BitReader<'_> {
-        fn take(&mut self, width: u32) -> u64 {
+        pub(in crate::wire) fn take(&mut self, width: u32) -> u64 {
             (0..width).fold(0, |n, _| {
                 let bit = self.bytes[self.at / 8] >> (7 - self.at % 8) & 1;
                 self.at += 1;

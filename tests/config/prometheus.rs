@@ -94,7 +94,7 @@ fn a_whole_configuration_is_read() {
     assert_eq!(
         notes,
         [
-            "prometheus.yml:6: \"query_log_file\" changes nothing: text and OpenMetrics formats are read as they come, and no extra logs are written"
+            "prometheus.yml:6: \"query_log_file\" changes nothing: names are taken as they come, and no extra logs are written"
         ]
     );
     let read: Vec<_> = config.files.iter().map(|path| files.relative(&path.display().to_string())).collect();

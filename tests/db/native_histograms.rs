@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use evenkeel::model::{Histogram, HistogramCounts, HistogramSample, ResetHint, Span};
+use evenkeel::model::{Histogram, HistogramCounts, HistogramSample, ResetHint, Span, TimeRange};
 
 use super::*;
 
@@ -121,4 +121,42 @@ fn rules_see_histograms_before_and_after_a_restart() {
     assert!(high.fired_at == Some(high.active_at + evenkeel::model::Millis::minutes(1)), "{high:?}");
     let t = BEGIN + 20 * 15_000;
     assert_eq!(instant(&db, "histogram_count({__name__=\"latency:sum\"})", t), [("{kind=\"a\"}".to_owned(), 10.0)]);
+}
+
+#[test]
+fn finer_schemas_are_brought_to_one_that_is_kept_and_what_is_none_is_counted() {
+    let world = World::new("", "");
+    let db = world.open();
+    let labels = || Labels::new([("__name__", "fine")]).unwrap();
+    let with = |t: i64, change: &dyn Fn(&mut Histogram)| {
+        let mut sample = histogram(t, 3);
+        change(Arc::make_mut(&mut sample.histogram));
+        sample
+    };
+    let mut batch = Batch::new();
+    batch.push_histogram(
+        labels(),
+        with(BEGIN, &|histogram| {
+            histogram.schema = 10;
+            histogram.positive_spans = vec![Span { offset: 4, length: 2 }];
+        }),
+    );
+    batch.push_histogram(labels(), with(BEGIN + 1, &|histogram| histogram.schema = 53));
+    batch.push_histogram(labels(), with(BEGIN + 2, &|histogram| histogram.positive_spans.clear()));
+    let receipt = db.append(batch).unwrap();
+    assert_eq!((receipt.histograms, receipt.coarsened), (1, 1));
+    let range = TimeRange { after: Timestamp(0), until: Timestamp(BEGIN) };
+    let stored = db.select(&[], range, 100).unwrap().remove(0).histograms.remove(0).histogram;
+    assert_eq!((stored.schema, &*stored.positive_spans), (8, &[Span { offset: 1, length: 2 }][..]));
+    let metrics = db.metrics();
+    let check = |name: &str, reason: &str, expected: f64| {
+        let is = |labels: &Labels| labels.metric_name() == name && labels.get("reason") == reason;
+        let found: Vec<f64> = metrics.iter().filter(|(labels, _)| is(labels)).map(|(_, v)| *v).collect();
+        assert_eq!(found, [expected], "{name} {reason}");
+    };
+    check("evenkeel_histograms_stored_total", "", 1.0);
+    check("evenkeel_histograms_coarsened_total", "", 1.0);
+    check("evenkeel_histograms_invalid_total", "unknown schema", 1.0);
+    check("evenkeel_histograms_invalid_total", "spans and buckets differ in number", 1.0);
+    check("evenkeel_samples_rejected_total", "invalid native histogram", 2.0);
 }

@@ -1,5 +1,9 @@
 //! Remote read and federation over the wire.
 
+use std::sync::Arc;
+
+use evenkeel::model::{Histogram, HistogramCounts, HistogramSample, Labels, ResetHint, Timestamp};
+
 use super::client::{Answer, get, send};
 use super::running::NOW_MS;
 use super::shop::{Row, Shop, batch};
@@ -74,6 +78,37 @@ async fn chunks_come_as_a_stream() {
     assert_eq!(message.len(), length, "one frame");
     assert!(message.windows(8).any(|part| part == b"__name__"), "{message:?}");
     assert!(read(&shop, &request("n", &[1])).await.body.is_empty());
+}
+
+#[tokio::test]
+async fn native_histograms_come_in_both_forms() {
+    let shop = Shop::open().await;
+    let m: &[(&str, &str)] = &[("__name__", "m"), ("a", "b")];
+    let mut written = batch(&[(m, NOW_MS - 1000, 1.5)]);
+    let histogram = Histogram {
+        reset_hint: ResetHint::Gauge,
+        schema: 3,
+        zero_threshold: 0.5,
+        sum: 7.25,
+        positive_spans: vec![],
+        negative_spans: vec![],
+        bounds: vec![],
+        counts: HistogramCounts::Integer { count: 5, zero: 5, positive: vec![], negative: vec![] },
+    };
+    let labels = Labels::new(m.iter().copied()).unwrap();
+    let histogram = HistogramSample { t: Timestamp(NOW_MS), start: Timestamp(0), histogram: Arc::new(histogram) };
+    written.push_histogram(labels, histogram);
+    assert_eq!(shop.write(&written).await.status, 204);
+    let answer = read(&shop, &request("m", &[])).await;
+    let message = snap::raw::Decoder::new().decompress_vec(&answer.body).unwrap();
+    let sum = 7.25f64.to_le_bytes();
+    let holds = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+    // Field 4 of the series, which begins with its count.
+    assert!(holds(&message, &[1 << 3, 5]) && holds(&message, &[&[3 << 3 | 1][..], &sum].concat()), "{message:?}");
+    let answer = read(&shop, &request("m", &[1])).await;
+    // Encoding 2, one histogram, a gauge's, of this threshold.
+    let head = [3 << 3, 2, 4 << 3 | 2];
+    assert!(holds(&answer.body, &head) && holds(&answer.body, &[0, 1, 0b1100_0000, 243]), "{:?}", answer.body);
 }
 
 #[tokio::test]

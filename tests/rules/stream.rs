@@ -53,6 +53,7 @@ impl Stream {
             new_series: Vec::new(),
             samples: Vec::new(),
             histograms: Vec::new(),
+            coarsened: 0,
             rejected: Rejected::default(),
         };
         for (labels, t, point) in points {

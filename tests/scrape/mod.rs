@@ -12,7 +12,9 @@ use evenkeel::db::Beside;
 use evenkeel::env::ManualClock;
 use evenkeel::model::{Batch, Labels, Millis, Rejected, Timestamp, is_stale};
 use evenkeel::notify::{Authorization, Secret};
-use evenkeel::scrape::{Collect, Health, Job, LocalJob, Scheme, Scraper, Sink, SinkError, TargetGroup, TargetStatus};
+use evenkeel::scrape::{
+    Collect, Encoding, Health, Job, LocalJob, Scheme, Scraper, Sink, SinkError, TargetGroup, TargetStatus,
+};
 use evenkeel::wire::Format;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -228,7 +230,7 @@ async fn answers_are_refused_with_their_reason() {
 async fn compressed_and_untyped_answers_are_read_when_allowed() {
     let (site, address) = serve().await;
     let mut bench = Bench::new();
-    let job = Job { fallback_format: Some(Format::Text), ..job(&address) };
+    let job = Job { fallback_format: Some(Encoding::Text(Format::Text)), ..job(&address) };
     bench.scraper.reload(&[job], &[]).await.unwrap();
     site.says("200 OK", "X: y\r\nContent-Encoding: gzip", &gzip(b"a 1\n"));
     assert_eq!(value(&bench.round().await, "a"), Some(1.0));

@@ -115,6 +115,7 @@ impl Story {
             new_series,
             samples,
             histograms: vec![],
+            coarsened: 0,
             rejected: Rejected::default(),
         };
         self.transitions.extend(self.objectives.observe(&committed));

@@ -111,7 +111,7 @@ fn what_is_no_histogram_is_refused_by_name() {
     let taken = commit(&store, 0, batch);
     assert_eq!((taken.histograms.len(), taken.new_series.len()), (1, 1), "what is refused makes no series known");
     assert_eq!(refused(&taken), [(Rejection::InvalidHistogram, 2)]);
-    let (named, error) = taken.rejected.first_invalid.unwrap();
+    let (named, error) = taken.rejected.invalid.first().map(|one| one.first.clone()).unwrap();
     assert_eq!((named, matches!(error, HistogramError::Count { count: 99, .. })), (a, true));
     assert_eq!(store.status().rejected, [(Rejection::InvalidHistogram, 2)]);
 }

@@ -1,8 +1,8 @@
 //! Feeds every decoder with inputs that nobody meant: mutations of what our own encoders make.
 //!
 //! ```sh
-//! cargo run --release --example fuzz                      # every target, a minute each
-//! cargo run --release --example fuzz -- promql --minutes 10 --seed 7
+//! cargo run --profile checked --example fuzz                      # every target, a minute each
+//! cargo run --profile checked --example fuzz -- promql --minutes 10 --seed 7
 //! ```
 //!
 //! Mutated files get their checksums repaired, so that what stands behind those is reached. An input that stops a decoder is written to `fuzz-found/`, beside its seed.

@@ -11,13 +11,16 @@ use evenkeel::config::{self, Config, load_routing, parse_objectives, parse_rules
 use evenkeel::db::{Db, DbOptions, Threads};
 use evenkeel::env::ManualClock;
 use evenkeel::env::disk::{Disk, MemoryDisk, Survival};
-use evenkeel::model::{Batch, Labels, LabelsError, Millis, Pattern, Sample, Seq, TimeRange, Timestamp, Transition};
+use evenkeel::model::{
+    Batch, Labels, LabelsError, MetricKind, Millis, Pattern, Sample, Seq, TimeRange, Timestamp, Transition, limits,
+};
 use evenkeel::notify::{Notifier, NotifyOptions};
 use evenkeel::promql;
 use evenkeel::storage::{Entry, OpenError, Store, StoreOptions};
 use evenkeel::template;
 use evenkeel::wire::{
-    Exposition, Format, encode_remote_write, exposition, read_request, remote_write, to_exposition, write_request,
+    Exposition, FamilyPart, Format, HistogramReading, PointValue, encode_remote_write, exposition, metric_families,
+    push_family, read_request, remote_write, to_exposition, write_request,
 };
 
 use super::histograms;
@@ -50,6 +53,7 @@ pub(crate) fn all() -> Vec<Target> {
             |b| yaml(b, |t| config::shown(t, None).map_err(|e| e.to_string())),
             YAML_WORDS,
         ),
+        plain("metric-families", families_seeds, families_body),
         text("exposition", exposition_seeds, exposition_text, EXPOSITION_WORDS),
         text("promql", promql_seeds, promql_text, PROMQL_WORDS),
         text("labels", label_seeds, label_text, &["a0", "b1", "!", "A"]),
@@ -280,6 +284,61 @@ fn exposition_text(bytes: &[u8]) -> Result<bool, String> {
             if Labels::from_text(labels.as_text()).as_ref() != Ok(labels) {
                 return Err(format!("{labels} is not read back from its own text"));
             }
+        }
+    }
+    Ok(taken)
+}
+
+fn families_seeds() -> Vec<Vec<u8>> {
+    let mut own = Vec::new();
+    let labels = || labels(&[("job", "x")]);
+    let metrics: Vec<_> = histograms::kinds()
+        .into_iter()
+        .map(|histogram| (labels(), PointValue::Histogram(Arc::new(histogram)), Timestamp(5)))
+        .collect();
+    push_family(&mut own, "h", MetricKind::Histogram, &metrics);
+    push_family(&mut own, "n", MetricKind::Unknown, &[(labels(), PointValue::Number(1.5), Timestamp(5))]);
+    // A counter with an exemplar and its beginning; a summary; a classic histogram.
+    let field = |number: u8, content: &[u8]| [&[number << 3 | 2, content.len() as u8][..], content].concat();
+    let double = |number: u8, v: f64| [&[number << 3 | 1][..], &v.to_le_bytes()].concat();
+    let time = field(3, &[8, 7, 16, 8]);
+    let exemplar = [field(1, &[field(1, b"i"), field(2, b"x")].concat()), double(2, 0.5), time.clone()].concat();
+    let counter = field(3, &[double(1, 1.5), field(2, &exemplar), time].concat());
+    let summary =
+        field(4, &[&[8, 4][..], &double(2, 1.5), &field(3, &[double(1, 0.5), double(2, 1.0)].concat())].concat());
+    let bucket = |count: u8, bound: f64| field(3, &[&[8, count][..], &double(2, bound)].concat());
+    let histogram = field(7, &[&[8, 9][..], &double(2, 1.5), &bucket(3, 0.5), &bucket(8, 2.0)].concat());
+    for (kind, metric) in [(0, counter), (2, summary), (4, histogram)] {
+        let family = [field(1, b"c_t"), vec![3 << 3, kind], field(4, &metric)].concat();
+        own.push(family.len() as u8);
+        own.extend(family);
+    }
+    vec![own]
+}
+
+fn families_body(bytes: &[u8]) -> Result<bool, String> {
+    let mut taken = false;
+    for (native, convert_classic) in [(true, true), (false, false), (true, false)] {
+        let reading = HistogramReading { native, always_classic: native != convert_classic, convert_classic };
+        let mut fault = None;
+        let mut each = |part: FamilyPart<'_>| {
+            let FamilyPart::Point(point) = part else { return Ok(()) };
+            if point.labels.len() > limits::LABELS_PER_SERIES_MAX + 2 {
+                fault = Some("a point has more labels than a series may".to_owned());
+            }
+            point.exemplars.iter().for_each(|exemplar| drop(exemplar.exemplar(Timestamp(0))));
+            if let PointValue::Histogram(histogram) = &point.value {
+                // What the store does with it.
+                if let Ok(Some(coarser)) = histogram.coarser() {
+                    let _ = coarser.validate();
+                }
+                let _ = histogram.validate();
+            }
+            Ok(())
+        };
+        taken |= metric_families(bytes, reading, &mut each).is_ok();
+        if let Some(fault) = fault {
+            return Err(fault);
         }
     }
     Ok(taken)

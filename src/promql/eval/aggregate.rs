@@ -32,7 +32,10 @@ impl Evaluator<'_> {
         }
         let rows = self.vector(&aggregate.expr, steps)?;
         let with_histograms = rows.iter().any(|row| row.histograms().next().is_some());
-        if with_histograms {
+        // What takes no series looks at none.
+        let takes_none = |param: &Operand| matches!(param, Operand::Scalar(counts) if counts.iter().all(|k| *k < 1.0));
+        let ranks = matches!(aggregate.op, AggregateOp::Topk | AggregateOp::Bottomk);
+        if with_histograms && !(ranks && param.as_ref().is_some_and(takes_none)) {
             self.note_ignored(aggregate);
         }
         match (aggregate.op, param) {
@@ -102,8 +105,9 @@ impl Evaluator<'_> {
         if label.is_empty() {
             return Err(EvalError::Parameter("invalid label name \"\"".to_owned()));
         }
-        // The label is part of the group, even if the grouping does not name it.
-        let keeps = |name: &str| name == label || keeps(&aggregate.grouping, name);
+        // `by` keeps the label, even if it does not name it; `without` drops it if it does.
+        let by = matches!(aggregate.grouping, Grouping::By(_));
+        let keeps = |name: &str| (by && name == label) || keeps(&aggregate.grouping, name);
         let mut out: BTreeMap<Labels, Row> = BTreeMap::new();
         let mut counted: HashMap<(usize, String), Labels> = HashMap::new();
         for (at, row) in rows.iter().enumerate() {
@@ -112,9 +116,9 @@ impl Evaluator<'_> {
             let histograms = row.histograms().map(|(step, histogram)| (step, super::group::text(histogram)));
             for (step, text) in numbers.chain(histograms) {
                 let labels = counted.entry((at, text.clone())).or_insert_with(|| {
-                    let mut builder = row.labels.filter(keeps).builder();
+                    let mut builder = row.labels.filter(|name| name == label || keeps(name)).builder();
                     builder.set(label, &text);
-                    builder.build().unwrap_or_else(|_| row.labels.clone())
+                    builder.build().unwrap_or_else(|_| row.labels.clone()).filter(keeps)
                 });
                 if !out.contains_key(labels) {
                     self.check_size(out.len() + 1, steps)?;

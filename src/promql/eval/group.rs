@@ -61,8 +61,15 @@ impl Evaluator<'_> {
         }
         let place = || self.place(aggregate.expr.without_parens().span);
         let mut notes = self.notes.borrow_mut();
+        let custom = |histogram: &Arc<FloatHistogram>| histogram.is_custom();
+        let other = histograms.iter().find(|(_, histogram)| custom(histogram) != custom(histograms[0].1));
         if !accumulator.is_empty() {
             notes.mixed_group(&place());
+            // Prometheus adds up histograms all the same if it began with one.
+            let first = group.rows.iter().map(|at| &rows[*at]).find(|row| row.has(step));
+            if let Some((row, _)) = other.filter(|_| first.is_some_and(|row| row.histogram(step).is_some())) {
+                notes.mixed_layouts(row.labels.metric_name(), &place());
+            }
             return None;
         }
         let all = histograms.iter().map(|(_, histogram)| &***histogram);
@@ -78,8 +85,6 @@ impl Evaluator<'_> {
                 Some(Point::Histogram(Arc::new(combined.histogram)))
             }
             Err(MixedLayouts) => {
-                let first = histograms[0].1.is_custom();
-                let other = histograms.iter().find(|(_, histogram)| histogram.is_custom() != first);
                 notes.mixed_layouts(other.map_or("", |(row, _)| row.labels.metric_name()), &place());
                 None
             }

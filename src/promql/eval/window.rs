@@ -177,8 +177,8 @@ impl Evaluator<'_> {
             }
         }
         let Some(windows) = windows else { return Ok(Operand::Vector(Vec::new())) };
-        if function == Function::DoubleExponentialSmoothing && !windows.series.is_empty() {
-            check_factors(&params)?;
+        if function == Function::DoubleExponentialSmoothing {
+            check_factors(&params, &self.any_inside(&windows, steps)?)?;
         }
         let mut rows = Vec::new();
         for series in &windows.series {
@@ -301,6 +301,10 @@ impl Evaluator<'_> {
     /// Whether any series has a sample in the window, for each step.
     pub(super) fn any_in_window(&self, arg: &Expr, steps: Steps) -> Result<Vec<bool>, EvalError> {
         let windows = self.windows(arg, steps)?;
+        self.any_inside(&windows, steps)
+    }
+
+    fn any_inside(&self, windows: &Windows<'_>, steps: Steps) -> Result<Vec<bool>, EvalError> {
         let mut any = vec![false; steps.count()];
         for series in &windows.series {
             self.check_deadline()?;
@@ -316,10 +320,11 @@ impl Evaluator<'_> {
     }
 }
 
-/// `double_exponential_smoothing` takes factors between 0 and 1.
-fn check_factors(params: &[Vec<f64>]) -> Result<(), EvalError> {
+/// `double_exponential_smoothing` takes factors between 0 and 1, where there is something to smooth.
+fn check_factors(params: &[Vec<f64>], any: &[bool]) -> Result<(), EvalError> {
     for (name, values) in ["smoothing", "trend"].iter().zip(params) {
-        if let Some(bad) = values.iter().find(|factor| **factor <= 0.0 || **factor >= 1.0) {
+        let mut asked = values.iter().zip(any).filter(|(_, any)| **any).map(|(factor, _)| *factor);
+        if let Some(bad) = asked.find(|factor| *factor <= 0.0 || *factor >= 1.0) {
             let letter = if *name == "smoothing" { "sf" } else { "tf" };
             let text = format!("invalid {name} factor. Expected: 0 < {letter} < 1, got: {bad:.6}");
             return Err(EvalError::Parameter(text));

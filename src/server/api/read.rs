@@ -5,9 +5,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::db::{Db, QueryError};
-use crate::model::{Labels, MatchOp, Sample, limits};
-use crate::promql::EvalOptions;
-use crate::wire::{ReadQuery, ReadType, read_frame, read_request, read_response};
+use crate::model::{Labels, MatchOp, limits};
+use crate::promql::{EvalOptions, SeriesSamples};
+use crate::wire::{ReadQuery, ReadSeries, ReadType, Sent, read_frame, read_request, read_response};
 
 use super::query::refuse;
 use crate::server::ask;
@@ -16,8 +16,8 @@ use crate::server::parts::{Parts, body_of};
 use crate::server::queries::LargePlace;
 use crate::server::state::ServerState;
 
-/// Series of one query with their samples.
-type Found = Vec<(Labels, Vec<Sample>)>;
+/// Series of one query with what they have.
+type Found = Vec<ReadSeries>;
 
 /// `POST /api/v1/read`
 pub(super) async fn read(State(state): State<ServerState>, request: Request) -> Response {
@@ -49,7 +49,7 @@ async fn take(state: &ServerState, request: Request) -> Result<Response, ApiErro
             (StatusCode::OK, headers, body).into_response()
         }
         ReadType::StreamedChunks => {
-            let body = ChunkParts { results: ran.answer, query: 0, series: 0, sample: 0, _held: ran.held };
+            let body = ChunkParts { results: ran.answer, query: 0, series: 0, sent: Sent::default(), _held: ran.held };
             let kind = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
             ([(header::CONTENT_TYPE, kind)], body_of(body)).into_response()
         }
@@ -78,14 +78,11 @@ fn find(
             query.matchers.iter().filter(|m| !satisfied(m.name(), m.op(), m.value())).cloned().collect();
         let mut found = Vec::new();
         for series in db.select(&matchers, query.range, left)? {
-            if !series.histograms.is_empty() {
-                // Leaving them out would look like a gap in the data.
-                let text = format!("{} holds native histograms, which remote read does not send yet", series.labels);
-                return Err(QueryError::Invalid(text));
-            }
-            left = left.saturating_sub(series.samples.len());
-            if !series.samples.is_empty() {
-                found.push((with_external(&series.labels, external), series.samples));
+            let SeriesSamples { labels, samples, histograms, .. } = series;
+            let weight = histograms.iter().map(|sample| sample.histogram.weight()).sum::<usize>();
+            left = left.saturating_sub(samples.len() + weight);
+            if !samples.is_empty() || !histograms.is_empty() {
+                found.push(ReadSeries { labels: with_external(&labels, external), samples, histograms });
             }
         }
         results.push(found);
@@ -110,7 +107,7 @@ struct ChunkParts {
     results: Vec<Found>,
     query: usize,
     series: usize,
-    sample: usize,
+    sent: Sent,
     _held: Option<LargePlace>,
 }
 
@@ -120,15 +117,15 @@ impl Parts for ChunkParts {
         let mut out = Vec::new();
         while out.len() < limits::READ_FRAME_BYTES_MAX {
             let Some(found) = self.results.get_mut(self.query) else { break };
-            let Some((labels, samples)) = found.get_mut(self.series) else {
+            let Some(series) = found.get_mut(self.series) else {
                 (self.query, self.series) = (self.query + 1, 0);
                 continue;
             };
-            self.sample = read_frame(&mut out, self.query, labels, samples, self.sample);
-            if self.sample >= samples.len() {
+            self.sent = read_frame(&mut out, self.query, series, self.sent);
+            if self.sent.is_all_of(series) {
                 // What is sent is not kept.
-                *samples = Vec::new();
-                (self.series, self.sample) = (self.series + 1, 0);
+                (series.samples, series.histograms) = (Vec::new(), Vec::new());
+                (self.series, self.sent) = (self.series + 1, Sent::default());
             }
         }
         (!out.is_empty()).then_some(out)

@@ -80,6 +80,7 @@ async fn take(state: &ServerState, request: Request) -> Result<Outcome, ApiError
     }
     outcome.exemplars.refused += usize::try_from(request.exemplars_refused).unwrap_or(usize::MAX);
     outcome.metadata_refused = request.metadata_refused;
+    db.count_rejected(&request.rejected);
     outcome.rejected.absorb(request.rejected);
     outcome.rejected.unnamed += request.unnamed;
     if let Some(fault) = request.first_unnamed {
@@ -166,7 +167,7 @@ fn refusals(outcome: &Outcome) -> Vec<String> {
             t,
             shown(&labels.to_string())
         ));
-        if let Some((labels, fault)) = &rejected.first_invalid {
+        if let Some((labels, fault)) = rejected.invalid.first().map(|one| &one.first) {
             let series = shown(&labels.to_string());
             refused.push(format!("of the first invalid native histogram, in series {series}: {fault}"));
         }

@@ -2,12 +2,15 @@
 //! both together.
 
 use crate::codec::{Damaged, SealError, break_seal, close_seal, open_seal};
+use crate::model::limits::STORED_NUMBER_MAX;
 use crate::model::{Seq, Timestamp};
 
 /// The version that is written.
 const VERSION: u32 = 1;
 const MANIFEST_MAGIC: [u8; 8] = *b"evkmanif";
 const ATTACHMENTS_MAGIC: [u8; 8] = *b"evkattac";
+
+const NUMBER_TOO_LARGE: Damaged = Damaged("it has a number that nothing can have been given");
 
 /// What the store consists of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -95,6 +98,12 @@ impl Manifest {
             manifest.series_files.push(SeriesFileName { number: from.u64()?, series: from.u32()? });
         }
         from.end()?;
+        let blocks = manifest.blocks.iter().map(|block| block.number);
+        let numbers = [manifest.seq.0, manifest.first_segment, manifest.next_file, manifest.attachments];
+        let mut numbers = numbers.into_iter().chain([manifest.tombstones]).chain(blocks);
+        if numbers.any(|number| number > STORED_NUMBER_MAX) {
+            return Err(NUMBER_TOO_LARGE.into());
+        }
         Ok(manifest)
     }
 }
@@ -133,6 +142,9 @@ impl Attachments {
             SealError::Version(_) => Damaged("it was written by another version of evenkeel"),
         })?;
         let (seq, at) = (Seq(from.u64()?), Timestamp(from.i64()?));
+        if seq.0 > STORED_NUMBER_MAX {
+            return Err(NUMBER_TOO_LARGE);
+        }
         let mut parts = Vec::new();
         for _ in 0..from.u32()? {
             let length = from.u32()? as usize;
@@ -170,6 +182,19 @@ mod tests {
         assert_eq!(Attachments::from_bytes(&other).unwrap(), attachments);
         check_every_damage(&bytes, |bytes| Manifest::from_bytes(bytes).is_err());
         check_every_damage(&other, |bytes| Attachments::from_bytes(bytes).is_err());
+    }
+
+    #[test]
+    fn a_number_that_leaves_no_room_to_count_on_is_damage() {
+        let check = |seq: u64, next_file: u64, taken: bool| {
+            let manifest = Manifest { seq: Seq(seq), next_file, ..Manifest::default() };
+            assert_eq!(Manifest::from_bytes(&manifest.to_bytes()).is_ok(), taken, "{seq}, {next_file}");
+            let attachments = Attachments { seq: Seq(seq), ..Attachments::default() };
+            assert_eq!(Attachments::from_bytes(&attachments.to_bytes()).is_ok(), seq <= STORED_NUMBER_MAX, "{seq}");
+        };
+        check(STORED_NUMBER_MAX, STORED_NUMBER_MAX, true);
+        check(STORED_NUMBER_MAX + 1, 1, false);
+        check(1, u64::MAX, false);
     }
 
     fn check_every_damage(whole: &[u8], refused: impl Fn(&[u8]) -> bool) {

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::env::disk::{DirEntry, Disk};
+use crate::model::limits::STORED_NUMBER_MAX;
 
 use super::format::{END, SEGMENT_HEADER_BYTES};
 
@@ -26,9 +27,14 @@ pub(in crate::storage) fn allocated_bytes(segment_bytes_max: u64) -> u64 {
     (segment_bytes_max + segment_bytes_max / 16).max((SEGMENT_HEADER_BYTES + END.len()) as u64)
 }
 
+/// The number that a file's name is, before `suffix`. Any other file is not ours.
+pub(in crate::storage) fn file_number(name: &str, suffix: &str) -> Option<u64> {
+    name.strip_suffix(suffix)?.parse().ok().filter(|number| *number <= STORED_NUMBER_MAX)
+}
+
 /// The segments among the entries of the log's directory, with their numbers.
 pub(in crate::storage) fn segments(entries: &[DirEntry]) -> impl Iterator<Item = (u64, &DirEntry)> {
-    entries.iter().filter_map(|entry| Some((entry.name.strip_suffix(".log")?.parse().ok()?, entry)))
+    entries.iter().filter_map(|entry| Some((file_number(&entry.name, ".log")?, entry)))
 }
 
 /// What the log's directory holds.

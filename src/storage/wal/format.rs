@@ -1,7 +1,7 @@
 //! Byte layout of a log segment. `storage-format.md` describes it; change both together.
 
 use crate::codec::{Cursor, Damaged, checksum, put_varint, signed, unsigned};
-use crate::model::limits::LOG_RECORD_BYTES_MAX;
+use crate::model::limits::{LOG_RECORD_BYTES_MAX, STORED_NUMBER_MAX};
 use crate::model::{HistogramSample, Sample, Seq, SeriesRef, Timestamp};
 use crate::storage::series_files::{TextDecoder, TextEncoder};
 
@@ -159,7 +159,7 @@ pub(super) fn take_record(bytes: &[u8], segment: u64) -> Option<(RecordHeader, &
     fields.bytes(3).ok()?;
     let (seq, at) = (Seq(fields.u64().ok()?), Timestamp(fields.i64().ok()?));
     let (next_series, unsynced) = (fields.u32().ok()?, fields.u32().ok()?);
-    Some((RecordHeader { seq, at, kind, next_series, unsynced }, payload))
+    (seq.0 <= STORED_NUMBER_MAX).then_some((RecordHeader { seq, at, kind, next_series, unsynced }, payload))
 }
 
 /// Bytes that a record with this much payload takes.
@@ -528,6 +528,17 @@ mod tests {
             first[at] ^= 1;
         }
         assert_eq!(check_segment_header(&first, 8), Err(HeaderError::Damaged));
+    }
+
+    #[test]
+    fn a_seq_that_leaves_no_room_to_count_on_is_no_record() {
+        for (seq, taken) in [(STORED_NUMBER_MAX, true), (STORED_NUMBER_MAX + 1, false), (u64::MAX, false)] {
+            let header =
+                RecordHeader { seq: Seq(seq), at: Timestamp(5), kind: EntryKind::Tick, next_series: 7, unsynced: 0 };
+            let mut record = Vec::new();
+            put_record(&mut record, 9, header, b"");
+            assert_eq!(take_record(&record, 9).is_some(), taken, "{seq}");
+        }
     }
 
     proptest::proptest! {

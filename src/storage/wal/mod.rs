@@ -13,7 +13,7 @@ mod histograms;
 mod scan;
 mod segment;
 
-pub(super) use files::{LogFiles, allocated_bytes, segment_path, segments, spares};
+pub(super) use files::{LogFiles, allocated_bytes, file_number, segment_path, segments, spares};
 pub(super) use format::{END, Encoder, EntryKind, RecordHeader, SEGMENT_HEADER_BYTES, Transaction};
 pub(super) use scan::{Place, Scan, scan, torn_bytes};
 pub(super) use segment::{NewSegment, Segment, WriteError};

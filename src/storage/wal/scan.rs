@@ -93,6 +93,32 @@ impl Scan {
         self.damaged.retain(|range| range.start < self.end);
         true
     }
+
+    /// The segment's `bytes` such that what is left after [`Scan::cut_torn`] stands on its own, if they must
+    /// change for it. A record behind a gap may have been kept because one that is cut now knew more; the next
+    /// start must not think otherwise of it. So it says itself then that all before it was durable. `last` is
+    /// the entry before the segment.
+    pub(in crate::storage) fn settled(&self, bytes: &[u8], number: u64, last: Seq) -> Option<Vec<u8>> {
+        if !self.clone().cut_torn(last) {
+            return None;
+        }
+        let (mut out, mut before) = (bytes.to_vec(), last);
+        for place in &self.records {
+            if place.header.seq.0 > before.0 + 1 {
+                let mut record = Vec::new();
+                format::put_record(
+                    &mut record,
+                    number,
+                    RecordHeader { unsynced: 0, ..place.header },
+                    place.payload(bytes),
+                );
+                let end = place.payload + place.length;
+                out[end - record.len()..end].copy_from_slice(&record);
+            }
+            before = place.header.seq;
+        }
+        Some(out)
+    }
 }
 
 impl RecordHeader {
@@ -216,6 +242,11 @@ mod tests {
         assert_eq!(found.cut_torn(Seq(last)), kept < all, "{records:?}");
         assert_eq!(found.records.len(), kept, "{records:?}");
         assert!(found.damaged.iter().all(|range| range.end <= found.end), "{records:?}");
+        // The next start, which no longer sees what was cut, comes to the same end.
+        bytes.truncate(found.end);
+        let bytes = found.settled(&bytes, 1, Seq(last)).unwrap_or(bytes);
+        let mut again = scan(&bytes, 1, Seq(last)).unwrap();
+        assert!(!again.cut_torn(Seq(last)) && again.records.len() == kept, "{records:?}");
     }
 
     #[test]
@@ -228,6 +259,8 @@ mod tests {
         // A later group knows the first one durable: that is damage, and nothing behind it goes.
         check_cut(&[Some(0), None, Some(1), Some(0)], 5, 3);
         check_cut(&[None, Some(0)], 5, 1);
+        // Two gaps, and the record behind the second knows that the first is one of durable entries.
+        check_cut(&[Some(0), None, Some(1), None, Some(2)], 5, 2);
         // Damage, then a torn group.
         check_cut(&[None, Some(0), None, Some(1)], 5, 1);
         // Two gaps, neither known to be durable.

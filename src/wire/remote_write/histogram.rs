@@ -9,7 +9,8 @@ use super::labels::Place;
 use crate::model::limits::HISTOGRAM_PARTS_PER_BATCH_MAX;
 use crate::model::{Histogram, HistogramCounts, HistogramError, HistogramSample, ResetHint, Span, Timestamp};
 use crate::wire::WireError;
-use crate::wire::protobuf::{Fault, Field, Fields, Value, from_zigzag};
+use crate::wire::packed::{added_up, deltas, doubles, small, span};
+use crate::wire::protobuf::{Fault, Field};
 
 /// What a body has too many of.
 pub(super) fn too_many(what: &'static str, max: usize) -> WireError {
@@ -69,10 +70,10 @@ impl RawHistogram {
             5 => self.zero_threshold = field.double()?,
             6 => self.zero = field.uint64()?,
             7 => self.float_zero = field.double()?,
-            8 => self.negative.spans.push(span(field.bytes()?)?),
+            8 => self.negative.spans.push(span(field)?),
             9 => deltas(field, &mut self.negative.deltas)?,
             10 => doubles(field, &mut self.negative.counts)?,
-            11 => self.positive.spans.push(span(field.bytes()?)?),
+            11 => self.positive.spans.push(span(field)?),
             12 => deltas(field, &mut self.positive.deltas)?,
             13 => doubles(field, &mut self.positive.counts)?,
             14 => {
@@ -107,8 +108,8 @@ impl RawHistogram {
             None => HistogramCounts::Integer {
                 count: self.count,
                 zero: self.zero,
-                positive: added_up(&self.positive.deltas)?,
-                negative: added_up(&self.negative.deltas)?,
+                positive: added_up(&self.positive.deltas).ok_or(HistogramError::NegativeCount)?,
+                negative: added_up(&self.negative.deltas).ok_or(HistogramError::NegativeCount)?,
             },
         };
         let histogram = Histogram {
@@ -123,57 +124,4 @@ impl RawHistogram {
         };
         Ok(HistogramSample { t: self.t, start: Timestamp(0), histogram: Arc::new(histogram) })
     }
-}
-
-/// The counts of which these are the differences.
-fn added_up(deltas: &[i64]) -> Result<Vec<u64>, HistogramError> {
-    let mut count = 0u64;
-    let add = |delta: &i64| {
-        count = count.checked_add_signed(*delta).ok_or(HistogramError::NegativeCount)?;
-        Ok(count)
-    };
-    deltas.iter().map(add).collect()
-}
-
-fn span(mut message: Fields<'_>) -> Result<Span, Fault> {
-    let mut span = Span { offset: 0, length: 0 };
-    while let Some(field) = message.next()? {
-        match field.number {
-            1 => span.offset = small(field, field.sint64()?)?,
-            2 => span.length = small(field, field.uint64()?)?,
-            _ => {}
-        }
-    }
-    Ok(span)
-}
-
-fn small<N: TryInto<S>, S>(field: Field<'_>, n: N) -> Result<S, Fault> {
-    n.try_into().map_err(|_| Fault { offset: field.offset, reason: "a number does not fit into 32 bits" })
-}
-
-/// Repeated numbers may stand together or each by itself. More than a body may have are not read.
-fn deltas(field: Field<'_>, out: &mut Vec<i64>) -> Result<(), Fault> {
-    let Value::Bytes(mut packed) = field.value else {
-        out.push(field.sint64()?);
-        return Ok(());
-    };
-    while let Some(n) = packed.next_varint()?
-        && out.len() <= HISTOGRAM_PARTS_PER_BATCH_MAX
-    {
-        out.push(from_zigzag(n));
-    }
-    Ok(())
-}
-
-fn doubles(field: Field<'_>, out: &mut Vec<f64>) -> Result<(), Fault> {
-    let Value::Bytes(mut packed) = field.value else {
-        out.push(field.double()?);
-        return Ok(());
-    };
-    while let Some(n) = packed.next_double()?
-        && out.len() <= HISTOGRAM_PARTS_PER_BATCH_MAX
-    {
-        out.push(n);
-    }
-    Ok(())
 }

@@ -155,7 +155,10 @@ fn counts_stand_packed_or_one_by_one_and_those_below_zero_are_refused() {
     assert_eq!((got.batch.len(), got.histograms.len()), (1, 0));
     assert_eq!(got.rejected.counts, [(Rejection::InvalidHistogram, 1)]);
     assert_eq!(got.rejected.first.as_ref().map(|first| first.1), Some(Timestamp(8)));
-    assert_eq!(got.rejected.first_invalid.as_ref().map(|first| first.1), Some(HistogramError::NegativeCount));
+    assert_eq!(
+        got.rejected.invalid.first().map(|one| &one.first).map(|first| first.1),
+        Some(HistogramError::NegativeCount)
+    );
     // The float count says of which kind it is.
     let both = series(&|w| {
         w.bytes_field(12, &[4, 5]);

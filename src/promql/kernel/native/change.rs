@@ -54,11 +54,13 @@ pub fn native_change(
     let samples: Vec<Sample> = points.iter().map(sample).collect();
     let rise = change.histogram.count;
     let probe = if rise == 0.0 || !rise.is_finite() { 1.0 } else { rise };
-    let zero = |samples: &[Sample]| -> Vec<Sample> {
-        // Without a rise nothing is known of when it was zero.
-        samples.iter().map(|sample| Sample { v: -1.0, ..*sample }).collect()
+    let unknown = |mut samples: Vec<Sample>| -> Vec<Sample> {
+        // Without a rise nothing is known of when it was zero; a number below zero says so.
+        samples.iter_mut().for_each(|sample| sample.v = -1.0);
+        samples.iter_mut().next_back().into_iter().for_each(|last| last.v += probe);
+        samples
     };
-    let seen = if rise == probe { samples } else { zero(&samples) };
+    let seen = if rise == probe { samples } else { unknown(samples) };
     let Some(extrapolated) = from_start(kind, &seen, start, probe, range) else { return Ok(None) };
     change.histogram = change.histogram.scaled(extrapolated / probe);
     change.histogram.reset_hint = ResetHint::Gauge;
