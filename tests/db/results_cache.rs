@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use evenkeel::db::QueryMeter;
-use evenkeel::env::Rng;
 use evenkeel::env::disk::MemoryDisk;
+use evenkeel::env::{Clock, Rng};
 use evenkeel::model::{
     DownsampleRule, Histogram, HistogramCounts, HistogramSample, Matcher, ResetHint, STALE_NAN, TimeRange,
 };
@@ -66,27 +66,34 @@ struct Run {
 }
 
 impl Run {
+    /// A database whose options are drawn.
     fn new(seed: u64) -> Run {
+        Run::open(seed, |options, rng| {
+            options.store = StoreOptions {
+                retention: Millis::minutes(if rng.below(3) == 0 { 100 } else { 100_000 }),
+                retention_bytes: if rng.below(3) == 0 { 30_000 } else { 0 },
+                out_of_order: Millis::minutes(50),
+                flush_bytes: 8_000,
+                segment_bytes_max: 8_000,
+                reserve_bytes: 0,
+                idle: Millis::minutes(10),
+                ..StoreOptions::default()
+            };
+            if rng.below(3) == 0 {
+                let (after, resolution) = (Millis::minutes(60), Millis::minutes(5));
+                options.store.downsample = vec![DownsampleRule { matchers: Vec::new(), after, resolution }];
+            }
+            // Sometimes so small that answers are put out all the time.
+            options.results_cache_bytes = if rng.below(3) == 0 { 24_000 } else { 64 << 20 };
+        })
+    }
+
+    fn open(seed: u64, choose: impl FnOnce(&mut DbOptions, &mut Rng)) -> Run {
         let (clock, mut rng) = (Arc::new(ManualClock::new(BEGIN)), Rng::new(seed));
         let mut options = DbOptions::new("/db");
         (options.disk, options.clock) = (Arc::new(MemoryDisk::new()), Arc::clone(&clock) as _);
         options.threads = Threads::None;
-        options.store = StoreOptions {
-            retention: Millis::minutes(if rng.below(3) == 0 { 100 } else { 100_000 }),
-            retention_bytes: if rng.below(3) == 0 { 30_000 } else { 0 },
-            out_of_order: Millis::minutes(50),
-            flush_bytes: 8_000,
-            segment_bytes_max: 8_000,
-            reserve_bytes: 0,
-            idle: Millis::minutes(10),
-            ..StoreOptions::default()
-        };
-        if rng.below(3) == 0 {
-            let (after, resolution) = (Millis::minutes(60), Millis::minutes(5));
-            options.store.downsample = vec![DownsampleRule { matchers: Vec::new(), after, resolution }];
-        }
-        // Sometimes so small that answers are put out all the time.
-        options.results_cache_bytes = if rng.below(3) == 0 { 24_000 } else { 64 << 20 };
+        choose(&mut options, &mut rng);
         Run { db: Db::open(options).unwrap(), clock, rng, counters: HashMap::new() }
     }
 
@@ -272,4 +279,68 @@ fn a_kept_answer_is_what_evaluating_every_step_gives() {
         println!("{hits} hits, {partial} partial, {invalidated} cut short, {evicted} evicted");
         assert!(hits > 20.0 && partial > 800.0 && invalidated > 100.0 && evicted > 10.0, "the cache was hardly used");
     }
+}
+
+#[test]
+fn what_is_kept_while_writers_write_is_not_older_than_it_says() {
+    let mut run = Run::open(7, |options, _| options.store.out_of_order = Millis::minutes(50));
+    let panels: Vec<Panel> =
+        QUERIES.iter().map(|text| Panel { text, step: 15_000, range: 900_000 }).step_by(3).collect();
+    let mut now = BEGIN;
+    for _ in 0..4 {
+        let db = run.db.clone();
+        let clock = Arc::clone(&run.clock);
+        let over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let ask = || {
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    for panel in &panels {
+                        let end = clock.now_ms() / panel.step * panel.step;
+                        let span = (Timestamp(end - panel.range), Timestamp(end));
+                        // Some cannot be answered now and then: two series lose what tells them apart.
+                        let _ = db.query_range(panel.text, span, Millis(panel.step), &EvalOptions::default());
+                    }
+                }
+            };
+            (0..2).for_each(|_| drop(scope.spawn(ask)));
+            for _ in 0..60 {
+                now += 5_000;
+                run.clock.set(now);
+                run.write(now);
+            }
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        panels.iter().for_each(|panel| run.check(panel, now, 7));
+    }
+}
+
+const OF_WINDOWS: &str = "rate increase delta changes resets avg_over_time sum_over_time count_over_time min_over_time \
+                          max_over_time last_over_time first_over_time present_over_time stddev_over_time";
+
+#[test]
+fn long_windows_give_the_same_however_few_of_them_are_asked_for() {
+    let small =
+        StoreOptions { flush_bytes: 8_000, segment_bytes_max: 8_000, reserve_bytes: 0, ..StoreOptions::default() };
+    let mut run = Run::open(1, |options, _| options.store = small);
+    let mut now = BEGIN;
+    for n in 0..1500_i64 {
+        now += 60_000;
+        run.clock.set(now);
+        let level = if n % 71 == 0 { f64::NAN } else { ((n * n) % 1009) as f64 / 10.0 };
+        let mut batch = one("a_total", &[("pod", "a")], now - n % 7000, ((n * 7) % 1501) as f64);
+        batch.append(one("level", &[("pod", "b")], now - n % 900, level));
+        run.db.append(batch).unwrap();
+        if n % 300 == 0 {
+            run.db.step();
+        }
+        // At one refresh a few steps are new, which reads summaries of chunks; all of them read samples.
+        if n > 1300 && n % 50 == 0 {
+            for function in OF_WINDOWS.split_whitespace() {
+                let text = format!("{function}({{pod=~\".\"}}[13h])");
+                let panel = Panel { text: text.leak(), step: 300_000, range: 7_200_000 };
+                run.check(&panel, now, n as u64);
+            }
+        }
+    }
+    assert!(run.metric("evenkeel_results_cache_requests_total", "partial") > 20.0);
 }

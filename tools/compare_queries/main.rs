@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo build --release
-//! cargo run --release --example compare_queries -- PEERS_DIR [speed|death] [options]
+//! cargo run --release --example compare_queries -- PEERS_DIR [speed|refresh|death] [options]
 //! ```
 //!
 //! `PEERS_DIR` holds the peers' packages, unpacked (`tools/peers.sh` of the shared folder fills it). Each
@@ -41,6 +41,7 @@ mod procfs;
 #[allow(dead_code, reason = "shared with compare_storage")]
 mod program;
 mod queries;
+mod refresh;
 #[path = "../compare_storage/sender.rs"]
 #[allow(dead_code, reason = "shared with compare_storage")]
 mod sender;
@@ -85,6 +86,10 @@ fn main() -> Outcome<()> {
         What::Speed => {
             let (processes, end) = start(&options, &programs, &premises, &mut output)?;
             speed::run(&options, &processes, end, &mut output)
+        }
+        What::Refresh => {
+            let (processes, end) = start(&options, &programs, &premises, &mut output)?;
+            refresh::run(&options, &processes, end, &mut output)
         }
         What::Death => {
             let (mut processes, end) = start(&options, &programs, &premises, &mut output)?;

@@ -11,6 +11,8 @@ use crate::program::Kind;
 pub(crate) enum What {
     /// Latency, processor time and memory of each query, side by side
     Speed,
+    /// Ranges that are asked for again a step later, with the servers' caches of results
+    Refresh,
     /// Acknowledgements of writes while queries of death run
     Death,
 }

@@ -112,7 +112,7 @@ fn answers(all: [Option<&Run>; 3]) -> Outcome<[String; 2]> {
 }
 
 /// Geometric means, and where a peer is ahead.
-fn summary(ratios: &[Vec<(f64, usize)>; 2], unequal: &[usize]) -> String {
+pub(crate) fn summary(ratios: &[Vec<(f64, usize)>; 2], unequal: &[usize]) -> String {
     let mut text = String::new();
     for (name, list) in ["Prometheus", "VictoriaMetrics"].iter().zip(ratios) {
         let known: Vec<(f64, usize)> = list.iter().copied().filter(|(ratio, _)| ratio.is_finite()).collect();
@@ -142,6 +142,11 @@ fn summary(ratios: &[Vec<(f64, usize)>; 2], unequal: &[usize]) -> String {
     )
 }
 
+/// The median of some times.
+pub(crate) fn median_of(times: &[f64]) -> f64 {
+    median(times.iter().copied())
+}
+
 fn measure(asked: &mut [Asked<'_>], query: &Query, repeats: usize, end: i64) -> Outcome<Vec<Run>> {
     let mut runs = Vec::new();
     for one in asked.iter_mut() {
@@ -161,7 +166,7 @@ fn measure(asked: &mut [Asked<'_>], query: &Query, repeats: usize, end: i64) -> 
         }
     }
     let run = |(answer, times, cpu, growth): (Vec<u8>, Vec<f64>, f64, f64)| Run {
-        median_ms: median(times.iter().copied()),
+        median_ms: median_of(&times),
         cpu_ms: cpu / times.len().max(1) as f64,
         growth,
         answer,
