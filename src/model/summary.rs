@@ -44,12 +44,63 @@ pub enum Summarized {
     NotHistograms,
 }
 
+/// So many whole numbers below [`WHOLE_MAX`] have a sum that a float holds exactly.
+const WHOLE_AT_ONCE: usize = 64;
+const WHOLE_MAX: i64 = 1 << 47;
+
+/// The exact sum of values that all are whole and not too large.
+fn whole_sum(samples: &[Sample]) -> Option<f64> {
+    let (mut sum, mut all_whole) = (0, true);
+    for sample in samples {
+        // NaN is 0 and what is too large the largest number then, and neither is what it was.
+        let whole = (sample.v as i64).clamp(-WHOLE_MAX, WHOLE_MAX);
+        all_whole &= whole as f64 == sample.v;
+        sum += whole;
+    }
+    all_whole.then_some(sum as f64)
+}
+
 impl Summary {
     /// The summary of these samples.
     pub fn of(samples: &[Sample]) -> Summary {
         let mut summary = Summary::default();
-        samples.iter().for_each(|sample| summary.push(*sample));
+        summary.extend(samples);
         summary
+    }
+
+    /// Adds the samples that follow, as [`Summary::push`] would one by one. Most metrics are whole numbers, and
+    /// those of some samples are added up as such first.
+    pub fn extend(&mut self, samples: &[Sample]) {
+        for some in samples.chunks(WHOLE_AT_ONCE) {
+            match whole_sum(some) {
+                Some(sum) => self.extend_whole(some, sum),
+                None => some.iter().for_each(|sample| self.push(*sample)),
+            }
+        }
+    }
+
+    /// Adds samples, of which none is a staleness marker or a NaN.
+    fn extend_whole(&mut self, samples: &[Sample], sum: f64) {
+        let ([first, ..], [.., last]) = (samples, samples) else { return };
+        self.join(*first);
+        let (mut min, mut max, mut gap_max) = (first.v, first.v, self.gap_max);
+        let (mut changes, mut before) = (0, first);
+        for sample in &samples[1..] {
+            gap_max = gap_max.max(sample.t - before.t);
+            if sample.v < before.v {
+                self.resets += 1;
+                self.reset_sum.add(before.v);
+            }
+            changes += u64::from(sample.v != before.v);
+            min = if sample.v < min { sample.v } else { min };
+            max = if sample.v > max { sample.v } else { max };
+            before = sample;
+        }
+        (self.gap_max, self.changes) = (gap_max, self.changes + changes);
+        self.ends = Some((self.ends.map_or(*first, |(first, _)| first), *last));
+        self.bound(min, max);
+        self.count += samples.len() as u64;
+        self.sum.add(sum);
     }
 
     /// Adds the next sample.
@@ -157,6 +208,27 @@ mod tests {
             let mut merged = Summary::default();
             cuts.windows(2).for_each(|two| merged.merge(&Summary::of(&samples[two[0]..two[1]])));
             prop_assert_eq!(merged, Summary::of(&samples));
+        }
+
+        #[test]
+        fn many_samples_add_up_as_one_by_one(
+            start in any::<f64>(),
+            values in proptest::collection::vec(prop_oneof![
+                200 => (-3i64..3).prop_map(|n| n as f64),
+                20 => Just(-0.0),
+                10 => prop_oneof![Just(WHOLE_MAX), Just(-WHOLE_MAX), Just(WHOLE_MAX + 1)].prop_map(|n| n as f64),
+                1 => any::<f64>(),
+                1 => Just(f64::from_bits(STALE_NAN)),
+            ], 0..300),
+        ) {
+            let samples: Vec<Sample> =
+                (0i64..).zip(&values).map(|(i, v)| Sample { t: Timestamp(i * i), v: *v }).collect();
+            let mut expected = Summary::default();
+            expected.push(Sample { t: Timestamp(-1), v: start });
+            let mut summary = expected.clone();
+            samples.iter().for_each(|sample| expected.push(*sample));
+            summary.extend(&samples);
+            prop_assert_eq!(summary, expected);
         }
     }
 }

@@ -120,7 +120,7 @@ impl Asked<'_> {
         for (.., source) in parts {
             match source {
                 Source::Block(at, position) => self.blocks[at].1.summarize(position, range, &mut summary)?,
-                Source::Head(_) => head.iter().for_each(|sample| summary.push(*sample)),
+                Source::Head(_) => summary.extend(&head),
             }
         }
         Ok(summary)

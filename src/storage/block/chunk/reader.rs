@@ -408,7 +408,7 @@ impl<'a> Chunks<'a> {
                 _ => {
                     samples.clear();
                     self.decode(chunk, part.clone(), &mut samples)?;
-                    samples.iter().for_each(|sample| summary.push(*sample));
+                    summary.extend(&samples);
                 }
             }
             at = part.end;
