@@ -117,10 +117,10 @@ fn indicator(section: &mut Section<'_>) -> Result<Indicator, ConfigError> {
     let fail = |message: &str| Err(section.source.error(section.place, message));
     match (good, errors, total, gauge) {
         (Some(good), None, Some(total), None) => {
-            Ok(Indicator::Ratio { good: selector(&good)?, total: selector(&total)? })
+            Ok(Indicator::Ratio { good: selector(&good)?.into(), total: selector(&total)?.into() })
         }
         (None, Some(errors), Some(total), None) => {
-            Ok(Indicator::ErrorRatio { errors: selector(&errors)?, total: selector(&total)? })
+            Ok(Indicator::ErrorRatio { errors: selector(&errors)?.into(), total: selector(&total)?.into() })
         }
         (None, None, None, Some(gauge)) => threshold(&gauge),
         (Some(_), Some(_), _, _) => fail("an objective has both \"good\" and \"errors\"; keep one"),

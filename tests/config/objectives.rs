@@ -24,7 +24,9 @@ objectives:
     .unwrap_or_else(|error| panic!("{error}"));
     let [ratio, errors, gauge] = objectives.as_slice() else { panic!("three") };
     assert_eq!((ratio.name.as_str(), ratio.objective, ratio.window), ("availability", 0.999, Millis::days(30)));
-    assert!(matches!(&ratio.indicator, Indicator::Ratio { good, total } if good.len() == 3 && total.len() == 2));
+    assert!(
+        matches!(&ratio.indicator, Indicator::Ratio { good, total } if good.terms[0].series.len() == 3 && total.terms[0].series.len() == 2)
+    );
     assert_eq!(ratio.labels.get("team"), "shop");
     assert_eq!(ratio.page_labels.get("severity"), "critical");
     assert_eq!((errors.objective, errors.window), (0.995, Millis::days(7)));
