@@ -11,7 +11,7 @@ use super::error::ConfigError;
 use super::loader::Loader;
 use super::rule_file::{self, RuleDefaults};
 use super::source::{Source, Variables};
-use super::{alertmanager, objective_file};
+use super::{alertmanager, slo_file};
 use crate::rules::RuleGroup;
 
 /// Defaults of Prometheus' `global` section.
@@ -40,7 +40,7 @@ pub fn parse_rules(name: &str, text: &str) -> Result<Vec<RuleGroup>, ConfigError
 /// The first thing that is wrong, with its line and column.
 pub fn load_objectives(disk: &dyn Disk, path: &Path) -> Result<Vec<Objective>, ConfigError> {
     let source = Loader::new(disk, &process_environment).open(path, Variables::Expanded)?;
-    objective_file::read(&source).map(|(objectives, _)| objectives)
+    slo_file::read(&source).map(|(objectives, _)| objectives)
 }
 
 /// Reads objectives from a text; `name` stands for the file in errors.
@@ -48,7 +48,7 @@ pub fn load_objectives(disk: &dyn Disk, path: &Path) -> Result<Vec<Objective>, C
 /// # Errors
 /// The first thing that is wrong, with its line and column.
 pub fn parse_objectives(name: &str, text: &str) -> Result<Vec<Objective>, ConfigError> {
-    objective_file::read(&source(name, text, Variables::Literal)).map(|(objectives, _)| objectives)
+    slo_file::read(&source(name, text, Variables::Literal)).map(|(objectives, _)| objectives)
 }
 
 /// Reads an Alertmanager's file.

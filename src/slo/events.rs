@@ -92,6 +92,16 @@ impl Events {
         })
     }
 
+    /// The expression for these as a share of `total`, if they are the observations up to a bound of the same
+    /// histograms.
+    pub(super) fn fraction_of(&self, total: &Events, window: Millis) -> Option<String> {
+        let ([part], [all]) = (self.terms.as_slice(), total.terms.as_slice()) else { return None };
+        let Reading::ObservationsUpTo(bound) = part.reading else { return None };
+        let same = part.series == all.series && all.reading == Reading::Observations;
+        (same && !part.subtracted && !all.subtracted)
+            .then(|| format!("histogram_fraction(-Inf, {bound}, sum(increase({}[{window}])))", selector(&part.series)))
+    }
+
     /// Its counters, for people and for telling whether the same is counted.
     pub(super) fn text(&self) -> String {
         self.joined(|term| {

@@ -128,6 +128,9 @@ impl Indicator {
             _ => format!("({})", events.query(window)),
         };
         match self {
+            Indicator::Ratio { good, total } if let Some(fraction) = good.fraction_of(total, window) => {
+                format!("1 - {fraction}")
+            }
             Indicator::Ratio { good, total } => format!("1 - {} / {}", side(good), side(total)),
             Indicator::ErrorRatio { errors, total } => format!("{} / {}", side(errors), side(total)),
             Indicator::Threshold { gauge, op, bound } => {

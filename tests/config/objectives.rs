@@ -45,18 +45,6 @@ fn broken_files_say_what_and_where() {
             wrong.push(format!("{error}\n  instead of\n{expected}\n"));
         }
     };
-    check(
-        "apiVersion: openslo/v1\nkind: SLO\n---\n",
-        "slo.yml:1:1: this is an OpenSLO file, which is not read yet; write its objectives under \"objectives:\"\n  apiVersion: openslo/v1\n  ^^^^^^^^^^^^^^^^^^^",
-    );
-    check(
-        "version: \"prometheus/v1\"\nservice: x\n",
-        "slo.yml:1:1: this is a Sloth file, which is not read yet; write its objectives under \"objectives:\"\n  version: \"prometheus/v1\"\n  ^^^^^^^^^^^^^^^^^^^^^^^^",
-    );
-    check(
-        "apiVersion: pyrra.dev/v1alpha1\n",
-        "slo.yml:1:1: this is a Pyrra file, which is not read yet; write its objectives under \"objectives:\"\n  apiVersion: pyrra.dev/v1alpha1\n  ^^^^^^^^^^^^^^^^^^^^^",
-    );
     let one = |rest: &str| format!("objectives:\n- service: s\n  {rest}\n");
     check(
         &one("objective: 100\n  gauge: up == 1"),
@@ -67,8 +55,9 @@ fn broken_files_say_what_and_where() {
         "slo.yml:2:3: an objective needs the key \"total\" beside \"good\" or \"errors\"; add it\n  - service: s\n    ^^^^^^^",
     );
     check(
-        &one("objective: 99\n  good: rate(x[5m])\n  total: y"),
-        "slo.yml:4:9: \"good\" takes a selector like requests_total{job=\"shop\"}, without functions, ranges and offsets\n    good: rate(x[5m])\n          ^^^^^^^^^^^",
+        &one("objective: 99\n  good: max(x)\n  total: y"),
+        "slo.yml:4:9: \"good\" takes a counter like requests_total{job=\"shop\"}, a sum(rate(counter[5m])), or sums and \
+         differences of these; \"max(x)\" is not counted sample by sample\n    good: max(x)\n          ^^^^^^",
     );
     check(
         &one("objective: 99\n  gauge: up"),
