@@ -9,6 +9,7 @@ use crate::slo::Objective;
 
 use super::error::ConfigError;
 use super::loader::Loader;
+use super::note::Note;
 use super::rule_file::{self, RuleDefaults};
 use super::source::{Source, Variables};
 use super::{alertmanager, slo_file};
@@ -34,13 +35,12 @@ pub fn parse_rules(name: &str, text: &str) -> Result<Vec<RuleGroup>, ConfigError
     rule_file::read(&source(name, text, Variables::Literal), DEFAULTS).map(|(groups, _)| groups)
 }
 
-/// Reads a file of objectives.
+/// Reads a file of objectives, in our form or in that of Sloth, Pyrra or OpenSLO, and what in it changes nothing.
 ///
 /// # Errors
 /// The first thing that is wrong, with its line and column.
-pub fn load_objectives(disk: &dyn Disk, path: &Path) -> Result<Vec<Objective>, ConfigError> {
-    let source = Loader::new(disk, &process_environment).open(path, Variables::Expanded)?;
-    slo_file::read(&source).map(|(objectives, _)| objectives)
+pub fn load_objectives(disk: &dyn Disk, path: &Path) -> Result<(Vec<Objective>, Vec<Note>), ConfigError> {
+    slo_file::read(&Loader::new(disk, &process_environment).open(path, Variables::Expanded)?)
 }
 
 /// Reads objectives from a text; `name` stands for the file in errors.

@@ -139,6 +139,14 @@ impl Indicator {
         }
     }
 
+    /// The expression that gives how many events there were over `window`.
+    pub fn total_query(&self, window: Millis) -> String {
+        match self {
+            Indicator::Ratio { total, .. } | Indicator::ErrorRatio { total, .. } => total.query(window),
+            Indicator::Threshold { gauge, .. } => format!("sum(count_over_time({}[{window}]))", selector(gauge)),
+        }
+    }
+
     /// The selectors whose series are watched, for texts.
     pub(super) fn selectors(&self) -> String {
         match self {

@@ -4,13 +4,12 @@
 //! needed: which window is looked at follows from the burn pairs. What is more than sums and differences of counters is
 //! refused, with the place.
 
+use crate::config::error::ConfigError;
+use crate::config::rule_file::query_error;
+use crate::config::section::Field;
 use crate::model::{MatchOp, Matcher};
 use crate::promql::{self, AggregateOp, BinaryOp, Edges, Expr, ExprKind, Function, Grouping, Selector, Shift};
 use crate::slo::{Comparison, Events, Indicator, Reading};
-
-use super::super::error::ConfigError;
-use super::super::rule_file::query_error;
-use super::super::section::Field;
 
 /// Stands for the window's place in templates.
 const ANY_WINDOW: &str = "5m";

@@ -9,12 +9,12 @@ use std::collections::HashMap;
 use crate::model::{Labels, Millis};
 use crate::slo::{BurnPair, Comparison, Indicator, Objective, Severity};
 
-use super::super::error::ConfigError;
-use super::super::note::Note;
-use super::super::section::{Field, Section};
-use super::super::source::Source;
-use super::super::yaml::{Node, Value};
 use super::{Found, Scale, expression, object, share};
+use crate::config::error::ConfigError;
+use crate::config::note::Note;
+use crate::config::section::{Field, Section};
+use crate::config::source::Source;
+use crate::config::yaml::{Node, Value};
 
 /// What the objects of a file say of each other by name.
 #[derive(Default)]

@@ -29,11 +29,11 @@
 use crate::model::{Labels, Matcher, Millis};
 use crate::slo::{BurnPair, Events, Indicator, Objective, Reading, Severity};
 
-use super::super::error::ConfigError;
-use super::super::section::{Field, Section};
-use super::super::source::Source;
-use super::super::yaml::Node;
 use super::{Found, Scale, expression, share};
+use crate::config::error::ConfigError;
+use crate::config::section::{Field, Section};
+use crate::config::source::Source;
+use crate::config::yaml::Node;
 
 /// The window of an objective that names none.
 const WINDOW: Millis = Millis::days(30);

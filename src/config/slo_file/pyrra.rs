@@ -7,11 +7,11 @@
 use crate::model::{Labels, Millis};
 use crate::slo::{BurnPair, Comparison, Events, Indicator, Objective, Reading, Severity};
 
-use super::super::error::ConfigError;
-use super::super::section::{Field, Section};
-use super::super::source::Source;
-use super::super::yaml::Node;
 use super::{Found, Scale, expression, object, share};
+use crate::config::error::ConfigError;
+use crate::config::section::{Field, Section};
+use crate::config::source::Source;
+use crate::config::yaml::Node;
 
 /// The window for which the burn windows below are written down.
 const FOUR_WEEKS: Millis = Millis::days(28);

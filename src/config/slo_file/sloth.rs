@@ -7,11 +7,11 @@
 use crate::model::{Labels, Millis};
 use crate::slo::{BurnPair, Indicator, Objective, Severity};
 
-use super::super::error::ConfigError;
-use super::super::section::{Field, Section};
-use super::super::source::Source;
-use super::super::yaml::Node;
 use super::{Found, Scale, expression, marker, object, share};
+use crate::config::error::ConfigError;
+use crate::config::section::{Field, Section};
+use crate::config::source::Source;
+use crate::config::yaml::Node;
 
 /// The keys of one form; the other spells them in camel case.
 struct Keys {
