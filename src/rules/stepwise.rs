@@ -71,6 +71,7 @@ impl Stepwise {
     pub fn evaluate(&mut self, seq: Seq, at: Timestamp, source: &dyn SeriesSource) -> Outcome {
         let mut outcome = Outcome::default();
         let mut overlay = Overlay::new(source);
+        let due = self.due(at);
         let mut number = 0;
         for group in &self.groups {
             let seen_from = at - group.query_offset;
@@ -85,13 +86,8 @@ impl Stepwise {
                         let transitions = &mut outcome.transitions;
                         let mut moment = Moment { seq, at, context, timers, transitions };
                         rule.set_queried(result, &mut moment);
-                        while let Some((due, targets)) = moment.timers.pop(at) {
-                            for target in targets {
-                                // Only this rule can have armed anything that is due: the others were worked off.
-                                if let Target::Alert { labels, .. } = target {
-                                    rule.due(&labels, due, &mut moment);
-                                }
-                            }
+                        for (_, labels, due) in due.iter().filter(|(of, ..)| *of == number) {
+                            rule.due(labels, *due, &mut moment);
                         }
                         if rule.error.is_none() {
                             write_alerts(rule, written, seen_from, &mut overlay, &mut outcome);
@@ -102,6 +98,18 @@ impl Stepwise {
             }
         }
         outcome
+    }
+
+    /// The alerts whose `for` or `keep_firing_for` is over, each with its rule's number and when that was.
+    fn due(&mut self, at: Timestamp) -> Vec<(usize, Labels, Timestamp)> {
+        let mut all = Vec::new();
+        while let Some((due, targets)) = self.timers.pop(at) {
+            all.extend(targets.into_iter().filter_map(|target| match target {
+                Target::Alert { rule, labels } => Some((rule as usize, labels, due)),
+                _ => None,
+            }));
+        }
+        all
     }
 
     /// The alerts of all rules, pending and firing, with the texts of the last evaluation.
