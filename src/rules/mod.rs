@@ -47,6 +47,7 @@ mod reading;
 mod renumbering;
 mod rule;
 mod status;
+mod stepwise;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -57,3 +58,4 @@ pub use format::RestoreError;
 pub use history::check_history;
 pub use rule::{AlertingRule, RecordingRule, Rule, RuleContext, RuleError, RuleGroup};
 pub use status::{GroupStatus, Health, Mode, RuleKind, RuleStatus};
+pub use stepwise::Stepwise;
