@@ -385,6 +385,15 @@ impl AlertRule {
         self.instances.iter().map(|(labels, instance)| self.alert(labels, instance)).collect()
     }
 
+    /// The same with texts of the present values, as Prometheus fills them in at each evaluation.
+    pub(super) fn alerts_refilled(&self, context: &RuleContext) -> Vec<Alert> {
+        let refilled = |(labels, instance): (&Labels, &Instance)| {
+            let annotations = fill(&self.def.annotations, &instance.element, &instance.value, context);
+            Alert { annotations, ..self.alert(labels, instance) }
+        };
+        self.instances.iter().map(refilled).collect()
+    }
+
     fn has_label_templates(&self) -> bool {
         self.def.labels.iter().any(|(_, text)| text.contains("{{"))
     }

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::{Alert, Batch, Committed, Labels, Seq, SeriesRef, Timestamp, Transition, limits};
-use crate::promql::{SeriesSource, SourceError};
+use crate::promql::{EvalOptions, SeriesSource, SourceError};
 
 use super::alerting::{AlertRule, Moment};
 use super::entry::{Entry, Kind};
@@ -318,7 +318,10 @@ impl Evaluator {
                     rule.follow(&self.graph.nodes[plan.node].out, &mut moment);
                 }
                 Kind::Followed { rule, query, .. } if turned.contains(&number) => {
-                    rule.set_queried(instant(query, source, at - entry.query_offset), &mut moment);
+                    rule.set_queried(
+                        instant(query, source, at - entry.query_offset, &EvalOptions::default()),
+                        &mut moment,
+                    );
                 }
                 Kind::Followed { .. } | Kind::Polled { .. } | Kind::Record(_) => continue,
             }
@@ -377,9 +380,11 @@ impl Evaluator {
                     let transitions = &mut outcome.transitions;
                     let (context, timers) = (&self.context, &mut self.timers);
                     let mut moment = Moment { seq, at: decided_at, context, timers, transitions };
-                    rule.set_queried(instant(query, &overlay, seen_from), &mut moment);
+                    rule.set_queried(instant(query, &overlay, seen_from, &EvalOptions::default()), &mut moment);
                 }
-                Kind::Record(rule) => rule.evaluate(seen_from, &mut overlay, &mut outcome.derived),
+                Kind::Record(rule) => {
+                    rule.evaluate(seen_from, &EvalOptions::default(), &mut overlay, &mut outcome.derived);
+                }
             }
             entry.last_evaluation = Some(at);
         }

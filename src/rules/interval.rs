@@ -40,8 +40,14 @@ impl RecordRule {
     }
 
     /// Evaluates it at `at`; its series of the last time that are gone get a staleness marker.
-    pub(super) fn evaluate(&mut self, at: Timestamp, overlay: &mut Overlay<'_>, derived: &mut Batch) {
-        let made = instant(&self.query, overlay, at).and_then(|elements| self.outputs_of(elements));
+    pub(super) fn evaluate(
+        &mut self,
+        at: Timestamp,
+        options: &EvalOptions,
+        overlay: &mut Overlay<'_>,
+        derived: &mut Batch,
+    ) {
+        let made = instant(&self.query, overlay, at, options).and_then(|elements| self.outputs_of(elements));
         let made = match made {
             Ok(made) => made,
             Err(error) => {
@@ -91,8 +97,9 @@ pub(super) fn instant(
     query: &Query,
     source: &dyn SeriesSource,
     at: Timestamp,
+    options: &EvalOptions,
 ) -> Result<Vec<(Labels, ElementValue)>, String> {
-    let answer = query.instant(source, at, &EvalOptions::default()).map_err(|error| error.to_string())?;
+    let answer = query.instant(source, at, options).map_err(|error| error.to_string())?;
     match answer.value {
         Value::Vector(elements) => Ok(elements.into_iter().map(|element| (element.labels, element.value)).collect()),
         Value::Scalar(sample) => Ok(vec![(Labels::empty(), ElementValue::Number(sample.v))]),

@@ -54,6 +54,7 @@ mod renumbering;
 mod rule;
 mod slots;
 mod status;
+mod stepwise;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -64,3 +65,4 @@ pub use format::RestoreError;
 pub use history::check_history;
 pub use rule::{AlertingRule, EvaluationMode, RecordingRule, Rule, RuleContext, RuleError, RuleGroup};
 pub use status::{GroupStatus, Health, Mode, RuleKind, RuleStatus};
+pub use stepwise::Stepwise;
