@@ -12,10 +12,11 @@ use super::loader::Loader;
 use super::rule_file::{self, RuleDefaults};
 use super::source::{Source, Variables};
 use super::{alertmanager, objective_file};
-use crate::rules::RuleGroup;
+use crate::rules::{EvaluationMode, RuleGroup};
 
 /// Defaults of Prometheus' `global` section.
-const DEFAULTS: RuleDefaults = RuleDefaults { interval: Millis::minutes(1), query_offset: Millis::ZERO };
+const DEFAULTS: RuleDefaults =
+    RuleDefaults { interval: Millis::minutes(1), query_offset: Millis::ZERO, mode: EvaluationMode::Ingest };
 
 /// Reads a rule file in Prometheus' format.
 ///

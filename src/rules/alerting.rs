@@ -14,7 +14,7 @@ use crate::promql::{ElementValue, SeriesSource};
 use super::identity::stable_hash;
 use super::reading::Reading;
 use super::renumbering::Renumbering;
-use super::rule::{AlertingRule, RuleContext};
+use super::rule::{AlertingRule, EvaluationMode, RuleContext, RuleGroup};
 use super::texts::{Subject, fill, filled};
 use super::timers::{Target, Timers};
 use super::vector::Vector;
@@ -29,6 +29,7 @@ pub(super) struct AlertRule {
     pub(super) key: String,
     group_labels: Labels,
     limit: usize,
+    mode: EvaluationMode,
     expr: String,
     pub(super) instances: BTreeMap<Labels, Instance>,
     /// Of each slot of the result: the alert that it stands for.
@@ -69,14 +70,15 @@ const SAME_LABELS: &str = "vector contains metrics with the same labelset after 
 
 impl AlertRule {
     /// A rule without alerts.
-    pub(super) fn new(def: AlertingRule, number: u32, key: String, group_labels: Labels, limit: usize) -> AlertRule {
+    pub(super) fn new(def: AlertingRule, number: u32, key: String, group: &RuleGroup) -> AlertRule {
         let expr = def.expr.to_string();
         AlertRule {
             def,
             number,
             key,
-            group_labels,
-            limit,
+            group_labels: group.labels.clone(),
+            limit: group.limit,
+            mode: group.mode,
             expr,
             instances: BTreeMap::new(),
             claims: Vec::new(),
@@ -203,11 +205,16 @@ impl AlertRule {
         self.set_all(wanted, moment);
     }
 
-    fn set_all(&mut self, mut wanted: BTreeMap<Labels, (Labels, Reading)>, moment: &mut Moment<'_>) {
+    fn set_all(&mut self, wanted: BTreeMap<Labels, (Labels, Reading)>, moment: &mut Moment<'_>) {
         self.error = None;
-        if self.limit > 0 && wanted.len() > self.limit {
-            self.error = Some(format!("exceeded limit of {} with {} alerts", self.limit, wanted.len()));
-            wanted.clear();
+        let kept = self.instances.iter().filter(|(labels, instance)| {
+            !wanted.contains_key(*labels) && instance.firing && self.keeps(instance, moment.at)
+        });
+        let count = wanted.len() + kept.count();
+        if self.limit > 0 && count > self.limit {
+            self.end_all(moment);
+            self.error = Some(format!("exceeded limit of {} with {count} alerts", self.limit));
+            return;
         }
         let gone: Vec<Labels> = self.instances.keys().filter(|labels| !wanted.contains_key(*labels)).cloned().collect();
         gone.iter().for_each(|labels| self.deactivate(labels, moment));
@@ -222,6 +229,11 @@ impl AlertRule {
         if let Some(instance) = self.instances.get_mut(&labels) {
             instance.value = value;
             instance.element = element.clone();
+            if self.mode == EvaluationMode::Interval {
+                // Prometheus fills in the texts with each evaluation.
+                let subject = Subject { alert: &self.def.alert, element, value: &instance.value };
+                instance.annotations = fill(&self.def.annotations, &subject, moment);
+            }
             if instance.keep_since.take().is_some() {
                 let target = || Target::Alert { rule: self.number, labels: labels.clone() };
                 moment.timers.arm(&mut instance.armed, None, target);
@@ -264,12 +276,22 @@ impl AlertRule {
         let Some(instance) = self.instances.get_mut(labels) else { return };
         if !instance.firing {
             self.end(labels, TransitionKind::Dropped, moment);
-        } else if self.def.keep_firing <= Millis::ZERO {
-            self.end(labels, TransitionKind::Resolved, moment);
-        } else if instance.keep_since.is_none() {
+            return;
+        }
+        if self.def.keep_firing > Millis::ZERO && instance.keep_since.is_none() {
             instance.keep_since = Some(moment.at);
             self.rearm(labels, moment.timers);
         }
+        let over = |instance: &Instance| !self.keeps(instance, moment.at);
+        if self.instances.get(labels).is_some_and(over) {
+            self.end(labels, TransitionKind::Resolved, moment);
+        }
+    }
+
+    /// Whether a firing alert whose condition has ceased fires on.
+    fn keeps(&self, instance: &Instance, at: Timestamp) -> bool {
+        let since = instance.keep_since.unwrap_or(at);
+        self.def.keep_firing > Millis::ZERO && at - since < self.def.keep_firing
     }
 
     /// `for` or `keep_firing_for` of an alert is over.
@@ -287,7 +309,9 @@ impl AlertRule {
 
     /// The pending alerts that wait for nothing but a result: their time was over while there was none.
     pub(super) fn overdue(&self) -> BTreeSet<Labels> {
-        let waiting = self.instances.iter().filter(|(_, instance)| !instance.firing && instance.armed.is_none());
+        let is_timed = self.mode == EvaluationMode::Ingest;
+        let waits = |instance: &Instance| is_timed && !instance.firing && instance.armed.is_none();
+        let waiting = self.instances.iter().filter(|(_, instance)| waits(instance));
         waiting.map(|(labels, _)| labels.clone()).collect()
     }
 
@@ -319,10 +343,10 @@ impl AlertRule {
     /// Arms an alert for what it waits for.
     pub(super) fn rearm(&mut self, labels: &Labels, timers: &mut Timers) {
         let Some(instance) = self.instances.get_mut(labels) else { return };
-        let due = match (instance.firing, instance.keep_since) {
-            (false, _) => Some(instance.active_at + self.def.hold),
-            (true, Some(since)) => Some(since + self.def.keep_firing),
-            (true, None) => None,
+        let due = match (self.mode, instance.firing, instance.keep_since) {
+            (EvaluationMode::Interval, _, _) | (_, true, None) => None,
+            (_, false, _) => Some(instance.active_at + self.def.hold),
+            (_, true, Some(since)) => Some(since + self.def.keep_firing),
         };
         timers.arm(&mut instance.armed, due, || Target::Alert { rule: self.number, labels: labels.clone() });
     }
@@ -363,14 +387,6 @@ impl AlertRule {
     /// The alerts, pending and firing, by labels.
     pub(super) fn alerts(&self) -> Vec<Alert> {
         self.instances.iter().map(|(labels, instance)| self.alert(labels, instance)).collect()
-    }
-
-    /// Fills the texts in with the present values, as Prometheus does at each evaluation.
-    pub(super) fn refill(&mut self, moment: &Moment<'_>) {
-        for instance in self.instances.values_mut() {
-            let subject = Subject { alert: &self.def.alert, element: &instance.element, value: &instance.value };
-            instance.annotations = fill(&self.def.annotations, &subject, moment);
-        }
     }
 
     fn has_label_templates(&self) -> bool {

@@ -13,9 +13,10 @@ use crate::promql::{ElementValue, EvalOptions, Query, SeriesSource};
 
 use super::alerting::{AlertRule, Moment};
 use super::evaluator::Outcome;
-use super::interval::{Overlay, RecordRule, instant, query_of};
-use super::rule::{Rule, RuleContext, RuleError, RuleGroup, check};
-use super::timers::{Target, Timers};
+use super::interval::{RecordRule, instant, query_of};
+use super::overlay::Overlay;
+use super::rule::{EvaluationMode, Rule, RuleContext, RuleError, RuleGroup, check};
+use super::timers::Timers;
 
 /// Evaluates rules at instants that the caller chooses, never backwards.
 #[derive(Debug)]
@@ -39,22 +40,17 @@ impl Stepwise {
     ///
     /// # Errors
     /// A rule cannot be used; the error names it.
-    pub fn new(groups: Vec<RuleGroup>, context: RuleContext, options: EvalOptions) -> Result<Stepwise, RuleError> {
+    pub fn new(mut groups: Vec<RuleGroup>, context: RuleContext, options: EvalOptions) -> Result<Stepwise, RuleError> {
         check(&groups)?;
         let mut rules = Vec::new();
-        for group in &groups {
+        for group in &mut groups {
+            group.mode = EvaluationMode::Interval;
             for rule in &group.rules {
                 let key = format!("{}\u{0}{}\u{0}{}", group.file, group.name, rules.len());
                 rules.push(match rule {
                     Rule::Alerting(def) => StepRule::Alerting {
                         query: query_of(&def.expr),
-                        rule: AlertRule::new(
-                            def.clone(),
-                            u32::try_from(rules.len()).unwrap_or(u32::MAX),
-                            key,
-                            group.labels.clone(),
-                            group.limit,
-                        ),
+                        rule: AlertRule::new(def.clone(), u32::try_from(rules.len()).unwrap_or(u32::MAX), key, group),
                         written: BTreeSet::new(),
                     },
                     Rule::Recording(def) => {
@@ -70,7 +66,7 @@ impl Stepwise {
     /// `query_offset`.
     pub fn evaluate(&mut self, seq: Seq, at: Timestamp, source: &dyn SeriesSource) -> Outcome {
         let mut outcome = Outcome::default();
-        let mut overlay = Overlay::new(source);
+        let mut overlay = Overlay::new(source, &outcome.derived);
         let mut number = 0;
         for group in &self.groups {
             let seen_from = at - group.query_offset;
@@ -86,15 +82,6 @@ impl Stepwise {
                         let source: &dyn SeriesSource = &overlay;
                         let mut moment = Moment { seq, at, context, source, timers, transitions };
                         rule.set_queried(result, &mut moment);
-                        while let Some((due, targets)) = moment.timers.pop(at) {
-                            for target in targets {
-                                // Only this rule can have armed anything that is due: the others were worked off.
-                                if let Target::Alert { labels, .. } = target {
-                                    rule.due(&labels, due, &mut moment);
-                                }
-                            }
-                        }
-                        rule.refill(&moment);
                         if rule.error.is_none() {
                             write_alerts(rule, written, seen_from, &mut overlay, &mut outcome);
                         }
@@ -213,6 +200,7 @@ mod tests {
             name: name.to_owned(),
             file: "f".to_owned(),
             interval: Millis::minutes(9),
+            mode: EvaluationMode::Ingest,
             limit: 0,
             query_offset: Millis::ZERO,
             labels: Labels::empty(),
