@@ -57,6 +57,7 @@ mod status;
 mod stepwise;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod timers;
 mod vector;
 
