@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{BatchSize, Criterion};
 use evenkeel::model::{Committed, Labels, Matcher, Millis, Rejected, Sample, Seq, SeriesRef, TimeRange, Timestamp};
 use evenkeel::promql::{SeriesSamples, SeriesSource, SourceError, parse};
-use evenkeel::rules::{AlertingRule, Evaluator, Rule, RuleContext, RuleGroup};
+use evenkeel::rules::{AlertingRule, EvaluationMode, Evaluator, Rule, RuleContext, RuleGroup};
 
 const RULES: u64 = 1000;
 const TARGETS: u64 = 200;
@@ -37,6 +37,7 @@ fn evaluator() -> Evaluator {
         name: "bench".to_owned(),
         file: "bench.yml".to_owned(),
         interval: Millis::minutes(1),
+        mode: EvaluationMode::Ingest,
         limit: 0,
         query_offset: Millis::ZERO,
         labels: Labels::empty(),

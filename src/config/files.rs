@@ -11,12 +11,14 @@ use super::error::ConfigError;
 use super::loader::Loader;
 use super::note::Note;
 use super::rule_file::{self, RuleDefaults};
+use super::rule_test_file::{self, RuleTestFile};
 use super::source::{Source, Variables};
 use super::{alertmanager, slo_file};
-use crate::rules::RuleGroup;
+use crate::rules::{EvaluationMode, RuleGroup};
 
 /// Defaults of Prometheus' `global` section.
-const DEFAULTS: RuleDefaults = RuleDefaults { interval: Millis::minutes(1), query_offset: Millis::ZERO };
+const DEFAULTS: RuleDefaults =
+    RuleDefaults { interval: Millis::minutes(1), query_offset: Millis::ZERO, mode: EvaluationMode::Ingest };
 
 /// Reads a rule file in Prometheus' format.
 ///
@@ -33,6 +35,23 @@ pub fn load_rules(disk: &dyn Disk, path: &Path) -> Result<Vec<RuleGroup>, Config
 /// The first thing that is wrong, with its line and column.
 pub fn parse_rules(name: &str, text: &str) -> Result<Vec<RuleGroup>, ConfigError> {
     rule_file::read(&source(name, text, Variables::Literal), DEFAULTS).map(|(groups, _)| groups)
+}
+
+/// Reads a file of unit tests for rules, in promtool's format. Patterns of rule files are looked up beside it.
+///
+/// # Errors
+/// The first thing that is wrong, with its line and column.
+pub fn load_rule_tests(disk: &dyn Disk, path: &Path) -> Result<RuleTestFile, ConfigError> {
+    let source = Loader::new(disk, &process_environment).open(path, Variables::Literal)?;
+    rule_test_file::read(&source, disk)
+}
+
+/// Reads unit tests for rules from a text; `name` stands for the file.
+///
+/// # Errors
+/// The first thing that is wrong, with its line and column.
+pub fn parse_rule_tests(disk: &dyn Disk, name: &str, text: &str) -> Result<RuleTestFile, ConfigError> {
+    rule_test_file::read(&source(name, text, Variables::Literal), disk)
 }
 
 /// Reads a file of objectives, in our form or in that of Sloth, Pyrra or OpenSLO, and what in it changes nothing.

@@ -12,7 +12,7 @@ use super::loader::Loader;
 use super::note::Note;
 use super::prometheus;
 use super::scrape::ScrapeJob;
-use crate::rules::RuleGroup;
+use crate::rules::{EvaluationMode, RuleGroup};
 
 /// A whole configuration. Printing it shows no secret.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +23,8 @@ pub struct Config {
     pub scrape_timeout: Millis,
     /// How often rules that are not followed sample by sample are evaluated, where a group says nothing.
     pub evaluation_interval: Millis,
+    /// When alerting rules decide, where a group says nothing.
+    pub rule_evaluation_mode: EvaluationMode,
     /// How far back of the present rules look, where a group says nothing.
     pub rule_query_offset: Millis,
     /// Labels that are added to alerts.

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::model::{DownsampleFault, DownsampleRule, Labels, Millis, limits};
 use crate::notify::AlertmanagerTarget;
 use crate::promql::parse_selector;
-use crate::rules::check_history;
+use crate::rules::{EvaluationMode, check_history};
 
 use super::error::ConfigError;
 use super::loader::Loader;
@@ -30,6 +30,9 @@ pub(super) fn read(path: &Path, loader: &mut Loader<'_>) -> Result<Config, Confi
     refuse(&mut top)?;
     if let Some(field) = top.get("scrape_configs") {
         config.scrape = scrape::read(&field, scrape_defaults, loader)?;
+    }
+    if let Some(field) = top.get("rule_evaluation_mode") {
+        config.rule_evaluation_mode = rule_file::mode(&field)?;
     }
     if let Some(field) = top.get("rule_files") {
         rule_files(&field, &mut config, loader)?;
@@ -122,7 +125,11 @@ fn global(field: &Field<'_>, config: &mut Config, loader: &mut Loader<'_>) -> Re
 }
 
 fn rule_files(field: &Field<'_>, config: &mut Config, loader: &mut Loader<'_>) -> Result<(), ConfigError> {
-    let defaults = RuleDefaults { interval: config.evaluation_interval, query_offset: config.rule_query_offset };
+    let defaults = RuleDefaults {
+        interval: config.evaluation_interval,
+        query_offset: config.rule_query_offset,
+        mode: config.rule_evaluation_mode,
+    };
     for item in field.list()? {
         for path in loader.matching(&item)? {
             let file = loader.open_named(&path, &item, Variables::Literal)?;
@@ -340,6 +347,7 @@ impl Default for Config {
             scrape_interval: Millis::minutes(1),
             scrape_timeout: Millis::seconds(10),
             evaluation_interval: Millis::minutes(1),
+            rule_evaluation_mode: EvaluationMode::Ingest,
             rule_query_offset: Millis::ZERO,
             external_labels: Labels::empty(),
             scrape: Vec::new(),

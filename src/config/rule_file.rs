@@ -9,13 +9,14 @@ use super::note::Note;
 use super::section::{Field, Section, check_label_name};
 use super::source::Source;
 use super::yaml;
-use crate::rules::{AlertingRule, RecordingRule, Rule, RuleGroup};
+use crate::rules::{AlertingRule, EvaluationMode, RecordingRule, Rule, RuleGroup};
 
 /// What groups inherit from `global`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RuleDefaults {
     pub(super) interval: Millis,
     pub(super) query_offset: Millis,
+    pub(super) mode: EvaluationMode,
 }
 
 /// Reads a file's groups, and the notes about them.
@@ -50,6 +51,7 @@ fn group(item: &Field<'_>, defaults: RuleDefaults) -> Result<(RuleGroup, Vec<Not
         file: item.source.name.clone(),
         // Zero means the global one, as in Prometheus.
         interval: interval.filter(|interval| *interval != Millis::ZERO).unwrap_or(defaults.interval),
+        mode: section.get("evaluation_mode").map(|f| mode(&f)).transpose()?.unwrap_or(defaults.mode),
         limit: section.get("limit").map(|f| f.count()).transpose()?.unwrap_or(0),
         query_offset: section.get("query_offset").map(|f| f.duration()).transpose()?.unwrap_or(defaults.query_offset),
         labels: section.get("labels").map(|f| f.labels()).transpose()?.unwrap_or_else(Labels::empty),
@@ -66,6 +68,17 @@ fn group(item: &Field<'_>, defaults: RuleDefaults) -> Result<(RuleGroup, Vec<Not
     }
     notes.extend(section.finish(what)?);
     Ok((group, notes))
+}
+
+/// `ingest` or `interval`.
+pub(super) fn mode(field: &Field<'_>) -> Result<EvaluationMode, ConfigError> {
+    let word = field.word()?;
+    let found = EvaluationMode::ALL.into_iter().find(|mode| mode.as_str() == word);
+    found.ok_or_else(|| {
+        field.error(format!(
+            "\"{word}\" is not an evaluation mode; write ingest, to decide as samples arrive, or interval, to decide when Prometheus would"
+        ))
+    })
 }
 
 fn rule(item: &Field<'_>) -> Result<(Rule, Vec<Note>), ConfigError> {

@@ -504,7 +504,7 @@ mod tests {
     use crate::env::ManualClock;
     use crate::env::disk::MemoryDisk;
     use crate::model::{Labels, RawBatchBuilder, Sample};
-    use crate::rules::{AlertingRule, Rule, RuleGroup};
+    use crate::rules::{AlertingRule, EvaluationMode, Rule, RuleGroup};
 
     #[test]
     fn a_deadline_that_cannot_be_logged_is_tried_again_later() {
@@ -581,6 +581,7 @@ mod tests {
             name: "g".to_owned(),
             file: "g.yml".to_owned(),
             interval: Millis::minutes(1),
+            mode: EvaluationMode::Ingest,
             limit: 0,
             query_offset: Millis::ZERO,
             labels: Labels::empty(),

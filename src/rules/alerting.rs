@@ -9,13 +9,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::{Alert, AlertState, Labels, Millis, Seq, Timestamp, Transition, TransitionId, TransitionKind};
-use crate::promql::ElementValue;
-use crate::template::{TemplateData, TemplateValue, expand};
+use crate::promql::{ElementValue, SeriesSource};
 
 use super::identity::stable_hash;
 use super::reading::Reading;
 use super::renumbering::Renumbering;
-use super::rule::{AlertingRule, RuleContext};
+use super::rule::{AlertingRule, EvaluationMode, RuleContext, RuleGroup};
+use super::texts::{Subject, fill, filled};
 use super::timers::{Target, Timers};
 use super::vector::Vector;
 
@@ -29,6 +29,7 @@ pub(super) struct AlertRule {
     pub(super) key: String,
     group_labels: Labels,
     limit: usize,
+    mode: EvaluationMode,
     expr: String,
     pub(super) instances: BTreeMap<Labels, Instance>,
     /// Of each slot of the result: the alert that it stands for.
@@ -59,6 +60,8 @@ pub(super) struct Moment<'a> {
     pub(super) seq: Seq,
     pub(super) at: Timestamp,
     pub(super) context: &'a RuleContext,
+    /// The data that the decision is made on, for templates that ask for some.
+    pub(super) source: &'a dyn SeriesSource,
     pub(super) timers: &'a mut Timers,
     pub(super) transitions: &'a mut Vec<Transition>,
 }
@@ -67,14 +70,15 @@ const SAME_LABELS: &str = "vector contains metrics with the same labelset after 
 
 impl AlertRule {
     /// A rule without alerts.
-    pub(super) fn new(def: AlertingRule, number: u32, key: String, group_labels: Labels, limit: usize) -> AlertRule {
+    pub(super) fn new(def: AlertingRule, number: u32, key: String, group: &RuleGroup) -> AlertRule {
         let expr = def.expr.to_string();
         AlertRule {
             def,
             number,
             key,
-            group_labels,
-            limit,
+            group_labels: group.labels.clone(),
+            limit: group.limit,
+            mode: group.mode,
             expr,
             instances: BTreeMap::new(),
             claims: Vec::new(),
@@ -95,7 +99,7 @@ impl AlertRule {
         let mut touched = Vec::new();
         let all = self.claims.is_empty();
         for slot in super::node::slots_of(result, all) {
-            self.claim(slot, result, moment.context, &mut touched);
+            self.claim(slot, result, moment, &mut touched);
         }
         let error = result.error().map(str::to_owned).or_else(|| (self.collisions > 0).then(|| SAME_LABELS.to_owned()));
         if error.is_some() {
@@ -126,7 +130,7 @@ impl AlertRule {
     }
 
     /// Notes which alert a slot stands for now.
-    fn claim(&mut self, slot: u32, result: &Vector, context: &RuleContext, touched: &mut Vec<Labels>) {
+    fn claim(&mut self, slot: u32, result: &Vector, moment: &Moment<'_>, touched: &mut Vec<Labels>) {
         let at = slot as usize;
         if self.claims.len() <= at {
             self.claims.resize(result.len() as usize, None);
@@ -134,7 +138,7 @@ impl AlertRule {
         let value = result.value(slot);
         let labels = value.map(|v| match &self.claims[at] {
             Some(labels) if !self.has_label_templates() => labels.clone(),
-            _ => self.alert_labels(result.labels(slot), &Reading::of_number(v), context),
+            _ => self.alert_labels(result.labels(slot), &Reading::of_number(v), moment),
         });
         touched.extend(labels.clone());
         if labels == self.claims[at] {
@@ -192,7 +196,7 @@ impl AlertRule {
         let count = elements.len();
         for (labels, value) in elements {
             let value = Reading::of(&value);
-            wanted.insert(self.alert_labels(&labels, &value, moment.context), (labels, value));
+            wanted.insert(self.alert_labels(&labels, &value, moment), (labels, value));
         }
         if wanted.len() < count {
             self.error = Some(SAME_LABELS.to_owned());
@@ -201,11 +205,16 @@ impl AlertRule {
         self.set_all(wanted, moment);
     }
 
-    fn set_all(&mut self, mut wanted: BTreeMap<Labels, (Labels, Reading)>, moment: &mut Moment<'_>) {
+    fn set_all(&mut self, wanted: BTreeMap<Labels, (Labels, Reading)>, moment: &mut Moment<'_>) {
         self.error = None;
-        if self.limit > 0 && wanted.len() > self.limit {
-            self.error = Some(format!("exceeded limit of {} with {} alerts", self.limit, wanted.len()));
-            wanted.clear();
+        let kept = self.instances.iter().filter(|(labels, instance)| {
+            !wanted.contains_key(*labels) && instance.firing && self.keeps(instance, moment.at)
+        });
+        let count = wanted.len() + kept.count();
+        if self.limit > 0 && count > self.limit {
+            self.end_all(moment);
+            self.error = Some(format!("exceeded limit of {} with {count} alerts", self.limit));
+            return;
         }
         let gone: Vec<Labels> = self.instances.keys().filter(|labels| !wanted.contains_key(*labels)).cloned().collect();
         gone.iter().for_each(|labels| self.deactivate(labels, moment));
@@ -220,6 +229,11 @@ impl AlertRule {
         if let Some(instance) = self.instances.get_mut(&labels) {
             instance.value = value;
             instance.element = element.clone();
+            if self.mode == EvaluationMode::Interval {
+                // Prometheus fills in the texts with each evaluation.
+                let subject = Subject { alert: &self.def.alert, element, value: &instance.value };
+                instance.annotations = fill(&self.def.annotations, &subject, moment);
+            }
             if instance.keep_since.take().is_some() {
                 let target = || Target::Alert { rule: self.number, labels: labels.clone() };
                 moment.timers.arm(&mut instance.armed, None, target);
@@ -262,12 +276,22 @@ impl AlertRule {
         let Some(instance) = self.instances.get_mut(labels) else { return };
         if !instance.firing {
             self.end(labels, TransitionKind::Dropped, moment);
-        } else if self.def.keep_firing <= Millis::ZERO {
-            self.end(labels, TransitionKind::Resolved, moment);
-        } else if instance.keep_since.is_none() {
+            return;
+        }
+        if self.def.keep_firing > Millis::ZERO && instance.keep_since.is_none() {
             instance.keep_since = Some(moment.at);
             self.rearm(labels, moment.timers);
         }
+        let over = |instance: &Instance| !self.keeps(instance, moment.at);
+        if self.instances.get(labels).is_some_and(over) {
+            self.end(labels, TransitionKind::Resolved, moment);
+        }
+    }
+
+    /// Whether a firing alert whose condition has ceased fires on.
+    fn keeps(&self, instance: &Instance, at: Timestamp) -> bool {
+        let since = instance.keep_since.unwrap_or(at);
+        self.def.keep_firing > Millis::ZERO && at - since < self.def.keep_firing
     }
 
     /// `for` or `keep_firing_for` of an alert is over.
@@ -285,7 +309,9 @@ impl AlertRule {
 
     /// The pending alerts that wait for nothing but a result: their time was over while there was none.
     pub(super) fn overdue(&self) -> BTreeSet<Labels> {
-        let waiting = self.instances.iter().filter(|(_, instance)| !instance.firing && instance.armed.is_none());
+        let is_timed = self.mode == EvaluationMode::Ingest;
+        let waits = |instance: &Instance| is_timed && !instance.firing && instance.armed.is_none();
+        let waiting = self.instances.iter().filter(|(_, instance)| waits(instance));
         waiting.map(|(labels, _)| labels.clone()).collect()
     }
 
@@ -317,10 +343,10 @@ impl AlertRule {
     /// Arms an alert for what it waits for.
     pub(super) fn rearm(&mut self, labels: &Labels, timers: &mut Timers) {
         let Some(instance) = self.instances.get_mut(labels) else { return };
-        let due = match (instance.firing, instance.keep_since) {
-            (false, _) => Some(instance.active_at + self.def.hold),
-            (true, Some(since)) => Some(since + self.def.keep_firing),
-            (true, None) => None,
+        let due = match (self.mode, instance.firing, instance.keep_since) {
+            (EvaluationMode::Interval, _, _) | (_, true, None) => None,
+            (_, false, _) => Some(instance.active_at + self.def.hold),
+            (_, true, Some(since)) => Some(since + self.def.keep_firing),
         };
         timers.arm(&mut instance.armed, due, || Target::Alert { rule: self.number, labels: labels.clone() });
     }
@@ -329,7 +355,8 @@ impl AlertRule {
     fn tell(&mut self, labels: &Labels, kind: TransitionKind, moment: &mut Moment<'_>) {
         let Some(instance) = self.instances.get_mut(labels) else { return };
         if matches!(kind, TransitionKind::Pending | TransitionKind::Firing) {
-            instance.annotations = fill(&self.def.annotations, &instance.element, &instance.value, moment.context);
+            let subject = Subject { alert: &self.def.alert, element: &instance.element, value: &instance.value };
+            instance.annotations = fill(&self.def.annotations, &subject, moment);
         }
         let mut alert = self.alert(labels, &self.instances[labels]);
         if matches!(kind, TransitionKind::Resolved | TransitionKind::Dropped) {
@@ -366,38 +393,17 @@ impl AlertRule {
         self.def.labels.iter().any(|(_, text)| text.contains("{{"))
     }
 
-    fn alert_labels(&self, element: &Labels, value: &Reading, context: &RuleContext) -> Labels {
+    fn alert_labels(&self, element: &Labels, value: &Reading, moment: &Moment<'_>) -> Labels {
         let mut labels = element.without_metric_name().builder();
         for label in self.group_labels.iter() {
             labels.set(label.name, label.value);
         }
+        let subject = Subject { alert: &self.def.alert, element, value };
         for (name, text) in &self.def.labels {
-            labels.set(name, &filled(text, element, value, context));
+            labels.set(name, &filled(text, &subject, moment));
         }
         labels.set("alertname", &self.def.alert);
         // Only a rule with very many or very long labels comes here: its name still tells it apart.
         labels.build().unwrap_or_else(|_| element.without_metric_name())
     }
-}
-
-fn fill(texts: &[(String, String)], element: &Labels, value: &Reading, context: &RuleContext) -> Labels {
-    let filled: Vec<(&str, String)> =
-        texts.iter().map(|(name, text)| (name.as_str(), filled(text, element, value, context))).collect();
-    Labels::new(filled.iter().map(|(name, text)| (*name, text.as_str()))).unwrap_or_else(|error| {
-        let text = error.to_string();
-        Labels::new([("error", text.as_str())]).unwrap_or_else(|_| Labels::empty())
-    })
-}
-
-fn filled(text: &str, element: &Labels, value: &Reading, context: &RuleContext) -> String {
-    let data = TemplateData {
-        labels: element,
-        external_labels: &context.external_labels,
-        external_url: &context.external_url,
-        value: match &value.histogram {
-            Some(text) => TemplateValue::Histogram(text),
-            None => TemplateValue::Number(value.number),
-        },
-    };
-    expand(text, &data).unwrap_or_else(|error| format!("<error expanding template: {error}>"))
 }

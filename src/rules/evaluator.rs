@@ -8,17 +8,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::model::{
-    Alert, Batch, Committed, Labels, Millis, STALE_NAN, Sample, Seq, SeriesRef, Timestamp, Transition, limits,
-};
-use crate::promql::{Query, SeriesSource, SourceError};
+use crate::model::{Alert, Batch, Committed, Labels, Seq, SeriesRef, Timestamp, Transition, limits};
+use crate::promql::{EvalOptions, SeriesSource, SourceError};
 
 use super::alerting::{AlertRule, Moment};
+use super::entry::{Entry, Kind};
 use super::format::{self, RestoreError, SavedRule};
 use super::graph::Graph;
-use super::interval::{Overlay, RecordRule, instant, query_of, slot_after, slot_at};
-use super::plan::{Plan, plan};
-use super::rule::{Rule, RuleContext, RuleError, RuleGroup, check};
+use super::interval::{RecordRule, instant, query_of};
+use super::overlay::Overlay;
+use super::plan::plan;
+use super::rule::{EvaluationMode, Rule, RuleContext, RuleError, RuleGroup, check};
+use super::slots::{slot_after, slot_at};
 use super::status::{GroupStatus, Health, Mode, RuleKind, RuleStatus};
 use super::timers::{Target, Timers, earliest};
 
@@ -56,24 +57,6 @@ struct Group {
     rules: Vec<usize>,
     armed: Option<Timestamp>,
     last_evaluation: Timestamp,
-}
-
-#[derive(Debug)]
-struct Entry {
-    kind: Kind,
-    query_offset: Millis,
-    last_evaluation: Option<Timestamp>,
-}
-
-#[derive(Debug)]
-enum Kind {
-    /// Followed at a node of the graph; while a leaf whose values matter carries native histograms, evaluated
-    /// at the group's interval.
-    Followed { rule: AlertRule, plan: Plan, query: Query, carrying: Option<usize> },
-    /// Evaluated at the group's interval.
-    Polled { rule: AlertRule, query: Query, reason: String },
-    /// A recording rule.
-    Record(RecordRule),
 }
 
 impl Evaluator {
@@ -114,16 +97,23 @@ impl Evaluator {
         let kind = match rule {
             Rule::Recording(def) => Kind::Record(RecordRule::new(def.clone(), key, group.labels.clone(), group.limit)),
             Rule::Alerting(def) => {
-                let rule = AlertRule::new(def.clone(), number as u32, key, group.labels.clone(), group.limit);
-                match plan(&mut self.graph, &def.expr, group.query_offset) {
+                let rule = AlertRule::new(def.clone(), number as u32, key, group);
+                let query = query_of(&def.expr);
+                let planned = match group.mode {
+                    EvaluationMode::Ingest => {
+                        plan(&mut self.graph, &def.expr, group.query_offset).map_err(|reason| reason.to_string())
+                    }
+                    EvaluationMode::Interval => Err("its group decides at its interval alone".to_owned()),
+                };
+                match planned {
                     Ok(plan) => {
                         self.roots.entry(plan.node).or_default().push(number);
                         for leaf in &plan.by_value {
                             self.by_value.entry(*leaf).or_default().push(number);
                         }
-                        Kind::Followed { rule, plan, query: query_of(&def.expr), carrying: None }
+                        Kind::Followed { rule, plan, query, carrying: None }
                     }
-                    Err(reason) => Kind::Polled { rule, query: query_of(&def.expr), reason: reason.to_string() },
+                    Err(reason) => Kind::Polled { rule, query, reason },
                 }
             }
         };
@@ -317,7 +307,8 @@ impl Evaluator {
         let turned = self.turn();
         rules.extend(&turned);
         let transitions = &mut outcome.transitions;
-        let mut moment = Moment { seq, at, context: &self.context, timers: &mut self.timers, transitions };
+        let (context, timers) = (&self.context, &mut self.timers);
+        let mut moment = Moment { seq, at, context, source, timers, transitions };
         for mut entry in self.leaving.drain(..) {
             entry.leave(&mut moment, &mut outcome.derived);
         }
@@ -328,7 +319,10 @@ impl Evaluator {
                     rule.follow(&self.graph.nodes[plan.node].out, &mut moment);
                 }
                 Kind::Followed { rule, query, .. } if turned.contains(&number) => {
-                    rule.set_queried(instant(query, source, at - entry.query_offset), &mut moment);
+                    rule.set_queried(
+                        instant(query, source, at - entry.query_offset, &EvalOptions::default()),
+                        &mut moment,
+                    );
                 }
                 Kind::Followed { .. } | Kind::Polled { .. } | Kind::Record(_) => continue,
             }
@@ -376,7 +370,9 @@ impl Evaluator {
         let at = slot_at(&group.def, now);
         let seen_from = at - group.def.query_offset;
         group.last_evaluation = at;
-        let mut overlay = Overlay::new(source);
+        // What a group decides at its interval alone is decided at Prometheus' instants, however late it is noticed.
+        let decided_at = if group.def.mode == EvaluationMode::Interval { at } else { now };
+        let mut overlay = Overlay::new(source, &outcome.derived);
         for rule in &group.rules {
             let entry = &mut self.rules[*rule];
             match &mut entry.kind {
@@ -384,10 +380,13 @@ impl Evaluator {
                 Kind::Followed { rule, query, .. } | Kind::Polled { rule, query, .. } => {
                     let transitions = &mut outcome.transitions;
                     let (context, timers) = (&self.context, &mut self.timers);
-                    let mut moment = Moment { seq, at: now, context, timers, transitions };
-                    rule.set_queried(instant(query, &overlay, seen_from), &mut moment);
+                    let source: &dyn SeriesSource = &overlay;
+                    let mut moment = Moment { seq, at: decided_at, context, source, timers, transitions };
+                    rule.set_queried(instant(query, &overlay, seen_from, &EvalOptions::default()), &mut moment);
                 }
-                Kind::Record(rule) => rule.evaluate(seen_from, &mut overlay, &mut outcome.derived),
+                Kind::Record(rule) => {
+                    rule.evaluate(seen_from, &EvalOptions::default(), &mut overlay, &mut outcome.derived);
+                }
             }
             entry.last_evaluation = Some(at);
         }
@@ -419,6 +418,7 @@ impl Evaluator {
             name: group.def.name.clone(),
             file: group.def.file.clone(),
             interval: group.def.interval,
+            mode: group.def.mode,
             limit: group.def.limit,
             last_evaluation: last.unwrap_or(Timestamp::MIN).max(group.last_evaluation),
             rules,
@@ -475,45 +475,6 @@ impl Evaluator {
             last_evaluation: entry.last_evaluation.unwrap_or(Timestamp::MIN),
             is_blind,
             alerts: entry.alerts(),
-        }
-    }
-}
-
-impl Kind {
-    /// Whether samples decide, and not the group's interval.
-    fn is_followed(&self) -> bool {
-        matches!(self, Kind::Followed { carrying: None, .. })
-    }
-}
-
-impl Entry {
-    fn key(&self) -> &str {
-        match &self.kind {
-            Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => &rule.key,
-            Kind::Record(rule) => &rule.key,
-        }
-    }
-
-    fn alerts(&self) -> Vec<Alert> {
-        match &self.kind {
-            Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => rule.alerts(),
-            Kind::Record(_) => Vec::new(),
-        }
-    }
-
-    /// The rule is no more: its alerts and series end.
-    fn leave(&mut self, moment: &mut Moment<'_>, derived: &mut Batch) {
-        match &mut self.kind {
-            Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => {
-                // Its timers went with the graph that it was followed in.
-                rule.instances.values_mut().for_each(|instance| instance.armed = None);
-                rule.end_all(moment);
-            }
-            Kind::Record(rule) => {
-                for labels in std::mem::take(&mut rule.outputs) {
-                    derived.push(labels, Sample { t: moment.at, v: f64::from_bits(STALE_NAN) });
-                }
-            }
         }
     }
 }

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
     use crate::model::{Labels, Millis};
     use crate::promql::{parse, parse_selector};
-    use crate::rules::RecordingRule;
+    use crate::rules::{EvaluationMode, RecordingRule};
 
     #[test]
     fn rules_must_not_look_back_to_downsampled_samples() {
@@ -55,6 +55,7 @@ mod tests {
                 name: "g".into(),
                 file: "f".into(),
                 interval: Millis::minutes(1),
+                mode: EvaluationMode::Ingest,
                 limit: 0,
                 query_offset: Millis::minutes(1),
                 labels: Labels::empty(),

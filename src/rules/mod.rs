@@ -22,6 +22,10 @@
 //! `label_replace`, windows over `RULE_WINDOW_MAX`) and recording rules are queried at their
 //! group's interval; [`Mode`] tells which and why.
 //!
+//! A group whose mode is [`EvaluationMode::Interval`] is evaluated as Prometheus does it: all of its rules one after
+//! the other at Prometheus' instants, by queries that see what the rules before have made, and no alert changes
+//! between them.
+//!
 //! Of native histograms the graph knows only that they are there. That is all that `absent`, `count`, `group`
 //! and the like ask; a rule that depends on the values of a selector is queried at its group's interval
 //! while one of the selector's windows holds a native histogram: at once when the first comes, and no more
@@ -32,6 +36,7 @@
 
 mod aggregate;
 mod alerting;
+mod entry;
 mod evaluator;
 mod format;
 mod graph;
@@ -41,19 +46,24 @@ mod interval;
 mod leaf;
 mod matching;
 mod node;
+mod overlay;
 mod plan;
 mod quantile;
 mod reading;
 mod renumbering;
 mod rule;
+mod slots;
 mod status;
+mod stepwise;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod timers;
 mod vector;
 
 pub use evaluator::{Evaluator, Outcome, ReloadError};
 pub use format::RestoreError;
 pub use history::check_history;
-pub use rule::{AlertingRule, RecordingRule, Rule, RuleContext, RuleError, RuleGroup};
+pub use rule::{AlertingRule, EvaluationMode, RecordingRule, Rule, RuleContext, RuleError, RuleGroup};
 pub use status::{GroupStatus, Health, Mode, RuleKind, RuleStatus};
+pub use stepwise::Stepwise;

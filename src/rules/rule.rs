@@ -15,6 +15,8 @@ pub struct RuleGroup {
     pub file: String,
     /// How often rules that are not followed sample by sample are evaluated. Positive.
     pub interval: Millis,
+    /// When its alerting rules decide.
+    pub mode: EvaluationMode,
     /// How many alerts or series a rule may make; zero: any number.
     pub limit: usize,
     /// How far back of the present it looks.
@@ -23,6 +25,30 @@ pub struct RuleGroup {
     pub labels: Labels,
     /// The rules, in order.
     pub rules: Vec<Rule>,
+}
+
+/// When the alerting rules of a group decide. Recording rules make one sample an interval in both modes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EvaluationMode {
+    /// With each transaction that touches them and at the exact instants at which time alone changes something.
+    #[default]
+    Ingest,
+    /// At the instants at which Prometheus evaluates the group, and at no others: what becomes of alerts, and when,
+    /// is what becomes of them there.
+    Interval,
+}
+
+impl EvaluationMode {
+    /// Every mode.
+    pub const ALL: [EvaluationMode; 2] = [EvaluationMode::Ingest, EvaluationMode::Interval];
+
+    /// The word used in files, JSON and pages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EvaluationMode::Ingest => "ingest",
+            EvaluationMode::Interval => "interval",
+        }
+    }
 }
 
 /// A rule.
@@ -192,6 +218,7 @@ mod tests {
             name: "g".to_owned(),
             file: "rules.yml".to_owned(),
             interval: Millis::minutes(1),
+            mode: EvaluationMode::Ingest,
             limit: 0,
             query_offset: Millis::ZERO,
             labels: Labels::empty(),

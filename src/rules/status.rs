@@ -2,6 +2,8 @@
 
 use crate::model::{Alert, Millis, Timestamp};
 
+use super::rule::EvaluationMode;
+
 /// A group and its rules.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupStatus {
@@ -11,6 +13,8 @@ pub struct GroupStatus {
     pub file: String,
     /// How often rules in [`Mode::Interval`] are evaluated.
     pub interval: Millis,
+    /// When its alerting rules decide.
+    pub mode: EvaluationMode,
     /// How many alerts or series a rule may make; zero: any number.
     pub limit: usize,
     /// When one of its rules was last evaluated.

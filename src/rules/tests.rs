@@ -8,7 +8,7 @@ use crate::model::{
 use crate::promql::{SeriesSamples, SeriesSource, SourceError, parse};
 
 use super::node::Op;
-use super::{AlertingRule, Evaluator, Rule, RuleContext, RuleGroup};
+use super::{AlertingRule, EvaluationMode, Evaluator, Rule, RuleContext, RuleGroup};
 
 /// One expression for each operator, each with results that come and go.
 const RULES: [&str; 16] = [
@@ -49,6 +49,7 @@ fn evaluator() -> Evaluator {
         name: "g".to_owned(),
         file: "f".to_owned(),
         interval: Millis::minutes(1),
+        mode: EvaluationMode::Ingest,
         limit: 0,
         query_offset: Millis::ZERO,
         labels: Labels::empty(),

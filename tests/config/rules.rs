@@ -2,7 +2,7 @@
 
 use evenkeel::config::parse_rules;
 use evenkeel::model::Millis;
-use evenkeel::rules::Rule;
+use evenkeel::rules::{EvaluationMode, Rule};
 
 const GOOD: &str = r#"
 groups:
@@ -10,6 +10,7 @@ groups:
     interval: 10s
     limit: 5
     query_offset: 1s
+    evaluation_mode: interval
     labels: {team: shop}
     rules:
       - alert: HighErrors
@@ -32,6 +33,7 @@ fn groups_are_read() {
     let [group] = groups.as_slice() else { panic!("one group") };
     assert_eq!((group.name.as_str(), group.file.as_str(), group.limit), ("g", "rules.yml", 5));
     assert_eq!((group.interval, group.query_offset), (Millis::seconds(10), Millis::seconds(1)));
+    assert_eq!(group.mode, EvaluationMode::Interval);
     assert_eq!(group.labels.get("team"), "shop");
     let [Rule::Alerting(alert), Rule::Recording(record)] = group.rules.as_slice() else { panic!("two rules") };
     assert_eq!((alert.hold, alert.keep_firing), (Millis::minutes(2), Millis::minutes(5)));
@@ -68,6 +70,10 @@ fn broken_files_say_what_and_where() {
     check(
         "groups:\n- name: a\n- name: a\n",
         "rules.yml:3:9: two groups of this file are named \"a\"; rename one\n  - name: a\n          ^",
+    );
+    check(
+        "groups:\n- name: a\n  evaluation_mode: poll\n",
+        "rules.yml:3:20: \"poll\" is not an evaluation mode; write ingest, to decide as samples arrive, or interval, to decide when Prometheus would\n    evaluation_mode: poll\n                     ^^^^",
     );
     check(
         &rule("{expr: up}"),

@@ -6,7 +6,7 @@ use evenkeel::db::{Db, DbOptions, Threads, Watch};
 use evenkeel::env::ManualClock;
 use evenkeel::env::disk::MemoryDisk;
 use evenkeel::model::{Batch, Labels, Matcher, Millis, Sample, Timestamp};
-use evenkeel::rules::{AlertingRule, RecordingRule, Rule, RuleGroup};
+use evenkeel::rules::{AlertingRule, EvaluationMode, RecordingRule, Rule, RuleGroup};
 use evenkeel::server::ServerOptions;
 use evenkeel::slo::{Indicator, Objective};
 use evenkeel::storage::StoreOptions;
@@ -108,6 +108,7 @@ fn rules() -> RuleGroup {
         name: "shop".to_owned(),
         file: "shop.yaml".to_owned(),
         interval: Millis::seconds(15),
+        mode: EvaluationMode::Ingest,
         limit: 0,
         query_offset: Millis::ZERO,
         labels: Labels::empty(),

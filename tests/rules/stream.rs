@@ -8,7 +8,7 @@ use evenkeel::model::{
     Timestamp,
 };
 use evenkeel::promql::{SeriesSamples, SeriesSource, SourceError, parse};
-use evenkeel::rules::{AlertingRule, RecordingRule, Rule, RuleGroup};
+use evenkeel::rules::{AlertingRule, EvaluationMode, RecordingRule, Rule, RuleGroup};
 
 /// Stored series, and the entries that brought them.
 #[derive(Default)]
@@ -137,6 +137,7 @@ pub(super) fn group(rules: Vec<Rule>) -> RuleGroup {
         name: "group".to_owned(),
         file: "rules.yml".to_owned(),
         interval: Millis::seconds(30),
+        mode: EvaluationMode::Ingest,
         limit: 0,
         query_offset: Millis::ZERO,
         labels: Labels::empty(),

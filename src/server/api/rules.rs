@@ -33,6 +33,8 @@ struct GroupJson {
     file: String,
     rules: Vec<RuleJson>,
     interval: f64,
+    /// Ours: when its alerting rules decide.
+    evaluation_mode: &'static str,
     limit: usize,
     evaluation_time: f64,
     last_evaluation: String,
@@ -174,6 +176,7 @@ impl Wanted {
             file: group.file.clone(),
             rules,
             interval: group.interval.as_seconds(),
+            evaluation_mode: group.mode.as_str(),
             limit: group.limit,
             evaluation_time: 0.0,
             last_evaluation: evaluated(group.last_evaluation),

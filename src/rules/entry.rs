@@ -1,0 +1,67 @@
+//! One rule among all, with the way in which it is evaluated.
+
+use crate::model::{Alert, Batch, Millis, STALE_NAN, Sample, Timestamp};
+use crate::promql::Query;
+
+use super::alerting::{AlertRule, Moment};
+use super::interval::RecordRule;
+use super::plan::Plan;
+
+/// A rule and how it is evaluated.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) kind: Kind,
+    pub(super) query_offset: Millis,
+    pub(super) last_evaluation: Option<Timestamp>,
+}
+
+/// How a rule is evaluated.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// Followed at a node of the graph; while a leaf whose values matter carries native histograms, evaluated
+    /// at the group's interval.
+    Followed { rule: AlertRule, plan: Plan, query: Query, carrying: Option<usize> },
+    /// Evaluated at the group's interval.
+    Polled { rule: AlertRule, query: Query, reason: String },
+    /// A recording rule.
+    Record(RecordRule),
+}
+
+impl Kind {
+    /// Whether samples decide, and not the group's interval.
+    pub(super) fn is_followed(&self) -> bool {
+        matches!(self, Kind::Followed { carrying: None, .. })
+    }
+}
+
+impl Entry {
+    pub(super) fn key(&self) -> &str {
+        match &self.kind {
+            Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => &rule.key,
+            Kind::Record(rule) => &rule.key,
+        }
+    }
+
+    pub(super) fn alerts(&self) -> Vec<Alert> {
+        match &self.kind {
+            Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => rule.alerts(),
+            Kind::Record(_) => Vec::new(),
+        }
+    }
+
+    /// The rule is no more: its alerts and series end.
+    pub(super) fn leave(&mut self, moment: &mut Moment<'_>, derived: &mut Batch) {
+        match &mut self.kind {
+            Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => {
+                // Its timers went with the graph that it was followed in.
+                rule.instances.values_mut().for_each(|instance| instance.armed = None);
+                rule.end_all(moment);
+            }
+            Kind::Record(rule) => {
+                for labels in std::mem::take(&mut rule.outputs) {
+                    derived.push(labels, Sample { t: moment.at, v: f64::from_bits(STALE_NAN) });
+                }
+            }
+        }
+    }
+}
