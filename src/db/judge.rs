@@ -12,18 +12,47 @@ use crate::slo::BurnHistory;
 use crate::storage::{Health, StoreStatus, StoredSeries};
 
 use super::Db;
+use super::ingest::Inner;
 
 impl Db {
     /// How customers are, by everything that is known now.
     pub fn judgement(&self) -> Judgement {
-        let inner = &*self.inner;
-        let now = inner.now();
+        self.inner.judgement()
+    }
+
+    /// How customers were at an instant, as it was known then: what was learned later changes nothing. It is looked at
+    /// every two seconds, or with each [`Db::step`]. Absent if nothing was recorded by then, or not any more.
+    pub fn judgement_at(&self, at: Timestamp) -> Option<Judgement> {
+        self.inner.verdicts.lock().at(at)
+    }
+
+    /// The judgements within a span, one for each change, oldest first, the newest `most` of them; the one that held
+    /// at its beginning comes before them.
+    pub fn judgements(&self, range: TimeRange, most: usize) -> Vec<Judgement> {
+        self.inner.verdicts.lock().within(range, most)
+    }
+
+    /// The course of an objective's burn rate and budget; absent if there is no such objective.
+    pub fn burn_history(&self, service: &str, objective: &str, range: TimeRange, points: usize) -> Option<BurnHistory> {
+        self.inner.core.lock().objectives.burn_history(service, objective, range, points)
+    }
+}
+
+impl Inner {
+    /// Records what is known now, if it is something else than before.
+    pub(super) fn note_verdict(&self) {
+        let judgement = self.judgement();
+        self.verdicts.lock().note(&judgement);
+    }
+
+    fn judgement(&self) -> Judgement {
+        let now = self.now();
         let (objectives, alerts, groups, deploys) = {
-            let core = inner.core.lock();
+            let core = self.core.lock();
             (core.objectives.statuses(now), core.evaluator.alerts(), core.evaluator.groups(), core.deploys.list())
         };
         let groups: Vec<_> = groups.into_iter().map(group_health).collect();
-        let notify = inner.notifier.status();
+        let notify = self.notifier.status();
         let mut receivers: Vec<_> = notify.receivers.into_iter().map(receiver_health).collect();
         if let Some(error) = notify.disk_error {
             receivers.push(ReceiverHealth {
@@ -39,13 +68,13 @@ impl Db {
             .collect();
         judge(&Evidence {
             now,
-            started_at: inner.started_at,
+            started_at: self.started_at,
             objectives: &objectives,
             alerts: &alerts,
             groups: &groups,
             receivers: &receivers,
             jobs: &self.jobs(now),
-            storage: &storage_health(inner.store.status()),
+            storage: &storage_health(self.store.status()),
             deploys: &deploys,
         })
     }
@@ -54,7 +83,7 @@ impl Db {
     fn jobs(&self, now: Timestamp) -> Vec<JobHealth> {
         let matchers = [Matcher::equal(Labels::METRIC_NAME, "up")];
         let range = TimeRange { after: now - limits::LOOKBACK, until: now };
-        let series = self.inner.store.snapshot().select(&matchers, range, limits::QUERY_SAMPLES_MAX);
+        let series = self.store.snapshot().select(&matchers, range, limits::QUERY_SAMPLES_MAX);
         let mut jobs: BTreeMap<String, JobHealth> = BTreeMap::new();
         for StoredSeries { labels, samples, .. } in series.unwrap_or_default() {
             let Some(last) = samples.last().filter(|last| !is_stale(last.v)) else { continue };
@@ -67,11 +96,6 @@ impl Db {
             }
         }
         jobs.into_values().collect()
-    }
-
-    /// The course of an objective's burn rate and budget; absent if there is no such objective.
-    pub fn burn_history(&self, service: &str, objective: &str, range: TimeRange, points: usize) -> Option<BurnHistory> {
-        self.inner.core.lock().objectives.burn_history(service, objective, range, points)
     }
 }
 
