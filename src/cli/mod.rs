@@ -45,6 +45,9 @@ enum Command {
     Serve(serve::ServeArgs),
     Demo(demo::DemoArgs),
     Verdict(verdict::VerdictArgs),
+    Coverage(verdict::CoverageArgs),
+    #[command(name = "blindspots")]
+    BlindSpots(verdict::BlindSpotsArgs),
     Query(query::QueryArgs),
     Test(script::TestArgs),
     Deploy(ask::DeployArgs),
@@ -83,6 +86,8 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Verdict(args) => verdict::run(args),
+        Command::Coverage(args) => verdict::coverage(args),
+        Command::BlindSpots(args) => verdict::blind_spots(args),
         Command::Query(args) => query::query(args),
         Command::Test(args) => script::run(args),
         Command::Deploy(args) => ask::deploy(args),

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use crate::confidence::{
-    self, Evidence, GroupHealth, JobHealth, Judgement, ReceiverHealth, RuleHealth, StorageHealth, judge,
+    self, BlindSpot, Coverage, Evidence, GroupHealth, JobHealth, Judgement, ReceiverHealth, RuleHealth, StorageHealth,
+    blind_spots, coverage, judge,
 };
-use crate::model::{Labels, Matcher, TimeRange, Timestamp, is_stale, limits};
+use crate::model::{Alert, Labels, Matcher, Millis, TimeRange, Timestamp, is_stale, limits};
 use crate::notify::ReceiverStatus;
-use crate::rules::{self, GroupStatus, RuleStatus};
-use crate::slo::BurnHistory;
+use crate::rules::{self, GroupStatus, RuleKind, RuleStatus};
+use crate::slo::{BurnHistory, ObjectiveStatus};
 use crate::storage::{Health, StoreStatus, StoredSeries};
 
 use super::Db;
+use super::deploys::Deploy;
 use super::ingest::Inner;
 
 impl Db {
@@ -32,6 +34,18 @@ impl Db {
         self.inner.verdicts.lock().within(range, most)
     }
 
+    /// What each service that is known has and lacks for somebody to be told of its failures.
+    pub fn coverage(&self) -> Coverage {
+        self.inner.coverage_of(&self.inner.known())
+    }
+
+    /// Everything that nobody would be told of, with what would help.
+    pub fn blind_spots(&self) -> Vec<BlindSpot> {
+        let known = self.inner.known();
+        let evidence = known.evidence();
+        blind_spots(&evidence, &judge(&evidence), &self.inner.coverage_of(&known))
+    }
+
     /// The course of an objective's burn rate and budget; absent if there is no such objective.
     pub fn burn_history(&self, service: &str, objective: &str, range: TimeRange, points: usize) -> Option<BurnHistory> {
         self.inner.core.lock().objectives.burn_history(service, objective, range, points)
@@ -46,12 +60,16 @@ impl Inner {
     }
 
     fn judgement(&self) -> Judgement {
+        judge(&self.known().evidence())
+    }
+
+    /// Everything that is known now.
+    fn known(&self) -> Known {
         let now = self.now();
         let (objectives, alerts, groups, deploys) = {
             let core = self.core.lock();
             (core.objectives.statuses(now), core.evaluator.alerts(), core.evaluator.groups(), core.deploys.list())
         };
-        let groups: Vec<_> = groups.into_iter().map(group_health).collect();
         let notify = self.notifier.status();
         let mut receivers: Vec<_> = notify.receivers.into_iter().map(receiver_health).collect();
         if let Some(error) = notify.disk_error {
@@ -62,21 +80,41 @@ impl Inner {
                 ..ReceiverHealth::default()
             });
         }
-        let deploys: Vec<_> = deploys
-            .into_iter()
-            .map(|deploy| confidence::Deploy { service: deploy.service, version: deploy.version, at: deploy.at })
-            .collect();
-        judge(&Evidence {
+        let deploy =
+            |deploy: Deploy| confidence::Deploy { service: deploy.service, version: deploy.version, at: deploy.at };
+        Known {
             now,
             started_at: self.started_at,
-            objectives: &objectives,
-            alerts: &alerts,
-            groups: &groups,
-            receivers: &receivers,
-            jobs: &self.jobs(now),
-            storage: &storage_health(self.store.status()),
-            deploys: &deploys,
-        })
+            objectives,
+            alerts,
+            groups: groups.into_iter().map(group_health).collect(),
+            receivers,
+            jobs: self.jobs(now),
+            storage: storage_health(self.store.status()),
+            deploys: deploys.into_iter().map(deploy).collect(),
+        }
+    }
+
+    fn coverage_of(&self, known: &Known) -> Coverage {
+        // What a page of an objective carries at least; routes see no more of it beforehand.
+        let told = |service: &str| {
+            let labels = [("alertname", "ErrorBudgetBurn"), ("service", service), ("severity", "page")];
+            Labels::new(labels).map_or_else(|_| Vec::new(), |labels| self.notifier.receivers_of(&labels))
+        };
+        coverage(&known.evidence(), self.services(known.now), told)
+    }
+
+    /// The services that stored series of the last day name: by the label `service`, or if none has it by `job`.
+    fn services(&self, now: Timestamp) -> Vec<String> {
+        let day = TimeRange { after: now - Millis::days(1), until: now };
+        let snapshot = self.store.snapshot();
+        let values = |name| {
+            let mut values = snapshot.label_values(name, &[], day).unwrap_or_default();
+            values.truncate(limits::COVERAGE_SERVICES_MAX);
+            values
+        };
+        let services = values("service");
+        if services.is_empty() { values("job") } else { services }
     }
 
     /// How many targets of each scrape job answer, by the series `up`.
@@ -99,15 +137,46 @@ impl Inner {
     }
 }
 
+/// What a judgement rests on.
+struct Known {
+    now: Timestamp,
+    started_at: Timestamp,
+    objectives: Vec<ObjectiveStatus>,
+    alerts: Vec<Alert>,
+    groups: Vec<GroupHealth>,
+    receivers: Vec<ReceiverHealth>,
+    jobs: Vec<JobHealth>,
+    storage: StorageHealth,
+    deploys: Vec<confidence::Deploy>,
+}
+
+impl Known {
+    fn evidence(&self) -> Evidence<'_> {
+        Evidence {
+            now: self.now,
+            started_at: self.started_at,
+            objectives: &self.objectives,
+            alerts: &self.alerts,
+            groups: &self.groups,
+            receivers: &self.receivers,
+            jobs: &self.jobs,
+            storage: &self.storage,
+            deploys: &self.deploys,
+        }
+    }
+}
+
 fn group_health(group: GroupStatus) -> GroupHealth {
     GroupHealth { name: group.name, file: group.file, rules: group.rules.into_iter().map(rule_health).collect() }
 }
 
 fn rule_health(rule: RuleStatus) -> RuleHealth {
-    let service = rule.labels.iter().find(|(name, _)| name == "service").map(|(_, value)| value.clone());
+    let label = |wanted: &str| rule.labels.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+    let (service, severity) = (label("service"), label("severity"));
     RuleHealth {
         name: rule.name,
         service,
+        pages: rule.kind == RuleKind::Alerting && matches!(severity.as_deref(), Some("page" | "critical")),
         query: rule.expr.clone(),
         failing_since: matches!(rule.health, rules::Health::Err(_)).then_some(rule.last_evaluation),
         error: match rule.health {

@@ -168,6 +168,11 @@ impl Notifier {
         self.inner.lock().ledger.external_labels()
     }
 
+    /// Who would be told of an alert: receivers that have an address, and Alertmanagers, by the names of their status.
+    pub fn receivers_of(&self, alert: &Labels) -> Vec<String> {
+        self.inner.lock().ledger.receivers_of(alert)
+    }
+
     /// What can be said about delivery.
     pub fn status(&self) -> NotifyStatus {
         let inner = self.inner.lock();
