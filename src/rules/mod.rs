@@ -37,6 +37,7 @@
 mod aggregate;
 mod alerting;
 mod entry;
+mod evaluations;
 mod evaluator;
 mod format;
 mod graph;
@@ -45,6 +46,7 @@ mod identity;
 mod interval;
 mod leaf;
 mod matching;
+mod naming;
 mod node;
 mod overlay;
 mod plan;
@@ -61,9 +63,11 @@ mod texts;
 mod timers;
 mod vector;
 
+pub use evaluations::{Evaluation, Stopwatch};
 pub use evaluator::{Evaluator, Outcome, ReloadError};
 pub use format::RestoreError;
 pub use history::check_history;
+pub use naming::{AlertId, RuleId};
 pub use rule::{AlertingRule, EvaluationMode, RecordingRule, Rule, RuleContext, RuleError, RuleGroup};
 pub use status::{GroupStatus, Health, Mode, RuleKind, RuleStatus};
 pub use stepwise::Stepwise;
