@@ -5,3 +5,4 @@ mod alerts;
 mod native_histograms;
 mod oracle;
 mod stream;
+mod unit_tests;
