@@ -1,4 +1,4 @@
-//! `evenkeel test promql`: runs scripts in Prometheus' test language for PromQL.
+//! `evenkeel test`: rules in promtool's format, and scripts in Prometheus' test language for PromQL.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
+use super::rule_test::{self, RuleTestArgs};
 use crate::env::disk::{Disk, RealDisk};
 use crate::testkit::{Failure, run_script};
 
-/// Run scripts that say what queries must give
+/// Run files that say what rules and queries must give
 #[derive(Args)]
 pub(super) struct TestArgs {
     #[command(subcommand)]
@@ -18,6 +19,7 @@ pub(super) struct TestArgs {
 
 #[derive(Subcommand)]
 enum What {
+    Rules(RuleTestArgs),
     /// Scripts in Prometheus' test language for PromQL: load, eval, expect, clear
     #[command(
         after_help = "Example: evenkeel test promql tests/promql\n\nExit code 0: every evaluation passed. 1: some did not, and each was shown."
@@ -30,9 +32,15 @@ enum What {
 }
 
 pub(super) fn run(args: TestArgs) -> anyhow::Result<ExitCode> {
-    let What::Promql { paths } = args.what;
+    match args.what {
+        What::Rules(args) => rule_test::run(args),
+        What::Promql { paths } => run_scripts(&paths),
+    }
+}
+
+fn run_scripts(paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
     let mut scripts = Vec::new();
-    for path in &paths {
+    for path in paths {
         collect(path, &mut scripts)?;
     }
     if scripts.is_empty() {

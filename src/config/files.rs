@@ -10,6 +10,7 @@ use crate::slo::Objective;
 use super::error::ConfigError;
 use super::loader::Loader;
 use super::rule_file::{self, RuleDefaults};
+use super::rule_test_file::{self, RuleTestFile};
 use super::source::{Source, Variables};
 use super::{alertmanager, objective_file};
 use crate::rules::{EvaluationMode, RuleGroup};
@@ -33,6 +34,23 @@ pub fn load_rules(disk: &dyn Disk, path: &Path) -> Result<Vec<RuleGroup>, Config
 /// The first thing that is wrong, with its line and column.
 pub fn parse_rules(name: &str, text: &str) -> Result<Vec<RuleGroup>, ConfigError> {
     rule_file::read(&source(name, text, Variables::Literal), DEFAULTS).map(|(groups, _)| groups)
+}
+
+/// Reads a file of unit tests for rules, in promtool's format. Patterns of rule files are looked up beside it.
+///
+/// # Errors
+/// The first thing that is wrong, with its line and column.
+pub fn load_rule_tests(disk: &dyn Disk, path: &Path) -> Result<RuleTestFile, ConfigError> {
+    let source = Loader::new(disk, &process_environment).open(path, Variables::Literal)?;
+    rule_test_file::read(&source, disk)
+}
+
+/// Reads unit tests for rules from a text; `name` stands for the file.
+///
+/// # Errors
+/// The first thing that is wrong, with its line and column.
+pub fn parse_rule_tests(disk: &dyn Disk, name: &str, text: &str) -> Result<RuleTestFile, ConfigError> {
+    rule_test_file::read(&source(name, text, Variables::Literal), disk)
 }
 
 /// Reads a file of objectives.

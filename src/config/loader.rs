@@ -114,7 +114,7 @@ pub(super) fn beside(file: &str, path: &str) -> PathBuf {
 }
 
 /// Whether a name fits a pattern of `*`, `?` and `[a-z]`.
-fn fits(pattern: &str, name: &str) -> bool {
+pub(super) fn fits(pattern: &str, name: &str) -> bool {
     let mut pattern_chars = pattern.chars();
     match pattern_chars.next() {
         None => name.is_empty(),

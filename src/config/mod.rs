@@ -8,6 +8,7 @@ mod alertmanager;
 mod error;
 mod expand;
 mod files;
+mod glob;
 mod host;
 mod http;
 mod loader;
@@ -19,6 +20,7 @@ mod options;
 mod prometheus;
 mod relabel;
 mod rule_file;
+mod rule_test_file;
 mod scrape;
 mod section;
 mod shown;
@@ -28,10 +30,15 @@ mod yaml;
 
 pub use crate::notify::{Authorization, Secret};
 pub use error::ConfigError;
-pub use files::{load_objectives, load_routing, load_rules, parse_objectives, parse_rules};
+pub use files::{
+    load_objectives, load_routing, load_rule_tests, load_rules, parse_objectives, parse_rule_tests, parse_rules,
+};
 pub use host::host;
 pub use note::Note;
 pub use options::{Config, Durability, RetentionRule, StorageSettings};
 pub use relabel::Relabel;
+pub use rule_test_file::{
+    AlertCase, AlertMatching, ExpectedAlert, ExpectedSample, ExprCase, InputSeries, RuleTest, RuleTestFile,
+};
 pub use scrape::{ScrapeJob, TargetGroup};
 pub use shown::shown;

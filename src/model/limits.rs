@@ -194,6 +194,12 @@ pub const DEPLOY_BYTES_MAX: usize = 1024;
 /// group's interval. Six hours at 15 s are 1440 samples, which a function works through in a few
 /// microseconds at each new sample.
 pub const RULE_WINDOW_MAX: Millis = Millis::hours(6);
+/// Different queries that the text of one label or annotation may ask. Each is answered while senders wait.
+pub const TEMPLATE_QUERIES_MAX: usize = 16;
 /// How late a deadline may be noticed and still be worked off at its own instant. Later than that
 /// nobody was watching, and the rules go on at the present.
 pub const RULE_LATE_MAX: Millis = Millis::minutes(1);
+/// How often one word of a test's values may repeat: almost two years of minutes.
+pub const SCRIPT_REPEATS_MAX: usize = 1_000_000;
+/// Instants at which a test of rules evaluates them: almost two years of minutes.
+pub const RULE_TEST_EVALUATIONS_MAX: i64 = 1_000_000;

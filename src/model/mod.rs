@@ -39,7 +39,7 @@ pub use histogram::{CUSTOM_SCHEMA, EXPONENTIAL_SCHEMAS, Histogram, HistogramCoun
 pub use label::{Label, Labels, LabelsBuilder, LabelsError};
 pub use matcher::{MatchOp, Matcher};
 pub use metadata::{MetricKind, MetricMetadata};
-pub use pattern::{Groups, Pattern, PatternError};
+pub use pattern::{Groups, Pattern, PatternError, search_regex};
 pub use raw_batch::{RawBatch, RawBatchBuilder, RawSeriesSamples, ReadLabels};
 pub use sample::{HistogramSample, STALE_NAN, Sample, is_stale};
 pub use series::{Seq, SeriesRef, SeriesRefs};

@@ -132,6 +132,25 @@ pub struct PatternError {
     reason: String,
 }
 
+impl PatternError {
+    /// What is wrong with the pattern.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+/// A regular expression in Go's syntax that may match anywhere, as Go's `regexp` does.
+///
+/// # Errors
+/// It is none.
+pub fn search_regex(pattern: &str) -> Result<Regex, PatternError> {
+    Regex::new(&to_rust(pattern)).map_err(|error| {
+        let text = error.to_string();
+        let reason = text.lines().last().unwrap_or("it does not parse").trim_start_matches("error: ").to_owned();
+        PatternError { pattern: pattern.to_owned(), reason }
+    })
+}
+
 /// Rewrites the parts of Go's syntax that Rust's engine reads otherwise: Perl classes and word
 /// boundaries are ASCII, `[`, `&&`, `--` and `~~` inside a class are literal, `\Q…\E` quotes.
 fn to_rust(pattern: &str) -> String {

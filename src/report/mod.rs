@@ -11,6 +11,7 @@
 mod budget_bar;
 mod burn_chart;
 mod frame;
+mod junit;
 mod line_chart;
 mod objective_json;
 mod scale;
@@ -23,6 +24,7 @@ mod words;
 pub use budget_bar::{budget_bar, budget_words};
 pub use burn_chart::{BurnChart, Told, burn_chart};
 pub use frame::ChartSize;
+pub use junit::{JunitCase, JunitSuite, junit_xml};
 pub use line_chart::{LineChart, line_chart};
 pub use objective_json::{BlindReport, BudgetReport, BurnReport, ObjectiveReport, WindowReport};
 pub use sparkline::sparkline;

@@ -9,14 +9,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::{Alert, AlertState, Labels, Millis, Seq, Timestamp, Transition, TransitionId, TransitionKind};
-use crate::promql::ElementValue;
-use crate::template::{TemplateData, TemplateValue, expand};
+use crate::promql::{ElementValue, SeriesSource};
 
 use super::alert_series::AlertSeries;
 use super::identity::stable_hash;
 use super::reading::Reading;
 use super::renumbering::Renumbering;
 use super::rule::{AlertingRule, EvaluationMode, RuleContext, RuleGroup};
+use super::texts::{Subject, fill, filled};
 use super::timers::{Target, Timers};
 use super::vector::Vector;
 
@@ -65,6 +65,8 @@ pub(super) struct Moment<'a> {
     pub(super) seq: Seq,
     pub(super) at: Timestamp,
     pub(super) context: &'a RuleContext,
+    /// The data that the decision is made on, for templates that ask for some.
+    pub(super) source: &'a dyn SeriesSource,
     pub(super) timers: &'a mut Timers,
     pub(super) transitions: &'a mut Vec<Transition>,
 }
@@ -104,7 +106,7 @@ impl AlertRule {
         let mut touched = Vec::new();
         let all = self.claims.is_empty();
         for slot in super::node::slots_of(result, all) {
-            self.claim(slot, result, moment.context, &mut touched);
+            self.claim(slot, result, moment, &mut touched);
         }
         let error = result.error().map(str::to_owned).or_else(|| (self.collisions > 0).then(|| SAME_LABELS.to_owned()));
         if error.is_some() {
@@ -135,7 +137,7 @@ impl AlertRule {
     }
 
     /// Notes which alert a slot stands for now.
-    fn claim(&mut self, slot: u32, result: &Vector, context: &RuleContext, touched: &mut Vec<Labels>) {
+    fn claim(&mut self, slot: u32, result: &Vector, moment: &Moment<'_>, touched: &mut Vec<Labels>) {
         let at = slot as usize;
         if self.claims.len() <= at {
             self.claims.resize(result.len() as usize, None);
@@ -143,7 +145,7 @@ impl AlertRule {
         let value = result.value(slot);
         let labels = value.map(|v| match &self.claims[at] {
             Some(labels) if !self.has_label_templates() => labels.clone(),
-            _ => self.alert_labels(result.labels(slot), &Reading::of_number(v), context),
+            _ => self.alert_labels(result.labels(slot), &Reading::of_number(v), moment),
         });
         touched.extend(labels.clone());
         if labels == self.claims[at] {
@@ -201,7 +203,7 @@ impl AlertRule {
         let count = elements.len();
         for (labels, value) in elements {
             let value = Reading::of(&value);
-            wanted.insert(self.alert_labels(&labels, &value, moment.context), (labels, value));
+            wanted.insert(self.alert_labels(&labels, &value, moment), (labels, value));
         }
         if wanted.len() < count {
             self.error = Some(SAME_LABELS.to_owned());
@@ -236,7 +238,8 @@ impl AlertRule {
             instance.element = element.clone();
             if self.mode == EvaluationMode::Interval {
                 // Prometheus fills in the texts with each evaluation.
-                instance.annotations = fill(&self.def.annotations, element, &instance.value, moment.context);
+                let subject = Subject { alert: &self.def.alert, element, value: &instance.value };
+                instance.annotations = fill(&self.def.annotations, &subject, moment);
             }
             if instance.keep_since.take().is_some() {
                 let target = || Target::Alert { rule: self.number, labels: labels.clone() };
@@ -359,7 +362,8 @@ impl AlertRule {
     fn tell(&mut self, labels: &Labels, kind: TransitionKind, moment: &mut Moment<'_>) {
         let Some(instance) = self.instances.get_mut(labels) else { return };
         if matches!(kind, TransitionKind::Pending | TransitionKind::Firing) {
-            instance.annotations = fill(&self.def.annotations, &instance.element, &instance.value, moment.context);
+            let subject = Subject { alert: &self.def.alert, element: &instance.element, value: &instance.value };
+            instance.annotations = fill(&self.def.annotations, &subject, moment);
         }
         let mut alert = self.alert(labels, &self.instances[labels]);
         if matches!(kind, TransitionKind::Resolved | TransitionKind::Dropped) {
@@ -393,52 +397,22 @@ impl AlertRule {
         self.instances.iter().map(|(labels, instance)| self.alert(labels, instance)).collect()
     }
 
-    /// The same with texts of the present values, as Prometheus fills them in at each evaluation.
-    pub(super) fn alerts_refilled(&self, context: &RuleContext) -> Vec<Alert> {
-        let refilled = |(labels, instance): (&Labels, &Instance)| {
-            let annotations = fill(&self.def.annotations, &instance.element, &instance.value, context);
-            Alert { annotations, ..self.alert(labels, instance) }
-        };
-        self.instances.iter().map(refilled).collect()
-    }
-
     /// Whether a label depends on the value.
     pub(super) fn has_label_templates(&self) -> bool {
         self.def.labels.iter().any(|(_, text)| text.contains("{{"))
     }
 
-    fn alert_labels(&self, element: &Labels, value: &Reading, context: &RuleContext) -> Labels {
+    fn alert_labels(&self, element: &Labels, value: &Reading, moment: &Moment<'_>) -> Labels {
         let mut labels = element.without_metric_name().builder();
         for label in self.group_labels.iter() {
             labels.set(label.name, label.value);
         }
+        let subject = Subject { alert: &self.def.alert, element, value };
         for (name, text) in &self.def.labels {
-            labels.set(name, &filled(text, element, value, context));
+            labels.set(name, &filled(text, &subject, moment));
         }
         labels.set("alertname", &self.def.alert);
         // Only a rule with very many or very long labels comes here: its name still tells it apart.
         labels.build().unwrap_or_else(|_| element.without_metric_name())
     }
-}
-
-fn fill(texts: &[(String, String)], element: &Labels, value: &Reading, context: &RuleContext) -> Labels {
-    let filled: Vec<(&str, String)> =
-        texts.iter().map(|(name, text)| (name.as_str(), filled(text, element, value, context))).collect();
-    Labels::new(filled.iter().map(|(name, text)| (*name, text.as_str()))).unwrap_or_else(|error| {
-        let text = error.to_string();
-        Labels::new([("error", text.as_str())]).unwrap_or_else(|_| Labels::empty())
-    })
-}
-
-fn filled(text: &str, element: &Labels, value: &Reading, context: &RuleContext) -> String {
-    let data = TemplateData {
-        labels: element,
-        external_labels: &context.external_labels,
-        external_url: &context.external_url,
-        value: match &value.histogram {
-            Some(text) => TemplateValue::Histogram(text),
-            None => TemplateValue::Number(value.number),
-        },
-    };
-    expand(text, &data).unwrap_or_else(|error| format!("<error expanding template: {error}>"))
 }

@@ -317,7 +317,8 @@ impl Evaluator {
         let turned = self.turn();
         rules.extend(&turned);
         let transitions = &mut outcome.transitions;
-        let mut moment = Moment { seq, at, context: &self.context, timers: &mut self.timers, transitions };
+        let (context, timers) = (&self.context, &mut self.timers);
+        let mut moment = Moment { seq, at, context, source, timers, transitions };
         for number in &rules {
             let number = *number;
             let entry = &mut self.rules[number];
@@ -397,7 +398,8 @@ impl Evaluator {
                 Kind::Followed { rule, query, .. } | Kind::Polled { rule, query, .. } => {
                     let transitions = &mut outcome.transitions;
                     let (context, timers) = (&self.context, &mut self.timers);
-                    let mut moment = Moment { seq, at: decided_at, context, timers, transitions };
+                    let source: &dyn SeriesSource = &overlay;
+                    let mut moment = Moment { seq, at: decided_at, context, source, timers, transitions };
                     rule.set_queried(instant(query, &overlay, seen_from, &EvalOptions::default()), &mut moment);
                     write_all(rule, seen_from, &mut overlay, &mut outcome.derived);
                 }

@@ -62,6 +62,7 @@ mod status;
 mod stepwise;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod timers;
 mod vector;
 

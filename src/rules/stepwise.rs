@@ -76,7 +76,8 @@ impl Stepwise {
                         let result = instant(query, &overlay, seen_from, &self.options);
                         let (context, timers) = (&self.context, &mut self.timers);
                         let transitions = &mut outcome.transitions;
-                        let mut moment = Moment { seq, at, context, timers, transitions };
+                        let source: &dyn SeriesSource = &overlay;
+                        let mut moment = Moment { seq, at, context, source, timers, transitions };
                         rule.set_queried(result, &mut moment);
                         write_all(rule, seen_from, &mut overlay, &mut outcome.derived);
                     }
@@ -90,7 +91,7 @@ impl Stepwise {
     /// The alerts of all rules, pending and firing, with the texts of the last evaluation.
     pub fn alerts(&self) -> Vec<Alert> {
         let of = |rule: &StepRule| match rule {
-            StepRule::Alerting { rule, .. } => rule.alerts_refilled(&self.context),
+            StepRule::Alerting { rule, .. } => rule.alerts(),
             StepRule::Recording(_) => Vec::new(),
         };
         self.rules.iter().flat_map(of).collect()

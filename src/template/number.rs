@@ -1,7 +1,5 @@
 //! Numbers as people read them.
 
-use crate::model::Timestamp;
-
 const LARGE: [&str; 8] = ["k", "M", "G", "T", "P", "E", "Z", "Y"];
 const LARGE_1024: [&str; 8] = ["ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi"];
 const SMALL: [&str; 8] = ["m", "u", "n", "p", "f", "a", "z", "y"];
@@ -57,16 +55,6 @@ pub(super) fn humanize_percentage(v: f64) -> String {
     format!("{}%", four_digits(v * 100.0))
 }
 
-/// Seconds since the epoch as a date: `2015-05-01 20:16:54.5 +0000 UTC`.
-pub(super) fn humanize_timestamp(v: f64) -> String {
-    if !v.is_finite() {
-        return four_digits(v);
-    }
-    let text = Timestamp::from_seconds(v).to_string().replace('T', " ");
-    let text = text.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.');
-    format!("{text} +0000 UTC")
-}
-
 fn scaled_up(mut v: f64, step: f64, prefixes: &[&'static str]) -> String {
     let mut prefix = "";
     for next in prefixes {
@@ -91,8 +79,19 @@ fn scaled_down(mut v: f64) -> (f64, &'static str) {
     (v, prefix)
 }
 
+/// Go's `%v` of a number.
+pub(super) fn shortest(v: f64) -> String {
+    if !v.is_finite() || v == 0.0 || (1e-4..1e6).contains(&v.abs()) {
+        return if v.is_finite() { v.to_string() } else { four_digits(v) };
+    }
+    let text = format!("{v:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+}
+
 /// C's `%.4g`.
-fn four_digits(v: f64) -> String {
+pub(super) fn four_digits(v: f64) -> String {
     if v.is_nan() {
         return "NaN".to_owned();
     }
@@ -136,8 +135,9 @@ mod tests {
         check(humanize_duration, 0.01, "10ms");
         check(humanize_percentage, 0.123456, "12.35%");
         check(humanize_percentage, 1.0, "100%");
-        check(humanize_timestamp, 1_435_065_584.128, "2015-06-23 13:19:44.128 +0000 UTC");
-        check(humanize_timestamp, 0.0, "1970-01-01 00:00:00 +0000 UTC");
+        check(shortest, 1e21, "1e+21");
+        check(shortest, 1.5e-7, "1.5e-07");
+        check(shortest, 123_456_789.5, "1.234567895e+08");
         check(four_digits, 123_456.0, "1.235e+05");
         check(four_digits, 0.00001, "1e-05");
         check(four_digits, f64::NAN, "NaN");

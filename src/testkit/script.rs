@@ -5,9 +5,9 @@
 //! - An instant evaluation is asked again in other ways that must agree: with every selector
 //!   pinned by `@` at other evaluation times, and as the middle step of a range query.
 
-mod native;
+pub(super) mod native;
 mod nhcb;
-mod read;
+pub(super) mod read;
 mod show;
 mod store;
 
@@ -138,7 +138,7 @@ impl Notes {
 
 /// A value of a series.
 #[derive(Debug, Clone)]
-enum Point {
+pub(super) enum Point {
     Number(f64),
     Histogram(Box<Literal>),
 }

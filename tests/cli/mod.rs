@@ -40,6 +40,7 @@ fn every_command_has_help_with_an_example() {
         &["deploy", "mark"],
         &["check", "config"],
         &["test", "promql"],
+        &["test", "rules"],
     ] {
         let output = run(&[command, &["--help"]].concat());
         assert!(output.status.success());
@@ -279,4 +280,28 @@ fn a_stopped_database_answers_queries() {
     assert!(ask(&["--format", "json", "1 + 1"]).contains("\"resultType\": \"scalar\""));
     let drawn = ask(&["--last", "4m", "--step", "1m", "x"]);
     assert!(drawn.contains("x{job=\"a\"}") && drawn.contains('█') && drawn.contains("last "), "{drawn}");
+}
+
+#[test]
+fn tests_of_rules_tell_what_failed_and_write_junit() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    std::fs::write(path("r.yml"), "groups: [{name: g, rules: [{alert: Down, expr: up == 0}]}]").unwrap();
+    let test = |name: &str, expected: &str| {
+        format!(
+            "{{name: {name}, input_series: [{{series: up, values: 0 0}}],\n alert_rule_test: [{{eval_time: 1m, \
+             alertname: Down, exp_alerts: {expected}}}]}}"
+        )
+    };
+    let tests = format!("rule_files: [r.yml]\ntests: [{},\n{}]", test("fires", "[{}]"), test("silent", "[]"));
+    std::fs::write(path("t.yml"), tests).unwrap();
+    let output = run(&["test", "rules", "--diff", "--junit", &path("j.xml"), &path("t.yml")]);
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("t.yml:5: Down at 1m: 0 alerts expected, 1 fire"), "{told}");
+    assert!(told.contains("+ labels {alertname=\"Down\"}") && told.ends_with("1 passed, 1 failed\n"), "{told}");
+    let junit = std::fs::read_to_string(path("j.xml")).unwrap();
+    assert!(junit.contains("tests=\"2\" failures=\"1\"") && junit.contains("<testcase name=\"silent\">"), "{junit}");
+    let output = run(&["test", "rules", "--run", "^fires$", &path("t.yml")]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
 }

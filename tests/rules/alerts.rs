@@ -170,6 +170,23 @@ fn texts_are_filled_in_when_the_alert_changes() {
 }
 
 #[test]
+fn texts_ask_the_data_that_decided() {
+    let mut stream = Stream::default();
+    let summary =
+        "{{ with query \"count(up == 0)\" }}{{ . | first | value }} down{{ end }} at {{ (now | toTime).Unix }}";
+    let mut rule = alert("Down", "up == 0");
+    rule.annotations = vec![("summary".to_owned(), summary.to_owned())];
+    rule.labels = vec![("all".to_owned(), "{{ query \"count(up)\" | first | value }}".to_owned())];
+    let mut rules = evaluator(vec![Rule::Alerting(rule)]);
+    let both = [(up("a"), 10_000, 0.0), (up("b"), 10_000, 0.0)];
+    let outcome = rules.observe(&stream.commit(10_000, &both), &stream);
+    let told: Vec<_> = outcome.transitions.iter().map(|transition| &transition.alert).collect();
+    assert_eq!(told.len(), 2);
+    assert_eq!(told[0].annotations.get("summary"), "2 down at 10");
+    assert_eq!(told[0].labels.get("all"), "2");
+}
+
+#[test]
 fn a_reload_keeps_alerts_of_rules_that_stay_and_ends_the_others() {
     let mut stream = Stream::default();
     let stays = || AlertingRule { hold: Millis::seconds(60), ..alert("Stays", "up == 0") };

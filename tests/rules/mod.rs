@@ -7,3 +7,4 @@ mod interval_mode;
 mod native_histograms;
 mod oracle;
 mod stream;
+mod unit_tests;

@@ -450,12 +450,14 @@ fn template_text(bytes: &[u8]) -> Result<bool, String> {
     let _ = template::check(&text);
     let (of_alert, external) = (labels(&[("a", "b"), ("instance", "h:1")]), labels(&[("dc", "x")]));
     let data = template::TemplateData {
+        name: "Fuzz",
+        at: Timestamp(1_435_065_584_128),
         labels: &of_alert,
         external_labels: &external,
         external_url: "http://e/",
         value: template::TemplateValue::Number(1.25),
     };
-    Ok(template::expand(&text, &data).is_ok())
+    Ok(template::expand(&text, &data, &mut |_| Ok(Vec::new())).is_ok())
 }
 
 // Configuration.

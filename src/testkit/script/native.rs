@@ -9,10 +9,10 @@ use crate::promql::kernel::{Bucket, FloatHistogram};
 
 /// A histogram as it is written.
 #[derive(Debug, Clone)]
-pub(super) struct Literal {
-    pub(super) histogram: FloatHistogram,
+pub(in crate::testkit) struct Literal {
+    pub(in crate::testkit) histogram: FloatHistogram,
     /// Whether anything is said of its resets.
-    pub(super) says_hint: bool,
+    pub(in crate::testkit) says_hint: bool,
 }
 
 /// Reads what stands between the double braces.
@@ -120,18 +120,23 @@ fn number(text: &str) -> Result<f64, String> {
 impl Literal {
     /// Whether a histogram that was found is the one that is written here, counts within a millionth.
     pub(super) fn is_like(&self, found: &FloatHistogram) -> bool {
+        self.fits(found, almost_equal)
+    }
+
+    /// Whether a histogram that was found is the one that is written here, with counts that are the same.
+    pub(in crate::testkit) fn fits(&self, found: &FloatHistogram, same: fn(f64, f64) -> bool) -> bool {
         let expected = &self.histogram;
         let buckets = |a: &[Bucket], b: &[Bucket]| {
-            let like = |(a, b): (&Bucket, &Bucket)| a.index == b.index && almost_equal(a.count, b.count);
+            let like = |(a, b): (&Bucket, &Bucket)| a.index == b.index && same(a.count, b.count);
             a.len() == b.len() && a.iter().zip(b).all(like)
         };
         (!self.says_hint || expected.reset_hint == found.reset_hint)
             && expected.schema == found.schema
             && expected.zero_threshold == found.zero_threshold
             && expected.bounds == found.bounds
-            && almost_equal(expected.count, found.count)
-            && almost_equal(expected.sum, found.sum)
-            && almost_equal(expected.zero_count, found.zero_count)
+            && same(expected.count, found.count)
+            && same(expected.sum, found.sum)
+            && same(expected.zero_count, found.zero_count)
             && buckets(&expected.positive, &found.positive)
             && buckets(&expected.negative, &found.negative)
     }

@@ -4,11 +4,11 @@ use regex::Regex;
 
 use super::native::{Literal, literal};
 use super::{Eval, Expected, Notes, Point, STALE_NAN, Times, Values, parse, parse_selector};
-use crate::model::{Labels, Millis, Timestamp};
+use crate::model::{Labels, Millis, Timestamp, limits};
 use crate::promql::ExprKind;
 
 /// A series with the rest of its line, and whether the line holds start timestamps.
-pub(super) fn series(line: &str) -> Result<(Labels, &str, bool), String> {
+pub(in crate::testkit) fn series(line: &str) -> Result<(Labels, &str, bool), String> {
     let name = line.find(|c: char| c.is_whitespace() || matches!(c, '{' | '@')).unwrap_or(line.len());
     let mut end = name;
     if line[name..].starts_with('{') {
@@ -40,7 +40,7 @@ fn labels(text: &str) -> Result<Labels, String> {
 }
 
 /// Values in the notation of `load`: `1 2`, `1x3`, `1+2x3`, `_`, `_x3`, `stale`, `{{count:1}}x3`.
-pub(super) fn values(text: &str) -> Result<Vec<Option<Point>>, String> {
+pub(in crate::testkit) fn values(text: &str) -> Result<Vec<Option<Point>>, String> {
     let mut values = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
@@ -105,7 +105,14 @@ fn next_word(text: &str) -> Result<(&str, &str), String> {
 /// A word's form and how often it is repeated, if it says so.
 fn repeated(word: &str) -> Result<(&str, Option<usize>), String> {
     match word.rsplit_once('x') {
-        Some((form, times)) => Ok((form, Some(times.parse().map_err(|_| format!("bad value {word:?}"))?))),
+        Some((form, times)) => {
+            let times: usize = times.parse().map_err(|_| format!("bad value {word:?}"))?;
+            if times > limits::SCRIPT_REPEATS_MAX {
+                let most = limits::SCRIPT_REPEATS_MAX;
+                return Err(format!("{word:?} is more than {most} values; write fewer"));
+            }
+            Ok((form, Some(times)))
+        }
         None => Ok((word, None)),
     }
 }
@@ -136,7 +143,7 @@ fn histograms(word: &str, values: &mut Vec<Option<Point>>) -> Result<(), String>
         step = Some((sign, increase.histogram));
     }
     let times: usize = match rest.strip_prefix('x') {
-        Some(times) => times.parse().map_err(|_| bad())?,
+        Some(times) => times.parse().ok().filter(|times| *times <= limits::SCRIPT_REPEATS_MAX).ok_or_else(bad)?,
         None if rest.is_empty() && step.is_none() => 0,
         None => return Err(bad()),
     };

@@ -15,7 +15,17 @@ use crate::promql::{SeriesSamples, SeriesSource, SourceError};
 
 /// Series in memory.
 #[derive(Debug, Clone, Default)]
-pub struct MemorySeries(BTreeMap<Labels, BTreeMap<Timestamp, Stored>>);
+pub struct MemorySeries(BTreeMap<Labels, Column>);
+
+/// What is stored of a series, as it is told.
+#[derive(Debug, Clone)]
+struct Column {
+    /// With a start for each sample.
+    told: SeriesSamples,
+    /// The newest histogram of the run that is not over.
+    before: Option<Arc<Histogram>>,
+    last: Timestamp,
+}
 
 #[derive(Debug, Clone)]
 struct Stored {
@@ -48,8 +58,72 @@ impl MemorySeries {
     }
 
     fn put(&mut self, labels: Labels, t: Timestamp, stored: Stored) {
-        self.0.entry(labels).or_default().insert(t, stored);
+        let column = self.0.entry(labels.clone()).or_insert_with(|| Column::new(labels));
+        if t > column.last {
+            column.append(t, stored);
+        } else {
+            let mut all = column.stored();
+            all.insert(t, stored);
+            *column = Column::new(column.told.labels.clone());
+            all.into_iter().for_each(|(t, stored)| column.append(t, stored));
+        }
     }
+}
+
+impl Column {
+    fn new(labels: Labels) -> Column {
+        Column { told: SeriesSamples::of_numbers(labels, Vec::new()), before: None, last: Timestamp::MIN }
+    }
+
+    /// Adds what is newer than all that is there.
+    fn append(&mut self, t: Timestamp, Stored { start, value }: Stored) {
+        self.last = t;
+        match value {
+            // A marker of staleness ends histograms as well, and their run.
+            StoredValue::Number(v) => {
+                self.told.samples.push(Sample { t, v });
+                self.told.starts.push(start);
+                self.before = self.before.take().filter(|_| is_stale(v)).map(|_| Arc::new(stale()));
+            }
+            StoredValue::Histogram(histogram) => {
+                let hint = hint_after(self.before.as_deref(), &histogram);
+                let told = Arc::new(Histogram { reset_hint: hint, ..Histogram::clone(&histogram) });
+                self.told.histograms.push(HistogramSample { t, start, histogram: told });
+                self.before = Some(histogram);
+            }
+        }
+    }
+
+    /// What was stored. Of hints only those that are not made here are needed.
+    fn stored(&self) -> BTreeMap<Timestamp, Stored> {
+        let numbers = self.told.samples.iter().zip(&self.told.starts);
+        let numbers = numbers.map(|(s, start)| (s.t, Stored { start: *start, value: StoredValue::Number(s.v) }));
+        let histograms = self.told.histograms.iter();
+        let histograms = histograms
+            .map(|h| (h.t, Stored { start: h.start, value: StoredValue::Histogram(Arc::clone(&h.histogram)) }));
+        numbers.chain(histograms).collect()
+    }
+
+    /// What is told of a range.
+    fn within(&self, range: TimeRange) -> SeriesSamples {
+        let told = &self.told;
+        let (from, to) = inside(&told.samples, range, |sample| sample.t);
+        let (first, end) = inside(&told.histograms, range, |sample| sample.t);
+        let starts = &told.starts[from..to];
+        let known = starts.iter().any(|start| *start != Timestamp(0));
+        SeriesSamples {
+            labels: told.labels.clone(),
+            samples: told.samples[from..to].to_vec(),
+            starts: if known { starts.to_vec() } else { Vec::new() },
+            histograms: told.histograms[first..end].to_vec(),
+        }
+    }
+}
+
+/// Where a range begins and ends in a list that is in the order of time.
+fn inside<T>(list: &[T], range: TimeRange, t: impl Fn(&T) -> Timestamp) -> (usize, usize) {
+    let from = list.partition_point(|one| t(one) <= range.after);
+    (from, list.partition_point(|one| t(one) <= range.until).max(from))
 }
 
 impl SeriesSource for MemorySeries {
@@ -61,16 +135,11 @@ impl SeriesSource for MemorySeries {
     ) -> Result<Vec<SeriesSamples>, SourceError> {
         let mut left = samples_max;
         let mut selected = Vec::new();
-        for (labels, stored) in &self.0 {
+        for (labels, column) in &self.0 {
             if !matchers.iter().all(|matcher| matcher.matches(labels.get(matcher.name()))) {
                 continue;
             }
-            let mut series = series_of(labels, stored);
-            let inside = |t: Timestamp| range.contains(t);
-            let starts = series.samples.iter().zip(&series.starts).filter(|(sample, _)| inside(sample.t));
-            series.starts = starts.map(|(_, start)| *start).collect();
-            series.samples.retain(|sample| inside(sample.t));
-            series.histograms.retain(|sample| inside(sample.t));
+            let series = column.within(range);
             let histograms: usize = series.histograms.iter().map(|sample| native_weight(&sample.histogram)).sum();
             left = left
                 .checked_sub(series.samples.len() + histograms)
@@ -81,31 +150,6 @@ impl SeriesSource for MemorySeries {
         }
         Ok(selected)
     }
-}
-
-fn series_of(labels: &Labels, stored: &BTreeMap<Timestamp, Stored>) -> SeriesSamples {
-    let mut series = SeriesSamples::of_numbers(labels.clone(), Vec::new());
-    let mut before: Option<Arc<Histogram>> = None;
-    for (t, Stored { start, value }) in stored {
-        match value {
-            // A marker of staleness ends histograms as well, and their run.
-            StoredValue::Number(v) => {
-                series.samples.push(Sample { t: *t, v: *v });
-                series.starts.push(*start);
-                before = before.filter(|_| is_stale(*v)).map(|_| Arc::new(stale()));
-            }
-            StoredValue::Histogram(histogram) => {
-                let hint = hint_after(before.as_deref(), histogram);
-                let told = Arc::new(Histogram { reset_hint: hint, ..Histogram::clone(histogram) });
-                series.histograms.push(HistogramSample { t: *t, start: *start, histogram: told });
-                before = Some(histogram.clone());
-            }
-        }
-    }
-    if series.starts.iter().all(|start| *start == Timestamp(0)) {
-        series.starts.clear();
-    }
-    series
 }
 
 fn stale() -> Histogram {
