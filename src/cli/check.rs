@@ -32,12 +32,15 @@ enum What {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Files of objectives
-    #[command(after_help = "Example: evenkeel check slo slos/*.yaml")]
+    /// Files of objectives: ours, Sloth's, Pyrra's, OpenSLO's; says what each was understood to promise
+    #[command(after_help = "Example: evenkeel check slo slos/*.yaml --url http://127.0.0.1:9090")]
     Slo {
         /// The files
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// A running server that is asked for the traffic of each, to see whether it is enough
+        #[arg(long)]
+        url: Option<String>,
     },
 }
 
@@ -63,14 +66,14 @@ fn rules_text(groups: Vec<RuleGroup>) -> anyhow::Result<String> {
 }
 
 pub(super) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
-    let check: fn(&PathBuf) -> anyhow::Result<String> = match &args.what {
-        What::Config { .. } => |path| Ok(Config::load(&RealDisk, path)?.summary()),
-        What::Rules { .. } => |path| rules_text(config::load_rules(&RealDisk, path)?),
-        What::Slo { .. } => |path| Ok(format!("{} objectives\n", config::load_objectives(&RealDisk, path)?.len())),
+    let check = |path: &PathBuf| match &args.what {
+        What::Config { .. } => Ok(Config::load(&RealDisk, path)?.summary()),
+        What::Rules { .. } => rules_text(config::load_rules(&RealDisk, path)?),
+        What::Slo { url, .. } => super::check_slo::text(path, url.as_deref()),
     };
-    let (What::Config { files } | What::Rules { files } | What::Slo { files }) = args.what;
+    let (What::Config { files } | What::Rules { files } | What::Slo { files, .. }) = &args.what;
     let mut failed = false;
-    for file in &files {
+    for file in files {
         match check(file) {
             Ok(text) => print!("{}: ok\n{text}", file.display()),
             Err(error) => {
