@@ -2,7 +2,8 @@
 //!
 //! A restart with the same rules restores their state of the last checkpoint, fills their windows
 //! from the store as it was there, and replays the rest of the log through the live path; what had
-//! been decided is decided again, with the same identities, and the outbox drops what it knows.
+//! been decided is decided again, with the same identities, and the outbox drops what it knows. What rules made of
+//! the last entries, if a crash came before it was logged, is logged then.
 //! A restart with other rules replays the log into the store alone and then fills the new rules'
 //! windows from it, so that a rule never pages for a past in which it did not exist; the state of
 //! rules that stayed is carried over by their identity.
@@ -15,7 +16,9 @@ use std::time::Duration;
 use parking_lot::MutexGuard;
 
 use crate::env::Clock;
-use crate::model::{Alert, AlertState, Labels, Seq, Timestamp, Transition, TransitionId, TransitionKind, limits};
+use crate::model::{
+    Alert, AlertState, Batch, Labels, Seq, Timestamp, Transition, TransitionId, TransitionKind, limits,
+};
 use crate::notify::Notifier;
 use crate::rules::{Evaluator, RuleContext, Stopwatch, check_history};
 use crate::slo::Objectives;
@@ -61,10 +64,12 @@ impl Db {
         if same {
             warm_start(&mut core, &store, &replay)?;
         }
-        let mut transitions = Vec::new();
+        let (mut transitions, mut made) = (Vec::new(), Made::default());
         while let Some(applied) = replay.next()? {
             if same {
-                transitions.extend(core.see(&store, &applied).transitions);
+                let outcome = core.see(&store, &applied);
+                transitions.extend(outcome.transitions);
+                made.take(applied.at(), outcome.derived);
             } else {
                 core.see_note(&applied);
             }
@@ -105,6 +110,8 @@ impl Db {
         {
             let mut core = inner.core.lock();
             hand_over(&inner, &transitions);
+            // What is stored already is taken for known.
+            core.commit_derived(&inner, made.derived);
             if !same {
                 core.checkpoint_now(&inner);
             }
@@ -204,6 +211,23 @@ impl Core {
         if let Err(error) = done {
             tracing::error!("the state of the rules cannot be saved yet, and is tried again: {error}");
         }
+    }
+}
+
+/// What rules made of the last entries of the log. It follows them in the log at once, so that only entries of
+/// the last instant can lack it.
+#[derive(Default)]
+struct Made {
+    at: Option<Timestamp>,
+    derived: Batch,
+}
+
+impl Made {
+    fn take(&mut self, at: Timestamp, derived: Batch) {
+        if self.at != Some(at) {
+            *self = Made { at: Some(at), derived: Batch::new() };
+        }
+        self.derived.append(derived);
     }
 }
 

@@ -21,6 +21,16 @@ fn kinds(outcome: &Outcome) -> Vec<(TransitionKind, i64)> {
     outcome.transitions.iter().map(|transition| (transition.kind, transition.at.0)).collect()
 }
 
+/// What recording rules made.
+fn recorded(outcome: &Outcome) -> Vec<(Labels, i64, u64)> {
+    let derived = &outcome.derived;
+    let of = |s: &evenkeel::model::BatchSample| {
+        (derived.series()[s.series as usize].clone(), s.sample.t.0, s.sample.v.to_bits())
+    };
+    let all = derived.samples().iter().map(of);
+    all.filter(|(labels, ..)| !labels.metric_name().starts_with("ALERTS")).collect()
+}
+
 /// Calls `tick` at every deadline until `end`.
 fn run_until(evaluator: &mut Evaluator, stream: &mut Stream, end: i64) -> Vec<(TransitionKind, i64)> {
     let mut all = Vec::new();
@@ -38,9 +48,9 @@ fn for_is_exact_to_the_millisecond() {
     let mut rules = evaluator(vec![Rule::Alerting(rule)]);
     let outcome = rules.observe(&stream.commit(10_007, &[(up("a"), 10_000, 0.0)]), &stream);
     assert_eq!(kinds(&outcome), [(TransitionKind::Pending, 10_007)]);
+    // Meanwhile it is written as a series, at the group's interval.
+    assert_eq!(run_until(&mut rules, &mut stream, 70_006), []);
     assert_eq!(rules.next_deadline(), Some(Timestamp(70_007)));
-    let seq = stream.tick();
-    assert_eq!(kinds(&rules.tick(seq, Timestamp(70_006), &stream)), []);
     let seq = stream.tick();
     let outcome = rules.tick(seq, Timestamp(70_007), &stream);
     assert_eq!(kinds(&outcome), [(TransitionKind::Firing, 70_007)]);
@@ -259,16 +269,14 @@ fn what_cannot_be_followed_is_queried_at_the_interval() {
     let outcome = rules.tick(stream.tick(), slot, &stream);
     assert_eq!(kinds(&outcome), [(TransitionKind::Firing, slot.0)]);
     let made = labels(&[("__name__", "job:up:sum"), ("job", "a")]);
-    assert_eq!(outcome.derived.series(), std::slice::from_ref(&made));
-    assert_eq!(outcome.derived.samples()[0].sample.t, slot);
+    assert_eq!(recorded(&outcome), [(made.clone(), slot.0, 0.0f64.to_bits())]);
     let stale = f64::from_bits(STALE_NAN);
     rules.observe(&stream.commit(slot.0 + 1, &[(up("a"), slot.0 + 1, stale)]), &stream);
     let next = rules.next_deadline().unwrap();
     assert_eq!(next, slot + Millis::seconds(30));
     let outcome = rules.tick(stream.tick(), next, &stream);
     assert_eq!(kinds(&outcome), [(TransitionKind::Resolved, next.0)]);
-    assert_eq!(outcome.derived.series(), [made]);
-    assert_eq!(outcome.derived.samples()[0].sample.v.to_bits(), STALE_NAN);
+    assert_eq!(recorded(&outcome), [(made, next.0, STALE_NAN)]);
     let outcome = rules.tick(stream.tick(), next + Millis::seconds(30), &stream);
     assert!(outcome.derived.is_empty());
 }
