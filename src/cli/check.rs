@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+use super::rule_check::{self, RuleCheckArgs};
 use crate::config::{self, Config};
 use crate::env::disk::RealDisk;
-use crate::rules::{Evaluator, Mode, RuleContext, RuleGroup};
 
 /// Check files before anything runs on them
 #[derive(Args)]
@@ -25,13 +25,7 @@ enum What {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Rule files in Prometheus' format
-    #[command(after_help = "Example: evenkeel check rules rules/*.yml")]
-    Rules {
-        /// The files
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
+    Rules(RuleCheckArgs),
     /// Files of objectives
     #[command(after_help = "Example: evenkeel check slo slos/*.yaml")]
     Slo {
@@ -41,34 +35,14 @@ enum What {
     },
 }
 
-/// The rules with how each is evaluated, and why.
-fn rules_text(groups: Vec<RuleGroup>) -> anyhow::Result<String> {
-    let count: usize = groups.iter().map(|group| group.rules.len()).sum();
-    let mut text = format!("{} groups, {count} rules\n", groups.len());
-    for group in Evaluator::new(groups, RuleContext::default())?.groups() {
-        for rule in &group.rules {
-            let how = match &rule.mode {
-                Mode::Incremental if rule.follows_numbers_of.is_empty() => "with each sample".to_owned(),
-                Mode::Incremental => format!(
-                    "with each sample; every {} while native histograms are selected by {}",
-                    group.interval,
-                    rule.follows_numbers_of.join(" or ")
-                ),
-                Mode::Interval { reason } => format!("every {}: {reason}", group.interval),
-            };
-            text.push_str(&format!("  {}/{}: {how}\n", group.name, rule.name));
-        }
-    }
-    Ok(text)
-}
-
 pub(super) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
-    let check: fn(&PathBuf) -> anyhow::Result<String> = match &args.what {
-        What::Config { .. } => |path| Ok(Config::load(&RealDisk, path)?.summary()),
-        What::Rules { .. } => |path| rules_text(config::load_rules(&RealDisk, path)?),
-        What::Slo { .. } => |path| Ok(format!("{} objectives\n", config::load_objectives(&RealDisk, path)?.len())),
+    let (files, check): (_, fn(&PathBuf) -> anyhow::Result<String>) = match args.what {
+        What::Config { files } => (files, |path| Ok(Config::load(&RealDisk, path)?.summary())),
+        What::Rules(args) => return rule_check::run(args),
+        What::Slo { files } => {
+            (files, |path| Ok(format!("{} objectives\n", config::load_objectives(&RealDisk, path)?.len())))
+        }
     };
-    let (What::Config { files } | What::Rules { files } | What::Slo { files }) = args.what;
     let mut failed = false;
     for file in &files {
         match check(file) {
