@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::rule_check::{self, RuleCheckArgs};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::env::disk::RealDisk;
 
 /// Check files before anything runs on them
@@ -26,22 +26,26 @@ enum What {
         files: Vec<PathBuf>,
     },
     Rules(RuleCheckArgs),
-    /// Files of objectives
-    #[command(after_help = "Example: evenkeel check slo slos/*.yaml")]
+    /// Files of objectives: ours, Sloth's, Pyrra's, OpenSLO's; says what each was understood to promise
+    #[command(after_help = "Example: evenkeel check slo slos/*.yaml --url http://127.0.0.1:9090")]
     Slo {
         /// The files
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// A running server that is asked for the traffic of each, to see whether it is enough
+        #[arg(long)]
+        url: Option<String>,
     },
 }
 
+/// What a file says, if it can be used.
+type Check = Box<dyn Fn(&PathBuf) -> anyhow::Result<String>>;
+
 pub(super) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
-    let (files, check): (_, fn(&PathBuf) -> anyhow::Result<String>) = match args.what {
-        What::Config { files } => (files, |path| Ok(Config::load(&RealDisk, path)?.summary())),
+    let (files, check): (_, Check) = match args.what {
+        What::Config { files } => (files, Box::new(|path| Ok(Config::load(&RealDisk, path)?.summary()))),
         What::Rules(args) => return rule_check::run(args),
-        What::Slo { files } => {
-            (files, |path| Ok(format!("{} objectives\n", config::load_objectives(&RealDisk, path)?.len())))
-        }
+        What::Slo { files, url } => (files, Box::new(move |path| super::check_slo::text(path, url.as_deref()))),
     };
     let mut failed = false;
     for file in &files {

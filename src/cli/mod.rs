@@ -7,6 +7,7 @@ mod answer;
 mod ask;
 mod backup;
 mod check;
+mod check_slo;
 mod collect;
 mod demo;
 mod diff;

@@ -9,10 +9,11 @@ use crate::slo::Objective;
 
 use super::error::ConfigError;
 use super::loader::Loader;
+use super::note::Note;
 use super::rule_file::{self, RuleDefaults};
 use super::rule_test_file::{self, RuleTestFile};
 use super::source::{Source, Variables};
-use super::{alertmanager, objective_file};
+use super::{alertmanager, slo_file};
 use crate::rules::{EvaluationMode, RuleGroup};
 
 /// Defaults of Prometheus' `global` section.
@@ -53,13 +54,12 @@ pub fn parse_rule_tests(disk: &dyn Disk, name: &str, text: &str) -> Result<RuleT
     rule_test_file::read(&source(name, text, Variables::Literal), disk)
 }
 
-/// Reads a file of objectives.
+/// Reads a file of objectives, in our form or in that of Sloth, Pyrra or OpenSLO, and what in it changes nothing.
 ///
 /// # Errors
 /// The first thing that is wrong, with its line and column.
-pub fn load_objectives(disk: &dyn Disk, path: &Path) -> Result<Vec<Objective>, ConfigError> {
-    let source = Loader::new(disk, &process_environment).open(path, Variables::Expanded)?;
-    objective_file::read(&source).map(|(objectives, _)| objectives)
+pub fn load_objectives(disk: &dyn Disk, path: &Path) -> Result<(Vec<Objective>, Vec<Note>), ConfigError> {
+    slo_file::read(&Loader::new(disk, &process_environment).open(path, Variables::Expanded)?)
 }
 
 /// Reads objectives from a text; `name` stands for the file in errors.
@@ -67,7 +67,7 @@ pub fn load_objectives(disk: &dyn Disk, path: &Path) -> Result<Vec<Objective>, C
 /// # Errors
 /// The first thing that is wrong, with its line and column.
 pub fn parse_objectives(name: &str, text: &str) -> Result<Vec<Objective>, ConfigError> {
-    objective_file::read(&source(name, text, Variables::Literal)).map(|(objectives, _)| objectives)
+    slo_file::read(&source(name, text, Variables::Literal)).map(|(objectives, _)| objectives)
 }
 
 /// Reads an Alertmanager's file.

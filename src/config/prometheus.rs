@@ -14,7 +14,7 @@ use super::rule_file::{self, RuleDefaults};
 use super::scrape::{self, Addresses, Defaults};
 use super::section::{Field, Section};
 use super::source::{Source, Variables};
-use super::{alertmanager, http, objective_file, yaml};
+use super::{alertmanager, http, slo_file, yaml};
 
 /// Reads the main file and all that it names.
 pub(super) fn read(path: &Path, loader: &mut Loader<'_>) -> Result<Config, ConfigError> {
@@ -152,7 +152,7 @@ fn slo_files(field: &Field<'_>, config: &mut Config, loader: &mut Loader<'_>) ->
             if read.contains(&file.name) {
                 continue;
             }
-            let (objectives, notes) = objective_file::read(&file)?;
+            let (objectives, notes) = slo_file::read(&file)?;
             for objective in objectives {
                 let (service, name) = (&objective.service, &objective.name);
                 if config.objectives.iter().any(|o| o.service == *service && o.name == *name) {

@@ -38,29 +38,48 @@ pub(super) struct Key {
     pub(super) place: Place,
 }
 
-/// Reads a file's text.
+/// Reads a file's text, which is one document.
 pub(super) fn parse(source: &Source<'_>) -> Result<Node, ConfigError> {
-    let options = serde_saphyr::options! {
+    let text = text_of(source);
+    let raw: Spanned<Raw> =
+        serde_saphyr::from_str_with_options(text, options()).map_err(|error| syntax(source, &error))?;
+    Ok(settle(raw, &source.text))
+}
+
+/// Reads a file's text, which may be several documents. Those that say nothing are left out.
+pub(super) fn parse_documents(source: &Source<'_>) -> Result<Vec<Node>, ConfigError> {
+    let text = text_of(source);
+    let raw: Vec<Spanned<Raw>> =
+        serde_saphyr::from_multiple_with_options(text, options()).map_err(|error| syntax(source, &error))?;
+    let nodes = raw.into_iter().map(|raw| settle(raw, &source.text));
+    Ok(nodes.filter(|node| node.value != Value::Null).collect())
+}
+
+fn text_of<'a>(source: &'a Source<'_>) -> &'a str {
+    source.text.strip_prefix('\u{feff}').unwrap_or(&source.text)
+}
+
+fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
         with_snippet: false,
         non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::PassThrough,
+    }
+}
+
+fn syntax(source: &Source<'_>, error: &serde_saphyr::Error) -> ConfigError {
+    let place = error.location().map_or(Place::default(), |location| {
+        let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        source.place_of(count(location.line()), count(location.column()))
+    });
+    let message = error.without_snippet().to_string();
+    // The place is told apart; the library's own words end with it.
+    let fact = message.rsplit_once(" at line ").map_or(message.as_str(), |(fact, _)| fact);
+    let fact = fact.split_once(", set DuplicateKeyPolicy").map_or(fact, |(fact, _)| fact);
+    let fact = match fact.split_once(';') {
+        Some((fact, _)) if fact.starts_with("multiple YAML documents") => "more than one document; keep one",
+        _ => fact,
     };
-    let text = source.text.strip_prefix('\u{feff}').unwrap_or(&source.text);
-    let raw: Spanned<Raw> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let place = error.location().map_or(Place::default(), |location| {
-            let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-            source.place_of(count(location.line()), count(location.column()))
-        });
-        let message = error.without_snippet().to_string();
-        // The place is told apart; the library's own words end with it.
-        let fact = message.rsplit_once(" at line ").map_or(message.as_str(), |(fact, _)| fact);
-        let fact = fact.split_once(", set DuplicateKeyPolicy").map_or(fact, |(fact, _)| fact);
-        let fact = match fact.split_once(';') {
-            Some((fact, _)) if fact.starts_with("multiple YAML documents") => "more than one document; keep one",
-            _ => fact,
-        };
-        source.error(place, format!("not valid YAML: {fact}"))
-    })?;
-    Ok(settle(raw, &source.text))
+    source.error(place, format!("not valid YAML: {fact}"))
 }
 
 /// What the parser gives: typed scalars, whose own text is looked up by their place.

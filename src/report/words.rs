@@ -20,6 +20,17 @@ pub(super) fn axis_text(value: f64, step: f64, most: f64) -> String {
     format!("{}{space}{unit}", text.replace('-', "−"))
 }
 
+/// A number without the digits that only binary fractions bring.
+pub(super) fn number(value: f64) -> String {
+    let text = format!("{value:.6}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A share as a percentage.
+pub(super) fn percent(share: f64) -> String {
+    format!("{} %", number(share * 100.0))
+}
+
 /// `09:04:05`, in UTC.
 pub(super) fn clock(t: Timestamp) -> String {
     t.to_string().get(11..19).unwrap_or_default().to_owned()

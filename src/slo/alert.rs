@@ -12,7 +12,7 @@ use super::history::Counts;
 use super::objective::Objective;
 use super::pair::{BurnPair, Severity};
 
-/// The `alertname` of every burn alert.
+/// The `alertname` of a burn alert whose objective names none.
 const ALERT_NAME: &str = "ErrorBudgetBurn";
 
 /// The labels of a pair's alert.
@@ -28,11 +28,10 @@ pub(super) fn labels(objective: &Objective, pair: &BurnPair) -> Result<Labels, L
     if labels.get("severity").is_empty() {
         labels.set("severity", pair.severity.as_str());
     }
-    labels
-        .set("alertname", ALERT_NAME)
-        .set("service", &objective.service)
-        .set("slo", &objective.name)
-        .set("window", &pair.long.to_string());
+    if labels.get("alertname").is_empty() {
+        labels.set("alertname", ALERT_NAME);
+    }
+    labels.set("service", &objective.service).set("slo", &objective.name).set("window", &pair.long.to_string());
     labels.build()
 }
 

@@ -9,6 +9,7 @@
 //! and `storage-format.md`.
 
 mod alert;
+mod events;
 mod format;
 mod history;
 mod input;
@@ -23,6 +24,7 @@ mod status;
 mod tests;
 mod watch;
 
+pub use events::{Events, Reading, Term};
 pub use format::RestoreError;
 pub use objective::{Comparison, Indicator, Objective, ObjectiveError};
 pub use objectives::Objectives;

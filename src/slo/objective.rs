@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use crate::model::{Labels, LabelsError, MatchOp, Matcher, Millis};
+use crate::model::{Labels, LabelsError, Matcher, Millis};
 
+use super::events::{Events, Reading, selector};
 use super::pair::BurnPair;
 
 /// A promise about a service: `objective` of the events of any `window` are good.
@@ -58,19 +59,19 @@ impl Objective {
 /// How good events are told from all events.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Indicator {
-    /// Counters of the good events and of all.
+    /// Good events and all.
     Ratio {
-        /// Selects the counters of good events.
-        good: Vec<Matcher>,
-        /// Selects the counters of all events.
-        total: Vec<Matcher>,
+        /// Counts the good events.
+        good: Events,
+        /// Counts all events.
+        total: Events,
     },
-    /// Counters of the bad events and of all.
+    /// Bad events and all.
     ErrorRatio {
-        /// Selects the counters of bad events.
-        errors: Vec<Matcher>,
-        /// Selects the counters of all events.
-        total: Vec<Matcher>,
+        /// Counts the bad events.
+        errors: Events,
+        /// Counts all events.
+        total: Events,
     },
     /// A gauge: each sample is an event, good if it satisfies the bound. NaN is no event.
     Threshold {
@@ -84,28 +85,65 @@ pub enum Indicator {
 }
 
 impl Indicator {
+    /// The two sums whose quotient it is; a gauge has none.
+    pub(super) fn sides(&self) -> Option<[&Events; 2]> {
+        match self {
+            Indicator::Ratio { good: part, total } | Indicator::ErrorRatio { errors: part, total } => {
+                Some([part, total])
+            }
+            Indicator::Threshold { .. } => None,
+        }
+    }
+
     /// The selectors of all its series.
     pub(super) fn matchers(&self) -> Vec<&[Matcher]> {
         match self {
-            Indicator::Ratio { good: part, total } | Indicator::ErrorRatio { errors: part, total } => vec![part, total],
+            Indicator::Ratio { good: part, total } | Indicator::ErrorRatio { errors: part, total } => {
+                total.matchers().chain(part.matchers()).collect()
+            }
             Indicator::Threshold { gauge, .. } => vec![gauge],
         }
     }
 
+    /// What is read from samples, each once.
+    pub(super) fn readings(&self) -> Vec<Reading> {
+        let mut all = Vec::new();
+        match self.sides() {
+            Some(sides) => {
+                for reading in sides.into_iter().flat_map(Events::readings) {
+                    if !all.contains(&reading) {
+                        all.push(reading);
+                    }
+                }
+            }
+            None => all.push(Reading::Value),
+        }
+        all
+    }
+
     /// The expression that gives the error ratio over `window`: evidence that a person can run.
     pub fn error_query(&self, window: Millis) -> String {
+        let side = |events: &Events| match events.terms.len() {
+            1 => events.query(window),
+            _ => format!("({})", events.query(window)),
+        };
         match self {
-            Indicator::Ratio { good, total } => format!(
-                "1 - sum(increase({}[{window}])) / sum(increase({}[{window}]))",
-                selector(good),
-                selector(total)
-            ),
-            Indicator::ErrorRatio { errors, total } => {
-                format!("sum(increase({}[{window}])) / sum(increase({}[{window}]))", selector(errors), selector(total))
+            Indicator::Ratio { good, total } if let Some(fraction) = good.fraction_of(total, window) => {
+                format!("1 - {fraction}")
             }
+            Indicator::Ratio { good, total } => format!("1 - {} / {}", side(good), side(total)),
+            Indicator::ErrorRatio { errors, total } => format!("{} / {}", side(errors), side(total)),
             Indicator::Threshold { gauge, op, bound } => {
                 format!("1 - avg(avg_over_time(({} {op} bool {bound})[{window}:]))", selector(gauge))
             }
+        }
+    }
+
+    /// The expression that gives how many events there were over `window`.
+    pub fn total_query(&self, window: Millis) -> String {
+        match self {
+            Indicator::Ratio { total, .. } | Indicator::ErrorRatio { total, .. } => total.query(window),
+            Indicator::Threshold { gauge, .. } => format!("sum(count_over_time({}[{window}]))", selector(gauge)),
         }
     }
 
@@ -113,7 +151,7 @@ impl Indicator {
     pub(super) fn selectors(&self) -> String {
         match self {
             Indicator::Ratio { good: one, total } | Indicator::ErrorRatio { errors: one, total } => {
-                format!("{} and {}", selector(total), selector(one))
+                format!("{} and {}", total.text(), one.text())
             }
             Indicator::Threshold { gauge, .. } => selector(gauge),
         }
@@ -122,8 +160,8 @@ impl Indicator {
     /// A text that is equal exactly if the same series are counted in the same way.
     pub(super) fn identity(&self) -> String {
         match self {
-            Indicator::Ratio { good, total } => format!("ratio {} {}", selector(good), selector(total)),
-            Indicator::ErrorRatio { errors, total } => format!("errors {} {}", selector(errors), selector(total)),
+            Indicator::Ratio { good, total } => format!("ratio {} {}", good.text(), total.text()),
+            Indicator::ErrorRatio { errors, total } => format!("errors {} {}", errors.text(), total.text()),
             Indicator::Threshold { gauge, op, bound } => format!("threshold {} {op} {bound}", selector(gauge)),
         }
     }
@@ -170,22 +208,6 @@ impl fmt::Display for Comparison {
             Comparison::Greater => ">",
             Comparison::GreaterEqual => ">=",
         })
-    }
-}
-
-/// Matchers as a selector of the query language.
-fn selector(matchers: &[Matcher]) -> String {
-    let is_name = |m: &&Matcher| {
-        m.name() == Labels::METRIC_NAME
-            && m.op() == MatchOp::Equal
-            && m.value().chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
-            && m.value().starts_with(|c: char| !c.is_ascii_digit())
-    };
-    let name = matchers.iter().find(is_name);
-    let rest: Vec<String> = matchers.iter().filter(|m| Some(*m) != name).map(Matcher::to_string).collect();
-    match (name, rest.is_empty()) {
-        (Some(name), true) => name.value().to_owned(),
-        (name, _) => format!("{}{{{}}}", name.map_or("", Matcher::value), rest.join(",")),
     }
 }
 
@@ -280,13 +302,14 @@ pub enum ObjectiveError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::MatchOp;
 
     #[test]
     fn evidence_is_a_query() {
         let m = |name: &str, op, value: &str| Matcher::new(name, op, value).unwrap();
         let indicator = Indicator::Ratio {
-            good: vec![Matcher::equal("__name__", "http_requests_total"), m("code", MatchOp::NotMatch, "5..")],
-            total: vec![Matcher::equal("__name__", "http_requests_total")],
+            good: vec![Matcher::equal("__name__", "http_requests_total"), m("code", MatchOp::NotMatch, "5..")].into(),
+            total: vec![Matcher::equal("__name__", "http_requests_total")].into(),
         };
         assert_eq!(
             indicator.error_query(Millis::hours(1)),

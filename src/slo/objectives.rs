@@ -8,7 +8,8 @@ use crate::model::{
 };
 
 use super::alert;
-use super::objective::{Indicator, Objective, ObjectiveError};
+use super::events::Reading;
+use super::objective::{Objective, ObjectiveError};
 use super::pair::{BurnPair, pairs_of};
 use super::series::Origin;
 use super::status::{BurnHistory, ObjectiveStatus};
@@ -96,8 +97,11 @@ impl Objectives {
             if self.bindings.get(number).iter().any(|(watch, _)| *watch == n) {
                 continue;
             }
-            if let Some(place) = watch.series.bind(&watch.objective.indicator, labels, origin) {
-                self.bindings.add(number, (n, place));
+            let indicator = &watch.objective.indicator;
+            for reading in indicator.readings() {
+                if let Some(place) = watch.series.bind(indicator, labels, reading, origin) {
+                    self.bindings.add(number, (n, place));
+                }
             }
         }
     }
@@ -120,7 +124,17 @@ impl Objectives {
         let mut touched: HashMap<usize, Vec<(usize, Sample)>> = HashMap::new();
         for (number, sample) in &committed.samples {
             for (watch, place) in self.bindings.get(*number) {
-                touched.entry(*watch).or_default().push((*place, *sample));
+                if self.watches[*watch].series.bound[*place].reading == Reading::Value {
+                    touched.entry(*watch).or_default().push((*place, *sample));
+                }
+            }
+        }
+        for (number, histogram) in &committed.histograms {
+            for (watch, place) in self.bindings.get(*number) {
+                let reading = self.watches[*watch].series.bound[*place].reading;
+                if reading != Reading::Value {
+                    touched.entry(*watch).or_default().push((*place, reading.of(histogram)));
+                }
             }
         }
         let mut transitions = self.resolve_orphans(committed.seq, committed.at);
@@ -244,13 +258,10 @@ fn checked(objective: Objective) -> Result<Watch, ObjectiveError> {
     if objective.window < least || objective.window > most {
         return Err(ObjectiveError::Window { place, window: objective.window });
     }
-    let empty = match &objective.indicator {
-        Indicator::Ratio { good: part, total } | Indicator::ErrorRatio { errors: part, total } => {
-            part.is_empty() || total.is_empty()
-        }
-        Indicator::Threshold { gauge, .. } => gauge.is_empty(),
-    };
-    if empty {
+    let sides = objective.indicator.sides();
+    if sides.is_some_and(|sides| sides.iter().any(|events| events.terms.is_empty()))
+        || objective.indicator.matchers().iter().any(|matchers| matchers.is_empty())
+    {
         return Err(ObjectiveError::EmptySelector { place });
     }
     let pairs = pairs_of(&objective, &place)?;

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use crate::model::limits;
-use crate::model::{Labels, Matcher, Millis, TimeRange, Timestamp};
+use crate::model::{Labels, Matcher, Millis, Sample, TimeRange, Timestamp};
 use crate::promql::{SeriesSamples, SeriesSource, SourceError};
 
+use super::events::Reading;
 use super::objective::{Indicator, Objective};
 use super::objectives::Objectives;
 use super::series::{Increases, Origin};
@@ -95,32 +96,50 @@ impl Watch {
     fn count(&mut self, places: &mut HashMap<Labels, usize>, found: Vec<SeriesSamples>) {
         // First all targets: which series of one comes first in the answer means nothing.
         for series in &found {
-            if let Some(first) = series.samples.iter().find(|sample| sample.v.is_finite()) {
-                self.series.watch_target(&series.labels, first.t);
+            let number = series.samples.iter().find(|sample| sample.v.is_finite()).map(|sample| sample.t);
+            let histogram = series.histograms.iter().find(|held| !held.histogram.is_stale()).map(|held| held.t);
+            if let Some(first) = number.into_iter().chain(histogram).min() {
+                self.series.watch_target(&series.labels, first);
             }
         }
         let mut increases = Increases::new();
-        for SeriesSamples { labels, samples, .. } in found {
-            let Some(place) = places
-                .get(&labels)
-                .copied()
-                .or_else(|| self.series.bind(&self.objective.indicator, &labels, Origin::Log))
-            else {
-                continue;
-            };
-            places.insert(labels, place);
-            for sample in samples {
-                let taken = self.series.take(place, sample, sample.t, &self.objective.indicator, &mut increases);
-                if let Some(before) = taken {
-                    let newest = self.input.last_at.is_none_or(|last| sample.t >= last);
-                    let gap = before.map(|cursor| sample.t - cursor.t).filter(|_| newest);
-                    self.input.arrived(sample.t, gap);
-                    let roles = self.series.bound[place].roles;
-                    self.hear(roles, sample.t);
+        let readings = self.objective.indicator.readings();
+        for SeriesSamples { labels, samples, histograms, .. } in found {
+            for reading in readings.iter().copied() {
+                let read: Vec<Sample> = match reading {
+                    Reading::Value => samples.clone(),
+                    _ => histograms.iter().map(|histogram| reading.of(histogram)).collect(),
+                };
+                if !read.is_empty() {
+                    self.count_series(places, (&labels, reading), read, &mut increases);
                 }
             }
         }
         self.add_now(increases);
+    }
+
+    fn count_series(
+        &mut self,
+        places: &mut HashMap<Labels, usize>,
+        (series, reading): (&Labels, Reading),
+        samples: Vec<Sample>,
+        increases: &mut Increases,
+    ) {
+        let indicator = &self.objective.indicator;
+        let labels = reading.labels(series);
+        let known = places.get(&labels).copied();
+        let Some(place) = known.or_else(|| self.series.bind(indicator, series, reading, Origin::Log)) else { return };
+        places.insert(labels, place);
+        for sample in samples {
+            let taken = self.series.take(place, sample, sample.t, &self.objective.indicator, increases);
+            if let Some(before) = taken {
+                let newest = self.input.last_at.is_none_or(|last| sample.t >= last);
+                let gap = before.map(|cursor| sample.t - cursor.t).filter(|_| newest);
+                self.input.arrived(sample.t, gap);
+                let roles = self.series.bound[place].roles;
+                self.hear(roles, sample.t);
+            }
+        }
     }
 }
 
@@ -139,21 +158,17 @@ fn raw_since(objective: &Objective, source: &dyn SeriesSource, at: Timestamp) ->
     Ok(since)
 }
 
-/// The series of both sides, each once, sorted.
+/// All its series, each once, sorted.
 fn select(
     indicator: &Indicator,
     source: &dyn SeriesSource,
     range: TimeRange,
 ) -> Result<Vec<SeriesSamples>, SourceError> {
     let read = |matchers: &[Matcher]| source.select(matchers, range, limits::SEED_SAMPLES_MAX);
-    let mut all = match indicator {
-        Indicator::Ratio { good: part, total } | Indicator::ErrorRatio { errors: part, total } => {
-            let mut all = read(total)?;
-            all.extend(read(part)?);
-            all
-        }
-        Indicator::Threshold { gauge, .. } => read(gauge)?,
-    };
+    let mut all = Vec::new();
+    for matchers in indicator.matchers() {
+        all.extend(read(matchers)?);
+    }
     all.sort_by(|a, b| a.labels.cmp(&b.labels));
     all.dedup_by(|a, b| a.labels == b.labels);
     Ok(all)

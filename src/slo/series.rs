@@ -9,8 +9,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::model::limits;
-use crate::model::{Labels, Matcher, Millis, Sample, Timestamp};
+use crate::model::{Labels, Millis, Sample, Timestamp};
 
+use super::events::Reading;
 use super::objective::Indicator;
 
 /// An increase over a longer gap is spread over it: it did not all happen at its end.
@@ -18,13 +19,13 @@ const SPREAD_FROM: Millis = limits::LOOKBACK;
 /// Into so many parts.
 const SPREAD_PARTS: i64 = 60;
 
-/// Which side of the ratio a series feeds. A series can feed both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which side of the ratio a series feeds, and how often it counts there. A series can feed both.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Roles {
     /// Good, bad or gauge: the numerator.
-    pub(super) part: bool,
+    pub(super) part: Option<f64>,
     /// All events.
-    pub(super) total: bool,
+    pub(super) total: Option<f64>,
 }
 
 /// The last sample of a series.
@@ -40,6 +41,7 @@ pub(super) struct Cursor {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Series {
     pub(super) labels: Labels,
+    pub(super) reading: Reading,
     pub(super) roles: Roles,
     pub(super) cursor: Option<Cursor>,
     pub(super) origin: Origin,
@@ -79,15 +81,22 @@ pub(super) struct SeriesSet {
 }
 
 impl SeriesSet {
-    /// Binds a series if the indicator selects it and gives its position.
-    pub(super) fn bind(&mut self, indicator: &Indicator, labels: &Labels, origin: Origin) -> Option<usize> {
-        let roles = roles(indicator, labels)?;
+    /// Binds what is read from a series, if the indicator selects it, and gives its position.
+    pub(super) fn bind(
+        &mut self,
+        indicator: &Indicator,
+        series: &Labels,
+        reading: Reading,
+        origin: Origin,
+    ) -> Option<usize> {
+        let roles = roles(indicator, series, reading)?;
+        let labels = reading.labels(series);
         if self.vacant.is_empty() && self.bound.len() >= limits::OBJECTIVE_SERIES_MAX {
             self.refused += 1;
             return None;
         }
-        let cursor = self.dormant.remove(labels);
-        let series = Series { labels: labels.clone(), roles, cursor, origin };
+        let cursor = self.dormant.remove(&labels);
+        let series = Series { labels, reading, roles, cursor, origin };
         match self.vacant.pop() {
             Some(place) => {
                 self.bound[place] = series;
@@ -138,15 +147,15 @@ impl SeriesSet {
         indicator: &Indicator,
         out: &mut Increases,
     ) -> Option<Option<Cursor>> {
-        let Series { labels, roles, cursor, origin } = self.bound.get(series)?;
+        let Series { labels, roles, cursor, origin, .. } = self.bound.get(series)?;
         let (roles, before, origin) = (*roles, *cursor, *origin);
         if !sample.v.is_finite() || before.is_some_and(|cursor| cursor.t >= sample.t) {
             return None;
         }
         if let Indicator::Threshold { op, bound, .. } = indicator {
             let bad = if op.holds(sample.v, *bound) { 0.0 } else { 1.0 };
-            add(out, sample.t, bad, Roles { part: true, total: false });
-            add(out, sample.t, 1.0, Roles { part: false, total: true });
+            add(out, sample.t, bad, Roles { part: Some(1.0), total: None });
+            add(out, sample.t, 1.0, Roles { part: None, total: Some(1.0) });
         } else {
             match before {
                 // A counter that fell was reset: everything it shows came after.
@@ -209,16 +218,18 @@ impl SeriesSet {
     }
 }
 
-/// Which side of the ratio a series feeds, if any.
-pub(super) fn roles(indicator: &Indicator, labels: &Labels) -> Option<Roles> {
-    let all = |matchers: &[Matcher]| matchers.iter().all(|m| m.matches(labels.get(m.name())));
+/// Which side of the ratio a series feeds with what is read from it, if any.
+fn roles(indicator: &Indicator, labels: &Labels, reading: Reading) -> Option<Roles> {
     let roles = match indicator {
         Indicator::Ratio { good: part, total } | Indicator::ErrorRatio { errors: part, total } => {
-            Roles { part: all(part), total: all(total) }
+            Roles { part: part.weight(labels, reading), total: total.weight(labels, reading) }
         }
-        Indicator::Threshold { gauge, .. } => Roles { part: all(gauge), total: all(gauge) },
+        Indicator::Threshold { gauge, .. } => {
+            let selected = gauge.iter().all(|m| m.matches(labels.get(m.name()))).then_some(1.0);
+            Roles { part: selected, total: selected }
+        }
     };
-    (roles.part || roles.total).then_some(roles)
+    (roles.part.is_some() || roles.total.is_some()).then_some(roles)
 }
 
 fn target(labels: &Labels) -> Labels {
@@ -227,12 +238,8 @@ fn target(labels: &Labels) -> Labels {
 
 fn add(out: &mut Increases, t: Timestamp, more: f64, roles: Roles) {
     let at = out.entry(t).or_default();
-    if roles.part {
-        at.part += more;
-    }
-    if roles.total {
-        at.total += more;
-    }
+    at.part += more * roles.part.unwrap_or(0.0);
+    at.total += more * roles.total.unwrap_or(0.0);
 }
 
 fn spread(out: &mut Increases, from: Timestamp, to: Timestamp, more: f64, roles: Roles) {
@@ -254,10 +261,15 @@ fn spread(out: &mut Increases, from: Timestamp, to: Timestamp, more: f64, roles:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Matcher;
+
+    fn bind(set: &mut SeriesSet, indicator: &Indicator, labels: &Labels, origin: Origin) -> Option<usize> {
+        set.bind(indicator, labels, Reading::Value, origin)
+    }
 
     fn set() -> (SeriesSet, Indicator) {
-        let total = vec![Matcher::equal("__name__", "total")];
-        let indicator = Indicator::ErrorRatio { errors: vec![Matcher::equal("__name__", "errors")], total };
+        let counter = |name| vec![Matcher::equal("__name__", name)].into();
+        let indicator = Indicator::ErrorRatio { errors: counter("errors"), total: counter("total") };
         (SeriesSet::default(), indicator)
     }
 
@@ -274,7 +286,7 @@ mod tests {
     #[test]
     fn increases_are_anchored_and_survive_resets() {
         let (mut set, indicator) = set();
-        let series = set.bind(&indicator, &labels("total", "a"), Origin::Log).unwrap();
+        let series = bind(&mut set, &indicator, &labels("total", "a"), Origin::Log).unwrap();
         set.watch_target(&labels("total", "a"), Timestamp(1000));
         for (t, v, expected) in [
             (1000, 1_000_000.0, 0.0),
@@ -292,19 +304,19 @@ mod tests {
     #[test]
     fn a_series_born_under_watch_counts_from_nothing() {
         let (mut set, indicator) = set();
-        let all = set.bind(&indicator, &labels("total", "a"), Origin::Log).unwrap();
+        let all = bind(&mut set, &indicator, &labels("total", "a"), Origin::Log).unwrap();
         set.watch_target(&labels("total", "a"), Timestamp(1000));
         assert_eq!(total(&mut set, &indicator, all, 1000, 50.0), 0.0);
-        let errors = set.bind(&indicator, &labels("errors", "a"), Origin::Log).unwrap();
+        let errors = bind(&mut set, &indicator, &labels("errors", "a"), Origin::Log).unwrap();
         assert_eq!(total(&mut set, &indicator, errors, 2000, 3.0), 3.0);
         // A target that is met for the first time may have counted for years.
-        let other = set.bind(&indicator, &labels("errors", "b"), Origin::Log).unwrap();
+        let other = bind(&mut set, &indicator, &labels("errors", "b"), Origin::Log).unwrap();
         set.watch_target(&labels("errors", "b"), Timestamp(2000));
         assert_eq!(total(&mut set, &indicator, other, 2000, 700.0), 0.0);
-        assert_eq!(set.bind(&indicator, &labels("other", "b"), Origin::Log), None);
+        assert_eq!(bind(&mut set, &indicator, &labels("other", "b"), Origin::Log), None);
         // Nor does one that the store knew before count from nothing.
         let old = Labels::new([("__name__", "errors"), ("instance", "a"), ("code", "500")]).unwrap();
-        let old = set.bind(&indicator, &old, Origin::Store).unwrap();
+        let old = bind(&mut set, &indicator, &old, Origin::Store).unwrap();
         assert_eq!(total(&mut set, &indicator, old, 3000, 700.0), 0.0);
         assert_eq!(total(&mut set, &indicator, old, 4000, 701.0), 1.0);
     }
@@ -312,7 +324,7 @@ mod tests {
     #[test]
     fn a_long_gap_is_spread_and_adds_up() {
         let (mut set, indicator) = set();
-        let series = set.bind(&indicator, &labels("total", "a"), Origin::Log).unwrap();
+        let series = bind(&mut set, &indicator, &labels("total", "a"), Origin::Log).unwrap();
         let mut out = Increases::new();
         for (t, v) in [(0, 0.0), (7_200_000, 601.0)] {
             set.take(series, Sample { t: Timestamp(t), v }, Timestamp(t), &indicator, &mut out);

@@ -10,7 +10,7 @@ use super::{Indicator, Objective, Objectives};
 fn objectives() -> Objectives {
     let all = vec![Matcher::equal("__name__", "requests_total")];
     let errors = vec![all[0].clone(), Matcher::equal("code", "500")];
-    let indicator = Indicator::ErrorRatio { errors, total: all };
+    let indicator = Indicator::ErrorRatio { errors: errors.into(), total: all.into() };
     Objectives::new(vec![Objective::new("shop", "answers", 0.99, Millis::days(30), indicator)]).unwrap()
 }
 

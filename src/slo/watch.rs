@@ -113,7 +113,7 @@ impl Watch {
 
     /// Notes that a sample at `t` was heard on the sides that `roles` names.
     pub(super) fn hear(&mut self, roles: Roles, t: Timestamp) {
-        for (heard, has) in self.heard.iter_mut().zip([roles.part, roles.total]) {
+        for (heard, has) in self.heard.iter_mut().zip([roles.part.is_some(), roles.total.is_some()]) {
             if has {
                 *heard = Some(heard.map_or(t, |before| before.max(t)));
             }

@@ -5,6 +5,7 @@ mod hostile;
 mod objectives;
 mod prometheus;
 mod rules;
+mod slo_forms;
 
 use std::path::{Path, PathBuf};
 

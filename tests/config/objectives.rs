@@ -24,7 +24,9 @@ objectives:
     .unwrap_or_else(|error| panic!("{error}"));
     let [ratio, errors, gauge] = objectives.as_slice() else { panic!("three") };
     assert_eq!((ratio.name.as_str(), ratio.objective, ratio.window), ("availability", 0.999, Millis::days(30)));
-    assert!(matches!(&ratio.indicator, Indicator::Ratio { good, total } if good.len() == 3 && total.len() == 2));
+    assert!(
+        matches!(&ratio.indicator, Indicator::Ratio { good, total } if good.terms[0].series.len() == 3 && total.terms[0].series.len() == 2)
+    );
     assert_eq!(ratio.labels.get("team"), "shop");
     assert_eq!(ratio.page_labels.get("severity"), "critical");
     assert_eq!((errors.objective, errors.window), (0.995, Millis::days(7)));
@@ -43,18 +45,6 @@ fn broken_files_say_what_and_where() {
             wrong.push(format!("{error}\n  instead of\n{expected}\n"));
         }
     };
-    check(
-        "apiVersion: openslo/v1\nkind: SLO\n---\n",
-        "slo.yml:1:1: this is an OpenSLO file, which is not read yet; write its objectives under \"objectives:\"\n  apiVersion: openslo/v1\n  ^^^^^^^^^^^^^^^^^^^",
-    );
-    check(
-        "version: \"prometheus/v1\"\nservice: x\n",
-        "slo.yml:1:1: this is a Sloth file, which is not read yet; write its objectives under \"objectives:\"\n  version: \"prometheus/v1\"\n  ^^^^^^^^^^^^^^^^^^^^^^^^",
-    );
-    check(
-        "apiVersion: pyrra.dev/v1alpha1\n",
-        "slo.yml:1:1: this is a Pyrra file, which is not read yet; write its objectives under \"objectives:\"\n  apiVersion: pyrra.dev/v1alpha1\n  ^^^^^^^^^^^^^^^^^^^^^",
-    );
     let one = |rest: &str| format!("objectives:\n- service: s\n  {rest}\n");
     check(
         &one("objective: 100\n  gauge: up == 1"),
@@ -65,8 +55,9 @@ fn broken_files_say_what_and_where() {
         "slo.yml:2:3: an objective needs the key \"total\" beside \"good\" or \"errors\"; add it\n  - service: s\n    ^^^^^^^",
     );
     check(
-        &one("objective: 99\n  good: rate(x[5m])\n  total: y"),
-        "slo.yml:4:9: \"good\" takes a selector like requests_total{job=\"shop\"}, without functions, ranges and offsets\n    good: rate(x[5m])\n          ^^^^^^^^^^^",
+        &one("objective: 99\n  good: max(x)\n  total: y"),
+        "slo.yml:4:9: \"good\" takes a counter like requests_total{job=\"shop\"}, a sum(rate(counter[5m])), or sums and \
+         differences of these; \"max(x)\" is not counted sample by sample\n    good: max(x)\n          ^^^^^^",
     );
     check(
         &one("objective: 99\n  gauge: up"),

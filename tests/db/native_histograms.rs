@@ -160,3 +160,36 @@ fn finer_schemas_are_brought_to_one_that_is_kept_and_what_is_none_is_counted() {
     check("evenkeel_histograms_invalid_total", "spans and buckets differ in number", 1.0);
     check("evenkeel_samples_rejected_total", "invalid native histogram", 2.0);
 }
+
+const LATENCY: &str = "
+objectives:
+- {service: shop, objective: 90, window: 2d, latency: {histogram: latency, within: 2s, native: true}}
+- {service: shop, name: within a bucket, objective: 90, window: 2d, latency: {histogram: latency, within: 3s, native: true}}
+";
+
+/// Good and all events of each objective.
+fn counted(db: &Db) -> Vec<(f64, f64)> {
+    db.objectives().iter().map(|status| (status.good, status.total)).collect()
+}
+
+#[test]
+fn observations_up_to_a_bound_are_good_events() {
+    // As they arrive, with restarts between.
+    let world = World::new("", LATENCY);
+    let (db, t) = fill(&world);
+    let followed = counted(&db);
+    let increases = (SAMPLES - 1) as f64;
+    assert_eq!(followed[0], (increases, 2.0 * increases));
+    // Of (2, 4] those up to 3 are, on a logarithmic scale, 58 %.
+    let within = 3f64.log2() - 1.0;
+    let (good, total) = followed[1];
+    assert!((good - increases * (1.0 + within)).abs() < 1e-6 && total == 2.0 * increases, "{good} of {total}");
+    let answer = instant(&db, "histogram_fraction(-Inf, 3, sum(increase(latency[1d])))", t);
+    assert!((answer[0].1 - good / total).abs() < 1e-9, "{answer:?}");
+
+    // From what is stored, by objectives that come later.
+    let mut world = World::new("", "");
+    drop(fill(&world));
+    world.watch.objectives = World::new("", LATENCY).watch.objectives;
+    assert_eq!(counted(&world.open()), followed);
+}

@@ -136,8 +136,9 @@ fn objective() -> Objective {
             Matcher::equal("__name__", "requests_total"),
             Matcher::equal("service", "checkout"),
             Matcher::equal("code", "500"),
-        ],
-        total: vec![Matcher::equal("__name__", "requests_total"), Matcher::equal("service", "checkout")],
+        ]
+        .into(),
+        total: vec![Matcher::equal("__name__", "requests_total"), Matcher::equal("service", "checkout")].into(),
     };
     Objective::new("checkout", "availability", 0.999, Millis::days(30), indicator)
 }

@@ -30,21 +30,24 @@ pub(super) fn metric(name: &str, more: &[(&str, &str)]) -> Labels {
 
 pub(super) fn ratio() -> Indicator {
     let requests = Matcher::equal("__name__", "requests_total");
-    Indicator::Ratio { good: vec![requests.clone(), Matcher::equal("code", "200")], total: vec![requests] }
+    Indicator::Ratio {
+        good: vec![requests.clone(), Matcher::equal("code", "200")].into(),
+        total: vec![requests].into(),
+    }
 }
 
 pub(super) fn errors() -> Indicator {
     Indicator::ErrorRatio {
-        errors: vec![Matcher::equal("__name__", "errors_total")],
-        total: vec![Matcher::equal("__name__", "requests_total")],
+        errors: vec![Matcher::equal("__name__", "errors_total")].into(),
+        total: vec![Matcher::equal("__name__", "requests_total")].into(),
     }
 }
 
 /// Good and all requests under names of their own.
 pub(super) fn apart() -> Indicator {
     Indicator::Ratio {
-        good: vec![Matcher::equal("__name__", "ok_total")],
-        total: vec![Matcher::equal("__name__", "requests_total")],
+        good: vec![Matcher::equal("__name__", "ok_total")].into(),
+        total: vec![Matcher::equal("__name__", "requests_total")].into(),
     }
 }
 

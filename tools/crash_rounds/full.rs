@@ -61,6 +61,7 @@ pub(crate) fn run(program: &Program, place: &Path, rounds: u64, seed: u64) -> Re
         found.add(round.check(&server)?);
         server.stop()?;
         written.push(round);
+        crate::progress(program, written.len() as u64, rounds, begun);
         episodes.push(episode);
     }
     let server = program.start(place, &data)?;

@@ -47,6 +47,7 @@ pub(crate) fn run(program: &Program, place: &Path, rounds: u64, seed: u64) -> Re
             server.kill_now()
         })?;
         written.push(round);
+        crate::progress(program, written.len() as u64, rounds, begun);
     }
     let server = program.start(place, &data)?;
     for (id, round) in written.iter().enumerate() {

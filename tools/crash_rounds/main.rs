@@ -25,6 +25,7 @@ mod volume;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use programs::Program;
 
@@ -79,6 +80,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     if broken == 0 { Ok(()) } else { Err(format!("{broken} broken promises").into()) }
+}
+
+/// Says on standard error how far it is, a few times in all.
+pub(crate) fn progress(program: &Program, done: u64, of: u64, begun: Instant) {
+    if done.is_multiple_of((of / 20).max(1)) {
+        eprintln!("  {}: {done} of {of} rounds, {:.0} s", program.name(), begun.elapsed().as_secs_f64());
+    }
 }
 
 fn print(row: &Row) {

@@ -55,6 +55,7 @@ pub(crate) fn run(program: &Program, place: &Path, rounds: u64, seed: u64) -> Re
         found.add(now);
         server.kill()?;
         written.push(round);
+        crate::progress(program, written.len() as u64, rounds, begun);
     }
     let server = program.start(place, &data)?;
     for round in &written {

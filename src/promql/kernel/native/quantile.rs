@@ -97,6 +97,12 @@ impl FloatHistogram {
         ((below(upper) - below(lower)) / self.count, note)
     }
 
+    /// How many observations are at most `v`, which is no NaN. It does not fall while buckets grow: it can be taken
+    /// for a counter.
+    pub fn observations_below(&self, v: f64) -> f64 {
+        self.rank_of(v).unwrap_or_else(|| self.observations())
+    }
+
     /// How many observations lie below `v`; nothing if `v` lies above all buckets.
     fn rank_of(&self, v: f64) -> Option<f64> {
         let mut rank = 0.0;

@@ -1,0 +1,376 @@
+//! OpenSLO's objects: v1, and v1alpha and v2alpha as far as they say the same.
+//!
+//! Read are `SLO`, `SLI`, `AlertPolicy` and `AlertCondition`, which may refer to others of the same file. `Service`,
+//! `DataSource` and `AlertNotificationTarget` are looked through and noted: services are known by their names, samples
+//! come from this database, and alerts go where the routes say.
+
+use std::collections::HashMap;
+
+use crate::model::{Labels, Millis};
+use crate::slo::{BurnPair, Comparison, Indicator, Objective, Severity};
+
+use super::{Found, Scale, expression, object, share};
+use crate::config::error::ConfigError;
+use crate::config::note::Note;
+use crate::config::section::{Field, Section};
+use crate::config::source::Source;
+use crate::config::yaml::{Node, Value};
+
+/// What the objects of a file say of each other by name.
+#[derive(Default)]
+struct Named<'a> {
+    indicators: HashMap<String, Field<'a>>,
+    policies: HashMap<String, Field<'a>>,
+    conditions: HashMap<String, Field<'a>>,
+}
+
+pub(super) fn read<'a>(source: &'a Source<'a>, documents: &'a [Node]) -> Result<Found<'a>, ConfigError> {
+    let (mut found, mut named, mut objectives) = (Found::default(), Named::default(), Vec::new());
+    for document in documents {
+        let (mut object, notes) = object(source, document, "an OpenSLO")?;
+        found.notes.extend(notes);
+        let name_field = object.metadata.need("name", "\"metadata\"")?;
+        let name = name_field.word()?;
+        match object.kind.as_str() {
+            "SLO" => objectives.push((name_field, name, object.metadata, object.spec)),
+            "SLI" => drop(named.indicators.insert(name, object.spec)),
+            "AlertPolicy" => drop(named.policies.insert(name, object.spec)),
+            "AlertCondition" => drop(named.conditions.insert(name, object.spec)),
+            "Service" => found.notes.push(object.kind_field.note("a service is known by the objectives that name it")),
+            "DataSource" => found.notes.push(object.kind_field.note("samples come from this database")),
+            "AlertNotificationTarget" => {
+                found.notes.push(object.kind_field.note("alerts go where the routes of the configuration say"));
+            }
+            other => {
+                let message = format!(
+                    "OpenSLO has no kind \"{other}\"; there are SLO, SLI, Service, DataSource, AlertPolicy, \
+                     AlertCondition and AlertNotificationTarget"
+                );
+                return Err(object.kind_field.error(message));
+            }
+        }
+    }
+    for (field, name, metadata, spec) in objectives {
+        slo((field, &name, metadata), spec, &named, &mut found)?;
+    }
+    Ok(found)
+}
+
+/// An SLO: an objective, or several that share all but the target and the indicator.
+fn slo<'a>(
+    (name_field, name, mut metadata): (Field<'a>, &str, Section<'a>),
+    spec: Field<'a>,
+    named: &Named<'a>,
+    found: &mut Found<'a>,
+) -> Result<(), ConfigError> {
+    let what = "an SLO";
+    let mut spec = spec.section("\"spec\"")?;
+    let service = match spec.get("service") {
+        Some(service) => service.word()?,
+        None => spec.need("serviceRef", what)?.word()?,
+    };
+    let window = time_window(&spec.need("timeWindow", what)?)?;
+    if let Some(method) = spec.get("budgetingMethod")
+        && method.word()? != "Occurrences"
+    {
+        let message = "only the budgeting method Occurrences is done; write it, or leave the key away";
+        return Err(method.error(message));
+    }
+    let mut annotations = Labels::empty();
+    if let Some(text) = spec.get("description").map(|f| f.text()).transpose()?.filter(|t| !t.trim().is_empty()) {
+        annotations = Labels::new([("description", text.trim())]).map_err(|e| name_field.error(e.to_string()))?;
+    }
+    let shared = first_of(&mut spec, ["indicator", "indicatorRef", "sli", "sliRef"]);
+    let pairs = spec.get("alertPolicies").map(|field| policies(&field, named, &mut found.notes)).transpose()?;
+    let labels = labels(&mut metadata)?;
+    let items = spec.need("objectives", what)?.list()?;
+    for (n, item) in items.iter().enumerate() {
+        let mut section = item.section("an objective")?;
+        let target = match (section.get("target"), section.get("targetPercent")) {
+            (Some(target), None) => share(&target, Scale::Share)?,
+            (None, Some(percent)) => share(&percent, Scale::Percent)?,
+            _ => return Err(item.error("an objective has either \"target\" or \"targetPercent\"; write one of them")),
+        };
+        let own = first_of(&mut section, ["indicator", "indicatorRef", "sli", "sliRef"]);
+        let indicator_field = own.or(shared);
+        let indicator_field = indicator_field
+            .ok_or_else(|| item.error("neither the SLO nor the objective has an indicator; add \"indicator\""))?;
+        let bound = match (section.get("op"), section.get("value")) {
+            (Some(op), Some(value)) => Some((operator(&op)?, decimal(&value)?)),
+            (None, None) => None,
+            (Some(one), None) | (None, Some(one)) => {
+                return Err(one.error("\"op\" and \"value\" go together; add the other"));
+            }
+        };
+        let indicator = indicator(&resolved(&indicator_field, &named.indicators)?, bound)?;
+        let shown = section.get("displayName").map(|f| f.word()).transpose()?;
+        section.refuse(&["timeSliceTarget", "timeSliceWindow"], "only occurrences are counted")?;
+        section.refuse(&["compositeWeight"], "composites are not computed; write an objective for each")?;
+        found.notes.extend(section.finish("an objective")?);
+        let objective_name = match (items.len(), shown) {
+            (1, _) => name.to_owned(),
+            (_, Some(shown)) => format!("{name}-{shown}"),
+            (_, None) => format!("{name}-{}", n + 1),
+        };
+        let mut objective = Objective::new(&service, &objective_name, target, window, indicator);
+        (objective.labels, objective.annotations) = (labels.clone(), annotations.clone());
+        objective.pairs = pairs.clone();
+        found.objectives.push((objective, *item));
+    }
+    found.notes.extend(spec.finish(what)?);
+    Ok(())
+}
+
+fn first_of<'a, const N: usize>(section: &mut Section<'a>, keys: [&'static str; N]) -> Option<Field<'a>> {
+    keys.map(|key| section.get(key)).into_iter().flatten().next()
+}
+
+/// Labels of the metadata: a text, or a list of which the first counts.
+fn labels(metadata: &mut Section<'_>) -> Result<Labels, ConfigError> {
+    let Some(field) = metadata.get("labels") else { return Ok(Labels::empty()) };
+    let mut labels = Labels::empty().builder();
+    for label in field.section("\"labels\"")?.fields() {
+        let text = match &label.node.value {
+            Value::List(_) => label.list()?.first().map(|first| first.text()).transpose()?.unwrap_or_default(),
+            _ => label.text()?,
+        };
+        labels.set(label.key, &text);
+    }
+    labels.build().map_err(|error| field.error(error.to_string()))
+}
+
+/// The one time window of an SLO, which must be a rolling one.
+fn time_window(field: &Field<'_>) -> Result<Millis, ConfigError> {
+    let windows = field.list()?;
+    let [window] = windows.as_slice() else { return Err(field.error("\"timeWindow\" holds exactly one window")) };
+    let mut section = window.section("\"timeWindow\"")?;
+    section.refuse(&["calendar"], "only rolling windows are kept; write isRolling: true")?;
+    let duration = match section.get("duration") {
+        Some(duration) => long_duration(&duration)?,
+        // As v1alpha writes it.
+        None => {
+            let unit = section.need("unit", "\"timeWindow\"")?;
+            let count = section.need("count", "\"timeWindow\"")?.count()? as i64;
+            Millis(days_of(&unit, &unit.word()?)?.0.saturating_mul(count))
+        }
+    };
+    if let Some(rolling) = section.get("isRolling")
+        && !rolling.boolean()?
+    {
+        return Err(rolling.error("only rolling windows are kept; write isRolling: true"));
+    }
+    section.finish("\"timeWindow\"")?;
+    Ok(duration)
+}
+
+/// A duration with a unit that Prometheus does not know: months, quarters and years as 30, 90 and 365 days.
+fn long_duration(field: &Field<'_>) -> Result<Millis, ConfigError> {
+    let text = field.word()?;
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let days = match unit {
+        "M" => 30,
+        "Q" => 90,
+        "Y" => 365,
+        _ => return field.positive_duration(),
+    };
+    let count: i64 = text[..text.len() - unit.len()].parse().unwrap_or(0);
+    match count.checked_mul(days).filter(|days| (1..=36_600).contains(days)) {
+        Some(days) => Ok(Millis::days(days)),
+        None => Err(field.error(format!("\"{text}\" is not a duration; write one like 28d, 4w or 1M"))),
+    }
+}
+
+fn days_of(field: &Field<'_>, unit: &str) -> Result<Millis, ConfigError> {
+    match unit {
+        "Minute" => Ok(Millis::minutes(1)),
+        "Hour" => Ok(Millis::hours(1)),
+        "Day" => Ok(Millis::days(1)),
+        "Week" => Ok(Millis::days(7)),
+        "Month" => Ok(Millis::days(30)),
+        "Quarter" => Ok(Millis::days(90)),
+        "Year" => Ok(Millis::days(365)),
+        _ => {
+            Err(field.error(format!("\"{unit}\" is no unit of time windows; write Day, Week, Month, Quarter or Year")))
+        }
+    }
+}
+
+/// The `spec` that a field holds, or that of the object which it names.
+fn resolved<'a>(field: &Field<'a>, named: &HashMap<String, Field<'a>>) -> Result<Field<'a>, ConfigError> {
+    match &field.node.value {
+        Value::Scalar(name) => named.get(name).copied().ok_or_else(|| {
+            field.error(format!("no object of this file is named \"{name}\"; add it to the file, or correct the name"))
+        }),
+        _ => {
+            let mut inline = field.section(field.key)?;
+            Ok(inline.get("spec").unwrap_or(*field))
+        }
+    }
+}
+
+fn indicator(spec: &Field<'_>, bound: Option<(Comparison, f64)>) -> Result<Indicator, ConfigError> {
+    let mut section = spec.section("an SLI")?;
+    section.get("description");
+    let (ratio, threshold) = (section.get("ratioMetric"), section.get("thresholdMetric"));
+    section.finish("an SLI")?;
+    match (ratio, threshold, bound) {
+        (Some(ratio), None, None) => ratio_metric(&ratio),
+        (None, Some(threshold), Some((op, bound))) => {
+            let gauge = query(&threshold)?;
+            let gauge = expression::selector(&gauge)?;
+            Ok(Indicator::Threshold { gauge, op, bound })
+        }
+        (None, Some(threshold), None) => {
+            Err(threshold.error("the objective of a thresholdMetric needs \"op\" and \"value\"; add them"))
+        }
+        (Some(ratio), None, Some(_)) => {
+            Err(ratio.error("the objective of a ratioMetric has no \"op\" and \"value\"; remove them"))
+        }
+        _ => Err(spec.error("an SLI has either \"ratioMetric\" or \"thresholdMetric\"; write one of them")),
+    }
+}
+
+fn ratio_metric(field: &Field<'_>) -> Result<Indicator, ConfigError> {
+    let what = "\"ratioMetric\"";
+    let mut section = field.section(what)?;
+    // Counters that only grow are what is counted here; without it each value would be the events since the last.
+    let counter = section.get("counter").map(|f| f.boolean()).transpose()?;
+    let (good, bad, total) = (section.get("good"), section.get("bad"), section.get("total"));
+    let (raw, raw_type) = (section.get("raw"), section.get("rawType"));
+    let (incremental, _) = (section.get("incremental"), ());
+    section.finish(what)?;
+    if counter == Some(false) || incremental.is_some() {
+        return Err(field.error("only counters that grow are counted; write counter: true"));
+    }
+    match (good, bad, total, raw) {
+        (Some(good), None, Some(total), None) => Ok(Indicator::Ratio {
+            good: expression::events(&query(&good)?)?,
+            total: expression::events(&query(&total)?)?,
+        }),
+        (None, Some(bad), Some(total), None) => Ok(Indicator::ErrorRatio {
+            errors: expression::events(&query(&bad)?)?,
+            total: expression::events(&query(&total)?)?,
+        }),
+        (None, None, None, Some(raw)) => {
+            let raw_type =
+                raw_type.ok_or_else(|| raw.error("\"raw\" needs \"rawType\": success or failure; add it"))?;
+            match raw_type.word()?.as_str() {
+                "success" => expression::good_ratio(&query(&raw)?),
+                "failure" => expression::error_ratio(&query(&raw)?),
+                other => Err(raw_type.error(format!("\"{other}\" is neither success nor failure; write one of them"))),
+            }
+        }
+        _ => Err(field.error("\"ratioMetric\" has \"total\" with \"good\" or \"bad\", or \"raw\"; write one of these")),
+    }
+}
+
+/// The expression of a metric.
+fn query<'a>(metric: &Field<'a>) -> Result<Field<'a>, ConfigError> {
+    let mut section = metric.section(metric.key)?;
+    let mut source = match section.get("metricSource") {
+        Some(source) => source.section("\"metricSource\"")?,
+        None => section.need("dataSourceSpec", metric.key)?.section("\"dataSourceSpec\"")?,
+    };
+    for key in ["metricSourceRef", "dataSourceRef"] {
+        source.get(key);
+    }
+    if let Some(kind) = source.get("type")
+        && !kind.word()?.eq_ignore_ascii_case("prometheus")
+    {
+        return Err(kind.error("only metrics of the type Prometheus are read"));
+    }
+    let field = match source.get("spec") {
+        Some(spec) => {
+            let mut spec = spec.section("\"spec\"")?;
+            let found = first_of(&mut spec, ["query", "promql"]);
+            let found =
+                found.ok_or_else(|| spec.source.error(spec.place, "\"spec\" needs the key \"query\"; add it"))?;
+            spec.finish("\"spec\"")?;
+            found
+        }
+        // As v1alpha writes it.
+        None => source.need("query", "\"metricSource\"")?,
+    };
+    source.get("queryType");
+    source.finish("\"metricSource\"")?;
+    section.finish(metric.key)?;
+    Ok(field)
+}
+
+fn operator(field: &Field<'_>) -> Result<Comparison, ConfigError> {
+    match field.word()?.as_str() {
+        "lte" => Ok(Comparison::LessEqual),
+        "lt" => Ok(Comparison::Less),
+        "gte" => Ok(Comparison::GreaterEqual),
+        "gt" => Ok(Comparison::Greater),
+        other => Err(field.error(format!("\"{other}\" is no operator; write lte, lt, gte or gt"))),
+    }
+}
+
+fn decimal(field: &Field<'_>) -> Result<f64, ConfigError> {
+    let text = field.word()?;
+    text.parse().map_err(|_| field.error(format!("\"{text}\" is not a number")))
+}
+
+/// The burn pairs of an SLO's alert policies.
+fn policies<'a>(field: &Field<'a>, named: &Named<'a>, notes: &mut Vec<Note>) -> Result<Vec<BurnPair>, ConfigError> {
+    let mut pairs = Vec::new();
+    for item in field.list()? {
+        let spec = referred(&item, "alertPolicyRef", &named.policies)?;
+        let what = "an alert policy";
+        let mut policy = spec.section(what)?;
+        policy.get("description");
+        policy.ignore(&["alertWhenNoData"], "an objective without input is BLIND, which pages on its own route");
+        policy
+            .ignore(&["alertWhenBreaching", "alertWhenResolved"], "alerts are sent when they begin and when they end");
+        policy.ignore(&["notificationTargets"], "alerts go where the routes of the configuration say");
+        for condition in policy.need("conditions", what)?.list()? {
+            let spec = referred(&condition, "conditionRef", &named.conditions)?;
+            pairs.push(condition_of(&spec, notes)?);
+        }
+        notes.extend(policy.finish(what)?);
+    }
+    Ok(pairs)
+}
+
+/// A list's item that names an object, by itself or under a key, or holds one.
+fn referred<'a>(
+    item: &Field<'a>,
+    key: &'static str,
+    named: &HashMap<String, Field<'a>>,
+) -> Result<Field<'a>, ConfigError> {
+    if let Value::Map(_) = &item.node.value
+        && let Some(reference) = item.section(key)?.get(key)
+    {
+        return resolved(&reference, named);
+    }
+    resolved(item, named)
+}
+
+/// An alert condition: a burn rate over one window. The short window that shows that it still goes on is a twelfth of it.
+fn condition_of(spec: &Field<'_>, notes: &mut Vec<Note>) -> Result<BurnPair, ConfigError> {
+    let what = "an alert condition";
+    let mut section = spec.section(what)?;
+    section.get("description");
+    let severity = section.get("severity").map(|f| f.word()).transpose()?.unwrap_or_default();
+    let severity = match severity.to_ascii_lowercase().as_str() {
+        "page" | "critical" | "high" | "fatal" | "emergency" | "p1" | "p2" | "sev1" | "sev2" => Severity::Page,
+        _ => Severity::Ticket,
+    };
+    let mut condition = section.need("condition", what)?.section("\"condition\"")?;
+    let kind = condition.need("kind", "\"condition\"")?;
+    if !kind.word()?.eq_ignore_ascii_case("burnrate") {
+        return Err(kind.error("only conditions of the kind burnrate are watched"));
+    }
+    if let Some(op) = condition.get("op")
+        && !matches!(op.word()?.as_str(), "gt" | "gte")
+    {
+        return Err(op.error("a burn rate alerts when it is above; write gt or gte"));
+    }
+    let threshold = decimal(&condition.need("threshold", "\"condition\"")?)?;
+    let long = long_duration(&condition.need("lookbackWindow", "\"condition\"")?)?;
+    condition.ignore(&["alertAfter"], "a pair fires on evidence in its short and in its long window");
+    notes.extend(condition.finish("\"condition\"")?);
+    notes.extend(section.finish(what)?);
+    Ok(BurnPair { severity, threshold, long, short: Millis((long.0 / 12).max(1)) })
+}

@@ -1,0 +1,227 @@
+//! Objectives in Evenkeel's own form.
+//!
+//! ```yaml
+//! objectives:
+//!   - service: checkout
+//!     name: availability            # unique within the service; "availability" or "latency" if left out
+//!     objective: 99.9               # percent, or a share below 1 like 0.999
+//!     window: 30d                   # 30d if left out
+//!     good: http_requests_total{job="checkout",code!~"5.."}
+//!     total: http_requests_total{job="checkout"}
+//!     # or:  errors: …  and  total: …
+//!     # or:  gauge: probe_success{job="checkout"} == 1
+//!     # or:  latency: {histogram: 'http_request_duration_seconds{job="checkout"}', within: 300ms}
+//!     #      with native: true if it is a native histogram
+//!     labels: {team: shop}          # on all its alerts; page_labels and ticket_labels on one kind
+//!     annotations: {runbook: "https://…"}
+//!     burn:                         # instead of the Workbook's pairs
+//!       - {severity: page, rate: 14.4, long: 1h, short: 5m}
+//!   - service: search               # an availability and two latencies of the Workbook's request class
+//!     class: HIGH_FAST              # CRITICAL, HIGH_FAST, HIGH_SLOW, LOW
+//!     errors: http_requests_total{job="search",code=~"5.."}
+//!     total: http_requests_total{job="search"}
+//!     histogram: http_request_duration_seconds{job="search"}
+//! ```
+//!
+//! `good`, `errors` and `total` take a counter, or sums and differences of counters:
+//! `sum(rate(a_total[5m])) - sum(rate(b_total[5m]))`.
+
+use crate::model::{Labels, Matcher, Millis};
+use crate::slo::{BurnPair, Events, Indicator, Objective, Reading, Severity};
+
+use super::{Found, Scale, expression, share};
+use crate::config::error::ConfigError;
+use crate::config::section::{Field, Section};
+use crate::config::source::Source;
+use crate::config::yaml::Node;
+
+/// The window of an objective that names none.
+const WINDOW: Millis = Millis::days(30);
+
+/// A class of requests: the share that must succeed, and within what time 90 and 99 % of them.
+///
+/// Source: Google, The Site Reliability Workbook, chapter 5, "Alerting at Scale".
+struct Class {
+    name: &'static str,
+    availability: f64,
+    latencies: Option<[Millis; 2]>,
+}
+
+const CLASSES: [Class; 4] = [
+    Class { name: "CRITICAL", availability: 0.9999, latencies: Some([Millis(100), Millis(200)]) },
+    Class { name: "HIGH_FAST", availability: 0.999, latencies: Some([Millis(100), Millis(200)]) },
+    Class { name: "HIGH_SLOW", availability: 0.999, latencies: Some([Millis(1000), Millis(5000)]) },
+    Class { name: "LOW", availability: 0.99, latencies: None },
+];
+
+/// The shares of requests that a class's two latencies are for, with what their objectives are named.
+const LATENCY_SHARES: [(f64, &str); 2] = [(0.9, "latency-90"), (0.99, "latency-99")];
+
+pub(super) fn read<'a>(source: &'a Source<'a>, document: &'a Node) -> Result<Found<'a>, ConfigError> {
+    let mut top = Section::of(source, document, "a file of objectives")?;
+    let mut found = Found::default();
+    for item in top.need("objectives", "a file of objectives")?.list()? {
+        let mut section = item.section("an objective")?;
+        let objectives = match section.get("class") {
+            Some(class) => of_class(&mut section, &class)?,
+            None => vec![single(&mut section)?],
+        };
+        found.objectives.extend(objectives.into_iter().map(|objective| (objective, item)));
+        found.notes.extend(section.finish("an objective")?);
+    }
+    found.notes.extend(top.finish("a file of objectives")?);
+    Ok(found)
+}
+
+fn single(section: &mut Section<'_>) -> Result<Objective, ConfigError> {
+    let service = section.need("service", "an objective")?.word()?;
+    let latency = section.get("latency");
+    let default_name = if latency.is_some() { "latency" } else { "availability" };
+    let name = section.get("name").map(|f| f.word()).transpose()?.unwrap_or_else(|| default_name.to_owned());
+    let share = share(&section.need("objective", "an objective")?, Scale::Either)?;
+    let window = window(section)?;
+    let indicator = match latency {
+        Some(latency) => quick_enough(section, &latency)?,
+        None => indicator(section)?,
+    };
+    let mut objective = Objective::new(&service, &name, share, window, indicator);
+    objective.pairs = section.get("burn").map(|field| pairs(&field)).transpose()?;
+    say(section, std::slice::from_mut(&mut objective))?;
+    Ok(objective)
+}
+
+fn window(section: &mut Section<'_>) -> Result<Millis, ConfigError> {
+    Ok(section.get("window").map(|f| f.positive_duration()).transpose()?.unwrap_or(WINDOW))
+}
+
+/// The objectives of a class of requests.
+fn of_class(section: &mut Section<'_>, class: &Field<'_>) -> Result<Vec<Objective>, ConfigError> {
+    let service = section.need("service", "an objective")?.word()?;
+    let name = class.word()?;
+    let Some(class) = CLASSES.iter().find(|known| known.name == name) else {
+        let known = CLASSES.map(|class| class.name).join(", ");
+        return Err(class.error(format!("there is no class \"{name}\"; there are {known}")));
+    };
+    let window = window(section)?;
+    let availability = indicator(section)?;
+    let mut all = vec![Objective::new(&service, "availability", class.availability, window, availability)];
+    let native = section.get("native").map(|f| f.boolean()).transpose()?.unwrap_or(false);
+    match (class.latencies, section.get("histogram")) {
+        (Some(latencies), Some(histogram)) => {
+            for (within, (share, name)) in latencies.into_iter().zip(LATENCY_SHARES) {
+                let indicator = within_bound(&histogram, within, native)?;
+                all.push(Objective::new(&service, name, share, window, indicator));
+            }
+        }
+        (None, Some(histogram)) => {
+            let message = format!("the class {} promises no latency; remove \"histogram\"", class.name);
+            return Err(histogram.source.error(histogram.key_place, message));
+        }
+        (Some(_), None) => {
+            let message = format!(
+                "the class {} promises latencies and needs the key \"histogram\", the name of a histogram without \
+                 _bucket; add it",
+                class.name
+            );
+            return Err(section.source.error(section.place, message));
+        }
+        (None, None) => {}
+    }
+    say(section, &mut all)?;
+    Ok(all)
+}
+
+/// Labels and annotations.
+fn say(section: &mut Section<'_>, objectives: &mut [Objective]) -> Result<(), ConfigError> {
+    let mut labels = |key| section.get(key).map(|f| f.labels()).transpose().map(|l| l.unwrap_or_else(Labels::empty));
+    let (all, page, ticket) = (labels("labels")?, labels("page_labels")?, labels("ticket_labels")?);
+    let annotations = labels("annotations")?;
+    for objective in objectives {
+        (objective.labels, objective.annotations) = (all.clone(), annotations.clone());
+        (objective.page_labels, objective.ticket_labels) = (page.clone(), ticket.clone());
+    }
+    Ok(())
+}
+
+fn pairs(field: &Field<'_>) -> Result<Vec<BurnPair>, ConfigError> {
+    let what = "a burn pair";
+    let read = |item: Field<'_>| {
+        let mut section = item.section(what)?;
+        let severity = section.need("severity", what)?;
+        let severity = match severity.word()?.as_str() {
+            "page" => Severity::Page,
+            "ticket" => Severity::Ticket,
+            other => return Err(severity.error(format!("\"{other}\" is neither page nor ticket; write one of them"))),
+        };
+        let rate = section.need("rate", what)?;
+        let threshold = rate.word()?.parse().map_err(|_| rate.error("\"rate\" is a number like 14.4"))?;
+        let long = section.need("long", what)?.positive_duration()?;
+        let short = section.get("short").map(|f| f.positive_duration()).transpose()?.unwrap_or(Millis(long.0 / 12));
+        section.finish(what)?;
+        Ok(BurnPair { severity, threshold, long, short })
+    };
+    field.list()?.into_iter().map(read).collect()
+}
+
+fn indicator(section: &mut Section<'_>) -> Result<Indicator, ConfigError> {
+    let (good, errors) = (section.get("good"), section.get("errors"));
+    let (total, gauge) = (section.get("total"), section.get("gauge"));
+    let fail = |message: &str| Err(section.source.error(section.place, message));
+    match (good, errors, total, gauge) {
+        (Some(good), None, Some(total), None) => {
+            Ok(Indicator::Ratio { good: expression::events(&good)?, total: expression::events(&total)? })
+        }
+        (None, Some(errors), Some(total), None) => {
+            Ok(Indicator::ErrorRatio { errors: expression::events(&errors)?, total: expression::events(&total)? })
+        }
+        (None, None, None, Some(gauge)) => expression::threshold(&gauge),
+        (Some(_), Some(_), _, _) => fail("an objective has both \"good\" and \"errors\"; keep one"),
+        (_, _, _, Some(_)) => fail("an objective with \"gauge\" has no \"good\", \"errors\" or \"total\"; remove them"),
+        (_, _, None, None) if good.is_some() || errors.is_some() => {
+            fail("an objective needs the key \"total\" beside \"good\" or \"errors\"; add it")
+        }
+        _ => fail(
+            "an objective needs \"good\" and \"total\", \"errors\" and \"total\", \"gauge\", or \"latency\"; add them",
+        ),
+    }
+}
+
+fn quick_enough(section: &mut Section<'_>, latency: &Field<'_>) -> Result<Indicator, ConfigError> {
+    for key in ["good", "errors", "total", "gauge"] {
+        if let Some(other) = section.get(key) {
+            let message = format!("an objective with \"latency\" has no \"{key}\"; remove one of them");
+            return Err(other.source.error(other.key_place, message));
+        }
+    }
+    let what = "\"latency\"";
+    let mut section = latency.section(what)?;
+    let within = section.need("within", what)?.positive_duration()?;
+    let native = section.get("native").map(|f| f.boolean()).transpose()?.unwrap_or(false);
+    let histogram = section.need("histogram", what)?;
+    let indicator = within_bound(&histogram, within, native)?;
+    section.finish(what)?;
+    Ok(indicator)
+}
+
+/// Of the observations of a histogram, those within a time.
+fn within_bound(histogram: &Field<'_>, within: Millis, native: bool) -> Result<Indicator, ConfigError> {
+    let series = expression::selector(histogram)?;
+    let is_name = |m: &&Matcher| m.name() == Labels::METRIC_NAME && m.op() == crate::model::MatchOp::Equal;
+    let Some(name) = series.iter().find(is_name).map(|matcher| matcher.value().to_owned()) else {
+        return Err(histogram.error("name the histogram's metric, as in http_request_duration_seconds{job=\"shop\"}"));
+    };
+    if let Some(base) = ["_bucket", "_count", "_sum"].iter().find_map(|ending| name.strip_suffix(ending)) {
+        return Err(histogram.error(format!("the histogram is called \"{base}\"; leave the ending away")));
+    }
+    let bound = within.0 as f64 / 1000.0;
+    Ok(match native {
+        true => Indicator::Ratio {
+            good: Events::of_histograms(series.clone(), Reading::ObservationsUpTo(bound)),
+            total: Events::of_histograms(series, Reading::Observations),
+        },
+        false => Indicator::Ratio {
+            good: expression::classic_bucket(&series, bound).into(),
+            total: expression::classic_count(&series).into(),
+        },
+    })
+}

@@ -1,0 +1,98 @@
+//! What an objective says, in lines for people: what it counts, who hears of it, what its traffic can carry.
+
+use crate::model::Millis;
+use crate::slo::{BurnPair, Objective, Severity};
+
+use super::words::{number, percent};
+
+/// Fewer bad events than this in a whole window are a budget that chance spends.
+const BUDGET_EVENTS_MIN: f64 = 10.0;
+
+/// What an objective says, each line indented, the first with its name.
+pub fn objective_text(objective: &Objective) -> String {
+    let mut text = format!(
+        "  {}/{}: {} of the events of any {} are good\n    bad events: {}\n",
+        objective.service,
+        objective.name,
+        percent(objective.objective),
+        objective.window,
+        objective.indicator.error_query(objective.window)
+    );
+    let standard = BurnPair::standard(objective.window);
+    let pairs = objective.pairs.as_deref().unwrap_or(&standard);
+    for (severity, word) in [(Severity::Page, "pages"), (Severity::Ticket, "tickets")] {
+        let of: Vec<String> = pairs
+            .iter()
+            .filter(|pair| pair.severity == severity && pair.threshold < 1.0 / objective.budget())
+            .map(|pair| format!("{}x over {} and {}", number(pair.threshold), pair.long, pair.short))
+            .collect();
+        let of = if of.is_empty() { "none".to_owned() } else { of.join(", ") };
+        text.push_str(&format!("    {word}: {of}\n"));
+    }
+    text
+}
+
+/// What so many events a window mean for an objective, as a warning if they are too few.
+pub fn traffic_text(objective: &Objective, events: f64) -> String {
+    let (budget, per) = (events * objective.budget(), objective.window);
+    if events <= 0.0 {
+        return format!("    WARNING: no events were counted; over {per} nothing would be measured\n");
+    }
+    let facts = format!("{} events in {per}, of which {} may be bad", number(events), number(budget));
+    if budget < BUDGET_EVENTS_MIN {
+        let window = Millis((per.0 as f64 * BUDGET_EVENTS_MIN / budget).min(1e15) as i64);
+        let share = 1.0 - BUDGET_EVENTS_MIN / events;
+        let lower = match share > 0.0 {
+            true => format!("an objective of {} or ", percent((share * 1e4).floor() / 1e4)),
+            false => String::new(),
+        };
+        return format!(
+            "    WARNING: {facts}: chance alone spends such a budget; {lower}a window of {} would carry it\n",
+            Millis((window.0 + 86_399_999) / 86_400_000 * 86_400_000)
+        );
+    }
+    format!("    traffic: {facts}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Matcher;
+    use crate::slo::Indicator;
+
+    fn objective(share: f64) -> Objective {
+        let of = |name| vec![Matcher::equal("__name__", name)].into();
+        let indicator = Indicator::ErrorRatio { errors: of("errors"), total: of("requests") };
+        Objective::new("shop", "availability", share, Millis::days(30), indicator)
+    }
+
+    #[test]
+    fn an_objective_is_told_in_words() {
+        assert_eq!(
+            objective_text(&objective(0.9)),
+            "  shop/availability: 90 % of the events of any 30d are good\n    \
+             bad events: sum(increase(errors[30d])) / sum(increase(requests[30d]))\n    \
+             pages: 6x over 6h and 30m\n    \
+             tickets: 3x over 1d and 2h, 1x over 3d and 6h\n"
+        );
+    }
+
+    #[test]
+    fn too_little_traffic_is_told_with_what_would_do() {
+        let check = |share, events, expected: &str| assert_eq!(traffic_text(&objective(share), events), expected);
+        check(0.999, 5e6, "    traffic: 5000000 events in 30d, of which 5000 may be bad\n");
+        check(
+            0.999,
+            1000.0,
+            "    WARNING: 1000 events in 30d, of which 1 may be bad: chance alone spends such a budget; an objective of \
+             99 % or a window of 300d would carry it\n",
+        );
+        check(
+            0.999,
+            5.0,
+            "    WARNING: 5 events in 30d, of which 0.005 may be bad: chance alone spends such a budget; a window of \
+             60000d would carry it\n",
+        );
+        check(0.999, 0.0, "    WARNING: no events were counted; over 30d nothing would be measured\n");
+    }
+}

@@ -1,0 +1,433 @@
+//! Objectives in the forms of Sloth, Pyrra and OpenSLO: what each says in ours.
+
+use evenkeel::config::parse_objectives;
+use evenkeel::model::Labels;
+use evenkeel::slo::Objective;
+
+fn labels(labels: &Labels) -> String {
+    labels.iter().map(|label| format!("{}={}", label.name, label.value)).collect::<Vec<_>>().join(" ")
+}
+
+/// An objective in a few lines: what is promised, what is counted, who hears of it.
+fn shown(objective: &Objective) -> String {
+    let mut text = format!(
+        "{}/{} {} over {}\n  {}\n",
+        objective.service,
+        objective.name,
+        objective.objective,
+        objective.window,
+        objective.indicator.error_query(objective.window)
+    );
+    for (what, set) in [
+        ("labels", &objective.labels),
+        ("page", &objective.page_labels),
+        ("ticket", &objective.ticket_labels),
+        ("says", &objective.annotations),
+    ] {
+        if !set.is_empty() {
+            text.push_str(&format!("  {what}: {}\n", labels(set)));
+        }
+    }
+    match &objective.pairs {
+        None => text.push_str("  standard pairs\n"),
+        Some(pairs) => {
+            for pair in pairs {
+                let (severity, threshold) = (pair.severity.as_str(), pair.threshold);
+                text.push_str(&format!("  {severity} {threshold} over {} and {}\n", pair.long, pair.short));
+            }
+        }
+    }
+    text
+}
+
+fn check(text: &str, expected: &str) {
+    let objectives = parse_objectives("slo.yml", text).unwrap_or_else(|error| panic!("{error}"));
+    let found: String = objectives.iter().map(shown).collect();
+    assert_eq!(found.trim(), expected.trim(), "\n{found}");
+}
+
+#[test]
+fn sloth_files_are_read() {
+    check(
+        r#"
+version: "prometheus/v1"
+service: "checkout"
+labels: {owner: shop, tier: "2"}
+slos:
+  - name: "requests-availability"
+    objective: 99.9
+    description: "Customers can pay."
+    labels: {category: availability, tier: "1"}
+    sli:
+      events:
+        error_query: sum(rate(http_requests_total{job="checkout",code=~"(5..|429)"}[{{.window}}]))
+        total_query: sum(rate(http_requests_total{job="checkout"}[{{ .window }}]))
+    alerting:
+      name: CheckoutErrors
+      labels: {category: pager}
+      annotations: {runbook: "https://r"}
+      page_alert: {labels: {severity: critical}}
+      ticket_alert: {disable: true}
+  - name: latency
+    objective: 99
+    sli:
+      events:
+        error_query: |
+          (
+            sum(rate(http_request_duration_seconds_count{job="checkout"}[{{.window}}]))
+            -
+            sum(rate(http_request_duration_seconds_bucket{job="checkout",le="0.3"}[{{.window}}]))
+          )
+        total_query: sum(rate(http_request_duration_seconds_count{job="checkout"}[{{.window}}]))
+    alerting: {page_alert: {disable: true}}
+  - name: raw
+    objective: 95
+    sli: {raw: {error_ratio_query: 'sum(rate(a{x="1"}[{{.window}}])) / (sum(rate(b[{{.window}}])) or vector(0))'}}
+"#,
+        r#"
+checkout/requests-availability 0.999 over 30d
+  sum(increase(http_requests_total{job="checkout",code=~"(5..|429)"}[30d])) / sum(increase(http_requests_total{job="checkout"}[30d]))
+  labels: alertname=CheckoutErrors category=pager owner=shop sloth_id=checkout-requests-availability sloth_service=checkout sloth_slo=requests-availability tier=1
+  page: severity=critical sloth_severity=page
+  ticket: sloth_severity=ticket
+  says: runbook=https://r title=Customers can pay.
+  page 14.4 over 1h and 5m
+  page 6 over 6h and 30m
+checkout/latency 0.99 over 30d
+  (sum(increase(http_request_duration_seconds_count{job="checkout"}[30d])) - sum(increase(http_request_duration_seconds_bucket{job="checkout",le="0.3"}[30d]))) / sum(increase(http_request_duration_seconds_count{job="checkout"}[30d]))
+  labels: owner=shop sloth_id=checkout-latency sloth_service=checkout sloth_slo=latency tier=2
+  page: sloth_severity=page
+  ticket: sloth_severity=ticket
+  ticket 3 over 1d and 2h
+  ticket 1 over 3d and 6h
+checkout/raw 0.95 over 30d
+  sum(increase(a{x="1"}[30d])) / sum(increase(b[30d]))
+  labels: owner=shop sloth_id=checkout-raw sloth_service=checkout sloth_slo=raw tier=2
+  page: sloth_severity=page
+  ticket: sloth_severity=ticket
+  page 14.4 over 1h and 5m
+  page 6 over 6h and 30m
+  ticket 3 over 1d and 2h
+  ticket 1 over 3d and 6h
+"#,
+    );
+}
+
+#[test]
+fn sloth_objects_bring_their_windows() {
+    check(
+        r#"
+apiVersion: sloth.slok.dev/v1
+kind: PrometheusServiceLevel
+metadata: {name: sloth-slo-my-service, namespace: monitoring}
+spec:
+  service: myservice
+  labels: {owner: myteam}
+  slos:
+    - name: availability
+      objective: 99.5
+      sli: {events: {errorQuery: 'sum(rate(e[{{.window}}])) + sum(rate(f[{{.window}}]))', totalQuery: 'sum(rate(t[{{.window}}]))'}}
+      alerting: {pageAlert: {labels: {x: y}}, ticketAlert: {}}
+---
+apiVersion: sloth.slok.dev/v1
+kind: AlertWindows
+metadata: {name: weekly}
+spec:
+  sloPeriod: 7d
+  page:
+    quick: {errorBudgetPercent: 8, shortWindow: 5m, longWindow: 1h}
+    slow: {errorBudgetPercent: 12.5, shortWindow: 30m, longWindow: 6h}
+  ticket:
+    quick: {errorBudgetPercent: 20, shortWindow: 2h, longWindow: 1d}
+    slow: {errorBudgetPercent: 42, shortWindow: 6h, longWindow: 3d}
+"#,
+        r#"
+myservice/availability 0.995 over 1w
+  (sum(increase(e[1w])) + sum(increase(f[1w]))) / sum(increase(t[1w]))
+  labels: owner=myteam sloth_id=myservice-availability sloth_service=myservice sloth_slo=availability
+  page: sloth_severity=page x=y
+  ticket: sloth_severity=ticket
+  page 13.44 over 1h and 5m
+  page 3.5 over 6h and 30m
+  ticket 1.4 over 1d and 2h
+  ticket 0.98 over 3d and 6h
+"#,
+    );
+}
+
+#[test]
+fn pyrra_objects_are_read() {
+    check(
+        r#"
+apiVersion: pyrra.dev/v1alpha1
+kind: ServiceLevelObjective
+metadata:
+  name: api-errors
+  namespace: monitoring
+  labels: {prometheus: k8s, role: alert-rules, pyrra.dev/team: operations}
+spec:
+  target: "99"
+  window: 2w
+  description: Errors of the API.
+  indicator:
+    ratio:
+      errors: {metric: 'http_requests_total{job="api",code=~"5.."}'}
+      total: {metric: 'http_requests_total{job="api"}'}
+---
+apiVersion: pyrra.dev/v1alpha1
+kind: ServiceLevelObjective
+metadata: {name: api-latency, labels: {pyrra.dev/service: api}}
+spec:
+  target: "99.5"
+  window: 4w
+  indicator:
+    latency:
+      success: {metric: 'http_request_duration_seconds_bucket{job="api",le="1"}'}
+      total: {metric: 'http_request_duration_seconds_count{job="api"}'}
+  alerting: {name: ApiSlow}
+---
+apiVersion: pyrra.dev/v1alpha1
+kind: ServiceLevelObjective
+metadata: {name: native}
+spec:
+  target: "90"
+  window: 4w
+  indicator: {latencyNative: {latency: 100ms, total: {metric: 'rpc_duration_seconds{job="rpc"}'}}}
+---
+apiVersion: pyrra.dev/v1alpha1
+kind: ServiceLevelObjective
+metadata: {name: probe}
+spec:
+  target: "99.9"
+  window: 4w
+  indicator: {bool_gauge: {metric: 'probe_success{job="web"}'}}
+  alerting: {disabled: true}
+"#,
+        r#"
+api-errors/api-errors 0.99 over 2w
+  sum(increase(http_requests_total{job="api",code=~"5.."}[2w])) / sum(increase(http_requests_total{job="api"}[2w]))
+  labels: team=operations
+  page: severity=critical
+  ticket: severity=warning
+  says: description=Errors of the API.
+  page 14 over 30m and 2m30s
+  page 7 over 3h and 15m
+  ticket 2 over 12h and 1h
+  ticket 1 over 2d and 3h
+api/api-latency 0.995 over 4w
+  1 - sum(increase(http_request_duration_seconds_bucket{job="api",le="1"}[4w])) / sum(increase(http_request_duration_seconds_count{job="api"}[4w]))
+  labels: alertname=ApiSlow service=api
+  page: severity=critical
+  ticket: severity=warning
+  page 14 over 1h and 5m
+  page 7 over 6h and 30m
+  ticket 2 over 1d and 2h
+  ticket 1 over 4d and 6h
+native/native 0.9 over 4w
+  1 - histogram_fraction(-Inf, 0.1, sum(increase(rpc_duration_seconds{job="rpc"}[4w])))
+  page: severity=critical
+  ticket: severity=warning
+  page 7 over 6h and 30m
+  ticket 2 over 1d and 2h
+  ticket 1 over 4d and 6h
+probe/probe 0.999 over 4w
+  1 - avg(avg_over_time((probe_success{job="web"} == bool 1)[4w:]))
+  page: severity=critical
+  ticket: severity=warning
+"#,
+    );
+}
+
+#[test]
+fn openslo_objects_are_read() {
+    check(
+        r#"
+apiVersion: openslo/v1
+kind: Service
+metadata: {name: shop}
+spec: {description: The shop.}
+---
+apiVersion: openslo/v1
+kind: SLI
+metadata: {name: good-requests}
+spec:
+  ratioMetric:
+    counter: true
+    good:
+      metricSource: {metricSourceRef: prom, type: Prometheus, spec: {query: 'sum(http_requests_total{job="shop",code!~"5.."})'}}
+    total:
+      metricSource: {type: Prometheus, spec: {query: 'sum(http_requests_total{job="shop"})'}}
+---
+apiVersion: openslo/v1
+kind: AlertCondition
+metadata: {name: fast}
+spec:
+  severity: page
+  condition: {kind: burnrate, op: gte, threshold: 14.4, lookbackWindow: 1h, alertAfter: 5m}
+---
+apiVersion: openslo/v1
+kind: AlertPolicy
+metadata: {name: burn}
+spec:
+  alertWhenBreaching: true
+  conditions: [{conditionRef: fast}]
+  notificationTargets: [{targetRef: x}]
+---
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: availability, displayName: Availability, labels: {team: [shop, web]}}
+spec:
+  description: Customers can order.
+  service: shop
+  indicatorRef: good-requests
+  timeWindow: [{duration: 4w, isRolling: true}]
+  budgetingMethod: Occurrences
+  objectives: [{target: 0.999}]
+  alertPolicies:
+    - burn
+    - kind: AlertPolicy
+      metadata: {name: inline}
+      spec:
+        conditions:
+          - kind: AlertCondition
+            metadata: {name: slow}
+            spec: {severity: low, condition: {kind: burnrate, op: gt, threshold: 1, lookbackWindow: 3d}}
+---
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: queue}
+spec:
+  service: shop
+  indicator:
+    metadata: {name: depth}
+    spec: {thresholdMetric: {metricSource: {type: Prometheus, spec: {query: 'queue_depth{job="shop"}'}}}}
+  timeWindow: [{duration: 1M, isRolling: true}]
+  objectives:
+    - {displayName: short, op: lte, value: 10, targetPercent: 95}
+    - {op: lt, value: 100, target: 0.99}
+"#,
+        r#"
+shop/availability 0.999 over 4w
+  1 - sum(increase(http_requests_total{job="shop",code!~"5.."}[4w])) / sum(increase(http_requests_total{job="shop"}[4w]))
+  labels: team=shop
+  says: description=Customers can order.
+  page 14.4 over 1h and 5m
+  ticket 1 over 3d and 6h
+shop/queue-short 0.95 over 30d
+  1 - avg(avg_over_time((queue_depth{job="shop"} <= bool 10)[30d:]))
+  standard pairs
+shop/queue-2 0.99 over 30d
+  1 - avg(avg_over_time((queue_depth{job="shop"} < bool 100)[30d:]))
+  standard pairs
+"#,
+    );
+}
+
+#[test]
+fn what_is_not_done_is_refused_with_its_place() {
+    let check = |text: &str, place: &str, message: &str| {
+        let error = parse_objectives("slo.yml", text).map(|found| format!("{found:?}")).unwrap_err();
+        let found = (format!("{}:{}", error.line, error.column), error.message.as_str());
+        assert_eq!(found, (place.to_owned(), message), "{error}");
+    };
+    let sloth =
+        |sli: &str| format!("version: prometheus/v1\nservice: s\nslos:\n- name: n\n  objective: 99.9\n  sli: {sli}\n");
+    check(
+        &sloth("{events: {error_query: 'max(rate(a[{{.window}}]))', total_query: b}}"),
+        "6:31",
+        "\"error_query\" takes a counter like requests_total{job=\"shop\"}, a sum(rate(counter[5m])), or sums and \
+         differences of these; \"max(rate(a[5m]))\" is not counted sample by sample",
+    );
+    check(
+        &sloth("{events: {error_query: 'sum by (path) (rate(a[{{.window}}]))', total_query: b}}"),
+        "6:31",
+        "\"error_query\" takes a counter like requests_total{job=\"shop\"}, a sum(rate(counter[5m])), or sums and \
+         differences of these; \"sum by (path) (rate(a[5m]))\" is not counted sample by sample",
+    );
+    check(
+        &sloth("{plugin: {id: x}}"),
+        "6:9",
+        "\"plugin\" is not supported yet: the expression would be made by a program of yours; write it under \"events\"",
+    );
+    check(
+        &sloth("{events: {error_query: 'rate(a[{{.win}}])', total_query: b}}"),
+        "6:31",
+        "the template {{.win}} is unknown; only {{.window}} is filled in",
+    );
+    let pyrra = |rest: &str| {
+        format!("apiVersion: pyrra.dev/v1alpha1\nkind: ServiceLevelObjective\nmetadata: {{name: n}}\nspec:\n  {rest}\n")
+    };
+    check(
+        &pyrra("target: '99'\n  window: 4w\n  indicator: {bool_gauge: {metric: up, grouping: [job]}}"),
+        "7:40",
+        "\"grouping\" is not supported yet: write an objective for each group",
+    );
+    check(
+        &pyrra("target: '99'\n  window: 4w\n  indicator: {}"),
+        "7:14",
+        "\"indicator\" has exactly one of ratio, latency, latencyNative, bool_gauge",
+    );
+    let openslo = |rest: &str| {
+        format!("apiVersion: openslo/v1\nkind: SLO\nmetadata: {{name: n}}\nspec:\n  service: s\n  {rest}\n")
+    };
+    check(
+        &openslo("timeWindow: [{duration: 1M, calendar: {startTime: 2026-01-01 00:00:00}}]\n  objectives: []"),
+        "6:31",
+        "\"calendar\" is not supported yet: only rolling windows are kept; write isRolling: true",
+    );
+    check(
+        &openslo("timeWindow: [{duration: 4w, isRolling: true}]\n  indicatorRef: x\n  objectives: [{target: 0.99}]"),
+        "7:17",
+        "no object of this file is named \"x\"; add it to the file, or correct the name",
+    );
+    check(
+        &openslo("timeWindow: [{duration: 4w, isRolling: true}]\n  objectives: [{target: 99}]"),
+        "7:25",
+        "an objective of 99 leaves no budget or promises nothing; write one like 0.999",
+    );
+    check(
+        "apiVersion: v1\nkind: Pod\n",
+        "1:13",
+        "no form of objectives has the version \"v1\"; prometheus/v1, sloth.slok.dev/v1, pyrra.dev/v1alpha1, openslo/v1, \
+         openslo/v1alpha and openslo.com/v2alpha are read, and a file of our own begins with \"objectives:\"",
+    );
+}
+
+#[test]
+fn classes_and_latencies_of_our_own_form_are_read() {
+    check(
+        r#"
+objectives:
+  - service: search
+    class: HIGH_SLOW
+    errors: http_requests_total{job="search",code=~"5.."}
+    total: sum(rate(http_requests_total{job="search"}[5m]))
+    histogram: http_request_duration_seconds{job="search"}
+    labels: {team: search}
+  - service: pay
+    objective: 95
+    latency: {histogram: rpc_seconds, within: 250ms, native: true}
+    burn:
+      - {severity: page, rate: 10, long: 2h}
+      - {severity: ticket, rate: 1, long: 3d, short: 1h}
+"#,
+        r#"
+search/availability 0.999 over 30d
+  sum(increase(http_requests_total{job="search",code=~"5.."}[30d])) / sum(increase(http_requests_total{job="search"}[30d]))
+  labels: team=search
+  standard pairs
+search/latency-90 0.9 over 30d
+  1 - sum(increase(http_request_duration_seconds_bucket{job="search",le=~"1(\\.0)?"}[30d])) / sum(increase(http_request_duration_seconds_count{job="search"}[30d]))
+  labels: team=search
+  standard pairs
+search/latency-99 0.99 over 30d
+  1 - sum(increase(http_request_duration_seconds_bucket{job="search",le=~"5(\\.0)?"}[30d])) / sum(increase(http_request_duration_seconds_count{job="search"}[30d]))
+  labels: team=search
+  standard pairs
+pay/latency 0.95 over 30d
+  1 - histogram_fraction(-Inf, 0.25, sum(increase(rpc_seconds[30d])))
+  page 10 over 2h and 10m
+  ticket 1 over 3d and 1h
+"#,
+    );
+}
