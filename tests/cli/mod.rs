@@ -326,8 +326,7 @@ groups:
         let output = run(&[&["check", "rules", &file], args].concat());
         let printed = text(&output.stdout);
         let lines = printed.lines().filter_map(|line| line.trim().strip_prefix(&file)?.strip_prefix(':'));
-        let found: Vec<String> =
-            lines.filter_map(|line| Some(line.splitn(3, ": ").take(2).collect::<Vec<_>>().join(" "))).collect();
+        let found: Vec<String> = lines.map(|line| line.splitn(3, ": ").take(2).collect::<Vec<_>>().join(" ")).collect();
         (output.status.code(), found.into_iter().filter(|line| line != " ok").collect::<Vec<_>>())
     };
     assert_eq!(
