@@ -7,6 +7,7 @@
 //!   present at once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::model::{Alert, Batch, Committed, Labels, Seq, SeriesRef, Timestamp, Transition, limits};
 use crate::promql::{ElementValue, EvalOptions, SeriesSource, SourceError};
@@ -15,9 +16,11 @@ use super::alert_series::AlertSeries;
 use super::alerting::{AlertRule, Moment};
 use super::cascade;
 use super::entry::{Entry, Kind};
+use super::evaluations::{Counted, Evaluation, Evaluations, Stopwatch, Timing};
 use super::format::{self, RestoreError, SavedRule};
 use super::graph::Graph;
 use super::interval::{RecordRule, instant, query_of};
+use super::naming::RuleId;
 use super::overlay::Overlay;
 use super::plan::plan;
 use super::rule::{EvaluationMode, Rule, RuleContext, RuleError, RuleGroup, check};
@@ -42,6 +45,7 @@ pub struct Evaluator {
     resync: BTreeSet<usize>,
     /// Rules that a reload took away, until their alerts are ended.
     leaving: Vec<Entry>,
+    timing: Timing,
 }
 
 /// What an entry of the log led to.
@@ -80,6 +84,7 @@ impl Evaluator {
             now: Timestamp::MIN,
             resync: BTreeSet::new(),
             leaving: Vec::new(),
+            timing: Timing::default(),
         };
         let mut names = BTreeMap::new();
         for group in groups {
@@ -122,8 +127,13 @@ impl Evaluator {
                 }
             }
         };
-        let group_number = self.groups.len();
-        self.rules.push(Entry { kind, group: group_number, query_offset: group.query_offset, last_evaluation: None });
+        self.rules.push(Entry {
+            kind,
+            group: self.groups.len(),
+            query_offset: group.query_offset,
+            last_evaluation: None,
+            evaluations: Evaluations::default(),
+        });
         number
     }
 
@@ -212,6 +222,15 @@ impl Evaluator {
         next.restore(&self.save())?;
         let kept: BTreeSet<String> = next.rules.iter().map(|entry| entry.key().to_owned()).collect();
         next.leaving = std::mem::take(&mut self.leaving);
+        next.timing = self.timing.clone();
+        let mut evaluated: HashMap<String, _> = self
+            .rules
+            .iter_mut()
+            .map(|entry| (entry.key().to_owned(), std::mem::take(&mut entry.evaluations)))
+            .collect();
+        for entry in &mut next.rules {
+            entry.evaluations = evaluated.remove(entry.key()).unwrap_or_default();
+        }
         next.leaving.extend(std::mem::take(&mut self.rules).into_iter().filter(|entry| !kept.contains(entry.key())));
         *self = next;
         Ok(())
@@ -321,20 +340,23 @@ impl Evaluator {
         let mut moment = Moment { seq, at, context, source, timers, transitions };
         for number in &rules {
             let number = *number;
-            let entry = &mut self.rules[number];
-            match &mut entry.kind {
+            let (entry, begun) = (&mut self.rules[number], self.timing.elapsed());
+            let (series, error) = match &mut entry.kind {
                 Kind::Followed { rule, plan, carrying: None, .. } => {
                     rule.follow(&self.graph.nodes[plan.node].out, &mut moment);
+                    (rule.elements(), &rule.error)
                 }
                 Kind::Followed { rule, query, .. } if turned.contains(&number) => {
-                    rule.set_queried(
-                        instant(query, source, at - entry.query_offset, &EvalOptions::default()),
-                        &mut moment,
-                    );
+                    let result = instant(query, source, at - entry.query_offset, &EvalOptions::default());
+                    let series = result.as_ref().map_or(0, Vec::len);
+                    rule.set_queried(result, &mut moment);
+                    (series, &rule.error)
                 }
                 Kind::Followed { .. } | Kind::Polled { .. } | Kind::Record(_) => continue,
-            }
-            entry.last_evaluation = Some(at);
+            };
+            let took = self.timing.elapsed().saturating_sub(begun);
+            let error = error.clone();
+            entry.evaluated(Evaluation { at, took, series, samples: None, error });
         }
         for (number, labels, due) in alerts {
             rules.insert(number);
@@ -387,10 +409,11 @@ impl Evaluator {
         group.last_evaluation = at;
         // What a group decides at its interval alone is decided at Prometheus' instants, however late it is noticed.
         let decided_at = if group.def.mode == EvaluationMode::Interval { at } else { now };
-        let mut overlay = Overlay::new(source, &outcome.derived);
+        let counted = Counted::new(source);
+        let mut overlay = Overlay::new(&counted, &outcome.derived);
         for rule in &group.rules {
-            let entry = &mut self.rules[*rule];
-            match &mut entry.kind {
+            let (entry, begun) = (&mut self.rules[*rule], self.timing.elapsed());
+            let (series, error) = match &mut entry.kind {
                 Kind::Followed { rule, carrying: None, .. } => {
                     write_all(rule, seen_from, &mut overlay, &mut outcome.derived);
                     continue;
@@ -400,14 +423,20 @@ impl Evaluator {
                     let (context, timers) = (&self.context, &mut self.timers);
                     let source: &dyn SeriesSource = &overlay;
                     let mut moment = Moment { seq, at: decided_at, context, source, timers, transitions };
-                    rule.set_queried(instant(query, &overlay, seen_from, &EvalOptions::default()), &mut moment);
+                    let result = instant(query, &overlay, seen_from, &EvalOptions::default());
+                    let series = result.as_ref().map_or(0, Vec::len);
+                    rule.set_queried(result, &mut moment);
                     write_all(rule, seen_from, &mut overlay, &mut outcome.derived);
+                    (series, &rule.error)
                 }
                 Kind::Record(rule) => {
                     rule.evaluate(seen_from, &EvalOptions::default(), &mut overlay, &mut outcome.derived);
+                    (rule.outputs.len(), &rule.error)
                 }
-            }
-            entry.last_evaluation = Some(at);
+            };
+            let took = self.timing.elapsed().saturating_sub(begun);
+            let (samples, error) = (Some(counted.take()), error.clone());
+            entry.evaluated(Evaluation { at, took, series, samples, error });
         }
         self.arm_group(number);
     }
@@ -422,6 +451,22 @@ impl Evaluator {
     /// The alerts of all rules, pending and firing.
     pub fn alerts(&self) -> Vec<Alert> {
         self.rules.iter().flat_map(Entry::alerts).collect()
+    }
+
+    /// Has evaluations measured from now on.
+    pub fn measure_with(&mut self, stopwatch: Arc<dyn Stopwatch>) {
+        self.timing = Timing(Some(stopwatch));
+    }
+
+    /// The last evaluations of a rule, the newest first; absent if there is no such rule.
+    pub fn evaluations(&self, rule: RuleId) -> Option<Vec<Evaluation>> {
+        let entry = self.rules.iter().find(|entry| RuleId::of_key(entry.key()) == rule)?;
+        Some(entry.evaluations.newest_first())
+    }
+
+    /// What all rules may refer to.
+    pub fn context(&self) -> &RuleContext {
+        &self.context
     }
 
     /// Every group with its rules, in order.
@@ -439,6 +484,8 @@ impl Evaluator {
             interval: group.def.interval,
             mode: group.def.mode,
             limit: group.def.limit,
+            query_offset: group.def.query_offset,
+            labels: group.def.labels.clone(),
             last_evaluation: last.unwrap_or(Timestamp::MIN).max(group.last_evaluation),
             rules,
         }
@@ -477,6 +524,7 @@ impl Evaluator {
             }
         };
         RuleStatus {
+            id: RuleId::of_key(entry.key()),
             name: def.name().to_owned(),
             kind,
             expr: expr.to_owned(),
@@ -492,6 +540,7 @@ impl Evaluator {
                 (None, Some(_)) => Health::Ok,
             },
             last_evaluation: entry.last_evaluation.unwrap_or(Timestamp::MIN),
+            last: entry.evaluations.last().cloned(),
             is_blind,
             alerts: entry.alerts(),
         }
