@@ -17,6 +17,7 @@ mod tree;
 mod tsdb;
 mod tsdb_admin;
 mod verdict;
+mod why;
 mod write;
 
 use axum::Router;
@@ -61,6 +62,11 @@ fn reading() -> Routes {
         .get("/scrape_pools/config", targets::pool_config)
         .get("/alerts", alerts::alerts)
         .get("/rules", rules::rules)
+        .get("/rules/{id}", why::rule)
+        .get("/rules/{id}/why-not", why::of_rule)
+        .get("/alerts/{id}/why", why::of_alert)
+        .get("/why", why::of_name)
+        .get("/why-not", why::of_name)
         .get("/alertmanagers", status::alertmanagers)
         .get("/status/config", status::config)
         .get("/status/flags", status::flags)
