@@ -265,6 +265,11 @@ impl Db {
         of_rules.chain(core.objectives.alerts().into_iter().map(|alert| (None, alert))).collect()
     }
 
+    /// Who was told last of the alert with these labels: receiver, `firing` or `resolved`, and when.
+    pub fn told(&self, labels: &Labels) -> Vec<(String, &'static str, Timestamp)> {
+        self.inner.notifier.told_of(labels)
+    }
+
     /// The rules with their state.
     pub fn rule_groups(&self) -> Vec<GroupStatus> {
         self.inner.core.lock().evaluator.groups()

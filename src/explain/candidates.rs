@@ -35,13 +35,16 @@ pub(super) fn reaches<'e>(expr: &'e Expr, lookback: Millis, found: &mut Vec<Reac
     }
 }
 
+/// What is called with an instant, and with the series and the sample that comes then; a sample that goes is not given.
+type Change<'c> = dyn FnMut(Timestamp, Option<(&Labels, Sample)>) + 'c;
+
 /// Calls `each` with the instant, series and sample of all that comes or goes inside of a range.
 fn each_change(
     source: &dyn SeriesSource,
     reach: &Reach<'_>,
     range: TimeRange,
     focus: Option<&Labels>,
-    each: &mut dyn FnMut(Timestamp, Option<(&Labels, Sample)>),
+    each: &mut Change<'_>,
 ) -> Result<(), SourceError> {
     let seen =
         TimeRange { after: range.after - reach.offset - reach.stays - Millis(1), until: range.until - reach.offset };

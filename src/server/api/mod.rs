@@ -31,6 +31,7 @@ use super::{cors, gate};
 
 pub(super) use query::refuse;
 pub(super) use rules::state_of as rule_state;
+pub(super) use why::{explain as explain_rule, find_rule};
 
 /// The routes, to be nested under `/api/v1`.
 pub(super) fn routes(state: &ServerState) -> Router<ServerState> {

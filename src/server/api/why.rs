@@ -171,7 +171,7 @@ fn rule_id(text: &str) -> Result<RuleId, ApiError> {
 }
 
 /// A rule and its group.
-fn find_rule(groups: &[GroupStatus], id: RuleId) -> Option<(GroupStatus, RuleStatus)> {
+pub(in crate::server) fn find_rule(groups: &[GroupStatus], id: RuleId) -> Option<(GroupStatus, RuleStatus)> {
     groups.iter().find_map(|group| {
         let rule = group.rules.iter().find(|rule| rule.id == id)?;
         Some((group.clone(), rule.clone()))
@@ -179,7 +179,7 @@ fn find_rule(groups: &[GroupStatus], id: RuleId) -> Option<(GroupStatus, RuleSta
 }
 
 /// Explains a rule on a query's place, within a time of its own.
-async fn explain(
+pub(in crate::server) async fn explain(
     state: &ServerState,
     rule: RuleId,
     which: Which,
