@@ -43,7 +43,7 @@ async fn rules_and_alerts_have_pages_that_explain_them() {
     assert!(before.text().contains("no series is called requests_total"), "{}", before.text());
     let wrong = get(address, &format!("/rules/{}?at=%3Cscript%3E", id(0))).await;
     assert!(wrong.status == 200 && wrong.text().contains("is no time") && !wrong.text().contains("<script>"));
-    assert!(get(address, &format!("/rules/{}", id(1))).await.text().contains("samples read"));
+    assert!(get(address, &format!("/rules/{}", id(1))).await.text().contains("data-label=\"Samples read\""));
     let alert = groups[0]["rules"][0]["alerts"][0]["id"].as_str().unwrap().to_owned();
     assert!(get(address, "/alerts").await.text().contains(&format!("href=\"/alerts/{alert}\"")));
     let page = get(address, &format!("/alerts/{alert}")).await;
@@ -53,8 +53,10 @@ async fn rules_and_alerts_have_pages_that_explain_them() {
     for path in ["/rules/x", "/rules/0000000000000000", "/alerts/x"] {
         assert_eq!(get(address, path).await.status, 404, "{path}");
     }
-    let gone = get(address, &format!("/alerts/{alert}?at=1")).await;
-    assert!(gone.status == 200 && gone.text().contains("not there at that time"));
+    let early = get(address, &format!("/alerts/{alert}?at=1")).await;
+    assert!(early.text().contains("the condition has not held"), "one that is there now is explained at any time");
+    let never = get(address, &format!("/alerts/{}{}", id(0), "0".repeat(16))).await;
+    assert!(never.status == 200 && never.text().contains("not there at that time"));
 }
 
 #[tokio::test]
