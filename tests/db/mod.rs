@@ -9,6 +9,7 @@ mod native_histograms;
 mod restart;
 mod results_cache;
 mod verdicts;
+mod why;
 
 use std::path::Path;
 use std::sync::Arc;

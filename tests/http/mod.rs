@@ -15,3 +15,4 @@ mod shop;
 mod stored;
 mod tsdb_admin;
 mod verdict;
+mod why;
