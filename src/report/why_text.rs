@@ -131,8 +131,8 @@ fn label_text(labels: &BTreeMap<String, String>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::why_json::{ElementReport, WhyAlert, WhyRule};
     use super::*;
+    use crate::report::{ElementReport, WhyAlert, WhyRule};
 
     fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
