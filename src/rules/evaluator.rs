@@ -310,6 +310,8 @@ impl Evaluator {
                 }
             }
         }
+        // Not in the order in which they were armed, which a restart would change.
+        alerts.sort_unstable_by(|a, b| (a.2, a.0, &a.1).cmp(&(b.2, b.0, &b.1)));
         let mut rules = std::mem::take(&mut self.resync);
         for node in self.graph.propagate(at, &mut self.timers) {
             rules.extend(self.roots.get(node).into_iter().flatten());
