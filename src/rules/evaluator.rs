@@ -13,6 +13,7 @@ use crate::promql::{ElementValue, EvalOptions, SeriesSource, SourceError};
 
 use super::alert_series::AlertSeries;
 use super::alerting::{AlertRule, Moment};
+use super::audit::Auditor;
 use super::cascade;
 use super::entry::{Entry, Kind};
 use super::format::{self, RestoreError, SavedRule};
@@ -28,9 +29,9 @@ use super::timers::{Target, Timers, earliest};
 /// Evaluates rules as samples arrive.
 #[derive(Debug)]
 pub struct Evaluator {
-    groups: Vec<Group>,
-    rules: Vec<Entry>,
-    context: RuleContext,
+    pub(super) groups: Vec<Group>,
+    pub(super) rules: Vec<Entry>,
+    pub(super) context: RuleContext,
     pub(super) graph: Graph,
     /// The rules that read a node.
     roots: HashMap<usize, Vec<usize>>,
@@ -42,6 +43,7 @@ pub struct Evaluator {
     resync: BTreeSet<usize>,
     /// Rules that a reload took away, until their alerts are ended.
     leaving: Vec<Entry>,
+    pub(super) auditor: Auditor,
 }
 
 /// What an entry of the log led to.
@@ -53,9 +55,10 @@ pub struct Outcome {
     pub derived: Batch,
 }
 
+/// A group under way.
 #[derive(Debug)]
-struct Group {
-    def: RuleGroup,
+pub(super) struct Group {
+    pub(super) def: RuleGroup,
     rules: Vec<usize>,
     armed: Option<Timestamp>,
     last_evaluation: Timestamp,
@@ -80,6 +83,7 @@ impl Evaluator {
             now: Timestamp::MIN,
             resync: BTreeSet::new(),
             leaving: Vec::new(),
+            auditor: Auditor::default(),
         };
         let mut names = BTreeMap::new();
         for group in groups {
@@ -213,6 +217,7 @@ impl Evaluator {
         let kept: BTreeSet<String> = next.rules.iter().map(|entry| entry.key().to_owned()).collect();
         next.leaving = std::mem::take(&mut self.leaving);
         next.leaving.extend(std::mem::take(&mut self.rules).into_iter().filter(|entry| !kept.contains(entry.key())));
+        next.auditor = std::mem::take(&mut self.auditor);
         *self = next;
         Ok(())
     }
@@ -267,6 +272,7 @@ impl Evaluator {
             self.graph.insert_histogram(*series, sample, committed.at);
         }
         self.step(committed.seq, committed.at, source, &mut outcome);
+        self.audit(committed.at);
         outcome
     }
 
@@ -275,13 +281,14 @@ impl Evaluator {
         let mut outcome = Outcome::default();
         self.catch_up(seq, at, source, &mut outcome);
         self.step(seq, at, source, &mut outcome);
+        self.audit(at);
         outcome
     }
 
     /// When [`tick`](Evaluator::tick) should be called if nothing arrives before.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let now = (!self.resync.is_empty() || !self.leaving.is_empty()).then_some(self.now);
-        earliest(now, self.timers.next_deadline())
+        earliest(earliest(now, self.timers.next_deadline()), self.auditor.next_deadline(self.now))
     }
 
     /// Works off the deadlines before `at`, each at its own instant.
@@ -327,6 +334,7 @@ impl Evaluator {
             match &mut entry.kind {
                 Kind::Followed { rule, plan, carrying: None, .. } => {
                     rule.follow(&self.graph.nodes[plan.node].out, &mut moment);
+                    self.auditor.count(1);
                 }
                 Kind::Followed { rule, query, .. } if turned.contains(&number) => {
                     rule.set_queried(

@@ -30,5 +30,5 @@ fn alerts_are_what_a_query_answers_and_restarts_change_nothing() {
 #[test]
 fn native_histograms_come_and_go_and_restarts_change_nothing() {
     let counts = run(101..=106, Histograms::Sometimes);
-    assert!(counts.turns.iter().all(|n| *n > 40) && counts.polled > 40, "{counts:?}");
+    assert!(counts.turns.iter().all(|n| *n > 25) && counts.polled > 40, "{counts:?}");
 }
