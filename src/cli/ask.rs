@@ -65,6 +65,19 @@ pub(super) async fn post_whole(url: &str, path: &str, form: &[(&str, &str)]) -> 
     Ok(json)
 }
 
+/// The `data` of what a path answers.
+pub(super) async fn get(url: &str, path: &str) -> anyhow::Result<Value> {
+    let request = client()?.get(format!("{}{path}", url.trim_end_matches('/')));
+    let answer = request.send().await.with_context(|| no_answer(url))?;
+    let status = answer.status();
+    let mut json: Value = serde_json::from_slice(&answer.bytes().await?)
+        .with_context(|| format!("{url}{path} answered {status} with something that is not JSON"))?;
+    if !status.is_success() {
+        bail!("{}", json["error"].as_str().unwrap_or("the server gave no reason"));
+    }
+    Ok(json["data"].take())
+}
+
 /// The client for questions; TLS works with the ring provider.
 pub(super) fn client() -> anyhow::Result<reqwest::Client> {
     // A second call finds the provider installed; that is fine.

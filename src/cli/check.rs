@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::config::{self, Config};
+use super::rule_check::{self, RuleCheckArgs};
+use crate::config::Config;
 use crate::env::disk::RealDisk;
-use crate::rules::{Evaluator, Mode, RuleContext, RuleGroup};
 
 /// Check files before anything runs on them
 #[derive(Args)]
@@ -25,13 +25,7 @@ enum What {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Rule files in Prometheus' format
-    #[command(after_help = "Example: evenkeel check rules rules/*.yml")]
-    Rules {
-        /// The files
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
+    Rules(RuleCheckArgs),
     /// Files of objectives: ours, Sloth's, Pyrra's, OpenSLO's; says what each was understood to promise
     #[command(after_help = "Example: evenkeel check slo slos/*.yaml --url http://127.0.0.1:9090")]
     Slo {
@@ -44,36 +38,17 @@ enum What {
     },
 }
 
-/// The rules with how each is evaluated, and why.
-fn rules_text(groups: Vec<RuleGroup>) -> anyhow::Result<String> {
-    let count: usize = groups.iter().map(|group| group.rules.len()).sum();
-    let mut text = format!("{} groups, {count} rules\n", groups.len());
-    for group in Evaluator::new(groups, RuleContext::default())?.groups() {
-        for rule in &group.rules {
-            let how = match &rule.mode {
-                Mode::Incremental if rule.follows_numbers_of.is_empty() => "with each sample".to_owned(),
-                Mode::Incremental => format!(
-                    "with each sample; every {} while native histograms are selected by {}",
-                    group.interval,
-                    rule.follows_numbers_of.join(" or ")
-                ),
-                Mode::Interval { reason } => format!("every {}: {reason}", group.interval),
-            };
-            text.push_str(&format!("  {}/{}: {how}\n", group.name, rule.name));
-        }
-    }
-    Ok(text)
-}
+/// What a file says, if it can be used.
+type Check = Box<dyn Fn(&PathBuf) -> anyhow::Result<String>>;
 
 pub(super) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
-    let check = |path: &PathBuf| match &args.what {
-        What::Config { .. } => Ok(Config::load(&RealDisk, path)?.summary()),
-        What::Rules { .. } => rules_text(config::load_rules(&RealDisk, path)?),
-        What::Slo { url, .. } => super::check_slo::text(path, url.as_deref()),
+    let (files, check): (_, Check) = match args.what {
+        What::Config { files } => (files, Box::new(|path| Ok(Config::load(&RealDisk, path)?.summary()))),
+        What::Rules(args) => return rule_check::run(args),
+        What::Slo { files, url } => (files, Box::new(move |path| super::check_slo::text(path, url.as_deref()))),
     };
-    let (What::Config { files } | What::Rules { files } | What::Slo { files, .. }) = &args.what;
     let mut failed = false;
-    for file in files {
+    for file in &files {
         match check(file) {
             Ok(text) => print!("{}: ok\n{text}", file.display()),
             Err(error) => {

@@ -1,6 +1,6 @@
 //! The program's commands.
 //!
-//! Layer 8. Imports: `config`, `confidence`, `db`, `env`, `model`, `notify`, `promql`, `report`, `rules`, `scrape`, `server`, `slo`, `storage`, `testkit`.
+//! Layer 8. Imports: `config`, `confidence`, `db`, `env`, `lint`, `model`, `notify`, `promql`, `report`, `rules`, `scrape`, `server`, `slo`, `storage`, `testkit`.
 //! Does not know: storage internals.
 
 mod answer;
@@ -15,6 +15,8 @@ mod files;
 mod inspect;
 mod query;
 mod query_flags;
+mod rule_check;
+mod rule_facts;
 mod rule_test;
 mod script;
 mod serve;

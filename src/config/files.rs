@@ -80,7 +80,7 @@ pub fn load_routing(disk: &dyn Disk, path: &Path) -> Result<Routing, ConfigError
     alertmanager::read(&source, &mut loader)
 }
 
-fn process_environment(name: &str) -> Option<String> {
+pub(super) fn process_environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 

@@ -19,6 +19,7 @@ mod options;
 mod prometheus;
 mod relabel;
 mod rule_file;
+mod rule_place;
 mod rule_test_file;
 mod scrape;
 mod section;
@@ -37,6 +38,7 @@ pub use host::host;
 pub use note::Note;
 pub use options::{Config, Durability, RetentionRule, StorageSettings};
 pub use relabel::Relabel;
+pub use rule_place::{RulePlace, load_rule_places};
 pub use rule_test_file::{
     AlertCase, AlertMatching, ExpectedAlert, ExpectedSample, ExprCase, InputSeries, RuleTest, RuleTestFile,
 };

@@ -11,14 +11,16 @@
 use std::collections::HashSet;
 use std::hash::Hasher;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::MutexGuard;
 
+use crate::env::Clock;
 use crate::model::{
     Alert, AlertState, Batch, Labels, Seq, Timestamp, Transition, TransitionId, TransitionKind, limits,
 };
 use crate::notify::Notifier;
-use crate::rules::{Evaluator, RuleContext, check_history};
+use crate::rules::{Evaluator, RuleContext, Stopwatch, check_history};
 use crate::slo::Objectives;
 use crate::storage::{Entry, Replay, Store};
 
@@ -30,6 +32,15 @@ use super::ingest::{Inner, Parts};
 use super::options::{DbOptions, Threads, Watch};
 use super::source::LiveSource;
 use super::threads::Running;
+
+/// The database's clock, by which evaluations of rules are measured.
+struct RuleTime(Arc<dyn Clock>);
+
+impl Stopwatch for RuleTime {
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
 
 impl Db {
     /// Opens the database in a directory and brings it to the state in which it stopped.
@@ -83,6 +94,7 @@ impl Db {
             transitions.extend(ended(&notifier, &core));
         }
         tracing::info!("{} in {:.3} s", replay.report(), (options.clock.elapsed() - begun).as_secs_f64());
+        core.evaluator.measure_with(Arc::new(RuleTime(Arc::clone(&options.clock))));
         let inner = Arc::new(Inner::new(Parts {
             store,
             notifier,

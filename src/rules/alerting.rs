@@ -101,6 +101,11 @@ impl AlertRule {
         &self.expr
     }
 
+    /// How many alerts the result that is followed stands for.
+    pub(super) fn elements(&self) -> usize {
+        self.claimants.len()
+    }
+
     /// Follows what changed of the result.
     pub(super) fn follow(&mut self, result: &Vector, moment: &mut Moment<'_>) {
         let mut touched = Vec::new();

@@ -6,6 +6,7 @@ use crate::model::{Alert, Batch, Labels, Millis, STALE_NAN, Sample, Timestamp};
 use crate::promql::Query;
 
 use super::alerting::{AlertRule, Moment};
+use super::evaluations::{Evaluation, Evaluations};
 use super::interval::RecordRule;
 use super::plan::Plan;
 
@@ -17,6 +18,7 @@ pub(super) struct Entry {
     pub(super) group: usize,
     pub(super) query_offset: Millis,
     pub(super) last_evaluation: Option<Timestamp>,
+    pub(super) evaluations: Evaluations,
 }
 
 /// How a rule is evaluated.
@@ -51,6 +53,12 @@ impl Entry {
             Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => rule.alerts(),
             Kind::Record(_) => Vec::new(),
         }
+    }
+
+    /// Notes an evaluation.
+    pub(super) fn evaluated(&mut self, evaluation: Evaluation) {
+        self.last_evaluation = Some(evaluation.at);
+        self.evaluations.push(evaluation);
     }
 
     /// The rule, if it makes alerts.

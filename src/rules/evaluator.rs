@@ -7,6 +7,7 @@
 //!   present at once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::model::{Alert, Batch, Committed, Labels, Seq, SeriesRef, Timestamp, Transition, limits};
 use crate::promql::{ElementValue, EvalOptions, SeriesSource, SourceError};
@@ -16,9 +17,11 @@ use super::alerting::{AlertRule, Moment};
 use super::audit::Auditor;
 use super::cascade;
 use super::entry::{Entry, Kind};
+use super::evaluations::{Counted, Evaluation, Evaluations, Stopwatch, Timing};
 use super::format::{self, RestoreError, SavedRule};
 use super::graph::Graph;
 use super::interval::{RecordRule, instant, query_of};
+use super::naming::RuleId;
 use super::overlay::Overlay;
 use super::plan::plan;
 use super::rule::{EvaluationMode, Rule, RuleContext, RuleError, RuleGroup, check};
@@ -44,6 +47,7 @@ pub struct Evaluator {
     /// Rules that a reload took away, until their alerts are ended.
     leaving: Vec<Entry>,
     pub(super) auditor: Auditor,
+    timing: Timing,
 }
 
 /// What an entry of the log led to.
@@ -84,6 +88,7 @@ impl Evaluator {
             resync: BTreeSet::new(),
             leaving: Vec::new(),
             auditor: Auditor::default(),
+            timing: Timing::default(),
         };
         let mut names = BTreeMap::new();
         for group in groups {
@@ -126,8 +131,13 @@ impl Evaluator {
                 }
             }
         };
-        let group_number = self.groups.len();
-        self.rules.push(Entry { kind, group: group_number, query_offset: group.query_offset, last_evaluation: None });
+        self.rules.push(Entry {
+            kind,
+            group: self.groups.len(),
+            query_offset: group.query_offset,
+            last_evaluation: None,
+            evaluations: Evaluations::default(),
+        });
         number
     }
 
@@ -216,6 +226,15 @@ impl Evaluator {
         next.restore(&self.save())?;
         let kept: BTreeSet<String> = next.rules.iter().map(|entry| entry.key().to_owned()).collect();
         next.leaving = std::mem::take(&mut self.leaving);
+        next.timing = self.timing.clone();
+        let mut evaluated: HashMap<String, _> = self
+            .rules
+            .iter_mut()
+            .map(|entry| (entry.key().to_owned(), std::mem::take(&mut entry.evaluations)))
+            .collect();
+        for entry in &mut next.rules {
+            entry.evaluations = evaluated.remove(entry.key()).unwrap_or_default();
+        }
         next.leaving.extend(std::mem::take(&mut self.rules).into_iter().filter(|entry| !kept.contains(entry.key())));
         next.auditor = std::mem::take(&mut self.auditor);
         *self = next;
@@ -330,21 +349,24 @@ impl Evaluator {
         let mut moment = Moment { seq, at, context, source, timers, transitions };
         for number in &rules {
             let number = *number;
-            let entry = &mut self.rules[number];
-            match &mut entry.kind {
+            let (entry, begun) = (&mut self.rules[number], self.timing.elapsed());
+            let (series, error) = match &mut entry.kind {
                 Kind::Followed { rule, plan, carrying: None, .. } => {
                     rule.follow(&self.graph.nodes[plan.node].out, &mut moment);
                     self.auditor.count(1);
+                    (rule.elements(), &rule.error)
                 }
                 Kind::Followed { rule, query, .. } if turned.contains(&number) => {
-                    rule.set_queried(
-                        instant(query, source, at - entry.query_offset, &EvalOptions::default()),
-                        &mut moment,
-                    );
+                    let result = instant(query, source, at - entry.query_offset, &EvalOptions::default());
+                    let series = result.as_ref().map_or(0, Vec::len);
+                    rule.set_queried(result, &mut moment);
+                    (series, &rule.error)
                 }
                 Kind::Followed { .. } | Kind::Polled { .. } | Kind::Record(_) => continue,
-            }
-            entry.last_evaluation = Some(at);
+            };
+            let took = self.timing.elapsed().saturating_sub(begun);
+            let error = error.clone();
+            entry.evaluated(Evaluation { at, took, series, samples: None, error });
         }
         for (number, labels, due) in alerts {
             rules.insert(number);
@@ -397,10 +419,11 @@ impl Evaluator {
         group.last_evaluation = at;
         // What a group decides at its interval alone is decided at Prometheus' instants, however late it is noticed.
         let decided_at = if group.def.mode == EvaluationMode::Interval { at } else { now };
-        let mut overlay = Overlay::new(source, &outcome.derived);
+        let counted = Counted::new(source);
+        let mut overlay = Overlay::new(&counted, &outcome.derived);
         for rule in &group.rules {
-            let entry = &mut self.rules[*rule];
-            match &mut entry.kind {
+            let (entry, begun) = (&mut self.rules[*rule], self.timing.elapsed());
+            let (series, error) = match &mut entry.kind {
                 Kind::Followed { rule, carrying: None, .. } => {
                     write_all(rule, seen_from, &mut overlay, &mut outcome.derived);
                     continue;
@@ -410,14 +433,20 @@ impl Evaluator {
                     let (context, timers) = (&self.context, &mut self.timers);
                     let source: &dyn SeriesSource = &overlay;
                     let mut moment = Moment { seq, at: decided_at, context, source, timers, transitions };
-                    rule.set_queried(instant(query, &overlay, seen_from, &EvalOptions::default()), &mut moment);
+                    let result = instant(query, &overlay, seen_from, &EvalOptions::default());
+                    let series = result.as_ref().map_or(0, Vec::len);
+                    rule.set_queried(result, &mut moment);
                     write_all(rule, seen_from, &mut overlay, &mut outcome.derived);
+                    (series, &rule.error)
                 }
                 Kind::Record(rule) => {
                     rule.evaluate(seen_from, &EvalOptions::default(), &mut overlay, &mut outcome.derived);
+                    (rule.outputs.len(), &rule.error)
                 }
-            }
-            entry.last_evaluation = Some(at);
+            };
+            let took = self.timing.elapsed().saturating_sub(begun);
+            let (samples, error) = (Some(counted.take()), error.clone());
+            entry.evaluated(Evaluation { at, took, series, samples, error });
         }
         self.arm_group(number);
     }
@@ -432,6 +461,22 @@ impl Evaluator {
     /// The alerts of all rules, pending and firing.
     pub fn alerts(&self) -> Vec<Alert> {
         self.rules.iter().flat_map(Entry::alerts).collect()
+    }
+
+    /// Has evaluations measured from now on.
+    pub fn measure_with(&mut self, stopwatch: Arc<dyn Stopwatch>) {
+        self.timing = Timing(Some(stopwatch));
+    }
+
+    /// The last evaluations of a rule, the newest first; absent if there is no such rule.
+    pub fn evaluations(&self, rule: RuleId) -> Option<Vec<Evaluation>> {
+        let entry = self.rules.iter().find(|entry| RuleId::of_key(entry.key()) == rule)?;
+        Some(entry.evaluations.newest_first())
+    }
+
+    /// What all rules may refer to.
+    pub fn context(&self) -> &RuleContext {
+        &self.context
     }
 
     /// Every group with its rules, in order.
@@ -449,6 +494,8 @@ impl Evaluator {
             interval: group.def.interval,
             mode: group.def.mode,
             limit: group.def.limit,
+            query_offset: group.def.query_offset,
+            labels: group.def.labels.clone(),
             last_evaluation: last.unwrap_or(Timestamp::MIN).max(group.last_evaluation),
             rules,
         }
@@ -487,6 +534,7 @@ impl Evaluator {
             }
         };
         RuleStatus {
+            id: RuleId::of_key(entry.key()),
             name: def.name().to_owned(),
             kind,
             expr: expr.to_owned(),
@@ -502,6 +550,7 @@ impl Evaluator {
                 (None, Some(_)) => Health::Ok,
             },
             last_evaluation: entry.last_evaluation.unwrap_or(Timestamp::MIN),
+            last: entry.evaluations.last().cloned(),
             is_blind,
             alerts: entry.alerts(),
         }

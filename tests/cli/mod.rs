@@ -39,6 +39,7 @@ fn every_command_has_help_with_an_example() {
         &["query"],
         &["deploy", "mark"],
         &["check", "config"],
+        &["check", "rules"],
         &["test", "promql"],
         &["test", "rules"],
     ] {
@@ -304,4 +305,58 @@ fn tests_of_rules_tell_what_failed_and_write_junit() {
     assert!(junit.contains("tests=\"2\" failures=\"1\"") && junit.contains("<testcase name=\"silent\">"), "{junit}");
     let output = run(&["test", "rules", "--run", "^fires$", &path("t.yml")]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+}
+
+#[test]
+fn a_check_of_rules_finds_what_is_likely_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("rules.yml").display().to_string();
+    let rules = "\
+groups:
+- name: g
+  rules:
+  - {alert: Never, expr: up > 1}
+  # evenkeel:disable missing-owner, missing-runbook
+  - alert: Typo
+    expr: rate(reqests_total[1m]) > 1
+  - {record: 'a:b', expr: 'rate(requests_total[30s])'}
+";
+    std::fs::write(&file, rules).unwrap();
+    let found = |args: &[&str]| {
+        let output = run(&[&["check", "rules", &file], args].concat());
+        let printed = text(&output.stdout);
+        let lines = printed.lines().filter_map(|line| line.trim().strip_prefix(&file)?.strip_prefix(':'));
+        let found: Vec<String> = lines.map(|line| line.splitn(3, ": ").take(2).collect::<Vec<_>>().join(" ")).collect();
+        (output.status.code(), found.into_iter().filter(|line| line != " ok").collect::<Vec<_>>())
+    };
+    assert_eq!(
+        found(&[]),
+        (Some(0), ["4 missing-owner", "4 missing-runbook", "4 never-true"].map(String::from).into())
+    );
+    let disabled = ["--disable", "missing-owner", "--disable", "missing-runbook", "--lint-fatal"];
+    assert_eq!(found(&disabled), (Some(3), vec!["4 never-true".to_owned()]));
+    let mut options = evenkeel::db::DbOptions::new(dir.path().join("data"));
+    options.threads = evenkeel::db::Threads::None;
+    let db = evenkeel::db::Db::open(options).unwrap();
+    let now = now_ms();
+    for back in [2, 1, 0i64] {
+        let mut batch = Batch::new();
+        for name in ["up", "requests_total"] {
+            let sample = Sample { t: Timestamp(now - 60_000 * back), v: 1.0 };
+            batch.push(Labels::new([("__name__", name)]).unwrap(), sample);
+        }
+        db.append(batch).unwrap();
+    }
+    db.close().unwrap();
+    let data = dir.path().join("data").display().to_string();
+    let with_data = ["--disable", "missing-owner", "--disable", "missing-runbook", "--data", &data];
+    let expected = ["4 never-true", "6 matches-nothing", "8 window-too-short"].map(String::from);
+    assert_eq!(found(&with_data), (Some(0), expected.to_vec()));
+    let server = Server::start(Path::new(PROGRAM), &dir.path().join("data"), None).unwrap();
+    let url = format!("http://{}", server.address);
+    let asked = ["--disable", "missing-owner", "--disable", "missing-runbook", "--url", &url];
+    assert_eq!(found(&asked).1[1], "6 matches-nothing");
+    server.stop().unwrap();
+    let output = run(&["check", "rules", "--disable", "nothing", &file]);
+    assert!(text(&output.stderr).contains("there is no such lint"), "{}", text(&output.stderr));
 }

@@ -1,7 +1,11 @@
 //! The life of alerts at exact instants, reloads, and rules that are queried.
 
-use evenkeel::model::{AlertState, Labels, Millis, STALE_NAN, Timestamp, TransitionKind};
-use evenkeel::rules::{AlertingRule, Evaluator, Health, Mode, Outcome, Rule, RuleContext};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use evenkeel::model::{AlertState, Labels, Millis, STALE_NAN, Timestamp, TransitionKind, limits};
+use evenkeel::rules::{AlertingRule, Evaluator, Health, Mode, Outcome, Rule, RuleContext, Stopwatch};
 
 use super::stream::{Stream, alert, group, labels, record};
 
@@ -167,6 +171,49 @@ fn texts_are_filled_in_when_the_alert_changes() {
         [("high".to_owned(), TransitionKind::Firing), ("low".to_owned(), TransitionKind::Resolved)],
         "the labels are the identity"
     );
+}
+
+/// A stopwatch that shows a millisecond more each time.
+#[derive(Default)]
+struct Ticks(AtomicU64);
+
+impl Stopwatch for Ticks {
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+#[test]
+fn the_last_evaluations_of_a_rule_are_kept() {
+    let mut stream = Stream::default();
+    let followed = Rule::Alerting(alert("Down", "up == 0"));
+    let recording = record("up:sum", "sum(sum_over_time(up[5m]))");
+    let twins = Rule::Alerting(alert("Twins", "sum by (job) (up) / on () up"));
+    let rules = || vec![followed.clone(), recording.clone(), twins.clone()];
+    let mut evaluator = evaluator(rules());
+    evaluator.seed(Timestamp(0), &stream).unwrap();
+    evaluator.measure_with(Arc::new(Ticks::default()));
+    for t in 1..=30 {
+        evaluator.observe(
+            &stream.commit(t * 10_000, &[(up("a"), t * 10_000, (t % 2) as f64), (up("b"), t * 10_000, 1.0)]),
+            &stream,
+        );
+    }
+    run_until(&mut evaluator, &mut stream, 400_000);
+    let ids: Vec<_> = evaluator.groups()[0].rules.iter().map(|rule| rule.id).collect();
+    let of = |evaluator: &Evaluator, at: usize| evaluator.evaluations(ids[at]).unwrap();
+    let kept = of(&evaluator, 0);
+    assert_eq!(kept.len(), limits::RULE_EVALUATIONS_KEPT);
+    assert!(kept.windows(2).all(|pair| pair[0].at > pair[1].at), "the newest first");
+    assert!(kept.windows(2).all(|pair| pair[0].series + pair[1].series == 1), "evaluated when it changes");
+    assert_eq!((kept[19].samples, kept[19].took), (None, Duration::from_millis(1)));
+    let recorded = &of(&evaluator, 1)[0];
+    assert!(recorded.samples.is_some_and(|samples| samples > 20), "{recorded:?}");
+    assert_eq!((recorded.series, recorded.error.as_deref()), (1, None));
+    assert!(of(&evaluator, 2).iter().any(|one| one.error.is_some()), "pairs that are not unique");
+    let before = of(&evaluator, 1);
+    evaluator.reload(vec![group(rules())], RuleContext::default(), &stream).unwrap();
+    assert_eq!(of(&evaluator, 1), before, "a reload keeps them");
 }
 
 #[test]

@@ -22,13 +22,13 @@ fn run(seeds: std::ops::RangeInclusive<u64>, histograms: Histograms) -> Counts {
 
 #[test]
 fn alerts_are_what_a_query_answers_and_restarts_change_nothing() {
-    let counts = run(1..=6, Histograms::Never);
-    assert!(counts.comparisons > 5_000 && counts.restarts > 20 && counts.reloads > 20, "{counts:?}");
+    let counts = run(1..=4, Histograms::Never);
+    assert!(counts.comparisons > 5_000 && counts.restarts > 10 && counts.reloads > 10, "{counts:?}");
     assert_eq!((counts.polled, counts.turns), (0, [0; 2]));
 }
 
 #[test]
 fn native_histograms_come_and_go_and_restarts_change_nothing() {
-    let counts = run(101..=106, Histograms::Sometimes);
-    assert!(counts.turns.iter().all(|n| *n > 25) && counts.polled > 40, "{counts:?}");
+    let counts = run(101..=104, Histograms::Sometimes);
+    assert!(counts.turns.iter().all(|n| *n > 15) && counts.polled > 40, "{counts:?}");
 }

@@ -224,11 +224,11 @@ impl Play {
         match event {
             Event::Commit(points) => {
                 self.commit(at, points)?;
-                self.compare(scenario, at, Look::AtTurned)?;
+                self.compare(scenario, at, Look::Turned)?;
             }
             Event::Compare => {
                 self.tick(at)?;
-                self.compare(scenario, at, Look::AtFollowed)?;
+                self.compare(scenario, at, Look::Followed)?;
             }
             Event::Restart => {
                 self.tick(at)?;
@@ -257,7 +257,7 @@ impl Play {
             let next = [&self.rules, &self.twin].into_iter().filter_map(Evaluator::next_deadline).min();
             let Some(due) = next.filter(|due| due.0 < at) else { return Ok(()) };
             self.tick(due.0)?;
-            self.compare(scenario, due.0, Look::AtEvaluated)?;
+            self.compare(scenario, due.0, Look::Evaluated)?;
         }
     }
 
@@ -296,9 +296,9 @@ impl Play {
             let has_turned = is_polled != std::mem::replace(&mut self.modes[n], is_polled);
             self.counts.turns[usize::from(!is_polled)] += usize::from(has_turned);
             let is_looked_at = match look {
-                Look::AtFollowed => !is_polled,
-                Look::AtEvaluated => is_polled && status.last_evaluation.0 == at,
-                Look::AtTurned => is_polled && has_turned,
+                Look::Followed => !is_polled,
+                Look::Evaluated => is_polled && status.last_evaluation.0 == at,
+                Look::Turned => is_polled && has_turned,
             };
             if !is_looked_at {
                 continue;
@@ -361,9 +361,9 @@ fn same(found: Option<&Alerts>, expected: Option<&Alerts>) -> bool {
 /// Which rules are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
-    AtFollowed,
+    Followed,
     /// Those that were evaluated at the interval just now.
-    AtEvaluated,
+    Evaluated,
     /// Those that have just ceased to be followed, and were evaluated at once.
-    AtTurned,
+    Turned,
 }

@@ -50,7 +50,7 @@ impl World {
         }
         let (job, i) = World::targets()[target];
         self.churn += u64::from(self.rng.below(200) == 0);
-        let i = if target == 3 && self.churn % 3 > 0 { ["4", "5"][self.churn as usize % 2] } else { i };
+        let i = if target == 3 && !self.churn.is_multiple_of(3) { ["4", "5"][self.churn as usize % 2] } else { i };
         let jitter = self.rng.below(1500) as i64;
         let t = match self.rng.below(24) {
             0 | 1 => at + 2 * jitter,

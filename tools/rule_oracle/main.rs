@@ -5,6 +5,8 @@
 //! cargo run --profile checked --example rule_oracle -- --comparisons 1000000 --seed 1
 //! ```
 
+#![expect(clippy::unwrap_used, reason = "a campaign that cannot go on stops")]
+
 #[path = "../../tests/rules/grammar.rs"]
 mod grammar;
 #[path = "../../tests/rules/scenario.rs"]
