@@ -22,6 +22,7 @@ mod script;
 mod serve;
 mod setup;
 mod verdict;
+mod why;
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
@@ -47,7 +48,12 @@ enum Command {
     Serve(serve::ServeArgs),
     Demo(demo::DemoArgs),
     Verdict(verdict::VerdictArgs),
+    Coverage(verdict::CoverageArgs),
+    #[command(name = "blindspots")]
+    BlindSpots(verdict::BlindSpotsArgs),
     Query(query::QueryArgs),
+    Why(why::WhyArgs),
+    WhyNot(why::WhyNotArgs),
     Test(script::TestArgs),
     Deploy(ask::DeployArgs),
     Check(check::CheckArgs),
@@ -85,7 +91,11 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Verdict(args) => verdict::run(args),
+        Command::Coverage(args) => verdict::coverage(args),
+        Command::BlindSpots(args) => verdict::blind_spots(args),
         Command::Query(args) => query::query(args),
+        Command::Why(args) => why::why(args),
+        Command::WhyNot(args) => why::why_not(args),
         Command::Test(args) => script::run(args),
         Command::Deploy(args) => ask::deploy(args),
         Command::Check(args) => check::run(args),

@@ -1,6 +1,6 @@
 //! Budgets and verdicts as text, JSON and SVG charts.
 //!
-//! Layer 6. Imports: `confidence`, `model`, `slo`.
+//! Layer 6. Imports: `confidence`, `db`, `explain`, `model`, `promql`, `rules`, `slo`.
 //! Does not know: HTTP, files, the clock.
 //!
 //! Pure functions from what is known to what is shown. The charts carry no style of their own beyond
@@ -8,8 +8,10 @@
 //! `axis`, `base`, `grid`, `legend`, `long`, `short`, `line` with `c0` to `c7`, `threshold` and `told` with `page`
 //! or `ticket`, `deploy`, `now`, `nothing`, and `budget-bar` with `bar-left` and `bar-spent`.
 
+mod badge;
 mod budget_bar;
 mod burn_chart;
+mod coverage_json;
 mod frame;
 mod junit;
 mod line_chart;
@@ -20,10 +22,14 @@ mod sparkline;
 mod svg;
 mod verdict_json;
 mod verdict_text;
+mod why_json;
+mod why_text;
 mod words;
 
+pub use badge::badge;
 pub use budget_bar::{budget_bar, budget_words};
 pub use burn_chart::{BurnChart, Told, burn_chart};
+pub use coverage_json::{BlindSpotReport, CoverageReport, ServiceCoverageReport, blind_spots_text, coverage_text};
 pub use frame::ChartSize;
 pub use junit::{JunitCase, JunitSuite, junit_xml};
 pub use line_chart::{LineChart, line_chart};
@@ -31,4 +37,8 @@ pub use objective_json::{BlindReport, BudgetReport, BurnReport, ObjectiveReport,
 pub use objective_text::{objective_text, traffic_text};
 pub use sparkline::sparkline;
 pub use verdict_json::{FactReport, ReasonReport, ServiceReport, VerdictReport};
-pub use verdict_text::{Colour, verdict_text};
+pub use verdict_text::{Colour, nagios_text, verdict_text};
+pub use why_json::{
+    ComparedReport, ElementReport, PartReport, SampleReport, SeriesReport, TurnReport, WhyAlert, WhyReport, WhyRule,
+};
+pub use why_text::why_text;

@@ -12,6 +12,8 @@ mod native_histograms;
 mod restart;
 mod restarts;
 mod results_cache;
+mod verdicts;
+mod why;
 
 use std::path::Path;
 use std::sync::Arc;

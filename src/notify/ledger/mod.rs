@@ -64,6 +64,17 @@ struct Heard {
 }
 
 impl Ledger {
+    /// The names of the targets that would be told of an alert.
+    pub(super) fn receivers_of(&self, alert: &Labels) -> Vec<String> {
+        let takers = self.options.routing.iter().flat_map(|routing| routing.takers(alert));
+        let receivers: Vec<&str> = takers.map(|taker| taker.route.receiver.as_str()).collect();
+        let told = self.targets.iter().filter(|t| t.receiver().is_none_or(|receiver| receivers.contains(&receiver)));
+        let mut names: Vec<String> = told.map(|target| target.status(0).name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     pub(super) fn external_labels(&self) -> Labels {
         self.options.external_labels.clone()
     }
@@ -440,6 +451,20 @@ impl Ledger {
             dropped: self.position.dropped,
             ..NotifyStatus::default()
         }
+    }
+
+    /// Who was told last what of the alert with these labels, and when.
+    pub(super) fn told_of(&self, labels: &Labels) -> Vec<(String, &'static str, Timestamp)> {
+        let key = AlertKey::of(labels);
+        let mut found = Vec::new();
+        for (id, conversations) in &self.conversations {
+            let name = self.targets.iter().find(|target| target.id == *id).map(|target| target.status(0).name);
+            for heard in conversations.values().filter_map(|conversation| conversation.heard.get(&key)) {
+                let what = if heard.told.what == What::Firing { "firing" } else { "resolved" };
+                found.push((name.clone().unwrap_or_else(|| "a receiver that is gone".to_owned()), what, heard.at));
+            }
+        }
+        found
     }
 
     /// The alerts that fire.
