@@ -16,7 +16,7 @@ use super::alert_series::AlertSeries;
 use super::alerting::{AlertRule, Moment};
 use super::audit::Auditor;
 use super::cascade;
-use super::entry::{Entry, Kind};
+use super::entry::{Entry, Kind, write_told};
 use super::evaluations::{Counted, Evaluation, Evaluations, Stopwatch, Timing};
 use super::format::{self, RestoreError, SavedRule};
 use super::graph::Graph;
@@ -564,20 +564,6 @@ impl Evaluator {
             alerts: entry.alerts(),
         }
     }
-}
-
-/// Writes the alerts of these rules that changed. Gives the groups of those that did.
-fn write_told(entries: &mut [Entry], numbers: BTreeSet<usize>, at: Timestamp, derived: &mut Batch) -> BTreeSet<usize> {
-    let mut groups = BTreeSet::new();
-    for number in numbers {
-        let Some(entry) = entries.get_mut(number) else { continue };
-        let (t, group) = (at - entry.query_offset, entry.group);
-        if let Some(rule) = entry.alerting().filter(|rule| !rule.told.is_empty()) {
-            rule.write_told(t, &mut |labels, sample| derived.push(labels, sample));
-            groups.insert(group);
-        }
-    }
-    groups
 }
 
 /// Writes all alerts of a rule, for those that come after it in its group as well.
