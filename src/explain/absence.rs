@@ -79,7 +79,7 @@ fn nearest(wanted: &str, all: Vec<String>) -> Vec<String> {
 /// How many letters differ; one that begins with the other is near.
 fn distance(a: &str, b: &str) -> usize {
     if a.starts_with(b) || b.starts_with(a) {
-        return a.len().abs_diff(b.len()).min(3);
+        return a.chars().count().abs_diff(b.chars().count()).min(3);
     }
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
     let mut row: Vec<usize> = (0..=b.len()).collect();

@@ -78,6 +78,10 @@ fn between<P: Past>(past: &P, holds: bool, before: Timestamp, after: Timestamp) 
                 break;
             }
             high = candidate;
+            // What happened before may have turned it at an instant that is not known.
+            if candidate - Millis(1) > before && past.point(candidate - Millis(1))? != holds {
+                return Ok(candidate);
+            }
         }
     } else {
         let (mut from, mut to) = (0, all.len());

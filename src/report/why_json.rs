@@ -287,7 +287,8 @@ fn summary(why: &Why) -> Vec<String> {
 fn flips(part: &Part, told: &mut Vec<String>) {
     if let Some(pair) = part.compared.first().filter(|pair| pair.holds) {
         let (left, by) = (float_text(pair.lhs), float_text(pair.distance()));
-        told.push(format!("{}: {left} now; it would take {}, which is {by} away", part.text, pair.flips_at()));
+        let away = if pair.distance() == 0.0 { String::new() } else { format!(", which is {by} away") };
+        told.push(format!("{}: {left} now; it would take {}{away}", part.text, pair.flips_at()));
     }
     part.children.iter().for_each(|child| flips(child, told));
 }

@@ -97,7 +97,8 @@ fn compared_text(pair: &ComparedReport) -> String {
     let mark = if pair.holds { '✓' } else { '✗' };
     let ComparedReport { left, operator, right, flips_at, distance, .. } = pair;
     let way = if pair.holds { "ends at" } else { "needs" };
-    format!("{mark} {left} {operator} {right}  {}  {way} {flips_at}, {distance} away", label_text(&pair.labels))
+    let away = if distance == "0" { String::new() } else { format!(", {distance} away") };
+    format!("{mark} {left} {operator} {right}  {}  {way} {flips_at}{away}", label_text(&pair.labels))
 }
 
 fn series_text(series: &SeriesReport) -> String {
@@ -125,5 +126,118 @@ fn label_text(labels: &BTreeMap<String, String>) -> String {
         ("", _) => format!("{{{}}}", rest.join(", ")),
         (name, true) => name.to_owned(),
         (name, false) => format!("{name}{{{}}}", rest.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{ElementReport, WhyAlert, WhyRule};
+
+    fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn blank(query: &str) -> PartReport {
+        PartReport {
+            query: query.to_owned(),
+            at: "T".to_owned(),
+            value: None,
+            elements: Vec::new(),
+            elements_total: 0,
+            turn: None,
+            compared: Vec::new(),
+            compared_total: 0,
+            series: Vec::new(),
+            series_total: 0,
+            finding: None,
+            hints: Vec::new(),
+            error: None,
+            parts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_explanation_is_a_tree() {
+        let (errors, job) = (labels(&[("__name__", "errors"), ("job", "a")]), labels(&[("job", "a")]));
+        let latest = SeriesReport {
+            labels: errors,
+            kind: "latest".to_owned(),
+            count: 1,
+            first: None,
+            last: Some(("T1".to_owned(), "8".to_owned())),
+            min: None,
+            max: None,
+            resets: 0,
+        };
+        let mut left = PartReport { series: vec![latest], series_total: 3, ..blank("errors") };
+        left.elements = vec![ElementReport { labels: job.clone(), value: "8".to_owned() }];
+        left.elements_total = 3;
+        let right = PartReport { finding: Some("no series is called total".to_owned()), ..blank("total") };
+        let pair = ComparedReport {
+            labels: job.clone(),
+            left: "8".to_owned(),
+            operator: ">".to_owned(),
+            right: "5".to_owned(),
+            holds: true,
+            distance: "3".to_owned(),
+            flips_at: "≤ 5".to_owned(),
+        };
+        let turn = TurnReport {
+            holds: true,
+            since: Some("T0".to_owned()),
+            looked_back_to: "T".to_owned(),
+            looked_every: 5.0,
+            sample: None,
+        };
+        let root = PartReport {
+            turn: Some(turn),
+            compared: vec![pair],
+            compared_total: 2,
+            elements_total: 1,
+            parts: vec![left, right],
+            ..blank("errors > total")
+        };
+        let report = WhyReport {
+            rule: WhyRule {
+                id: "1".to_owned(),
+                name: "Errors".to_owned(),
+                group: "g".to_owned(),
+                file: "f.yml".to_owned(),
+                query: "errors > total".to_owned(),
+                duration: 0.0,
+                keep_firing_for: 0.0,
+                evaluation_mode: "ingest".to_owned(),
+            },
+            alert: Some(WhyAlert { id: "2".to_owned(), labels: job }),
+            at: "T".to_owned(),
+            state: "firing".to_owned(),
+            known_from: "state".to_owned(),
+            active_at: None,
+            fires_at: None,
+            ceased_at: None,
+            ends_at: None,
+            summary: vec!["firing".to_owned()],
+            condition: root,
+            unfinished: None,
+            others: Vec::new(),
+            elements_total: 1,
+        };
+        let expected = "\
+FIRING  {job=\"a\"}
+at T, rule Errors of group g in f.yml
+- firing
+
+errors > total
+│ holds since T0
+│ ✓ 8 > 5  {job=\"a\"}  ends at ≤ 5, 3 away
+│ … and 1 more pairs
+├─ errors
+│    errors{job=\"a\"}  8 at T1
+│    … and 2 more series
+└─ total  =  nothing
+     ✗ no series is called total
+";
+        assert_eq!(why_text(&report), expected);
     }
 }

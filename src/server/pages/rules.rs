@@ -237,7 +237,7 @@ fn rows(report: &PartReport) -> Markup {
                     li {
                         (if pair.holds { "✓ " } else { "✗ " }) b { (pair.left) } " " (pair.operator) " " (pair.right) " "
                         code { (labels_text(&pair.labels)) }
-                        span class="muted" { @if pair.holds { " ends at " } @else { " needs " } (pair.flips_at) ", " (pair.distance) " away" }
+                        span class="muted" { @if pair.holds { " ends at " } @else { " needs " } (pair.flips_at) @if pair.distance != "0" { ", " (pair.distance) " away" } }
                     }
                 }
                 (more(report.compared.len(), report.compared_total, "pairs"))
