@@ -62,6 +62,7 @@ pub mod rules;
 
 pub mod slo;
 
+pub mod backtest;
 pub mod confidence;
 pub mod lint;
 

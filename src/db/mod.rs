@@ -35,6 +35,7 @@ pub use meter::QueryMeter;
 pub use options::{DbOptions, Threads, Watch};
 pub use source::stored;
 pub use status::DbStatus;
+pub use threads::workers;
 
 /// An open database. Cheap to clone; every method takes `&self` and blocks.
 #[derive(Clone)]
