@@ -23,9 +23,9 @@ pub(super) mod attachment {
     pub(in crate::db) const DEPLOYS: &str = "deploys";
 }
 
-/// How often the output of rules may give rise to further output in one go. Recording rules run on
-/// their interval, so that one round is the rule; the bound is for what may come.
-const DERIVED_ROUNDS_MAX: usize = 4;
+/// How often the output of rules may give rise to further output in one go. Rules see to it that one decision
+/// leads to others in few steps, and that none sets itself going; the bound is for time that passes meanwhile.
+const DERIVED_ROUNDS_MAX: usize = 16;
 
 /// How far behind the log's last entry deadlines are passed one by one; what lies further is passed
 /// in one step. After an outage, an instant selector sees nothing fresh once the lookback is over, so
@@ -175,7 +175,8 @@ impl Core {
         derived
     }
 
-    fn commit_derived(&mut self, inner: &Inner, mut derived: Batch) {
+    /// Stores what rules made, which other rules see in turn.
+    pub(super) fn commit_derived(&mut self, inner: &Inner, mut derived: Batch) {
         for _ in 0..DERIVED_ROUNDS_MAX {
             if derived.is_empty() {
                 return;
@@ -186,10 +187,13 @@ impl Core {
                     self.see_all(inner, &applied)
                 }
                 Err(error) => {
-                    tracing::warn!("the output of recording rules cannot be stored: {error}");
+                    tracing::warn!("the output of rules cannot be stored: {error}");
                     return;
                 }
             };
+        }
+        if !derived.is_empty() {
+            tracing::error!("rules set each other going: their output is not stored any further");
         }
     }
 
@@ -254,7 +258,7 @@ fn warn_of_refused(applied: &Applied) {
         && let Some((labels, t, reason)) = &rejected.first
     {
         let (count, reason) = (rejected.total(), reason.as_str());
-        tracing::warn!("{count} samples of recording rules are not stored, first {labels} at {t}: {reason}");
+        tracing::warn!("{count} samples of rules are not stored, first {labels} at {t}: {reason}");
     }
 }
 

@@ -580,7 +580,7 @@ mod tests {
         RuleGroup {
             name: "g".to_owned(),
             file: "g.yml".to_owned(),
-            interval: Millis::minutes(1),
+            interval: Millis::days(1),
             mode: EvaluationMode::Ingest,
             limit: 0,
             query_offset: Millis::ZERO,

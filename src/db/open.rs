@@ -2,7 +2,8 @@
 //!
 //! A restart with the same rules restores their state of the last checkpoint, fills their windows
 //! from the store as it was there, and replays the rest of the log through the live path; what had
-//! been decided is decided again, with the same identities, and the outbox drops what it knows.
+//! been decided is decided again, with the same identities, and the outbox drops what it knows. What rules made of
+//! the last entries, if a crash came before it was logged, is logged then.
 //! A restart with other rules replays the log into the store alone and then fills the new rules'
 //! windows from it, so that a rule never pages for a past in which it did not exist; the state of
 //! rules that stayed is carried over by their identity.
@@ -10,12 +11,16 @@
 use std::collections::HashSet;
 use std::hash::Hasher;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::MutexGuard;
 
-use crate::model::{Alert, AlertState, Labels, Seq, Timestamp, Transition, TransitionId, TransitionKind, limits};
+use crate::env::Clock;
+use crate::model::{
+    Alert, AlertState, Batch, Labels, Seq, Timestamp, Transition, TransitionId, TransitionKind, limits,
+};
 use crate::notify::Notifier;
-use crate::rules::{Evaluator, RuleContext, check_history};
+use crate::rules::{Evaluator, RuleContext, Stopwatch, check_history};
 use crate::slo::Objectives;
 use crate::storage::{Entry, Replay, Store};
 
@@ -27,6 +32,15 @@ use super::ingest::{Inner, Parts};
 use super::options::{DbOptions, Threads, Watch};
 use super::source::LiveSource;
 use super::threads::Running;
+
+/// The database's clock, by which evaluations of rules are measured.
+struct RuleTime(Arc<dyn Clock>);
+
+impl Stopwatch for RuleTime {
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
 
 impl Db {
     /// Opens the database in a directory and brings it to the state in which it stopped.
@@ -50,10 +64,12 @@ impl Db {
         if same {
             warm_start(&mut core, &store, &replay)?;
         }
-        let mut transitions = Vec::new();
+        let (mut transitions, mut made) = (Vec::new(), Made::default());
         while let Some(applied) = replay.next()? {
             if same {
-                transitions.extend(core.see(&store, &applied).transitions);
+                let outcome = core.see(&store, &applied);
+                transitions.extend(outcome.transitions);
+                made.take(applied.at(), outcome.derived);
             } else {
                 core.see_note(&applied);
             }
@@ -78,6 +94,7 @@ impl Db {
             transitions.extend(ended(&notifier, &core));
         }
         tracing::info!("{} in {:.3} s", replay.report(), (options.clock.elapsed() - begun).as_secs_f64());
+        core.evaluator.measure_with(Arc::new(RuleTime(Arc::clone(&options.clock))));
         let inner = Arc::new(Inner::new(Parts {
             store,
             notifier,
@@ -93,6 +110,8 @@ impl Db {
         {
             let mut core = inner.core.lock();
             hand_over(&inner, &transitions);
+            // What is stored already is taken for known.
+            core.commit_derived(&inner, made.derived);
             if !same {
                 core.checkpoint_now(&inner);
             }
@@ -192,6 +211,23 @@ impl Core {
         if let Err(error) = done {
             tracing::error!("the state of the rules cannot be saved yet, and is tried again: {error}");
         }
+    }
+}
+
+/// What rules made of the last entries of the log. It follows them in the log at once, so that only entries of
+/// the last instant can lack it.
+#[derive(Default)]
+struct Made {
+    at: Option<Timestamp>,
+    derived: Batch,
+}
+
+impl Made {
+    fn take(&mut self, at: Timestamp, derived: Batch) {
+        if self.at != Some(at) {
+            *self = Made { at: Some(at), derived: Batch::new() };
+        }
+        self.derived.append(derived);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::model::{
     Alert, Batch, Labels, Matcher, MetricMetadata, Millis, RawBatch, SeriesExemplar, TimeRange, Timestamp, limits,
 };
 use crate::promql::{self, Answer, EvalOptions, Query, SeriesSamples, SeriesSource};
-use crate::rules::GroupStatus;
+use crate::rules::{Evaluation, GroupStatus, RuleId};
 use crate::slo::ObjectiveStatus;
 use crate::storage::Entry;
 
@@ -261,6 +261,11 @@ impl Db {
     /// The rules with their state.
     pub fn rule_groups(&self) -> Vec<GroupStatus> {
         self.inner.core.lock().evaluator.groups()
+    }
+
+    /// The last evaluations of a rule, the newest first; absent if there is no such rule.
+    pub fn evaluations(&self, rule: RuleId) -> Option<Vec<Evaluation>> {
+        self.inner.core.lock().evaluator.evaluations(rule)
     }
 
     /// The objectives with their numbers.

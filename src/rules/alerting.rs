@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::model::{Alert, AlertState, Labels, Millis, Seq, Timestamp, Transition, TransitionId, TransitionKind};
 use crate::promql::{ElementValue, SeriesSource};
 
+use super::alert_series::AlertSeries;
 use super::identity::stable_hash;
 use super::reading::Reading;
 use super::renumbering::Renumbering;
@@ -27,9 +28,9 @@ pub(super) struct AlertRule {
     pub(super) number: u32,
     /// Its identity: file, group, name and how many of that name came before.
     pub(super) key: String,
-    group_labels: Labels,
+    pub(super) group_labels: Labels,
     limit: usize,
-    mode: EvaluationMode,
+    pub(super) mode: EvaluationMode,
     expr: String,
     pub(super) instances: BTreeMap<Labels, Instance>,
     /// Of each slot of the result: the alert that it stands for.
@@ -39,6 +40,10 @@ pub(super) struct AlertRule {
     pub(super) error: Option<String>,
     /// Whether the alerts must be compared with the whole result.
     pub(super) resync: bool,
+    /// The alerts as series.
+    pub(super) series: AlertSeries,
+    /// The alerts that changed their state since they were last written as series.
+    pub(super) told: BTreeSet<Labels>,
 }
 
 /// An alert that is pending or firing.
@@ -86,12 +91,19 @@ impl AlertRule {
             collisions: 0,
             error: None,
             resync: true,
+            series: AlertSeries::default(),
+            told: BTreeSet::new(),
         }
     }
 
     /// The expression's text.
     pub(super) fn expr(&self) -> &str {
         &self.expr
+    }
+
+    /// How many alerts the result that is followed stands for.
+    pub(super) fn elements(&self) -> usize {
+        self.claimants.len()
     }
 
     /// Follows what changed of the result.
@@ -368,6 +380,7 @@ impl AlertRule {
             [self.key.as_bytes(), labels.as_text().as_bytes(), kind_text.as_bytes(), &moment.at.0.to_le_bytes()];
         let id = TransitionId { seq: moment.seq, key: stable_hash(parts) };
         moment.transitions.push(Transition { id, kind, at: moment.at, alert });
+        self.told.insert(labels.clone());
     }
 
     fn alert(&self, labels: &Labels, instance: &Instance) -> Alert {
@@ -389,7 +402,8 @@ impl AlertRule {
         self.instances.iter().map(|(labels, instance)| self.alert(labels, instance)).collect()
     }
 
-    fn has_label_templates(&self) -> bool {
+    /// Whether a label depends on the value.
+    pub(super) fn has_label_templates(&self) -> bool {
         self.def.labels.iter().any(|(_, text)| text.contains("{{"))
     }
 

@@ -1,9 +1,12 @@
 //! One rule among all, with the way in which it is evaluated.
 
-use crate::model::{Alert, Batch, Millis, STALE_NAN, Sample, Timestamp};
+use std::collections::BTreeSet;
+
+use crate::model::{Alert, Batch, Labels, Millis, STALE_NAN, Sample, Timestamp};
 use crate::promql::Query;
 
 use super::alerting::{AlertRule, Moment};
+use super::evaluations::{Evaluation, Evaluations};
 use super::interval::RecordRule;
 use super::plan::Plan;
 
@@ -11,8 +14,11 @@ use super::plan::Plan;
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) kind: Kind,
+    /// Which group it belongs to.
+    pub(super) group: usize,
     pub(super) query_offset: Millis,
     pub(super) last_evaluation: Option<Timestamp>,
+    pub(super) evaluations: Evaluations,
 }
 
 /// How a rule is evaluated.
@@ -49,17 +55,46 @@ impl Entry {
         }
     }
 
-    /// The rule is no more: its alerts and series end.
-    pub(super) fn leave(&mut self, moment: &mut Moment<'_>, derived: &mut Batch) {
+    /// Notes an evaluation.
+    pub(super) fn evaluated(&mut self, evaluation: Evaluation) {
+        self.last_evaluation = Some(evaluation.at);
+        self.evaluations.push(evaluation);
+    }
+
+    /// The rule, if it makes alerts.
+    pub(super) fn alerting(&mut self) -> Option<&mut AlertRule> {
+        match &mut self.kind {
+            Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => Some(rule),
+            Kind::Record(_) => None,
+        }
+    }
+
+    /// Whether it needs its group's interval: to be evaluated, or because its alerts are written then.
+    pub(super) fn needs_slot(&self) -> bool {
+        match &self.kind {
+            Kind::Followed { rule, carrying: None, .. } => !rule.instances.is_empty() || !rule.series.open.is_empty(),
+            Kind::Followed { .. } | Kind::Polled { .. } | Kind::Record(_) => true,
+        }
+    }
+
+    /// The rule is no more: its alerts and series end, but for those that go on as another's.
+    pub(super) fn leave(&mut self, goes_on: &BTreeSet<Labels>, moment: &mut Moment<'_>, derived: &mut Batch) {
+        let mut put = |labels: Labels, sample| {
+            if !goes_on.contains(&labels) {
+                derived.push(labels, sample);
+            }
+        };
+        let t = moment.at - self.query_offset;
         match &mut self.kind {
             Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => {
                 // Its timers went with the graph that it was followed in.
                 rule.instances.values_mut().for_each(|instance| instance.armed = None);
                 rule.end_all(moment);
+                rule.series.end_all(t, &mut put);
             }
             Kind::Record(rule) => {
                 for labels in std::mem::take(&mut rule.outputs) {
-                    derived.push(labels, Sample { t: moment.at, v: f64::from_bits(STALE_NAN) });
+                    put(labels, Sample { t, v: f64::from_bits(STALE_NAN) });
                 }
             }
         }

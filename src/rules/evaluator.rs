@@ -7,15 +7,20 @@
 //!   present at once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::model::{Alert, Batch, Committed, Labels, Seq, SeriesRef, Timestamp, Transition, limits};
-use crate::promql::{EvalOptions, SeriesSource, SourceError};
+use crate::promql::{ElementValue, EvalOptions, SeriesSource, SourceError};
 
+use super::alert_series::AlertSeries;
 use super::alerting::{AlertRule, Moment};
+use super::cascade;
 use super::entry::{Entry, Kind};
+use super::evaluations::{Counted, Evaluation, Evaluations, Stopwatch, Timing};
 use super::format::{self, RestoreError, SavedRule};
 use super::graph::Graph;
 use super::interval::{RecordRule, instant, query_of};
+use super::naming::RuleId;
 use super::overlay::Overlay;
 use super::plan::plan;
 use super::rule::{EvaluationMode, Rule, RuleContext, RuleError, RuleGroup, check};
@@ -40,6 +45,7 @@ pub struct Evaluator {
     resync: BTreeSet<usize>,
     /// Rules that a reload took away, until their alerts are ended.
     leaving: Vec<Entry>,
+    timing: Timing,
 }
 
 /// What an entry of the log led to.
@@ -66,6 +72,7 @@ impl Evaluator {
     /// A rule cannot be used; the error names it.
     pub fn new(groups: Vec<RuleGroup>, context: RuleContext) -> Result<Evaluator, RuleError> {
         check(&groups)?;
+        let refused = cascade::refused(&groups);
         let mut evaluator = Evaluator {
             groups: Vec::new(),
             rules: Vec::new(),
@@ -77,6 +84,7 @@ impl Evaluator {
             now: Timestamp::MIN,
             resync: BTreeSet::new(),
             leaving: Vec::new(),
+            timing: Timing::default(),
         };
         let mut names = BTreeMap::new();
         for group in groups {
@@ -84,7 +92,8 @@ impl Evaluator {
                 let count = names.entry((group.file.clone(), group.name.clone(), rule.name().to_owned())).or_insert(0);
                 *count += 1;
                 let key = format!("{}\u{0}{}\u{0}{}\u{0}{count}", group.file, group.name, rule.name());
-                evaluator.add(&group, rule, key)
+                let refused = refused.contains(&evaluator.rules.len()).then_some(cascade::REASON);
+                evaluator.add(&group, rule, key, refused)
             });
             let rules = rules.collect();
             evaluator.groups.push(Group { def: group, rules, armed: None, last_evaluation: Timestamp::MIN });
@@ -92,18 +101,19 @@ impl Evaluator {
         Ok(evaluator)
     }
 
-    fn add(&mut self, group: &RuleGroup, rule: &Rule, key: String) -> usize {
+    fn add(&mut self, group: &RuleGroup, rule: &Rule, key: String, refused: Option<&str>) -> usize {
         let number = self.rules.len();
         let kind = match rule {
             Rule::Recording(def) => Kind::Record(RecordRule::new(def.clone(), key, group.labels.clone(), group.limit)),
             Rule::Alerting(def) => {
                 let rule = AlertRule::new(def.clone(), number as u32, key, group);
                 let query = query_of(&def.expr);
-                let planned = match group.mode {
-                    EvaluationMode::Ingest => {
+                let planned = match (group.mode, refused) {
+                    (EvaluationMode::Interval, _) => Err("its group decides at its interval alone".to_owned()),
+                    (EvaluationMode::Ingest, Some(reason)) => Err(reason.to_owned()),
+                    (EvaluationMode::Ingest, None) => {
                         plan(&mut self.graph, &def.expr, group.query_offset).map_err(|reason| reason.to_string())
                     }
-                    EvaluationMode::Interval => Err("its group decides at its interval alone".to_owned()),
                 };
                 match planned {
                     Ok(plan) => {
@@ -117,7 +127,13 @@ impl Evaluator {
                 }
             }
         };
-        self.rules.push(Entry { kind, query_offset: group.query_offset, last_evaluation: None });
+        self.rules.push(Entry {
+            kind,
+            group: self.groups.len(),
+            query_offset: group.query_offset,
+            last_evaluation: None,
+            evaluations: Evaluations::default(),
+        });
         number
     }
 
@@ -153,6 +169,7 @@ impl Evaluator {
                 Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => {
                     if let Some(saved) = saved.remove(&rule.key) {
                         rule.error = saved.error;
+                        rule.series = saved.series;
                         rule.instances = saved.instances;
                         let waiting = rule.instances.keys().filter(|labels| !saved.overdue.contains(*labels));
                         for labels in waiting.cloned().collect::<Vec<_>>() {
@@ -167,6 +184,7 @@ impl Evaluator {
                 }
             }
         }
+        (0..self.groups.len()).for_each(|group| self.arm_group(group));
         Ok(())
     }
 
@@ -175,11 +193,13 @@ impl Evaluator {
         let rules = self.rules.iter().map(|entry| match &entry.kind {
             Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => {
                 let (key, instances, error) = (rule.key.clone(), rule.instances.clone(), rule.error.clone());
-                SavedRule { key, instances, overdue: rule.overdue(), outputs: BTreeSet::new(), error }
+                let (outputs, series) = (BTreeSet::new(), rule.series.clone());
+                SavedRule { key, instances, overdue: rule.overdue(), outputs, error, series }
             }
             Kind::Record(rule) => {
                 let (key, outputs) = (rule.key.clone(), rule.outputs.clone());
-                SavedRule { key, instances: BTreeMap::new(), overdue: BTreeSet::new(), outputs, error: None }
+                let (instances, overdue, series) = (BTreeMap::new(), BTreeSet::new(), AlertSeries::default());
+                SavedRule { key, instances, overdue, outputs, error: None, series }
             }
         });
         format::write(&rules.collect::<Vec<_>>())
@@ -202,6 +222,15 @@ impl Evaluator {
         next.restore(&self.save())?;
         let kept: BTreeSet<String> = next.rules.iter().map(|entry| entry.key().to_owned()).collect();
         next.leaving = std::mem::take(&mut self.leaving);
+        next.timing = self.timing.clone();
+        let mut evaluated: HashMap<String, _> = self
+            .rules
+            .iter_mut()
+            .map(|entry| (entry.key().to_owned(), std::mem::take(&mut entry.evaluations)))
+            .collect();
+        for entry in &mut next.rules {
+            entry.evaluations = evaluated.remove(entry.key()).unwrap_or_default();
+        }
         next.leaving.extend(std::mem::take(&mut self.rules).into_iter().filter(|entry| !kept.contains(entry.key())));
         *self = next;
         Ok(())
@@ -309,33 +338,41 @@ impl Evaluator {
         let transitions = &mut outcome.transitions;
         let (context, timers) = (&self.context, &mut self.timers);
         let mut moment = Moment { seq, at, context, source, timers, transitions };
-        for mut entry in self.leaving.drain(..) {
-            entry.leave(&mut moment, &mut outcome.derived);
-        }
-        for number in rules {
-            let entry = &mut self.rules[number];
-            match &mut entry.kind {
+        for number in &rules {
+            let number = *number;
+            let (entry, begun) = (&mut self.rules[number], self.timing.elapsed());
+            let (series, error) = match &mut entry.kind {
                 Kind::Followed { rule, plan, carrying: None, .. } => {
                     rule.follow(&self.graph.nodes[plan.node].out, &mut moment);
+                    (rule.elements(), &rule.error)
                 }
                 Kind::Followed { rule, query, .. } if turned.contains(&number) => {
-                    rule.set_queried(
-                        instant(query, source, at - entry.query_offset, &EvalOptions::default()),
-                        &mut moment,
-                    );
+                    let result = instant(query, source, at - entry.query_offset, &EvalOptions::default());
+                    let series = result.as_ref().map_or(0, Vec::len);
+                    rule.set_queried(result, &mut moment);
+                    (series, &rule.error)
                 }
                 Kind::Followed { .. } | Kind::Polled { .. } | Kind::Record(_) => continue,
-            }
-            entry.last_evaluation = Some(at);
+            };
+            let took = self.timing.elapsed().saturating_sub(begun);
+            let error = error.clone();
+            entry.evaluated(Evaluation { at, took, series, samples: None, error });
         }
         for (number, labels, due) in alerts {
+            rules.insert(number);
             if let Some(Kind::Followed { rule, .. } | Kind::Polled { rule, .. }) =
                 self.rules.get_mut(number).map(|entry| &mut entry.kind)
             {
                 rule.due(&labels, due, &mut moment);
             }
         }
+        let told = write_told(&mut self.rules, rules, at, &mut outcome.derived);
+        if !self.leaving.is_empty() {
+            let goes_on = outcome.derived.series().iter().cloned().collect();
+            self.leaving.drain(..).for_each(|mut entry| entry.leave(&goes_on, &mut moment, &mut outcome.derived));
+        }
         self.graph.settle();
+        told.into_iter().for_each(|group| self.arm_group(group));
         for group in groups {
             self.poll(group, seq, at, source, outcome);
         }
@@ -372,30 +409,41 @@ impl Evaluator {
         group.last_evaluation = at;
         // What a group decides at its interval alone is decided at Prometheus' instants, however late it is noticed.
         let decided_at = if group.def.mode == EvaluationMode::Interval { at } else { now };
-        let mut overlay = Overlay::new(source, &outcome.derived);
+        let counted = Counted::new(source);
+        let mut overlay = Overlay::new(&counted, &outcome.derived);
         for rule in &group.rules {
-            let entry = &mut self.rules[*rule];
-            match &mut entry.kind {
-                Kind::Followed { carrying: None, .. } => continue,
+            let (entry, begun) = (&mut self.rules[*rule], self.timing.elapsed());
+            let (series, error) = match &mut entry.kind {
+                Kind::Followed { rule, carrying: None, .. } => {
+                    write_all(rule, seen_from, &mut overlay, &mut outcome.derived);
+                    continue;
+                }
                 Kind::Followed { rule, query, .. } | Kind::Polled { rule, query, .. } => {
                     let transitions = &mut outcome.transitions;
                     let (context, timers) = (&self.context, &mut self.timers);
                     let source: &dyn SeriesSource = &overlay;
                     let mut moment = Moment { seq, at: decided_at, context, source, timers, transitions };
-                    rule.set_queried(instant(query, &overlay, seen_from, &EvalOptions::default()), &mut moment);
+                    let result = instant(query, &overlay, seen_from, &EvalOptions::default());
+                    let series = result.as_ref().map_or(0, Vec::len);
+                    rule.set_queried(result, &mut moment);
+                    write_all(rule, seen_from, &mut overlay, &mut outcome.derived);
+                    (series, &rule.error)
                 }
                 Kind::Record(rule) => {
                     rule.evaluate(seen_from, &EvalOptions::default(), &mut overlay, &mut outcome.derived);
+                    (rule.outputs.len(), &rule.error)
                 }
-            }
-            entry.last_evaluation = Some(at);
+            };
+            let took = self.timing.elapsed().saturating_sub(begun);
+            let (samples, error) = (Some(counted.take()), error.clone());
+            entry.evaluated(Evaluation { at, took, series, samples, error });
         }
         self.arm_group(number);
     }
 
     fn arm_group(&mut self, number: usize) {
         let group = &mut self.groups[number];
-        let waits = group.rules.iter().any(|rule| !self.rules[*rule].kind.is_followed());
+        let waits = group.rules.iter().any(|rule| self.rules[*rule].needs_slot());
         let due = waits.then(|| slot_after(&group.def, self.now));
         self.timers.arm(&mut group.armed, due, || Target::Group { group: number as u32 });
     }
@@ -403,6 +451,22 @@ impl Evaluator {
     /// The alerts of all rules, pending and firing.
     pub fn alerts(&self) -> Vec<Alert> {
         self.rules.iter().flat_map(Entry::alerts).collect()
+    }
+
+    /// Has evaluations measured from now on.
+    pub fn measure_with(&mut self, stopwatch: Arc<dyn Stopwatch>) {
+        self.timing = Timing(Some(stopwatch));
+    }
+
+    /// The last evaluations of a rule, the newest first; absent if there is no such rule.
+    pub fn evaluations(&self, rule: RuleId) -> Option<Vec<Evaluation>> {
+        let entry = self.rules.iter().find(|entry| RuleId::of_key(entry.key()) == rule)?;
+        Some(entry.evaluations.newest_first())
+    }
+
+    /// What all rules may refer to.
+    pub fn context(&self) -> &RuleContext {
+        &self.context
     }
 
     /// Every group with its rules, in order.
@@ -420,6 +484,8 @@ impl Evaluator {
             interval: group.def.interval,
             mode: group.def.mode,
             limit: group.def.limit,
+            query_offset: group.def.query_offset,
+            labels: group.def.labels.clone(),
             last_evaluation: last.unwrap_or(Timestamp::MIN).max(group.last_evaluation),
             rules,
         }
@@ -458,6 +524,7 @@ impl Evaluator {
             }
         };
         RuleStatus {
+            id: RuleId::of_key(entry.key()),
             name: def.name().to_owned(),
             kind,
             expr: expr.to_owned(),
@@ -473,10 +540,33 @@ impl Evaluator {
                 (None, Some(_)) => Health::Ok,
             },
             last_evaluation: entry.last_evaluation.unwrap_or(Timestamp::MIN),
+            last: entry.evaluations.last().cloned(),
             is_blind,
             alerts: entry.alerts(),
         }
     }
+}
+
+/// Writes the alerts of these rules that changed. Gives the groups of those that did.
+fn write_told(entries: &mut [Entry], numbers: BTreeSet<usize>, at: Timestamp, derived: &mut Batch) -> BTreeSet<usize> {
+    let mut groups = BTreeSet::new();
+    for number in numbers {
+        let Some(entry) = entries.get_mut(number) else { continue };
+        let (t, group) = (at - entry.query_offset, entry.group);
+        if let Some(rule) = entry.alerting().filter(|rule| !rule.told.is_empty()) {
+            rule.write_told(t, &mut |labels, sample| derived.push(labels, sample));
+            groups.insert(group);
+        }
+    }
+    groups
+}
+
+/// Writes all alerts of a rule, for those that come after it in its group as well.
+pub(super) fn write_all(rule: &mut AlertRule, t: Timestamp, overlay: &mut Overlay<'_>, derived: &mut Batch) {
+    rule.write_all(t, &mut |labels, sample| {
+        overlay.push(labels.clone(), sample.t, &ElementValue::Number(sample.v));
+        derived.push(labels, sample);
+    });
 }
 
 /// Why new groups were not taken.

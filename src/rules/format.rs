@@ -12,14 +12,17 @@ use crate::codec::{
 };
 use crate::model::{Labels, Timestamp};
 
+use super::alert_series::AlertSeries;
 use super::alerting::Instance;
 use super::reading::Reading;
 
 const KIND: [u8; 8] = *b"evkrules";
 /// The version that is written. Those since the first are read.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// It has neither native histograms nor errors.
 const FIRST: u32 = 1;
+/// It does not have the alerts as series.
+const SECOND: u32 = 2;
 
 const PENDING: u8 = 0;
 const FIRING: u8 = 1;
@@ -36,6 +39,7 @@ pub(super) struct SavedRule {
     pub(super) outputs: BTreeSet<Labels>,
     /// Why its last evaluation had no result.
     pub(super) error: Option<String>,
+    pub(super) series: AlertSeries,
 }
 
 /// Bytes that are not a saved state.
@@ -75,8 +79,18 @@ pub(super) fn write(rules: &[SavedRule]) -> Vec<u8> {
         put_varint(&mut out, rule.outputs.len() as u64);
         rule.outputs.iter().for_each(|labels| put_text(&mut out, labels.as_text()));
         put_text(&mut out, rule.error.as_deref().unwrap_or_default());
+        put_times(&mut out, &rule.series.open);
+        put_times(&mut out, &rule.series.ended);
     }
     close_seal(out)
+}
+
+fn put_times(out: &mut Vec<u8>, series: &BTreeMap<Labels, Timestamp>) {
+    put_varint(out, series.len() as u64);
+    for (labels, t) in series {
+        put_text(out, labels.as_text());
+        put_signed(out, t.0);
+    }
 }
 
 fn put_instance(out: &mut Vec<u8>, instance: &Instance, state: Option<u8>) {
@@ -93,13 +107,14 @@ fn put_instance(out: &mut Vec<u8>, instance: &Instance, state: Option<u8>) {
 /// The rules' states from their bytes.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<SavedRule>, RestoreError> {
     let (mut from, version) = match break_seal(bytes, KIND, VERSION) {
-        Err(SealError::Version(FIRST)) => (break_seal(bytes, KIND, FIRST)?, FIRST),
+        Err(SealError::Version(earlier @ (FIRST | SECOND))) => (break_seal(bytes, KIND, earlier)?, earlier),
         from => (from?, VERSION),
     };
     let mut rules = Vec::new();
     for _ in 0..from.length()? {
         let (key, instances, outputs) = (from.text()?.to_owned(), BTreeMap::new(), BTreeSet::new());
-        let mut rule = SavedRule { key, instances, overdue: BTreeSet::new(), outputs, error: None };
+        let (overdue, series) = (BTreeSet::new(), AlertSeries::default());
+        let mut rule = SavedRule { key, instances, overdue, outputs, error: None, series };
         for _ in 0..from.length()? {
             let labels = take_labels(&mut from)?;
             let (instance, state) = take_instance(&mut from, version)?;
@@ -112,6 +127,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<SavedRule>, RestoreError> {
             rule.outputs.insert(take_labels(&mut from)?);
         }
         rule.error = take_since_second(&mut from, version)?.map(str::to_owned);
+        if version == VERSION {
+            rule.series = AlertSeries { open: take_times(&mut from)?, ended: take_times(&mut from)? };
+        }
         rules.push(rule);
     }
     from.end()?;
@@ -122,12 +140,20 @@ fn take_labels(from: &mut Cursor<'_>) -> Result<Labels, Damaged> {
     Labels::from_text(from.text()?).map_err(|_| Damaged("labels are not in their canonical form"))
 }
 
+fn take_times(from: &mut Cursor<'_>) -> Result<BTreeMap<Labels, Timestamp>, Damaged> {
+    let mut times = BTreeMap::new();
+    for _ in 0..from.length()? {
+        times.insert(take_labels(from)?, Timestamp(from.signed()?));
+    }
+    Ok(times)
+}
+
 /// An alert and its state.
 fn take_instance(from: &mut Cursor<'_>, version: u32) -> Result<(Instance, u8), Damaged> {
     let (element, annotations) = (take_labels(from)?, take_labels(from)?);
     let state = match (from.u8()?, version) {
         (state @ (PENDING | FIRING), _) => state,
-        (OVERDUE, VERSION) => OVERDUE,
+        (OVERDUE, SECOND..) => OVERDUE,
         _ => return Err(Damaged("an alert has an unknown state")),
     };
     let instance = Instance {
@@ -173,8 +199,12 @@ mod tests {
             key: "f\u{0}g".to_owned(),
             instances: BTreeMap::from([(labels.clone(), instance.clone()), (late.clone(), overdue)]),
             overdue: BTreeSet::from([late]),
-            outputs: BTreeSet::from([labels]),
+            outputs: BTreeSet::from([labels.clone()]),
             error: Some("no result".to_owned()),
+            series: AlertSeries {
+                open: BTreeMap::from([(labels.clone(), Timestamp(5))]),
+                ended: BTreeMap::from([(Labels::empty(), Timestamp(-5))]),
+            },
         }]
     }
 
@@ -191,7 +221,7 @@ mod tests {
             let body = damaged.split_at(bytes.len() - 4).0;
             let _ = read(&close_seal(body.to_vec()));
         }
-        assert_eq!(read(&close_seal(open_seal(KIND, 3))), Err(RestoreError::Version { found: 3 }));
+        assert_eq!(read(&close_seal(open_seal(KIND, 4))), Err(RestoreError::Version { found: 4 }));
     }
 
     #[test]
@@ -216,6 +246,7 @@ mod tests {
         put_text(&mut out, labels.as_text());
         let value = Reading::of_number(-0.5);
         state[0].error = None;
+        state[0].series = AlertSeries::default();
         state[0].instances.insert(labels, Instance { value, ..instance });
         assert_eq!(read(&close_seal(out)), Ok(state));
     }

@@ -26,6 +26,9 @@
 //! the other at Prometheus' instants, by queries that see what the rules before have made, and no alert changes
 //! between them.
 //!
+//! Alerts are series as well, `ALERTS` and `ALERTS_FOR_STATE`, as in Prometheus: written with each change of an alert
+//! that is decided at ingest, and at the instants of its group.
+//!
 //! Of native histograms the graph knows only that they are there. That is all that `absent`, `count`, `group`
 //! and the like ask; a rule that depends on the values of a selector is queried at its group's interval
 //! while one of the selector's windows holds a native histogram: at once when the first comes, and no more
@@ -35,8 +38,11 @@
 //! selector's, they are given up and the others renumbered, which no decision can tell.
 
 mod aggregate;
+mod alert_series;
 mod alerting;
+mod cascade;
 mod entry;
+mod evaluations;
 mod evaluator;
 mod format;
 mod graph;
@@ -45,6 +51,7 @@ mod identity;
 mod interval;
 mod leaf;
 mod matching;
+mod naming;
 mod node;
 mod overlay;
 mod plan;
@@ -61,9 +68,11 @@ mod texts;
 mod timers;
 mod vector;
 
+pub use evaluations::{Evaluation, Stopwatch};
 pub use evaluator::{Evaluator, Outcome, ReloadError};
 pub use format::RestoreError;
 pub use history::check_history;
+pub use naming::{AlertId, RuleId};
 pub use rule::{AlertingRule, EvaluationMode, RecordingRule, Rule, RuleContext, RuleError, RuleGroup};
 pub use status::{GroupStatus, Health, Mode, RuleKind, RuleStatus};
 pub use stepwise::Stepwise;

@@ -1,7 +1,9 @@
 //! What is told of groups and rules.
 
-use crate::model::{Alert, Millis, Timestamp};
+use crate::model::{Alert, Labels, Millis, Timestamp};
 
+use super::evaluations::Evaluation;
+use super::naming::RuleId;
 use super::rule::EvaluationMode;
 
 /// A group and its rules.
@@ -17,6 +19,10 @@ pub struct GroupStatus {
     pub mode: EvaluationMode,
     /// How many alerts or series a rule may make; zero: any number.
     pub limit: usize,
+    /// How far back of the present it looks.
+    pub query_offset: Millis,
+    /// Labels that its rules' results get, unless the rule sets them.
+    pub labels: Labels,
     /// When one of its rules was last evaluated.
     pub last_evaluation: Timestamp,
     /// The rules, in order.
@@ -26,6 +32,8 @@ pub struct GroupStatus {
 /// A rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RuleStatus {
+    /// Its name from one start to the next.
+    pub id: RuleId,
     /// The alert's or record's name.
     pub name: String,
     /// Whether it makes alerts or series.
@@ -49,6 +57,9 @@ pub struct RuleStatus {
     pub health: Health,
     /// When it was last evaluated.
     pub last_evaluation: Timestamp,
+    /// Its last evaluation, if it was evaluated since the start; [`Evaluator::evaluations`](super::Evaluator::evaluations)
+    /// gives more of them.
+    pub last: Option<Evaluation>,
     /// Whether a selector of it has not matched any series yet.
     pub is_blind: bool,
     /// Its alerts, pending and firing.

@@ -6,13 +6,11 @@
 //! - The alerts that are pending or firing after an evaluation are written as `ALERTS` and `ALERTS_FOR_STATE`;
 //!   a series that a rule made no more gets a staleness marker.
 
-use std::collections::BTreeSet;
-
-use crate::model::{Alert, AlertState, Labels, STALE_NAN, Sample, Seq, Timestamp};
-use crate::promql::{ElementValue, EvalOptions, Query, SeriesSource};
+use crate::model::{Alert, Seq, Timestamp};
+use crate::promql::{EvalOptions, Query, SeriesSource};
 
 use super::alerting::{AlertRule, Moment};
-use super::evaluator::Outcome;
+use super::evaluator::{Outcome, write_all};
 use super::interval::{RecordRule, instant, query_of};
 use super::overlay::Overlay;
 use super::rule::{EvaluationMode, Rule, RuleContext, RuleError, RuleGroup, check};
@@ -31,7 +29,7 @@ pub struct Stepwise {
 
 #[derive(Debug)]
 enum StepRule {
-    Alerting { rule: AlertRule, query: Query, written: BTreeSet<Labels> },
+    Alerting { rule: AlertRule, query: Query },
     Recording(RecordRule),
 }
 
@@ -51,7 +49,6 @@ impl Stepwise {
                     Rule::Alerting(def) => StepRule::Alerting {
                         query: query_of(&def.expr),
                         rule: AlertRule::new(def.clone(), u32::try_from(rules.len()).unwrap_or(u32::MAX), key, group),
-                        written: BTreeSet::new(),
                     },
                     Rule::Recording(def) => {
                         StepRule::Recording(RecordRule::new(def.clone(), key, group.labels.clone(), group.limit))
@@ -75,16 +72,14 @@ impl Stepwise {
                     StepRule::Recording(rule) => {
                         rule.evaluate(seen_from, &self.options, &mut overlay, &mut outcome.derived);
                     }
-                    StepRule::Alerting { rule, query, written } => {
+                    StepRule::Alerting { rule, query } => {
                         let result = instant(query, &overlay, seen_from, &self.options);
                         let (context, timers) = (&self.context, &mut self.timers);
                         let transitions = &mut outcome.transitions;
                         let source: &dyn SeriesSource = &overlay;
                         let mut moment = Moment { seq, at, context, source, timers, transitions };
                         rule.set_queried(result, &mut moment);
-                        if rule.error.is_none() {
-                            write_alerts(rule, written, seen_from, &mut overlay, &mut outcome);
-                        }
+                        write_all(rule, seen_from, &mut overlay, &mut outcome.derived);
                     }
                 }
                 number += 1;
@@ -117,43 +112,10 @@ impl Stepwise {
     }
 }
 
-/// Writes a rule's alerts as series; those of its last evaluation that are gone end.
-fn write_alerts(
-    rule: &AlertRule,
-    written: &mut BTreeSet<Labels>,
-    t: Timestamp,
-    overlay: &mut Overlay<'_>,
-    outcome: &mut Outcome,
-) {
-    let mut put = |labels: &Labels, v: f64| {
-        overlay.push(labels.clone(), t, &ElementValue::Number(v));
-        outcome.derived.push(labels.clone(), Sample { t, v });
-    };
-    let mut now = BTreeSet::new();
-    for alert in rule.alerts() {
-        let state = if alert.state == AlertState::Firing { "firing" } else { "pending" };
-        let since = alert.active_at.0.div_euclid(1000) as f64;
-        for (name, state, v) in [("ALERTS", state, 1.0), ("ALERTS_FOR_STATE", "", since)] {
-            let mut labels = alert.labels.builder();
-            labels.set(Labels::METRIC_NAME, name);
-            if !state.is_empty() {
-                labels.set("alertstate", state);
-            }
-            // Labels that are too many or too long for one more make no series.
-            if let Ok(labels) = labels.build() {
-                put(&labels, v);
-                now.insert(labels);
-            }
-        }
-    }
-    written.difference(&now).for_each(|gone| put(gone, f64::from_bits(STALE_NAN)));
-    *written = now;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Matcher, Millis, TimeRange, is_stale};
+    use crate::model::{AlertState, Labels, Matcher, Millis, Sample, TimeRange, is_stale};
     use crate::promql::{SeriesSamples, SourceError, parse};
     use crate::rules::{AlertingRule, RecordingRule};
 

@@ -1,7 +1,11 @@
 //! The life of alerts at exact instants, reloads, and rules that are queried.
 
-use evenkeel::model::{AlertState, Labels, Millis, STALE_NAN, Timestamp, TransitionKind};
-use evenkeel::rules::{AlertingRule, Evaluator, Health, Mode, Outcome, Rule, RuleContext};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use evenkeel::model::{AlertState, Labels, Millis, STALE_NAN, Timestamp, TransitionKind, limits};
+use evenkeel::rules::{AlertingRule, Evaluator, Health, Mode, Outcome, Rule, RuleContext, Stopwatch};
 
 use super::stream::{Stream, alert, group, labels, record};
 
@@ -15,6 +19,16 @@ fn evaluator(rules: Vec<Rule>) -> Evaluator {
 
 fn kinds(outcome: &Outcome) -> Vec<(TransitionKind, i64)> {
     outcome.transitions.iter().map(|transition| (transition.kind, transition.at.0)).collect()
+}
+
+/// What recording rules made.
+fn recorded(outcome: &Outcome) -> Vec<(Labels, i64, u64)> {
+    let derived = &outcome.derived;
+    let of = |s: &evenkeel::model::BatchSample| {
+        (derived.series()[s.series as usize].clone(), s.sample.t.0, s.sample.v.to_bits())
+    };
+    let all = derived.samples().iter().map(of);
+    all.filter(|(labels, ..)| !labels.metric_name().starts_with("ALERTS")).collect()
 }
 
 /// Calls `tick` at every deadline until `end`.
@@ -34,9 +48,9 @@ fn for_is_exact_to_the_millisecond() {
     let mut rules = evaluator(vec![Rule::Alerting(rule)]);
     let outcome = rules.observe(&stream.commit(10_007, &[(up("a"), 10_000, 0.0)]), &stream);
     assert_eq!(kinds(&outcome), [(TransitionKind::Pending, 10_007)]);
+    // Meanwhile it is written as a series, at the group's interval.
+    assert_eq!(run_until(&mut rules, &mut stream, 70_006), []);
     assert_eq!(rules.next_deadline(), Some(Timestamp(70_007)));
-    let seq = stream.tick();
-    assert_eq!(kinds(&rules.tick(seq, Timestamp(70_006), &stream)), []);
     let seq = stream.tick();
     let outcome = rules.tick(seq, Timestamp(70_007), &stream);
     assert_eq!(kinds(&outcome), [(TransitionKind::Firing, 70_007)]);
@@ -159,6 +173,49 @@ fn texts_are_filled_in_when_the_alert_changes() {
     );
 }
 
+/// A stopwatch that shows a millisecond more each time.
+#[derive(Default)]
+struct Ticks(AtomicU64);
+
+impl Stopwatch for Ticks {
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+#[test]
+fn the_last_evaluations_of_a_rule_are_kept() {
+    let mut stream = Stream::default();
+    let followed = Rule::Alerting(alert("Down", "up == 0"));
+    let recording = record("up:sum", "sum(sum_over_time(up[5m]))");
+    let twins = Rule::Alerting(alert("Twins", "sum by (job) (up) / on () up"));
+    let rules = || vec![followed.clone(), recording.clone(), twins.clone()];
+    let mut evaluator = evaluator(rules());
+    evaluator.seed(Timestamp(0), &stream).unwrap();
+    evaluator.measure_with(Arc::new(Ticks::default()));
+    for t in 1..=30 {
+        evaluator.observe(
+            &stream.commit(t * 10_000, &[(up("a"), t * 10_000, (t % 2) as f64), (up("b"), t * 10_000, 1.0)]),
+            &stream,
+        );
+    }
+    run_until(&mut evaluator, &mut stream, 400_000);
+    let ids: Vec<_> = evaluator.groups()[0].rules.iter().map(|rule| rule.id).collect();
+    let of = |evaluator: &Evaluator, at: usize| evaluator.evaluations(ids[at]).unwrap();
+    let kept = of(&evaluator, 0);
+    assert_eq!(kept.len(), limits::RULE_EVALUATIONS_KEPT);
+    assert!(kept.windows(2).all(|pair| pair[0].at > pair[1].at), "the newest first");
+    assert!(kept.windows(2).all(|pair| pair[0].series + pair[1].series == 1), "evaluated when it changes");
+    assert_eq!((kept[19].samples, kept[19].took), (None, Duration::from_millis(1)));
+    let recorded = &of(&evaluator, 1)[0];
+    assert!(recorded.samples.is_some_and(|samples| samples > 20), "{recorded:?}");
+    assert_eq!((recorded.series, recorded.error.as_deref()), (1, None));
+    assert!(of(&evaluator, 2).iter().any(|one| one.error.is_some()), "pairs that are not unique");
+    let before = of(&evaluator, 1);
+    evaluator.reload(vec![group(rules())], RuleContext::default(), &stream).unwrap();
+    assert_eq!(of(&evaluator, 1), before, "a reload keeps them");
+}
+
 #[test]
 fn texts_ask_the_data_that_decided() {
     let mut stream = Stream::default();
@@ -212,16 +269,14 @@ fn what_cannot_be_followed_is_queried_at_the_interval() {
     let outcome = rules.tick(stream.tick(), slot, &stream);
     assert_eq!(kinds(&outcome), [(TransitionKind::Firing, slot.0)]);
     let made = labels(&[("__name__", "job:up:sum"), ("job", "a")]);
-    assert_eq!(outcome.derived.series(), std::slice::from_ref(&made));
-    assert_eq!(outcome.derived.samples()[0].sample.t, slot);
+    assert_eq!(recorded(&outcome), [(made.clone(), slot.0, 0.0f64.to_bits())]);
     let stale = f64::from_bits(STALE_NAN);
     rules.observe(&stream.commit(slot.0 + 1, &[(up("a"), slot.0 + 1, stale)]), &stream);
     let next = rules.next_deadline().unwrap();
     assert_eq!(next, slot + Millis::seconds(30));
     let outcome = rules.tick(stream.tick(), next, &stream);
     assert_eq!(kinds(&outcome), [(TransitionKind::Resolved, next.0)]);
-    assert_eq!(outcome.derived.series(), [made]);
-    assert_eq!(outcome.derived.samples()[0].sample.v.to_bits(), STALE_NAN);
+    assert_eq!(recorded(&outcome), [(made, next.0, STALE_NAN)]);
     let outcome = rules.tick(stream.tick(), next + Millis::seconds(30), &stream);
     assert!(outcome.derived.is_empty());
 }

@@ -1,7 +1,9 @@
 //! Rules over a stream of transactions: against the query engine as oracle, over restarts and
 //! reloads, and at exact instants.
 
+mod alert_series;
 mod alerts;
+mod interval_mode;
 mod native_histograms;
 mod oracle;
 mod stream;
