@@ -57,6 +57,7 @@ pub mod storage;
 pub mod template;
 pub mod wire;
 
+pub mod explain;
 pub mod notify;
 pub mod rules;
 

@@ -90,7 +90,8 @@ pub(super) fn no_answer(url: &str) -> String {
     format!("no answer from {url}; is `evenkeel serve` running, or does --url name another address?")
 }
 
-fn percent(text: &str) -> String {
+/// A text for the query part of a URL.
+pub(super) fn percent(text: &str) -> String {
     text.bytes()
         .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
         .collect()

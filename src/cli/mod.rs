@@ -23,6 +23,7 @@ mod script;
 mod serve;
 mod setup;
 mod verdict;
+mod why;
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
@@ -49,6 +50,8 @@ enum Command {
     Demo(demo::DemoArgs),
     Verdict(verdict::VerdictArgs),
     Query(query::QueryArgs),
+    Why(why::WhyArgs),
+    WhyNot(why::WhyNotArgs),
     Test(script::TestArgs),
     Deploy(ask::DeployArgs),
     Check(check::CheckArgs),
@@ -88,6 +91,8 @@ pub fn run() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Verdict(args) => verdict::run(args),
         Command::Query(args) => query::query(args),
+        Command::Why(args) => why::why(args),
+        Command::WhyNot(args) => why::why_not(args),
         Command::Test(args) => script::run(args),
         Command::Deploy(args) => ask::deploy(args),
         Command::Check(args) => check::run(args),

@@ -1,6 +1,6 @@
 //! The database: puts the parts together; the write path, the read path, the threads.
 //!
-//! Layer 5. Imports: `codec`, `confidence`, `env`, `model`, `notify`, `promql`, `rules`, `slo`, `storage`.
+//! Layer 5. Imports: `codec`, `confidence`, `env`, `explain`, `model`, `notify`, `promql`, `rules`, `slo`, `storage`.
 //! Does not know: HTTP, YAML, async.
 //! When you change this, also touch: `src/docs/architecture.md`.
 //!
@@ -25,6 +25,7 @@ mod status;
 mod threads;
 mod turns;
 mod wake;
+mod why;
 
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ pub use options::{DbOptions, Threads, Watch};
 pub use source::stored;
 pub use status::DbStatus;
 pub use threads::workers;
+pub use why::{Which, Why};
 
 /// An open database. Cheap to clone; every method takes `&self` and blocks.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use crate::model::{
     Alert, Batch, Labels, Matcher, MetricMetadata, Millis, RawBatch, SeriesExemplar, TimeRange, Timestamp, limits,
 };
 use crate::promql::{self, Answer, EvalOptions, Query, SeriesSamples, SeriesSource};
-use crate::rules::{Evaluation, GroupStatus, RuleId};
+use crate::rules::{AlertId, Evaluation, GroupStatus, RuleId};
 use crate::slo::ObjectiveStatus;
 use crate::storage::Entry;
 
@@ -200,7 +200,7 @@ impl Db {
     }
 
     /// The options with what all queries of this database share: threads, if it has any, room, and turns.
-    fn shared(&self, options: &EvalOptions) -> EvalOptions {
+    pub(super) fn shared(&self, options: &EvalOptions) -> EvalOptions {
         let (inner, deadline) = (&self.inner, options.deadline.clone());
         EvalOptions {
             workers: self.threads.workers.clone(),
@@ -256,6 +256,18 @@ impl Db {
     /// The alerts that are pending or firing.
     pub fn alerts(&self) -> Vec<Alert> {
         self.inner.core.lock().alerts()
+    }
+
+    /// The same with their names; those of objectives have none.
+    pub fn named_alerts(&self) -> Vec<(Option<AlertId>, Alert)> {
+        let core = self.inner.core.lock();
+        let of_rules = core.evaluator.named_alerts().into_iter().map(|(id, alert)| (Some(id), alert));
+        of_rules.chain(core.objectives.alerts().into_iter().map(|alert| (None, alert))).collect()
+    }
+
+    /// Who was told last of the alert with these labels: receiver, `firing` or `resolved`, and when.
+    pub fn told(&self, labels: &Labels) -> Vec<(String, &'static str, Timestamp)> {
+        self.inner.notifier.told_of(labels)
     }
 
     /// The rules with their state.

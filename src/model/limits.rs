@@ -194,6 +194,8 @@ pub const DEPLOY_BYTES_MAX: usize = 1024;
 /// group's interval. Six hours at 15 s are 1440 samples, which a function works through in a few
 /// microseconds at each new sample.
 pub const RULE_WINDOW_MAX: Millis = Millis::hours(6);
+/// Time that one explanation of a rule may take.
+pub const WHY_TIMEOUT: Millis = Millis::seconds(10);
 /// Evaluations of a rule that are kept to be looked at.
 pub const RULE_EVALUATIONS_KEPT: usize = 20;
 /// Different queries that the text of one label or annotation may ask. Each is answered while senders wait.

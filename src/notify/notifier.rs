@@ -168,6 +168,12 @@ impl Notifier {
         self.inner.lock().ledger.external_labels()
     }
 
+    /// Who was told last of the alert with these labels: receiver, `firing` or `resolved`, and when. What is settled is
+    /// not remembered.
+    pub fn told_of(&self, labels: &Labels) -> Vec<(String, &'static str, Timestamp)> {
+        self.inner.lock().ledger.told_of(labels)
+    }
+
     /// What can be said about delivery.
     pub fn status(&self) -> NotifyStatus {
         let inner = self.inner.lock();

@@ -1,6 +1,6 @@
 //! Budgets and verdicts as text, JSON and SVG charts.
 //!
-//! Layer 6. Imports: `confidence`, `model`, `slo`.
+//! Layer 6. Imports: `confidence`, `db`, `explain`, `model`, `promql`, `rules`, `slo`.
 //! Does not know: HTTP, files, the clock.
 //!
 //! Pure functions from what is known to what is shown. The charts carry no style of their own beyond
@@ -20,6 +20,8 @@ mod sparkline;
 mod svg;
 mod verdict_json;
 mod verdict_text;
+mod why_json;
+mod why_text;
 mod words;
 
 pub use budget_bar::{budget_bar, budget_words};
@@ -32,3 +34,7 @@ pub use objective_text::{objective_text, traffic_text};
 pub use sparkline::sparkline;
 pub use verdict_json::{FactReport, ReasonReport, ServiceReport, VerdictReport};
 pub use verdict_text::{Colour, verdict_text};
+pub use why_json::{
+    ComparedReport, ElementReport, PartReport, SampleReport, SeriesReport, TurnReport, WhyAlert, WhyReport, WhyRule,
+};
+pub use why_text::why_text;

@@ -16,7 +16,7 @@ use super::identity::stable_hash;
 use super::reading::Reading;
 use super::renumbering::Renumbering;
 use super::rule::{AlertingRule, EvaluationMode, RuleContext, RuleGroup};
-use super::texts::{Subject, fill, filled};
+use super::texts::{Scene, Subject, alert_labels, fill};
 use super::timers::{Target, Timers};
 use super::vector::Vector;
 
@@ -69,6 +69,13 @@ pub(super) struct Moment<'a> {
     pub(super) source: &'a dyn SeriesSource,
     pub(super) timers: &'a mut Timers,
     pub(super) transitions: &'a mut Vec<Transition>,
+}
+
+impl Moment<'_> {
+    /// Where and when texts are filled in.
+    fn scene(&self) -> Scene<'_> {
+        Scene { context: self.context, source: self.source, at: self.at }
+    }
 }
 
 const SAME_LABELS: &str = "vector contains metrics with the same labelset after applying alert labels";
@@ -244,7 +251,7 @@ impl AlertRule {
             if self.mode == EvaluationMode::Interval {
                 // Prometheus fills in the texts with each evaluation.
                 let subject = Subject { alert: &self.def.alert, element, value: &instance.value };
-                instance.annotations = fill(&self.def.annotations, &subject, moment);
+                instance.annotations = fill(&self.def.annotations, &subject, &moment.scene());
             }
             if instance.keep_since.take().is_some() {
                 let target = || Target::Alert { rule: self.number, labels: labels.clone() };
@@ -368,7 +375,7 @@ impl AlertRule {
         let Some(instance) = self.instances.get_mut(labels) else { return };
         if matches!(kind, TransitionKind::Pending | TransitionKind::Firing) {
             let subject = Subject { alert: &self.def.alert, element: &instance.element, value: &instance.value };
-            instance.annotations = fill(&self.def.annotations, &subject, moment);
+            instance.annotations = fill(&self.def.annotations, &subject, &moment.scene());
         }
         let mut alert = self.alert(labels, &self.instances[labels]);
         if matches!(kind, TransitionKind::Resolved | TransitionKind::Dropped) {
@@ -408,16 +415,7 @@ impl AlertRule {
     }
 
     fn alert_labels(&self, element: &Labels, value: &Reading, moment: &Moment<'_>) -> Labels {
-        let mut labels = element.without_metric_name().builder();
-        for label in self.group_labels.iter() {
-            labels.set(label.name, label.value);
-        }
         let subject = Subject { alert: &self.def.alert, element, value };
-        for (name, text) in &self.def.labels {
-            labels.set(name, &filled(text, &subject, moment));
-        }
-        labels.set("alertname", &self.def.alert);
-        // Only a rule with very many or very long labels comes here: its name still tells it apart.
-        labels.build().unwrap_or_else(|_| element.without_metric_name())
+        alert_labels(&self.group_labels, &self.def.labels, &subject, &moment.scene())
     }
 }

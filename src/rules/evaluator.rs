@@ -20,7 +20,7 @@ use super::evaluations::{Counted, Evaluation, Evaluations, Stopwatch, Timing};
 use super::format::{self, RestoreError, SavedRule};
 use super::graph::Graph;
 use super::interval::{RecordRule, instant, query_of};
-use super::naming::RuleId;
+use super::naming::{AlertId, RuleId};
 use super::overlay::Overlay;
 use super::plan::plan;
 use super::rule::{EvaluationMode, Rule, RuleContext, RuleError, RuleGroup, check};
@@ -451,6 +451,15 @@ impl Evaluator {
     /// The alerts of all rules, pending and firing.
     pub fn alerts(&self) -> Vec<Alert> {
         self.rules.iter().flat_map(Entry::alerts).collect()
+    }
+
+    /// The alerts of all rules with their names.
+    pub fn named_alerts(&self) -> Vec<(AlertId, Alert)> {
+        let named = |entry: &Entry| {
+            let rule = RuleId::of_key(entry.key());
+            entry.alerts().into_iter().map(move |alert| (rule.alert(&alert.labels), alert))
+        };
+        self.rules.iter().flat_map(named).collect()
     }
 
     /// Has evaluations measured from now on.

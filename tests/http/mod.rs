@@ -14,3 +14,4 @@ mod running;
 mod shop;
 mod stored;
 mod tsdb_admin;
+mod why;

@@ -8,7 +8,7 @@ use super::shop::{Shop, batch};
 async fn every_page_answers_before_and_after_the_first_samples() {
     let shop = Shop::watched().await;
     for round in 0..2 {
-        for path in ["/", "/services/checkout", "/alerts", "/query", "/query?query=up&range=1h", "/targets"] {
+        for path in ["/", "/services/checkout", "/alerts", "/rules", "/query", "/query?query=up&range=1h", "/targets"] {
             let page = get(shop.server.address, path).await;
             assert_eq!(page.status, 200, "{round} {path}: {}", page.text());
             assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
@@ -20,6 +20,43 @@ async fn every_page_answers_before_and_after_the_first_samples() {
     }
     assert_eq!(get(shop.server.address, "/services/nobody").await.status, 404);
     assert_eq!(get(shop.server.address, "/graph?g0.expr=up").await.header("location"), Some("/query?query=up"));
+}
+
+#[tokio::test]
+async fn rules_and_alerts_have_pages_that_explain_them() {
+    let shop = Shop::watched().await;
+    shop.trade().await;
+    let address = shop.server.address;
+    let groups = get(address, "/api/v1/rules").await.json()["data"]["groups"].clone();
+    let id = |at: usize| groups[0]["rules"][at]["id"].as_str().unwrap().to_owned();
+    let list = get(address, "/rules").await;
+    assert!(
+        list.text().contains(&format!("href=\"/rules/{}\"", id(0)))
+            && list.text().contains("followed with each sample")
+    );
+    let rule = get(address, &format!("/rules/{}", id(0))).await;
+    for expected in ["✓ holds since", "ends at ≤ 0.05", "Last evaluations", "class=\"line c0\"", "Why, or why not"]
+    {
+        assert!(rule.text().contains(expected), "{expected}: {}", rule.text());
+    }
+    let before = get(address, &format!("/rules/{}?at={}", id(0), (NOW_MS - 60_000) / 1000)).await;
+    assert!(before.text().contains("no series is called requests_total"), "{}", before.text());
+    let wrong = get(address, &format!("/rules/{}?at=%3Cscript%3E", id(0))).await;
+    assert!(wrong.status == 200 && wrong.text().contains("is no time") && !wrong.text().contains("<script>"));
+    assert!(get(address, &format!("/rules/{}", id(1))).await.text().contains("data-label=\"Samples read\""));
+    let alert = groups[0]["rules"][0]["alerts"][0]["id"].as_str().unwrap().to_owned();
+    assert!(get(address, "/alerts").await.text().contains(&format!("href=\"/alerts/{alert}\"")));
+    let page = get(address, &format!("/alerts/{alert}")).await;
+    for expected in ["condition true", "Who was told", "service=", "✓ "] {
+        assert!(page.text().contains(expected), "{expected}: {}", page.text());
+    }
+    for path in ["/rules/x", "/rules/0000000000000000", "/alerts/x"] {
+        assert_eq!(get(address, path).await.status, 404, "{path}");
+    }
+    let early = get(address, &format!("/alerts/{alert}?at=1")).await;
+    assert!(early.text().contains("the condition has not held"), "one that is there now is explained at any time");
+    let never = get(address, &format!("/alerts/{}{}", id(0), "0".repeat(16))).await;
+    assert!(never.status == 200 && never.text().contains("not there at that time"));
 }
 
 #[tokio::test]

@@ -433,6 +433,20 @@ impl Ledger {
         }
     }
 
+    /// Who was told last what of the alert with these labels, and when.
+    pub(super) fn told_of(&self, labels: &Labels) -> Vec<(String, &'static str, Timestamp)> {
+        let key = AlertKey::of(labels);
+        let mut found = Vec::new();
+        for (id, conversations) in &self.conversations {
+            let name = self.targets.iter().find(|target| target.id == *id).map(|target| target.status(0).name);
+            for heard in conversations.values().filter_map(|conversation| conversation.heard.get(&key)) {
+                let what = if heard.told.what == What::Firing { "firing" } else { "resolved" };
+                found.push((name.clone().unwrap_or_else(|| "a receiver that is gone".to_owned()), what, heard.at));
+            }
+        }
+        found
+    }
+
     /// The alerts that fire.
     pub(super) fn firing(&self) -> Vec<Alert> {
         let firing = self.alerts.values().filter(|tracked| tracked.resolved.is_none());

@@ -7,6 +7,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::model::{Alert, AlertState, Labels};
+use crate::rules::AlertId;
 
 use crate::server::envelope::{ApiError, success};
 use crate::server::number::push_exponent;
@@ -15,6 +16,9 @@ use crate::server::state::ServerState;
 /// An alert as Prometheus shows it.
 #[derive(Serialize)]
 pub(super) struct AlertJson {
+    /// Ours: its name from one start to the next; alerts of objectives have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
     labels: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
     state: &'static str,
@@ -26,10 +30,11 @@ pub(super) struct AlertJson {
 }
 
 impl AlertJson {
-    pub(super) fn new(alert: &Alert) -> AlertJson {
+    pub(super) fn new(id: Option<AlertId>, alert: &Alert) -> AlertJson {
         let mut value = String::new();
         push_exponent(&mut value, alert.value);
         AlertJson {
+            id: id.map(|id| id.to_string()),
             labels: label_map(&alert.labels),
             annotations: label_map(&alert.annotations),
             state: alert.state.as_str(),
@@ -51,7 +56,8 @@ struct Alerts {
 
 /// `GET /api/v1/alerts`: pending and firing.
 pub(super) async fn alerts(State(state): State<ServerState>) -> Result<Response, ApiError> {
-    let alerts = state.ask(|db| db.alerts()).await?;
-    let alerts = alerts.iter().filter(|alert| alert.state != AlertState::Resolved).map(AlertJson::new).collect();
+    let alerts = state.ask(|db| db.named_alerts()).await?;
+    let alerts = alerts.iter().filter(|(_, alert)| alert.state != AlertState::Resolved);
+    let alerts = alerts.map(|(id, alert)| AlertJson::new(*id, alert)).collect();
     Ok(success(Alerts { alerts }))
 }

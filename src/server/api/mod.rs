@@ -17,6 +17,7 @@ mod tree;
 mod tsdb;
 mod tsdb_admin;
 mod verdict;
+mod why;
 mod write;
 
 use axum::Router;
@@ -30,6 +31,7 @@ use super::{cors, gate};
 
 pub(super) use query::refuse;
 pub(super) use rules::state_of as rule_state;
+pub(super) use why::{explain as explain_rule, find_rule};
 
 /// The routes, to be nested under `/api/v1`.
 pub(super) fn routes(state: &ServerState) -> Router<ServerState> {
@@ -61,6 +63,11 @@ fn reading() -> Routes {
         .get("/scrape_pools/config", targets::pool_config)
         .get("/alerts", alerts::alerts)
         .get("/rules", rules::rules)
+        .get("/rules/{id}", why::rule)
+        .get("/rules/{id}/why-not", why::of_rule)
+        .get("/alerts/{id}/why", why::of_alert)
+        .get("/why", why::of_name)
+        .get("/why-not", why::of_name)
         .get("/alertmanagers", status::alertmanagers)
         .get("/status/config", status::config)
         .get("/status/flags", status::flags)

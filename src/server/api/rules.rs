@@ -43,7 +43,9 @@ struct GroupJson {
 /// One rule; what only alerting rules have is absent from recording rules.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct RuleJson {
+pub(super) struct RuleJson {
+    /// Ours: its name from one start to the next.
+    id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
     name: String,
@@ -154,10 +156,10 @@ impl Wanted {
         })
     }
 
-    fn has(&self, rule: &RuleStatus) -> bool {
+    fn has(&self, group: &GroupStatus, rule: &RuleStatus) -> bool {
         self.kind.is_none_or(|kind| kind == rule.kind)
             && (self.names.is_empty() || self.names.contains(&rule.name))
-            && (self.selectors.is_empty() || self.selectors.iter().any(|all| all.iter().all(|m| fits(m, rule))))
+            && (self.selectors.is_empty() || self.selectors.iter().any(|all| all.iter().all(|m| fits(m, group, rule))))
     }
 
     fn has_group(&self, group: &GroupStatus) -> bool {
@@ -166,7 +168,8 @@ impl Wanted {
     }
 
     fn group(&self, group: &GroupStatus) -> Option<GroupJson> {
-        let rules: Vec<_> = group.rules.iter().filter(|rule| self.has(rule)).map(|rule| self.rule(rule)).collect();
+        let rules: Vec<_> =
+            group.rules.iter().filter(|rule| self.has(group, rule)).map(|rule| self.rule(group, rule)).collect();
         let narrowed = self.kind.is_some() || !self.names.is_empty() || !self.selectors.is_empty();
         if !self.has_group(group) || (rules.is_empty() && narrowed) {
             return None;
@@ -178,41 +181,57 @@ impl Wanted {
             interval: group.interval.as_seconds(),
             evaluation_mode: group.mode.as_str(),
             limit: group.limit,
-            evaluation_time: 0.0,
+            evaluation_time: group.rules.iter().map(took).sum(),
             last_evaluation: evaluated(group.last_evaluation),
         })
     }
 
-    fn rule(&self, rule: &RuleStatus) -> RuleJson {
-        let alerting = rule.kind == RuleKind::Alerting;
-        let pairs = |pairs: &[(String, String)]| pairs.iter().cloned().collect::<BTreeMap<_, _>>();
-        let (health, last_error) = match &rule.health {
-            Health::Unknown => ("unknown", None),
-            Health::Ok => ("ok", None),
-            Health::Err(error) => ("err", Some(error.clone())),
-        };
-        RuleJson {
-            state: alerting.then(|| state_of(rule)),
-            name: rule.name.clone(),
-            query: rule.expr.clone(),
-            duration: alerting.then(|| rule.hold.as_seconds()),
-            keep_firing_for: alerting.then(|| rule.keep_firing.as_seconds()),
-            // Prometheus leaves out a recording rule's labels if it has none.
-            labels: (alerting || !rule.labels.is_empty()).then(|| pairs(&rule.labels)),
-            annotations: alerting.then(|| pairs(&rule.annotations)),
-            alerts: alerting.then(|| rule.alerts.iter().filter(|_| self.with_alerts).map(AlertJson::new).collect()),
-            health,
-            last_error,
-            evaluation_time: 0.0,
-            last_evaluation: evaluated(rule.last_evaluation),
-            kind: if alerting { "alerting" } else { "recording" },
-            evaluation: rule.mode.as_str(),
-            evaluation_reason: match &rule.mode {
-                Mode::Incremental => None,
-                Mode::Interval { reason } => Some(reason.clone()),
-            },
-            blind: rule.is_blind,
+    fn rule(&self, group: &GroupStatus, rule: &RuleStatus) -> RuleJson {
+        let mut json = rule_json(group, rule);
+        if let Some(alerts) = json.alerts.as_mut().filter(|_| !self.with_alerts) {
+            alerts.clear();
         }
+        json
+    }
+}
+
+/// A rule as it is told.
+pub(super) fn rule_json(group: &GroupStatus, rule: &RuleStatus) -> RuleJson {
+    let alerting = rule.kind == RuleKind::Alerting;
+    let pairs = |pairs: &[(String, String)]| pairs.iter().cloned().collect::<BTreeMap<_, _>>();
+    // As in Prometheus: the group's labels, and over them the rule's.
+    let mut labels: BTreeMap<String, String> =
+        group.labels.iter().map(|label| (label.name.to_owned(), label.value.to_owned())).collect();
+    labels.extend(pairs(&rule.labels));
+    let (health, last_error) = match &rule.health {
+        Health::Unknown => ("unknown", None),
+        Health::Ok => ("ok", None),
+        Health::Err(error) => ("err", Some(error.clone())),
+    };
+    RuleJson {
+        id: rule.id.to_string(),
+        state: alerting.then(|| state_of(rule)),
+        name: rule.name.clone(),
+        query: rule.expr.clone(),
+        duration: alerting.then(|| rule.hold.as_seconds()),
+        keep_firing_for: alerting.then(|| rule.keep_firing.as_seconds()),
+        // Prometheus leaves out a recording rule's labels if it has none.
+        labels: (alerting || !labels.is_empty()).then_some(labels),
+        annotations: alerting.then(|| pairs(&rule.annotations)),
+        alerts: alerting.then(|| {
+            rule.alerts.iter().map(|alert| AlertJson::new(Some(rule.id.alert(&alert.labels)), alert)).collect()
+        }),
+        health,
+        last_error,
+        evaluation_time: took(rule),
+        last_evaluation: evaluated(rule.last_evaluation),
+        kind: if alerting { "alerting" } else { "recording" },
+        evaluation: rule.mode.as_str(),
+        evaluation_reason: match &rule.mode {
+            Mode::Incremental => None,
+            Mode::Interval { reason } => Some(reason.clone()),
+        },
+        blind: rule.is_blind,
     }
 }
 
@@ -230,6 +249,11 @@ pub(in crate::server) fn state_of(rule: &RuleStatus) -> &'static str {
     }
 }
 
+/// How long the last evaluation took, in seconds.
+fn took(rule: &RuleStatus) -> f64 {
+    rule.last.as_ref().map_or(0.0, |last| last.took.as_secs_f64())
+}
+
 fn evaluated(at: Timestamp) -> String {
     if at <= Timestamp(0) { "0001-01-01T00:00:00Z".to_owned() } else { at.to_string() }
 }
@@ -244,7 +268,7 @@ pub(super) async fn rules(State(state): State<ServerState>, request: Request) ->
 }
 
 /// Whether a rule's own labels satisfy a matcher.
-fn fits(matcher: &Matcher, rule: &RuleStatus) -> bool {
+fn fits(matcher: &Matcher, group: &GroupStatus, rule: &RuleStatus) -> bool {
     let value = rule.labels.iter().find(|(name, _)| name == matcher.name()).map(|(_, value)| value.as_str());
-    matcher.matches(value.unwrap_or_default())
+    matcher.matches(value.unwrap_or_else(|| group.labels.get(matcher.name())))
 }

@@ -46,6 +46,7 @@ fn deploy(service: &str, version: &str, minutes: i64) -> Deploy {
 
 fn burning() -> AlertRow {
     AlertRow {
+        id: None,
         name: "checkout-availability".to_owned(),
         state: "firing",
         severity: "page".to_owned(),

@@ -60,9 +60,10 @@ pub(super) fn page(shell: &Shell, main: &Markup) -> Markup {
     }
 }
 
-const PAGES: [(Place, &str, &str); 4] = [
+const PAGES: [(Place, &str, &str); 5] = [
     (Place::Overview, "Overview", "/"),
     (Place::Alerts, "Alerts", "/alerts"),
+    (Place::Rules, "Rules", "/rules"),
     (Place::Query, "Query", "/query"),
     (Place::Targets, "Targets", "/targets"),
 ];
@@ -177,7 +178,12 @@ pub(super) fn alerts(alerts: &[AlertRow], now: Timestamp) -> Markup {
                 li {
                     div class="head" {
                         span class={ "pill " (alert.state) } { (alert.state) }
-                        strong { (alert.name) }
+                        strong {
+                            @match &alert.id {
+                                Some(id) => a href={ "/alerts/" (id) } { (alert.name) },
+                                None => (alert.name),
+                            }
+                        }
                         @if !alert.severity.is_empty() { span class="severity" { (alert.severity) } }
                         span class="since" { "since " (when(now, alert.since)) }
                     }

@@ -1,7 +1,7 @@
 //! What each page shows, as plain data: no database, no clock, no markup.
 
 use crate::model::{Millis, TimeRange, Timestamp};
-use crate::report::Told;
+use crate::report::{Told, WhyReport};
 use crate::slo::BurnHistory;
 
 pub(crate) use crate::confidence::Deploy;
@@ -41,6 +41,7 @@ impl State {
 pub(crate) enum Place {
     Overview,
     Alerts,
+    Rules,
     Query,
     Targets,
     None,
@@ -105,6 +106,8 @@ pub(crate) struct ServiceRow {
 /// An alert.
 #[derive(Debug, Clone)]
 pub(crate) struct AlertRow {
+    /// What its page is called; absent if it has none.
+    pub(crate) id: Option<String>,
     pub(crate) name: String,
     /// `firing`, `pending` or `resolved`.
     pub(crate) state: &'static str,
@@ -168,6 +171,95 @@ pub(crate) struct Service {
     pub(crate) objectives: Vec<Objective>,
     pub(crate) alerts: Vec<AlertRow>,
     pub(crate) deploys: Vec<Deploy>,
+}
+
+/// `/rules`: what watches?
+#[derive(Debug, Clone)]
+pub(crate) struct RulesPage {
+    pub(crate) groups: Vec<RuleGroupView>,
+}
+
+/// A group of rules.
+#[derive(Debug, Clone)]
+pub(crate) struct RuleGroupView {
+    pub(crate) name: String,
+    pub(crate) file: String,
+    pub(crate) interval: String,
+    /// When it decides, in words.
+    pub(crate) mode: String,
+    pub(crate) rules: Vec<RuleLine>,
+}
+
+/// A rule in a list.
+#[derive(Debug, Clone)]
+pub(crate) struct RuleLine {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// `firing`, `pending`, `inactive`, `unknown` or `recording`.
+    pub(crate) state: String,
+    pub(crate) health: State,
+    /// How it is evaluated, in words.
+    pub(crate) class: String,
+    pub(crate) note: String,
+    /// What the last evaluation cost and gave.
+    pub(crate) cost: String,
+    pub(crate) last: Option<Timestamp>,
+    pub(crate) alerts: usize,
+    pub(crate) query: String,
+}
+
+/// An evaluation of a rule.
+#[derive(Debug, Clone)]
+pub(crate) struct EvaluationRow {
+    pub(crate) at: Timestamp,
+    pub(crate) took: String,
+    pub(crate) series: usize,
+    pub(crate) samples: String,
+    pub(crate) error: String,
+}
+
+/// `/rules/{id}`: what does this rule decide, and why?
+#[derive(Debug, Clone)]
+pub(crate) struct RulePage {
+    pub(crate) line: RuleLine,
+    pub(crate) group: String,
+    /// The expression over several lines.
+    pub(crate) pretty: String,
+    pub(crate) tiles: Vec<Tile>,
+    /// Labels and annotations as written.
+    pub(crate) texts: Vec<(String, String)>,
+    pub(crate) is_alerting: bool,
+    pub(crate) alerts: Vec<AlertRow>,
+    pub(crate) evaluations: Vec<EvaluationRow>,
+    /// Title, lines and time axis.
+    pub(crate) chart: Option<(String, Vec<Line>, TimeRange)>,
+    /// The time that is asked for, as it was written.
+    pub(crate) at: String,
+    pub(crate) why: Option<WhyReport>,
+    /// Why there is no explanation.
+    pub(crate) failure: Option<String>,
+}
+
+/// Somebody who was told of an alert.
+#[derive(Debug, Clone)]
+pub(crate) struct ToldRow {
+    pub(crate) receiver: String,
+    /// `firing` or `resolved`.
+    pub(crate) what: &'static str,
+    pub(crate) at: Timestamp,
+}
+
+/// `/alerts/{id}`: why did it fire, what decided it, who was told?
+#[derive(Debug, Clone)]
+pub(crate) struct AlertPage {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) told: Vec<ToldRow>,
+    /// The time that is asked for, as it was written.
+    pub(crate) at: String,
+    pub(crate) why: Option<WhyReport>,
+    /// Why there is no explanation.
+    pub(crate) failure: Option<String>,
 }
 
 /// A rule with its health, under `/alerts`.

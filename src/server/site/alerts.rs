@@ -13,10 +13,13 @@ use crate::server::state::ServerState;
 /// `GET /alerts`
 pub(super) async fn alerts(State(state): State<ServerState>) -> Response {
     let filled = state.ask(|db| {
-        let mut alerts = db.alerts();
-        alerts.retain(|alert| alert.state != AlertState::Resolved);
-        alerts.sort_by_key(|alert| (alert.state != AlertState::Firing, alert.active_at));
-        Alerts { alerts: alerts.iter().map(alert_of).collect(), rules: super::pipeline::rules(db) }
+        let mut alerts = db.named_alerts();
+        alerts.retain(|(_, alert)| alert.state != AlertState::Resolved);
+        alerts.sort_by_key(|(_, alert)| (alert.state != AlertState::Firing, alert.active_at));
+        Alerts {
+            alerts: alerts.iter().map(|(id, alert)| alert_of(alert, *id)).collect(),
+            rules: super::pipeline::rules(db),
+        }
     });
     match filled.await {
         Ok(view) => {

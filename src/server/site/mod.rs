@@ -4,19 +4,21 @@ mod alerts;
 mod overview;
 mod pipeline;
 mod query;
+mod rules;
 mod service;
 mod targets;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use maud::Markup;
 
 use crate::confidence::{self, Verdict};
 use crate::db::Deploy;
 use crate::model::Alert;
+use crate::rules::AlertId;
 
 use super::envelope::{ApiError, ErrorType};
 use super::pages;
@@ -36,7 +38,9 @@ pub(super) fn routes() -> Router<ServerState> {
         .route("/query", get(query::query))
         .route("/targets", get(targets::targets))
         .route("/graph", get(query::graph))
-        .route("/rules", get(|| async { Redirect::permanent("/alerts") }))
+        .route("/rules", get(rules::rules))
+        .route("/rules/{id}", get(rules::rule))
+        .route("/alerts/{id}", get(rules::alert))
 }
 
 /// Any other path.
@@ -86,11 +90,12 @@ fn reason_of(reason: &confidence::Reason) -> view::Reason {
     }
 }
 
-fn alert_of(alert: &Alert) -> view::AlertRow {
+fn alert_of(alert: &Alert, id: Option<AlertId>) -> view::AlertRow {
     let text = |name: &str| alert.annotations.get(name);
     let summary = [text("summary"), text("description"), text("message")].into_iter().find(|text| !text.is_empty());
     let labels = alert.labels.iter().filter(|label| !matches!(label.name, "alertname" | "severity"));
     view::AlertRow {
+        id: id.map(|id| id.to_string()),
         name: alert.labels.get("alertname").to_owned(),
         state: alert.state.as_str(),
         severity: alert.labels.get("severity").to_owned(),

@@ -46,7 +46,7 @@ async fn fill(state: &ServerState) -> Result<Overview, ApiError> {
 fn view(db: &Db, now: Timestamp, targets: &[TargetStatus]) -> Overview {
     let judgement = db.judgement();
     let objectives = db.objectives();
-    let firing = db.alerts().into_iter().filter(|alert| alert.state == AlertState::Firing);
+    let firing = db.named_alerts().into_iter().filter(|(_, alert)| alert.state == AlertState::Firing);
     let deploys = db.deploys();
     let services = judgement.services.iter().take(ROWS_MAX).enumerate();
     let status = db.status();
@@ -58,7 +58,7 @@ fn view(db: &Db, now: Timestamp, targets: &[TargetStatus]) -> Overview {
         reasons: judgement.reasons.iter().take(REASONS_MAX).map(reason_of).collect(),
         tiles: judgement.proof.iter().map(tile).collect(),
         services: services.map(|(at, service)| row(db, now, service, &objectives, at < LINES_MAX)).collect(),
-        alerts: firing.map(|alert| alert_of(&alert)).collect(),
+        alerts: firing.map(|(id, alert)| alert_of(&alert, id)).collect(),
         deploys: deploys.iter().rev().take(DEPLOYS_MAX).map(deploy_of).collect(),
         receivers: super::pipeline::receivers(&status, now),
         parts,

@@ -58,9 +58,9 @@ fn view(db: &Db, name: &str, asked: Option<Millis>, now: Timestamp) -> Option<Se
         return None;
     }
     let alerts = db
-        .alerts()
+        .named_alerts()
         .into_iter()
-        .filter(|alert| alert.state == AlertState::Firing && alert.labels.get("service") == name);
+        .filter(|(_, alert)| alert.state == AlertState::Firing && alert.labels.get("service") == name);
     let own: Vec<_> = db.objectives().into_iter().filter(|objective| objective.service == name).collect();
     let fires = own.iter().flat_map(|objective| &objective.burns).any(|burn| burn.firing_since.is_some());
     let recent = deploys.first().is_some_and(|deploy: &pages::view::Deploy| now - deploy.at < SPAN_EVENT);
@@ -71,7 +71,7 @@ fn view(db: &Db, name: &str, asked: Option<Millis>, now: Timestamp) -> Option<Se
         reasons: judged.map(|judged| judged.reasons.iter().map(reason_of).collect()).unwrap_or_default(),
         span,
         objectives: own.iter().map(|o| objective(db, o, span, now)).collect(),
-        alerts: alerts.map(|alert| alert_of(&alert)).collect(),
+        alerts: alerts.map(|(id, alert)| alert_of(&alert, id)).collect(),
         deploys,
     })
 }
