@@ -49,6 +49,9 @@ enum Command {
     Serve(serve::ServeArgs),
     Demo(demo::DemoArgs),
     Verdict(verdict::VerdictArgs),
+    Coverage(verdict::CoverageArgs),
+    #[command(name = "blindspots")]
+    BlindSpots(verdict::BlindSpotsArgs),
     Query(query::QueryArgs),
     Why(why::WhyArgs),
     WhyNot(why::WhyNotArgs),
@@ -90,6 +93,8 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Verdict(args) => verdict::run(args),
+        Command::Coverage(args) => verdict::coverage(args),
+        Command::BlindSpots(args) => verdict::blind_spots(args),
         Command::Query(args) => query::query(args),
         Command::Why(args) => why::why(args),
         Command::WhyNot(args) => why::why_not(args),

@@ -1,28 +1,61 @@
-//! `evenkeel verdict`: one word, its evidence, an exit code.
+//! `evenkeel verdict`, `coverage`, `blindspots`: whether customers are fine, and who would be told if not.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use serde::de::DeserializeOwned;
 
 use crate::confidence::Verdict;
-use crate::report::{Colour, VerdictReport, verdict_text};
+use crate::report::{
+    BlindSpotReport, Colour, CoverageReport, VerdictReport, blind_spots_text, coverage_text, nagios_text, verdict_text,
+};
 
 use super::Server;
-use super::ask::{client, no_answer};
+use super::ask::{client, no_answer, percent};
 
 /// Say in one word whether customers are fine, with the evidence
 #[derive(Args)]
 #[command(
-    after_help = "Example: evenkeel verdict checkout\n\nExit codes: 0 OK, 1 AT_RISK, 2 HURTING, 3 BLIND; 3 too if nobody answers: then nothing is known."
+    after_help = "Example: evenkeel verdict checkout\n\nExit codes: 0 OK, 1 AT_RISK, 2 HURTING, 3 BLIND; 3 too if nobody answers: then nothing is known. They are those of Nagios plugins."
 )]
 pub(super) struct VerdictArgs {
     /// Only this service
     service: Option<String>,
+    /// What was known at this time, as it was known then: RFC 3339 or Unix seconds
+    #[arg(long)]
+    at: Option<String>,
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// Say which services have an objective with input, something that pages, and a receiver that is proven
+#[derive(Args)]
+#[command(
+    after_help = "Example: evenkeel coverage --fail-under 100\n\nExit codes: 0 fine, 3 too few services are covered."
+)]
+pub(super) struct CoverageArgs {
+    /// Exit with 3 if fewer percent of the services are covered
+    #[arg(long, default_value_t = 0.0)]
+    fail_under: f64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// Say what nobody would be told of, with what would help
+#[derive(Args)]
+#[command(after_help = "Example: evenkeel blindspots\n\nExit codes: 0 none, 3 some.")]
+pub(super) struct BlindSpotsArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     server: Server,
 }
@@ -33,14 +66,22 @@ enum Format {
     Text,
     /// For machines
     Json,
+    /// One line as of a Nagios plugin, with performance data
+    Nagios,
 }
 
 pub(super) fn run(args: VerdictArgs) -> anyhow::Result<ExitCode> {
-    let report = match super::runtime()?.block_on(fetch(&args.server.url)) {
+    let path =
+        args.at.as_ref().map_or("/api/v1/verdict".to_owned(), |at| format!("/api/v1/verdict?at={}", percent(at)));
+    let report: VerdictReport = match super::runtime()?.block_on(fetch(&args.server.url, &path)) {
         Ok(report) => report,
         Err(error) => {
             eprintln!("error: {error:#}");
-            println!("{}  nothing is known: the server does not answer", Verdict::Blind);
+            println!(
+                "{}  nothing is known: {}",
+                Verdict::Blind,
+                if args.at.is_some() { "see above" } else { "the server does not answer" }
+            );
             return Ok(ExitCode::from(Verdict::Blind.exit_code()));
         }
     };
@@ -53,6 +94,7 @@ pub(super) fn run(args: VerdictArgs) -> anyhow::Result<ExitCode> {
     };
     match args.format {
         Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+        Format::Nagios => println!("{}", nagios_text(&report)),
         Format::Text => {
             let colour = if std::io::stdout().is_terminal() { Colour::Ansi } else { Colour::Never };
             print!("{}", verdict_text(&report, colour));
@@ -61,12 +103,35 @@ pub(super) fn run(args: VerdictArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(report.exit_code))
 }
 
-async fn fetch(url: &str) -> anyhow::Result<VerdictReport> {
-    let address = format!("{}/api/v1/verdict", url.trim_end_matches('/'));
+pub(super) fn coverage(args: CoverageArgs) -> anyhow::Result<ExitCode> {
+    let report: CoverageReport = super::runtime()?.block_on(fetch(&args.server.url, "/api/v1/coverage"))?;
+    match args.json {
+        true => println!("{}", serde_json::to_string_pretty(&report)?),
+        false => print!("{}", coverage_text(&report)),
+    }
+    let enough = report.share * 100.0 >= args.fail_under;
+    Ok(if enough { ExitCode::SUCCESS } else { ExitCode::from(Verdict::Blind.exit_code()) })
+}
+
+pub(super) fn blind_spots(args: BlindSpotsArgs) -> anyhow::Result<ExitCode> {
+    let spots: Vec<BlindSpotReport> = super::runtime()?.block_on(fetch(&args.server.url, "/api/v1/blindspots"))?;
+    match args.json {
+        true => println!("{}", serde_json::to_string_pretty(&spots)?),
+        false => print!("{}", blind_spots_text(&spots)),
+    }
+    Ok(if spots.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(Verdict::Blind.exit_code()) })
+}
+
+/// The `data` of an answer.
+async fn fetch<T: DeserializeOwned>(url: &str, path: &str) -> anyhow::Result<T> {
+    let address = format!("{}{path}", url.trim_end_matches('/'));
     let answer = client()?.get(address).send().await.with_context(|| no_answer(url))?;
     let status = answer.status();
     let bytes = answer.bytes().await?;
     let mut json: serde_json::Value = serde_json::from_slice(&bytes)
-        .with_context(|| format!("{url} answered {status}, and not with a verdict; is it an Evenkeel server?"))?;
-    serde_json::from_value(json["data"].take()).with_context(|| format!("{url} answered {status} without a verdict"))
+        .with_context(|| format!("{url} answered {status}, and not with JSON; is it an Evenkeel server?"))?;
+    if let Some(error) = json["error"].as_str() {
+        anyhow::bail!("{error}");
+    }
+    serde_json::from_value(json["data"].take()).with_context(|| format!("{url} answered {status} with something else"))
 }

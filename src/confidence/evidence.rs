@@ -44,6 +44,8 @@ pub struct RuleHealth {
     pub name: String,
     /// The service that it speaks for, if its labels say so.
     pub service: Option<String>,
+    /// Whether it can page.
+    pub pages: bool,
     /// Its expression.
     pub query: String,
     /// Why its last evaluation failed, if it did.

@@ -38,6 +38,8 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         reasons.push(Reason {
             verdict: Verdict::Blind,
             service: None,
+            code: "no-objective".to_owned(),
+            subject: String::new(),
             text: "no objective is watched, so nothing says what customers may expect; add one for each service"
                 .to_owned(),
             since: evidence.started_at,
@@ -82,9 +84,11 @@ fn services(evidence: &Evidence<'_>, reasons: &[Reason]) -> Vec<ServiceJudgement
 }
 
 fn objective_reasons(evidence: &Evidence<'_>, objective: &ObjectiveStatus, out: &mut Vec<Reason>) {
-    let reason = |verdict, text, since, query, facts| Reason {
+    let reason = |verdict, (code, text): (&str, String), since, query, facts| Reason {
         verdict,
         service: Some(objective.service.clone()),
+        code: code.to_owned(),
+        subject: objective.name.clone(),
         text,
         since,
         query: Some(query),
@@ -102,7 +106,7 @@ fn objective_reasons(evidence: &Evidence<'_>, objective: &ObjectiveStatus, out: 
         let query = objective.alerts.iter().find(|alert| alert.labels.get("window") == burn.pair.long.to_string());
         let query = query.map_or_else(|| objective.query.clone(), |alert| alert.expr.clone());
         let text = burn_text(evidence, objective, burn, since);
-        out.push(reason(verdict, text, since, query, burn_facts(objective, burn)));
+        out.push(reason(verdict, ("burning", text), since, query, burn_facts(objective, burn)));
     }
     if let Some(blind) = &objective.blind {
         let text = format!("{}: {}", objective.name, blind.reason);
@@ -110,7 +114,12 @@ fn objective_reasons(evidence: &Evidence<'_>, objective: &ObjectiveStatus, out: 
         // What was never proven is unknown for as long as anybody has been looking.
         let since =
             if blind.cause == BlindCause::InputStopped { blind.since } else { blind.since.max(evidence.started_at) };
-        out.push(reason(Verdict::Blind, text, since, objective.query.clone(), facts));
+        let code = match blind.cause {
+            BlindCause::NoSeries => "no-series",
+            BlindCause::NotProven => "not-proven",
+            BlindCause::InputStopped => "input-stopped",
+        };
+        out.push(reason(Verdict::Blind, (code, text), since, objective.query.clone(), facts));
     } else if objective.last_input.is_none_or(|last| last <= evidence.started_at) {
         let text = format!(
             "{}: no input yet since the start {}",
@@ -118,7 +127,8 @@ fn objective_reasons(evidence: &Evidence<'_>, objective: &ObjectiveStatus, out: 
             words::ago(evidence.now, evidence.started_at)
         );
         let facts = input_facts(evidence, objective);
-        out.push(reason(Verdict::Blind, text, evidence.started_at, objective.query.clone(), facts));
+        let told = ("no-input-since-start", text);
+        out.push(reason(Verdict::Blind, told, evidence.started_at, objective.query.clone(), facts));
     } else if fastest.is_none() && objective.budget.left < BUDGET_LEFT_LOW {
         let text = format!(
             "{}: {} of the {} error budget is left ({} of {} bad events spent)",
@@ -129,7 +139,7 @@ fn objective_reasons(evidence: &Evidence<'_>, objective: &ObjectiveStatus, out: 
             words::count(objective.budget.total.floor()),
         );
         let since = objective.counted_since.unwrap_or(evidence.started_at);
-        out.push(reason(Verdict::AtRisk, text, since, objective.query.clone(), Vec::new()));
+        out.push(reason(Verdict::AtRisk, ("budget-low", text), since, objective.query.clone(), Vec::new()));
     }
 }
 
@@ -200,6 +210,8 @@ fn alert_reason(alert: &Alert) -> Option<Reason> {
     Some(Reason {
         verdict,
         service: (!service.is_empty()).then(|| service.to_owned()),
+        code: format!("alert-{}", alert.state.as_str()),
+        subject: alert.labels.to_string(),
         text: format!("alert {} is {}{summary}", alert.labels.get("alertname"), alert.state.as_str()),
         since: alert.fired_at.filter(|_| alert.state == AlertState::Firing).unwrap_or(alert.active_at),
         query: Some(alert.expr.clone()),
@@ -213,6 +225,8 @@ fn group_reasons(evidence: &Evidence<'_>, group: &GroupHealth) -> Vec<Reason> {
         .map(|(rule, error)| Reason {
             verdict: Verdict::Blind,
             service: rule.service.clone(),
+            code: "rule-failing".to_owned(),
+            subject: format!("{}/{}", group.name, rule.name),
             text: format!("rule {} of group {} cannot be evaluated: {error}", rule.name, group.name),
             since: rule.failing_since.unwrap_or(evidence.now),
             query: Some(rule.query.clone()),
@@ -225,15 +239,16 @@ fn receiver_reason(evidence: &Evidence<'_>, receiver: &ReceiverHealth) -> Option
     let since = receiver.failing_since?;
     let error = receiver.last_error.as_deref().unwrap_or("no attempt succeeds");
     let failing = evidence.now - since >= RECEIVER_FAILING;
-    let (verdict, text) = if failing {
+    let (verdict, code, text) = if failing {
         let text = format!("receiver {} has failed for {}: {error}", receiver.name, words::span(evidence.now - since));
-        (Verdict::Blind, text)
+        (Verdict::Blind, "receiver-failing", text)
     } else {
-        (Verdict::AtRisk, format!("receiver {} is struggling: {error}", receiver.name))
+        (Verdict::AtRisk, "receiver-struggling", format!("receiver {} is struggling: {error}", receiver.name))
     };
     let last = receiver.last_success.map_or("never".to_owned(), |last| words::ago(evidence.now, last));
     let facts = vec![Fact::new("waiting", receiver.pending.to_string()), Fact::new("last delivery", last)];
-    Some(Reason { verdict, service: None, text, since, query: None, evidence: facts })
+    let (code, subject) = (code.to_owned(), receiver.name.clone());
+    Some(Reason { verdict, service: None, code, subject, text, since, query: None, evidence: facts })
 }
 
 /// Most targets of a job gone is blindness; fewer is a risk, or one machine of many that is being
@@ -252,19 +267,30 @@ fn job_reason(job: &JobHealth) -> Option<Reason> {
         job.job
     );
     let query = Some(format!("up{{job={:?}}} == 0", job.job));
-    Some(Reason { verdict, service: None, text, since: *since, query, evidence: Vec::new() })
+    let (code, subject) = ("targets-down".to_owned(), job.job.clone());
+    Some(Reason { verdict, service: None, code, subject, text, since: *since, query, evidence: Vec::new() })
 }
 
 fn storage_reason(evidence: &Evidence<'_>) -> Option<Reason> {
-    let (text, since) = match evidence.storage {
+    let (code, text, since) = match evidence.storage {
         StorageHealth::Healthy => return None,
-        StorageHealth::ReadOnly { reason, since } => (format!("no sample can be stored: {reason}"), since),
+        StorageHealth::ReadOnly { reason, since } => {
+            ("storage-read-only", format!("no sample can be stored: {reason}"), since)
+        }
         StorageHealth::Poisoned { reason, since } => {
-            (format!("no sample is stored until the data is opened anew: {reason}"), since)
+            ("storage-poisoned", format!("no sample is stored until the data is opened anew: {reason}"), since)
         }
     };
-    let since = since.unwrap_or(evidence.now);
-    Some(Reason { verdict: Verdict::Blind, service: None, text, since, query: None, evidence: Vec::new() })
+    Some(Reason {
+        verdict: Verdict::Blind,
+        service: None,
+        code: code.to_owned(),
+        subject: String::new(),
+        text,
+        since: since.unwrap_or(evidence.now),
+        query: None,
+        evidence: Vec::new(),
+    })
 }
 
 /// Whom a proof is for.

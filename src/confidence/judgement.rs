@@ -47,6 +47,10 @@ pub struct Reason {
     pub verdict: Verdict,
     /// The service that it concerns; absent if it concerns everything.
     pub service: Option<String>,
+    /// What kind of reason: `burning`, `input-stopped` and the like. It stays the same while the text's numbers move.
+    pub code: String,
+    /// What it is about: an objective, an alert, a receiver, by name.
+    pub subject: String,
     /// The reason in a sentence.
     pub text: String,
     /// Since when it holds.

@@ -34,6 +34,7 @@ use super::error::AppendError;
 use super::status::Counters;
 use super::threads;
 use super::turns::Turns;
+use super::verdicts::Verdicts;
 use super::wake::Bell;
 
 /// How long the timer waits before it logs again what the disk refused.
@@ -137,6 +138,10 @@ pub(super) struct Inner {
     /// Only closed: paces the syncs of `Durability::Interval`.
     pub(super) sync: Bell,
     pub(super) started_at: Timestamp,
+    /// What was known when.
+    pub(super) verdicts: Mutex<Verdicts>,
+    /// Only closed: paces the looks at the verdict.
+    pub(super) verdict: Bell,
     /// What queries share.
     pub(super) query_budget: Budget,
     pub(super) turns: Arc<Turns>,
@@ -273,6 +278,7 @@ pub(super) struct Parts {
     pub(super) results_cache_bytes: u64,
     pub(super) compaction_bytes_per_second: u64,
     pub(super) downsample: Vec<DownsampleRule>,
+    pub(super) verdicts: Verdicts,
 }
 
 /// Refuses a batch that no log record can hold, before it fails the group that it would share.
@@ -335,6 +341,8 @@ impl Inner {
             downsample: parts.downsample,
             sync: Bell::default(),
             started_at,
+            verdicts: Mutex::new(parts.verdicts),
+            verdict: Bell::default(),
             query_budget: Budget::new(limits::QUERIES_SAMPLES_MAX),
             turns: Turns::new(threads::processors() / 2),
             results: ResultsCache::new(parts.results_cache_bytes),

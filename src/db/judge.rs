@@ -3,27 +3,74 @@
 use std::collections::BTreeMap;
 
 use crate::confidence::{
-    self, Evidence, GroupHealth, JobHealth, Judgement, ReceiverHealth, RuleHealth, StorageHealth, judge,
+    self, BlindSpot, Coverage, Evidence, GroupHealth, JobHealth, Judgement, ReceiverHealth, RuleHealth, StorageHealth,
+    blind_spots, coverage, judge,
 };
-use crate::model::{Labels, Matcher, TimeRange, Timestamp, is_stale, limits};
+use crate::model::{Alert, Labels, Matcher, Millis, TimeRange, Timestamp, is_stale, limits};
 use crate::notify::ReceiverStatus;
-use crate::rules::{self, GroupStatus, RuleStatus};
-use crate::slo::BurnHistory;
+use crate::rules::{self, GroupStatus, RuleKind, RuleStatus};
+use crate::slo::{BurnHistory, ObjectiveStatus};
 use crate::storage::{Health, StoreStatus, StoredSeries};
 
 use super::Db;
+use super::deploys::Deploy;
+use super::ingest::Inner;
 
 impl Db {
     /// How customers are, by everything that is known now.
     pub fn judgement(&self) -> Judgement {
-        let inner = &*self.inner;
-        let now = inner.now();
+        self.inner.judgement()
+    }
+
+    /// How customers were at an instant, as it was known then: what was learned later changes nothing. It is looked at
+    /// every two seconds, or with each [`Db::step`]. Absent if nothing was recorded by then, or not any more.
+    pub fn judgement_at(&self, at: Timestamp) -> Option<Judgement> {
+        self.inner.verdicts.lock().at(at)
+    }
+
+    /// The judgements within a span, one for each change, oldest first, the newest `most` of them; the one that held
+    /// at its beginning comes before them.
+    pub fn judgements(&self, range: TimeRange, most: usize) -> Vec<Judgement> {
+        self.inner.verdicts.lock().within(range, most)
+    }
+
+    /// What each service that is known has and lacks for somebody to be told of its failures.
+    pub fn coverage(&self) -> Coverage {
+        self.inner.coverage_of(&self.inner.known())
+    }
+
+    /// Everything that nobody would be told of, with what would help.
+    pub fn blind_spots(&self) -> Vec<BlindSpot> {
+        let known = self.inner.known();
+        let evidence = known.evidence();
+        blind_spots(&evidence, &judge(&evidence), &self.inner.coverage_of(&known))
+    }
+
+    /// The course of an objective's burn rate and budget; absent if there is no such objective.
+    pub fn burn_history(&self, service: &str, objective: &str, range: TimeRange, points: usize) -> Option<BurnHistory> {
+        self.inner.core.lock().objectives.burn_history(service, objective, range, points)
+    }
+}
+
+impl Inner {
+    /// Records what is known now, if it is something else than before.
+    pub(super) fn note_verdict(&self) {
+        let judgement = self.judgement();
+        self.verdicts.lock().note(&judgement);
+    }
+
+    fn judgement(&self) -> Judgement {
+        judge(&self.known().evidence())
+    }
+
+    /// Everything that is known now.
+    fn known(&self) -> Known {
+        let now = self.now();
         let (objectives, alerts, groups, deploys) = {
-            let core = inner.core.lock();
+            let core = self.core.lock();
             (core.objectives.statuses(now), core.evaluator.alerts(), core.evaluator.groups(), core.deploys.list())
         };
-        let groups: Vec<_> = groups.into_iter().map(group_health).collect();
-        let notify = inner.notifier.status();
+        let notify = self.notifier.status();
         let mut receivers: Vec<_> = notify.receivers.into_iter().map(receiver_health).collect();
         if let Some(error) = notify.disk_error {
             receivers.push(ReceiverHealth {
@@ -33,28 +80,48 @@ impl Db {
                 ..ReceiverHealth::default()
             });
         }
-        let deploys: Vec<_> = deploys
-            .into_iter()
-            .map(|deploy| confidence::Deploy { service: deploy.service, version: deploy.version, at: deploy.at })
-            .collect();
-        judge(&Evidence {
+        let deploy =
+            |deploy: Deploy| confidence::Deploy { service: deploy.service, version: deploy.version, at: deploy.at };
+        Known {
             now,
-            started_at: inner.started_at,
-            objectives: &objectives,
-            alerts: &alerts,
-            groups: &groups,
-            receivers: &receivers,
-            jobs: &self.jobs(now),
-            storage: &storage_health(inner.store.status()),
-            deploys: &deploys,
-        })
+            started_at: self.started_at,
+            objectives,
+            alerts,
+            groups: groups.into_iter().map(group_health).collect(),
+            receivers,
+            jobs: self.jobs(now),
+            storage: storage_health(self.store.status()),
+            deploys: deploys.into_iter().map(deploy).collect(),
+        }
+    }
+
+    fn coverage_of(&self, known: &Known) -> Coverage {
+        // What a page of an objective carries at least; routes see no more of it beforehand.
+        let told = |service: &str| {
+            let labels = [("alertname", "ErrorBudgetBurn"), ("service", service), ("severity", "page")];
+            Labels::new(labels).map_or_else(|_| Vec::new(), |labels| self.notifier.receivers_of(&labels))
+        };
+        coverage(&known.evidence(), self.services(known.now), told)
+    }
+
+    /// The services that stored series of the last day name: by the label `service`, or if none has it by `job`.
+    fn services(&self, now: Timestamp) -> Vec<String> {
+        let day = TimeRange { after: now - Millis::days(1), until: now };
+        let snapshot = self.store.snapshot();
+        let values = |name| {
+            let mut values = snapshot.label_values(name, &[], day).unwrap_or_default();
+            values.truncate(limits::COVERAGE_SERVICES_MAX);
+            values
+        };
+        let services = values("service");
+        if services.is_empty() { values("job") } else { services }
     }
 
     /// How many targets of each scrape job answer, by the series `up`.
     fn jobs(&self, now: Timestamp) -> Vec<JobHealth> {
         let matchers = [Matcher::equal(Labels::METRIC_NAME, "up")];
         let range = TimeRange { after: now - limits::LOOKBACK, until: now };
-        let series = self.inner.store.snapshot().select(&matchers, range, limits::QUERY_SAMPLES_MAX);
+        let series = self.store.snapshot().select(&matchers, range, limits::QUERY_SAMPLES_MAX);
         let mut jobs: BTreeMap<String, JobHealth> = BTreeMap::new();
         for StoredSeries { labels, samples, .. } in series.unwrap_or_default() {
             let Some(last) = samples.last().filter(|last| !is_stale(last.v)) else { continue };
@@ -68,10 +135,34 @@ impl Db {
         }
         jobs.into_values().collect()
     }
+}
 
-    /// The course of an objective's burn rate and budget; absent if there is no such objective.
-    pub fn burn_history(&self, service: &str, objective: &str, range: TimeRange, points: usize) -> Option<BurnHistory> {
-        self.inner.core.lock().objectives.burn_history(service, objective, range, points)
+/// What a judgement rests on.
+struct Known {
+    now: Timestamp,
+    started_at: Timestamp,
+    objectives: Vec<ObjectiveStatus>,
+    alerts: Vec<Alert>,
+    groups: Vec<GroupHealth>,
+    receivers: Vec<ReceiverHealth>,
+    jobs: Vec<JobHealth>,
+    storage: StorageHealth,
+    deploys: Vec<confidence::Deploy>,
+}
+
+impl Known {
+    fn evidence(&self) -> Evidence<'_> {
+        Evidence {
+            now: self.now,
+            started_at: self.started_at,
+            objectives: &self.objectives,
+            alerts: &self.alerts,
+            groups: &self.groups,
+            receivers: &self.receivers,
+            jobs: &self.jobs,
+            storage: &self.storage,
+            deploys: &self.deploys,
+        }
     }
 }
 
@@ -80,10 +171,12 @@ fn group_health(group: GroupStatus) -> GroupHealth {
 }
 
 fn rule_health(rule: RuleStatus) -> RuleHealth {
-    let service = rule.labels.iter().find(|(name, _)| name == "service").map(|(_, value)| value.clone());
+    let label = |wanted: &str| rule.labels.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+    let (service, severity) = (label("service"), label("severity"));
     RuleHealth {
         name: rule.name,
         service,
+        pages: rule.kind == RuleKind::Alerting && matches!(severity.as_deref(), Some("page" | "critical")),
         query: rule.expr.clone(),
         failing_since: matches!(rule.health, rules::Health::Err(_)).then_some(rule.last_evaluation),
         error: match rule.health {

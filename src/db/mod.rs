@@ -24,6 +24,7 @@ mod source;
 mod status;
 mod threads;
 mod turns;
+mod verdicts;
 mod wake;
 mod why;
 

@@ -32,6 +32,7 @@ use super::ingest::{Inner, Parts};
 use super::options::{DbOptions, Threads, Watch};
 use super::source::LiveSource;
 use super::threads::Running;
+use super::verdicts::Verdicts;
 
 /// The database's clock, by which evaluations of rules are measured.
 struct RuleTime(Arc<dyn Clock>);
@@ -74,6 +75,9 @@ impl Db {
                 core.see_note(&applied);
             }
         }
+        let now = Timestamp(options.clock.now_ms());
+        let alive_until = (store.snapshot().seq() > Seq(0)).then(|| store.snapshot().at());
+        let verdicts = Verdicts::open(Arc::clone(&options.disk), &options.dir, alive_until, now);
         let ahead = store.snapshot().at() - Timestamp(options.clock.now_ms());
         if ahead > limits::CLOCK_BEHIND_MAX {
             tracing::warn!("the clock is {ahead} behind the log; time stands still for the rules until it catches up");
@@ -106,6 +110,7 @@ impl Db {
             results_cache_bytes: options.results_cache_bytes,
             compaction_bytes_per_second: options.compaction_bytes_per_second,
             downsample,
+            verdicts,
         }));
         {
             let mut core = inner.core.lock();
@@ -179,6 +184,7 @@ impl Db {
     /// database without threads of its own.
     pub fn step(&self) {
         self.inner.tick_if_due();
+        self.inner.note_verdict();
         self.inner.notifier.step(self.inner.now(), &*self.inner.transport);
         self.inner.upkeep_step(&mut |_| ());
     }

@@ -1,4 +1,4 @@
-//! The threads of an open database: timer, two deliverers, upkeep, which only call steps of others; and those
+//! The threads of an open database: timer, two deliverers, upkeep, the record of verdicts, which only call steps of others; and those
 //! that share the work of a query.
 
 use std::sync::Arc;
@@ -14,6 +14,9 @@ use super::wake::{Bell, Woken};
 
 /// How often retention and compaction are looked at when no checkpoint asks for it.
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether the verdict has changed, for the record.
+const VERDICT_EVERY: Duration = Duration::from_secs(2);
 
 /// The shortest wait that is worth the call.
 const WAIT_MIN: Duration = Duration::from_millis(1);
@@ -46,6 +49,11 @@ impl Running {
             let mut bucket = Bucket::new(inner.compaction_bytes_per_second);
             while inner.upkeep.wait(Some(UPKEEP_EVERY)) == Woken::GoOn {
                 inner.upkeep_step(&mut |bytes| pace(inner, &mut bucket, bytes));
+            }
+        })?;
+        running.spawn("evenkeel-verdict", |inner| {
+            while inner.verdict.wait(Some(VERDICT_EVERY)) == Woken::GoOn {
+                inner.note_verdict();
             }
         })?;
         if let Some(every) = running.inner.store.sync_interval() {
@@ -173,7 +181,9 @@ impl Drop for Running {
     fn drop(&mut self) {
         let inner = &self.inner;
         inner.store.interrupt();
-        for bell in [&inner.timer, &inner.upkeep, &inner.pace, &inner.sync].into_iter().chain(&inner.delivery) {
+        for bell in
+            [&inner.timer, &inner.upkeep, &inner.pace, &inner.sync, &inner.verdict].into_iter().chain(&inner.delivery)
+        {
             bell.close();
         }
         for handle in self.handles.drain(..) {

@@ -188,6 +188,12 @@ const _: () = assert!(BODY_DECODED_BYTES_MAX <= LOG_RECORD_BYTES_MAX / 2);
 const _: () = assert!(GROUP_COMMIT_MAX <= WRITE_QUEUE_MAX);
 /// Deploys that are remembered.
 pub const DEPLOYS_MAX: usize = 1000;
+/// Bytes of recorded verdicts that are kept: those of some thousand changes.
+pub const VERDICTS_BYTES_MAX: usize = 8 << 20;
+/// Services, and reasons, that a recorded verdict holds: the worst.
+pub const VERDICT_LIST_MAX: usize = 200;
+/// Services that coverage looks at, of those that stored series name.
+pub const COVERAGE_SERVICES_MAX: usize = 1000;
 /// Bytes of a deploy's service and version together.
 pub const DEPLOY_BYTES_MAX: usize = 1024;
 /// The longest window that a rule follows sample by sample; a longer one is queried at the

@@ -168,6 +168,11 @@ impl Notifier {
         self.inner.lock().ledger.external_labels()
     }
 
+    /// Who would be told of an alert: receivers that have an address, and Alertmanagers, by the names of their status.
+    pub fn receivers_of(&self, alert: &Labels) -> Vec<String> {
+        self.inner.lock().ledger.receivers_of(alert)
+    }
+
     /// Who was told last of the alert with these labels: receiver, `firing` or `resolved`, and when. What is settled is
     /// not remembered.
     pub fn told_of(&self, labels: &Labels) -> Vec<(String, &'static str, Timestamp)> {

@@ -8,8 +8,10 @@
 //! `axis`, `base`, `grid`, `legend`, `long`, `short`, `line` with `c0` to `c7`, `threshold` and `told` with `page`
 //! or `ticket`, `deploy`, `now`, `nothing`, and `budget-bar` with `bar-left` and `bar-spent`.
 
+mod badge;
 mod budget_bar;
 mod burn_chart;
+mod coverage_json;
 mod frame;
 mod junit;
 mod line_chart;
@@ -24,8 +26,10 @@ mod why_json;
 mod why_text;
 mod words;
 
+pub use badge::badge;
 pub use budget_bar::{budget_bar, budget_words};
 pub use burn_chart::{BurnChart, Told, burn_chart};
+pub use coverage_json::{BlindSpotReport, CoverageReport, ServiceCoverageReport, blind_spots_text, coverage_text};
 pub use frame::ChartSize;
 pub use junit::{JunitCase, JunitSuite, junit_xml};
 pub use line_chart::{LineChart, line_chart};
@@ -33,7 +37,7 @@ pub use objective_json::{BlindReport, BudgetReport, BurnReport, ObjectiveReport,
 pub use objective_text::{objective_text, traffic_text};
 pub use sparkline::sparkline;
 pub use verdict_json::{FactReport, ReasonReport, ServiceReport, VerdictReport};
-pub use verdict_text::{Colour, verdict_text};
+pub use verdict_text::{Colour, nagios_text, verdict_text};
 pub use why_json::{
     ComparedReport, ElementReport, PartReport, SampleReport, SeriesReport, TurnReport, WhyAlert, WhyReport, WhyRule,
 };

@@ -49,6 +49,12 @@ pub struct ReasonReport {
     /// The service that it concerns, unless it concerns everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
+    /// What kind of reason, for machines.
+    #[serde(default)]
+    pub code: String,
+    /// The objective, alert, receiver or job that it is about.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub subject: String,
     /// The reason in a sentence.
     pub text: String,
     /// Since when.
@@ -112,6 +118,8 @@ fn reasons(reasons: &[Reason], now: Timestamp) -> Vec<ReasonReport> {
     let report = |reason: &Reason| ReasonReport {
         verdict: reason.verdict.as_str().to_owned(),
         service: reason.service.clone(),
+        code: reason.code.clone(),
+        subject: reason.subject.clone(),
         text: reason.text.clone(),
         since: reason.since.to_string(),
         seconds: (now - reason.since).0.max(0) / 1000,

@@ -48,6 +48,30 @@ pub fn verdict_text(report: &VerdictReport, colour: Colour) -> String {
     out
 }
 
+/// Writes a verdict as a Nagios plugin does: a line, and how many services have which word.
+pub fn nagios_text(report: &VerdictReport) -> String {
+    let nagios = match report.verdict.as_str() {
+        "OK" => "OK",
+        "AT_RISK" => "WARNING",
+        "HURTING" => "CRITICAL",
+        _ => "UNKNOWN",
+    };
+    let what = match (report.reasons.first(), report.reasons.len()) {
+        (None, _) => report.evidence.first().map_or(String::new(), |fact| format!("{} {}", fact.name, fact.value)),
+        (Some(first), n) => {
+            let whose = first.service.as_ref().map_or(String::new(), |service| format!("{service}: "));
+            let more = if n > 1 { format!(" (and {} more)", n - 1) } else { String::new() };
+            format!("{whose}{}{more}", first.text)
+        }
+    };
+    // A bar would begin the performance data.
+    let what = what.replace('|', "/").replace('\n', " ");
+    let count = |word: &str| report.services.iter().filter(|service| service.verdict == word).count();
+    let data = ["OK", "AT_RISK", "HURTING", "BLIND"].map(|word| format!("{}={}", word.to_lowercase(), count(word)));
+    let data = if report.service.is_some() { String::new() } else { format!(" | {}", data.join(" ")) };
+    format!("{nagios} - {}: {what}{data}", report.verdict)
+}
+
 fn table(out: &mut String, facts: &[FactReport], indent: usize) {
     let width = facts.iter().map(|fact| fact.name.chars().count()).max().unwrap_or(0);
     for fact in facts {

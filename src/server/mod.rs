@@ -9,6 +9,7 @@ mod answer;
 mod api;
 mod ask;
 mod assets;
+mod badge;
 mod body;
 mod bridge;
 mod cors;

@@ -7,7 +7,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 
 use super::state::ServerState;
-use super::{admin, api, assets, federate, gate, metrics, panics, site};
+use super::{admin, api, assets, badge, federate, gate, metrics, panics, site};
 
 /// The whole server.
 pub(super) fn router(state: ServerState) -> Router {
@@ -21,6 +21,8 @@ pub(super) fn router(state: ServerState) -> Router {
         .merge(operator)
         .route("/metrics", get(metrics::metrics))
         .nest("/api/v1", api::routes(&state))
+        .route("/badge.svg", get(badge::svg))
+        .route("/badge.json", get(badge::json))
         .route("/assets/{name}", get(assets::asset))
         .merge(site::routes())
         .fallback(site::missing)

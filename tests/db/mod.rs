@@ -8,6 +8,7 @@ mod long_windows;
 mod native_histograms;
 mod restart;
 mod results_cache;
+mod verdicts;
 mod why;
 
 use std::path::Path;

@@ -14,4 +14,5 @@ mod running;
 mod shop;
 mod stored;
 mod tsdb_admin;
+mod verdict;
 mod why;

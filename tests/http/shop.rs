@@ -21,6 +21,8 @@ pub(crate) struct Shop {
     pub(crate) server: Running,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) disk: MemoryDisk,
+    /// What the server asks; it has no threads and is stepped.
+    pub(crate) db: Db,
     /// What stands before the disk and can make it fail.
     pub(crate) faults: FaultyDisk,
 }
@@ -68,8 +70,9 @@ impl Shop {
         options.clock = Arc::clone(&clock) as _;
         options.watch = watch;
         let server = Running::at(Arc::clone(&clock), ServerOptions::default()).await;
-        server.state.ready(Db::open(options).unwrap());
-        Shop { server, clock, disk, faults }
+        let db = Db::open(options).unwrap();
+        server.state.ready(db.clone());
+        Shop { server, clock, disk, db, faults }
     }
 
     /// Sends a batch by remote-write.

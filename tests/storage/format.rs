@@ -14,6 +14,7 @@ const DESCRIBED: &[(&str, &[&str])] = &[
     ("src/codec/timestamps/format.rs", &["Columns of timestamps"]),
     ("src/codec/values/format.rs", &["Columns of values"]),
     ("src/db/format.rs", &["Deploys"]),
+    ("src/db/verdicts/format.rs", &["Verdicts"]),
     ("src/notify/outbox/format.rs", &["Outbox"]),
     ("src/rules/format.rs", &["State of the rules"]),
     ("src/slo/format.rs", &["State of the objectives"]),

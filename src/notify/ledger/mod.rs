@@ -55,6 +55,17 @@ struct Heard {
 }
 
 impl Ledger {
+    /// The names of the targets that would be told of an alert.
+    pub(super) fn receivers_of(&self, alert: &Labels) -> Vec<String> {
+        let takers = self.options.routing.iter().flat_map(|routing| routing.takers(alert));
+        let receivers: Vec<&str> = takers.map(|taker| taker.route.receiver.as_str()).collect();
+        let told = self.targets.iter().filter(|t| t.receiver().is_none_or(|receiver| receivers.contains(&receiver)));
+        let mut names: Vec<String> = told.map(|target| target.status(0).name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     pub(super) fn external_labels(&self) -> Labels {
         self.options.external_labels.clone()
     }

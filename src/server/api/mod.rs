@@ -82,6 +82,9 @@ fn reading() -> Routes {
         .post("/read", read::read)
         .get("/openapi.yaml", openapi::yaml)
         .get("/verdict", verdict::verdict)
+        .get("/verdict/history", verdict::history)
+        .get("/coverage", verdict::coverage)
+        .get("/blindspots", verdict::blind_spots)
         .get("/objectives", verdict::objectives)
         .get("/deploys", deploys::list)
 }

@@ -1,17 +1,79 @@
-//! `verdict` and `objectives`: whether customers are fine, and why.
+//! `verdict`, `coverage`, `blindspots` and `objectives`: whether customers are fine, why, and who would be told.
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::Response;
+use serde::Serialize;
 
-use crate::report::{ObjectiveReport, VerdictReport};
-
-use crate::server::envelope::{ApiError, success};
+use crate::confidence::Judgement;
+use crate::report::{BlindSpotReport, CoverageReport, ObjectiveReport, VerdictReport};
+use crate::server::envelope::{ApiError, ErrorType, success};
+use crate::server::params::Params;
 use crate::server::state::ServerState;
 
-/// `GET /api/v1/verdict`
-pub(super) async fn verdict(State(state): State<ServerState>) -> Result<Response, ApiError> {
-    let judgement = state.ask(|db| db.judgement()).await?;
+/// Changes of the verdict that one answer holds.
+const HISTORY_MAX: usize = 1000;
+
+/// A change of the verdict: the words from then on.
+#[derive(Serialize)]
+struct Change {
+    at: String,
+    verdict: String,
+    services: Vec<Word>,
+    reasons: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Word {
+    service: String,
+    verdict: String,
+}
+
+impl Change {
+    fn new(judgement: &Judgement) -> Change {
+        let word = |service: &crate::confidence::ServiceJudgement| Word {
+            service: service.service.clone(),
+            verdict: service.verdict.as_str().to_owned(),
+        };
+        Change {
+            at: judgement.at.to_string(),
+            verdict: judgement.overall.as_str().to_owned(),
+            services: judgement.services.iter().map(word).collect(),
+            reasons: judgement.reasons.iter().map(|reason| reason.text.clone()).collect(),
+        }
+    }
+}
+
+/// `GET /api/v1/verdict`, with `at` as it was known then.
+pub(super) async fn verdict(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
+    let params = Params::of(request, state.bodies()).await?;
+    let Some(at) = params.instant("at")? else {
+        let judgement = state.ask(|db| db.judgement()).await?;
+        return Ok(success(VerdictReport::new(&judgement)));
+    };
+    let known = state.ask(move |db| db.judgement_at(at)).await?;
+    let judgement = known.ok_or_else(|| {
+        ApiError::new(ErrorType::NotFound, format!("what was known at {at} was not recorded, or is not kept any more"))
+    })?;
     Ok(success(VerdictReport::new(&judgement)))
+}
+
+/// `GET /api/v1/verdict/history`
+pub(super) async fn history(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
+    let range = Params::of(request, state.bodies()).await?.range()?;
+    let changes = state.ask(move |db| db.judgements(range, HISTORY_MAX)).await?;
+    Ok(success(changes.iter().map(Change::new).collect::<Vec<_>>()))
+}
+
+/// `GET /api/v1/coverage`
+pub(super) async fn coverage(State(state): State<ServerState>) -> Result<Response, ApiError> {
+    let coverage = state.ask(|db| db.coverage()).await?;
+    Ok(success(CoverageReport::new(&coverage)))
+}
+
+/// `GET /api/v1/blindspots`
+pub(super) async fn blind_spots(State(state): State<ServerState>) -> Result<Response, ApiError> {
+    let spots = state.ask(|db| db.blind_spots()).await?;
+    Ok(success(spots.iter().map(BlindSpotReport::new).collect::<Vec<_>>()))
 }
 
 /// `GET /api/v1/objectives`

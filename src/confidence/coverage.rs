@@ -1,0 +1,203 @@
+//! Which services somebody would be told of, and where nobody would.
+//!
+//! A service is covered if an objective of it has fresh input, something of it can page, and a receiver of that page
+//! has taken a message lately. Everything else is a gap, and gaps have names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Millis, Timestamp};
+use crate::slo::Severity;
+
+use super::evidence::Evidence;
+use super::judgement::Judgement;
+use super::verdict::Verdict;
+use super::words;
+
+/// A delivery proves its receiver for so long: two weeks of nights.
+const PROOF_HOLDS: Millis = Millis::days(14);
+
+/// What a service has and lacks.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ServiceCoverage {
+    /// The service.
+    pub service: String,
+    /// Its objectives.
+    pub objectives: usize,
+    /// Those of them that have fresh input.
+    pub measured: usize,
+    /// What of it can page: objectives and alerting rules whose selectors have matched.
+    pub pages: Vec<String>,
+    /// Who would be told of its pages.
+    pub receivers: Vec<String>,
+    /// When one of them last took a message.
+    pub proven: Option<Timestamp>,
+}
+
+/// Every known service with what it lacks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Coverage {
+    /// The instant at which this was so.
+    pub at: Timestamp,
+    /// The services, those with gaps first.
+    pub services: Vec<ServiceCoverage>,
+}
+
+/// Something that nobody would be told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlindSpot {
+    /// What kind, for machines.
+    pub code: String,
+    /// The service that it concerns; absent if it concerns everything.
+    pub service: Option<String>,
+    /// What is not seen.
+    pub text: String,
+    /// What would help.
+    pub remedy: String,
+}
+
+impl ServiceCoverage {
+    /// What it lacks, by name: `objective`, `input`, `page`, `route`, `proof`.
+    pub fn gaps(&self, now: Timestamp) -> Vec<&'static str> {
+        let proven = self.proven.is_some_and(|at| now - at <= PROOF_HOLDS);
+        let has = [
+            ("objective", self.objectives > 0),
+            ("input", self.objectives == 0 || self.measured > 0),
+            ("page", !self.pages.is_empty()),
+            ("route", !self.receivers.is_empty()),
+            ("proof", self.receivers.is_empty() || proven),
+        ];
+        has.into_iter().filter(|(_, has)| !has).map(|(name, _)| name).collect()
+    }
+}
+
+impl Coverage {
+    /// How many services are covered.
+    pub fn covered(&self) -> usize {
+        self.services.iter().filter(|service| service.gaps(self.at).is_empty()).count()
+    }
+
+    /// The share of services that are covered; nothing covered if there are none.
+    pub fn share(&self) -> f64 {
+        if self.services.is_empty() { 0.0 } else { self.covered() as f64 / self.services.len() as f64 }
+    }
+}
+
+/// What each service has and lacks. `found` are services that the stored series name; `told` gives who would be told
+/// of a page of a service.
+pub fn coverage(
+    evidence: &Evidence<'_>,
+    found: impl IntoIterator<Item = String>,
+    told: impl Fn(&str) -> Vec<String>,
+) -> Coverage {
+    let mut services: BTreeMap<String, ServiceCoverage> = BTreeMap::new();
+    let mut of = |name: &str, change: &mut dyn FnMut(&mut ServiceCoverage)| {
+        let new = || ServiceCoverage { service: name.to_owned(), ..ServiceCoverage::default() };
+        change(services.entry(name.to_owned()).or_insert_with(new));
+    };
+    for service in found {
+        of(&service, &mut |_| ());
+    }
+    for objective in evidence.objectives {
+        let pages = objective.burns.iter().any(|burn| burn.pair.severity == Severity::Page);
+        of(&objective.service, &mut |service| {
+            service.objectives += 1;
+            service.measured += usize::from(objective.blind.is_none());
+            service.pages.extend(pages.then(|| objective.name.clone()));
+        });
+    }
+    for rule in evidence.groups.iter().flat_map(|group| &group.rules) {
+        let Some(name) = &rule.service else { continue };
+        let pages = rule.pages && rule.error.is_none() && rule.unmatched.is_none();
+        of(name, &mut |service| service.pages.extend(pages.then(|| rule.name.clone())));
+    }
+    let mut services: Vec<ServiceCoverage> = services.into_values().collect();
+    for service in &mut services {
+        service.receivers = told(&service.service);
+        let known = evidence.receivers.iter().filter(|receiver| service.receivers.contains(&receiver.name));
+        service.proven = known.filter_map(|receiver| receiver.last_success).max();
+    }
+    services.sort_by_key(|service| service.gaps(evidence.now).is_empty());
+    Coverage { at: evidence.now, services }
+}
+
+/// Everything that nobody would be told of: what is blind now, and what would go unseen.
+pub fn blind_spots(evidence: &Evidence<'_>, judgement: &Judgement, coverage: &Coverage) -> Vec<BlindSpot> {
+    let mut spots = Vec::new();
+    for reason in judgement.reasons.iter().filter(|reason| reason.verdict == Verdict::Blind) {
+        spots.push(BlindSpot {
+            code: reason.code.clone(),
+            service: reason.service.clone(),
+            text: reason.text.clone(),
+            remedy: remedy(&reason.code).to_owned(),
+        });
+    }
+    for service in &coverage.services {
+        spots.extend(service.gaps(evidence.now).into_iter().filter_map(|gap| gap_spot(service, gap, evidence.now)));
+    }
+    for group in evidence.groups {
+        for rule in group.rules.iter().filter(|rule| rule.unmatched.is_some()) {
+            spots.push(BlindSpot {
+                code: "rule-unmatched".to_owned(),
+                service: rule.service.clone(),
+                text: format!("rule {} of group {} has never matched a series: {}", rule.name, group.name, rule.query),
+                remedy: "compare its selectors with the metrics that there are, or remove it".to_owned(),
+            });
+        }
+    }
+    let down = evidence.jobs.iter().flat_map(|job| job.down.iter().map(move |(target, _)| (job, target)));
+    for (job, target) in down.filter(|(job, _)| job.down.len() * 2 <= job.targets) {
+        spots.push(BlindSpot {
+            code: "target-down".to_owned(),
+            service: None,
+            text: format!("target {target} of job {} cannot be scraped", job.job),
+            remedy: "see its error under /targets".to_owned(),
+        });
+    }
+    let mut seen = BTreeSet::new();
+    spots.retain(|spot| seen.insert((spot.code.clone(), spot.service.clone(), spot.text.clone())));
+    spots
+}
+
+fn gap_spot(service: &ServiceCoverage, gap: &str, now: Timestamp) -> Option<BlindSpot> {
+    let name = &service.service;
+    let (text, remedy) = match gap {
+        "objective" => (
+            format!("{name} has no objective: nothing says what its customers may expect"),
+            "add one under slo_files".to_owned(),
+        ),
+        "page" => (
+            format!("nothing of {name} can page"),
+            "give it an objective that pages, or a rule with severity page and service in its labels".to_owned(),
+        ),
+        "route" => (
+            format!("nobody would be told of a page of {name}"),
+            "add a receiver to its route, or an Alertmanager".to_owned(),
+        ),
+        "proof" => {
+            let last = service.proven.map_or("never".to_owned(), |at| words::ago(now, at));
+            let receivers = service.receivers.join(", ");
+            (
+                format!("no receiver of {name}'s pages has proven itself lately: {receivers} took a message {last}"),
+                "send a test alert on its route".to_owned(),
+            )
+        }
+        // Its objectives say so themselves.
+        _ => return None,
+    };
+    Some(BlindSpot { code: format!("no-{gap}"), service: Some(name.clone()), text, remedy })
+}
+
+fn remedy(code: &str) -> &'static str {
+    match code {
+        "no-series" => "compare the objective's selectors with the metrics that there are",
+        "not-proven" | "no-input-since-start" => "wait for its next samples; if none come, look at its targets",
+        "input-stopped" => "look at the targets or the sender of its samples",
+        "rule-failing" => "correct its expression",
+        "receiver-failing" => "look at the receiver's address and its answers",
+        "targets-down" => "see their errors under /targets",
+        "storage-read-only" => "free space or repair the disk; it heals by itself then",
+        "storage-poisoned" => "repair the disk, then restart",
+        "no-objective" => "add an objective for each service under slo_files",
+        _ => "see its evidence",
+    }
+}

@@ -1,0 +1,126 @@
+//! Coverage and blind spots as JSON: what the API answers and the commands read.
+
+use serde::{Deserialize, Serialize};
+
+use crate::confidence::{BlindSpot, Coverage};
+
+/// Coverage in its JSON form.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CoverageReport {
+    /// The instant at which this was so.
+    pub at: String,
+    /// How many services are covered.
+    pub covered: usize,
+    /// The share of services that are covered.
+    pub share: f64,
+    /// The services, those with gaps first.
+    pub services: Vec<ServiceCoverageReport>,
+}
+
+/// What a service has and lacks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceCoverageReport {
+    /// The service.
+    pub service: String,
+    /// Its objectives.
+    pub objectives: usize,
+    /// Those of them that have fresh input.
+    pub measured: usize,
+    /// What of it can page.
+    pub pages: Vec<String>,
+    /// Who would be told.
+    pub receivers: Vec<String>,
+    /// When one of them last took a message; `null` if never.
+    pub proven: Option<String>,
+    /// What is missing: `objective`, `input`, `page`, `route`, `proof`.
+    pub gaps: Vec<String>,
+}
+
+/// A blind spot in its JSON form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlindSpotReport {
+    /// What kind.
+    pub code: String,
+    /// The service that it concerns, unless it concerns everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// What is not seen.
+    pub text: String,
+    /// What would help.
+    pub remedy: String,
+}
+
+impl CoverageReport {
+    /// The report of a coverage.
+    pub fn new(coverage: &Coverage) -> CoverageReport {
+        let services = coverage.services.iter().map(|service| ServiceCoverageReport {
+            service: service.service.clone(),
+            objectives: service.objectives,
+            measured: service.measured,
+            pages: service.pages.clone(),
+            receivers: service.receivers.clone(),
+            proven: service.proven.map(|at| at.to_string()),
+            gaps: service.gaps(coverage.at).into_iter().map(str::to_owned).collect(),
+        });
+        CoverageReport {
+            at: coverage.at.to_string(),
+            covered: coverage.covered(),
+            share: coverage.share(),
+            services: services.collect(),
+        }
+    }
+}
+
+impl BlindSpotReport {
+    /// The report of a blind spot.
+    pub fn new(spot: &BlindSpot) -> BlindSpotReport {
+        BlindSpotReport {
+            code: spot.code.clone(),
+            service: spot.service.clone(),
+            text: spot.text.clone(),
+            remedy: spot.remedy.clone(),
+        }
+    }
+}
+
+/// Coverage as a table: what each service has, and in words what it lacks.
+pub fn coverage_text(report: &CoverageReport) -> String {
+    let mut rows = vec![["service", "objective", "input", "page", "route", "proof"].map(str::to_owned)];
+    for service in &report.services {
+        let cell =
+            |name: &str, what: String| if service.gaps.iter().any(|gap| gap == name) { "-".to_owned() } else { what };
+        rows.push([
+            service.service.clone(),
+            cell("objective", service.objectives.to_string()),
+            cell("input", format!("{} of {}", service.measured, service.objectives)),
+            cell("page", service.pages.len().to_string()),
+            cell("route", service.receivers.join(",")),
+            cell("proof", service.proven.clone().unwrap_or_else(|| "-".to_owned())),
+        ]);
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 6] = std::array::from_fn(width);
+    let mut text = String::new();
+    for row in &rows {
+        let line: String = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  ")).collect();
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    let all = report.services.len();
+    text.push_str(&format!("\n{} of {all} services are covered ({:.0} %)\n", report.covered, report.share * 100.0));
+    text
+}
+
+/// Blind spots as lines, each with what would help.
+pub fn blind_spots_text(spots: &[BlindSpotReport]) -> String {
+    let mut text = String::new();
+    for spot in spots {
+        let whose = spot.service.as_ref().map_or(String::new(), |service| format!("{service}: "));
+        text.push_str(&format!("{}  {whose}{}\n    {}\n", spot.code, spot.text, spot.remedy));
+    }
+    match spots.len() {
+        0 => "no blind spots are known\n".to_owned(),
+        1 => format!("{text}\n1 blind spot\n"),
+        n => format!("{text}\n{n} blind spots\n"),
+    }
+}

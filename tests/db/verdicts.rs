@@ -1,0 +1,99 @@
+//! What was known when, and what nobody would be told of.
+
+use evenkeel::confidence::Verdict;
+use evenkeel::model::TimeRange;
+
+use super::*;
+
+const OBJECTIVES: &str = "
+objectives:
+- service: shop
+  objective: 99.9
+  errors: requests_total{service=\"shop\",code=\"500\"}
+  total: requests_total{service=\"shop\"}
+";
+
+const RULES: &str = "
+groups:
+- name: shop
+  rules:
+  - {alert: Slow, expr: 'queue_length{service=\"shop\"} > 100', labels: {severity: page, service: shop}}
+";
+
+/// Traffic every 15 s, of which a share fails; the database looks after each.
+fn trade(world: &World, db: &Db, seconds: std::ops::Range<i64>, bad: f64) {
+    for s in seconds.step_by(15) {
+        let t = BEGIN + s * 1000;
+        world.clock.set(t);
+        let n = s as f64 * 20.0;
+        let mut batch = one("requests_total", &[("service", "shop"), ("code", "200")], t, n * (1.0 - bad));
+        batch.append(one("requests_total", &[("service", "shop"), ("code", "500")], t, n * bad));
+        batch.append(one("requests_total", &[("service", "search"), ("code", "200")], t, n));
+        db.append(batch).unwrap();
+        db.step();
+    }
+}
+
+fn word(db: &Db, s: i64) -> Option<Verdict> {
+    db.judgement_at(Timestamp(BEGIN + s * 1000)).map(|judgement| judgement.overall)
+}
+
+#[test]
+fn the_past_is_told_as_it_was_known() {
+    let world = World::new(RULES, OBJECTIVES);
+    let db = world.open();
+    assert_eq!(word(&db, 0), None);
+    trade(&world, &db, 0..600, 0.0);
+    trade(&world, &db, 600..1200, 0.3);
+    // Nothing comes any more: the verdict is HURTING as long as the alert is, and blind with it.
+    world.clock.set(BEGIN + 1_300_000);
+    db.step();
+    let known: Vec<_> = [0, 45, 599, 1190, 1299].map(|s| word(&db, s)).into_iter().collect();
+    let [blind, ok, hurting] = [Verdict::Blind, Verdict::Ok, Verdict::Hurting].map(Some);
+    assert_eq!(known, [blind, ok, ok, hurting, hurting]);
+    let last = db.judgement();
+    assert!(last.reasons.iter().any(|reason| reason.code == "input-stopped"), "{last:?}");
+    // Killed, and started an hour later.
+    drop(db);
+    world.clock.set(BEGIN + 4_900_000);
+    let db = world.open();
+    db.step();
+    assert_eq!([45, 599, 1190].map(|s| word(&db, s)), [ok, ok, hurting]);
+    let pause = db.judgement_at(Timestamp(BEGIN + 3_000_000)).unwrap();
+    assert_eq!((pause.overall, pause.reasons[0].code.as_str()), (Verdict::Blind, "not-running"));
+    let range = TimeRange { after: Timestamp(BEGIN + 20_000), until: Timestamp(BEGIN + 4_000_000) };
+    let changes = db.judgements(range, 100);
+    let words: Vec<_> = changes.iter().map(|judgement| judgement.overall).collect();
+    let mut different = words.clone();
+    different.dedup();
+    assert_eq!(different, [Verdict::Ok, Verdict::Hurting, Verdict::Blind], "{words:?}");
+    assert_eq!(db.judgements(range, 1).len(), 1);
+}
+
+#[test]
+fn coverage_and_blind_spots_name_what_is_missing() {
+    let world = World::new(RULES, OBJECTIVES);
+    let db = world.open();
+    trade(&world, &db, 0..600, 0.0);
+    let gaps = |db: &Db| -> Vec<(String, Vec<&'static str>)> {
+        let coverage = db.coverage();
+        coverage.services.iter().map(|service| (service.service.clone(), service.gaps(coverage.at))).collect()
+    };
+    let named = |gaps: &[(&str, &[&'static str])]| -> Vec<(String, Vec<&'static str>)> {
+        gaps.iter().map(|(service, gaps)| ((*service).to_owned(), gaps.to_vec())).collect()
+    };
+    assert_eq!(gaps(&db), named(&[("search", &["objective", "page", "proof"]), ("shop", &["proof"])]));
+    assert_eq!(db.coverage().share(), 0.0);
+    let codes: Vec<String> = db.blind_spots().into_iter().map(|spot| spot.code).collect();
+    assert_eq!(codes, ["no-objective", "no-page", "no-proof", "no-proof", "rule-unmatched"]);
+    // A page that its receiver took proves the route.
+    trade(&world, &db, 600..1200, 0.3);
+    assert!(world.pages() > 0);
+    assert_eq!(gaps(&db), named(&[("search", &["objective", "page"]), ("shop", &[])]));
+    assert_eq!(db.coverage().share(), 0.5);
+    let service = &db.coverage().services[1];
+    assert_eq!(
+        (service.pages.as_slice(), service.receivers.as_slice()),
+        (&["availability".to_owned()][..], &["r".to_owned()][..])
+    );
+}

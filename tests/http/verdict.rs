@@ -1,0 +1,59 @@
+//! The verdict now and then, coverage, blind spots, badges.
+
+use serde_json::{Value, json};
+
+use super::client::get;
+use super::running::NOW_MS;
+use super::shop::Shop;
+
+async fn data(shop: &Shop, path: &str) -> Value {
+    let answer = get(shop.server.address, path).await;
+    assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+    answer.json()["data"].take()
+}
+
+#[tokio::test]
+async fn the_verdict_can_be_asked_for_as_it_was() {
+    let shop = Shop::watched().await;
+    shop.db.step();
+    shop.trade().await;
+    shop.db.step();
+    let now = data(&shop, "/api/v1/verdict").await;
+    assert_eq!(now["verdict"], "HURTING");
+    assert_eq!(now["reasons"][0]["code"], "burning");
+    assert_eq!(now["reasons"][0]["subject"], "availability");
+    let then = data(&shop, &format!("/api/v1/verdict?at={}", NOW_MS / 1000 + 5)).await;
+    assert_eq!(then["verdict"], "BLIND");
+    let history = data(&shop, "/api/v1/verdict/history").await;
+    let words: Vec<_> = history.as_array().unwrap().iter().map(|change| change["verdict"].clone()).collect();
+    assert_eq!(words, ["BLIND", "HURTING"]);
+    assert_eq!(history[1]["services"], json!([{"service": "checkout", "verdict": "HURTING"}]));
+    let early = get(shop.server.address, "/api/v1/verdict?at=1").await;
+    assert_eq!((early.status, &early.json()["errorType"]), (404, &json!("not_found")));
+    assert_eq!(get(shop.server.address, "/api/v1/verdict?at=noon").await.status, 400);
+}
+
+#[tokio::test]
+async fn who_would_be_told_is_answered() {
+    let shop = Shop::watched().await;
+    shop.trade().await;
+    let coverage = data(&shop, "/api/v1/coverage").await;
+    assert_eq!(coverage["covered"], 0);
+    assert_eq!(coverage["services"][0]["gaps"], json!(["route"]));
+    assert_eq!(coverage["services"][1]["gaps"], json!(["objective", "page", "route"]));
+    let spots = data(&shop, "/api/v1/blindspots").await;
+    assert!(spots.as_array().unwrap().iter().any(|spot| spot["code"] == "no-route" && spot["service"] == "checkout"));
+}
+
+#[tokio::test]
+async fn badges_say_the_word() {
+    let shop = Shop::watched().await;
+    shop.trade().await;
+    let badge = get(shop.server.address, "/badge.svg?service=checkout").await;
+    assert_eq!(badge.header("content-type"), Some("image/svg+xml"));
+    assert_eq!(badge.header("cache-control"), Some("no-cache, no-store"));
+    assert!(badge.text().contains("checkout: HURTING"), "{}", badge.text());
+    let shields = get(shop.server.address, "/badge.json").await.json();
+    assert_eq!(shields, json!({"schemaVersion": 1, "label": "services", "message": "HURTING", "color": "critical"}));
+    assert_eq!(get(shop.server.address, "/badge.svg?service=nobody").await.status, 404);
+}
