@@ -159,6 +159,7 @@ fn db_options(data: &Path, config: &Config, url: &str, clock: Arc<dyn Clock>) ->
     };
     options.results_cache_bytes = config.storage.results_cache_bytes;
     options.compaction_bytes_per_second = config.storage.compaction_bytes_per_second;
+    options.rule_audit_one_in = config.rule_audit_one_in;
     options.clock = clock;
     options.transport = transport();
     options

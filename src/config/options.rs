@@ -25,6 +25,8 @@ pub struct Config {
     pub evaluation_interval: Millis,
     /// When alerting rules decide, where a group says nothing.
     pub rule_evaluation_mode: EvaluationMode,
+    /// Of how many evaluations of followed rules one is compared with what a query answers; 0 for none.
+    pub rule_audit_one_in: u64,
     /// How far back of the present rules look, where a group says nothing.
     pub rule_query_offset: Millis,
     /// Labels that are added to alerts.

@@ -34,6 +34,9 @@ pub(super) fn read(path: &Path, loader: &mut Loader<'_>) -> Result<Config, Confi
     if let Some(field) = top.get("rule_evaluation_mode") {
         config.rule_evaluation_mode = rule_file::mode(&field)?;
     }
+    if let Some(field) = top.get("rule_audit_one_in") {
+        config.rule_audit_one_in = field.count()? as u64;
+    }
     if let Some(field) = top.get("rule_files") {
         rule_files(&field, &mut config, loader)?;
     }
@@ -348,6 +351,7 @@ impl Default for Config {
             scrape_timeout: Millis::seconds(10),
             evaluation_interval: Millis::minutes(1),
             rule_evaluation_mode: EvaluationMode::Ingest,
+            rule_audit_one_in: limits::RULE_AUDIT_ONE_IN,
             rule_query_offset: Millis::ZERO,
             external_labels: Labels::empty(),
             scrape: Vec::new(),

@@ -10,6 +10,7 @@ use crate::rules::{Evaluator, Outcome};
 use crate::slo::Objectives;
 use crate::storage::{Applied, Entry, ExemplarCounts, Store};
 
+use super::audits::Prepared;
 use super::deploys::Deploys;
 use super::error::AppendError;
 use super::ingest::{Inner, Receipt, Waiting};
@@ -46,6 +47,8 @@ pub(super) struct Core {
     pub(super) at: Timestamp,
     /// Whether the last deadline could be logged.
     time: Time,
+    /// A comparison that waits to be made.
+    pub(super) audit: Option<Prepared>,
 }
 
 /// Whether time can be logged.
@@ -57,7 +60,16 @@ pub(super) enum Time {
 
 impl Core {
     pub(super) fn new(evaluator: Evaluator, objectives: Objectives, deploys: Deploys, rules_text: String) -> Core {
-        Core { evaluator, objectives, deploys, rules_text, armed: None, at: Timestamp::MIN, time: Time::Moves }
+        Core {
+            evaluator,
+            objectives,
+            deploys,
+            rules_text,
+            armed: None,
+            at: Timestamp::MIN,
+            time: Time::Moves,
+            audit: None,
+        }
     }
 
     /// Commits a group from the queue and answers its senders. Time up to now passes first, so that
@@ -167,6 +179,7 @@ impl Core {
         let (mut derived, mut transitions) = (Batch::new(), Vec::new());
         for entry in applied {
             let outcome = self.see(&inner.store, entry);
+            self.prepare_audit(inner, entry);
             transitions.extend(outcome.transitions);
             derived.append(outcome.derived);
         }
@@ -181,7 +194,8 @@ impl Core {
             if derived.is_empty() {
                 return;
             }
-            derived = match inner.store.commit(inner.now(), vec![Entry::Transaction(derived)]) {
+            // At the time of what led to it: after an outage, that is long before now.
+            derived = match inner.store.commit(self.at, vec![Entry::Transaction(derived)]) {
                 Ok(applied) => {
                     applied.iter().for_each(warn_of_refused);
                     self.see_all(inner, &applied)

@@ -471,6 +471,7 @@ impl Inner {
             Err(error) => tracing::error!("upkeep failed and is tried again: {error}"),
         }
         self.retire_idle();
+        self.audit_step();
     }
 
     /// Has everybody forget the series that are idle, a few at a time: senders wait meanwhile.

@@ -8,6 +8,7 @@
 //! the queue with one sync, `core` shows each transaction to rules and objectives and hands what
 //! they decided to the outbox, and only then the sender gets its [`Receipt`].
 
+mod audits;
 mod backup;
 mod cache;
 mod core;

@@ -114,6 +114,7 @@ impl Db {
         }));
         {
             let mut core = inner.core.lock();
+            core.evaluator.audit_one_in(options.rule_audit_one_in);
             hand_over(&inner, &transitions);
             // What is stored already is taken for known.
             core.commit_derived(&inner, made.derived);

@@ -45,6 +45,8 @@ pub struct DbOptions {
     pub results_cache_bytes: u64,
     /// Bytes that background work on blocks writes in a second at the most; 0 for any number.
     pub compaction_bytes_per_second: u64,
+    /// Of how many evaluations of followed rules one is compared with what a query answers; 0 for none.
+    pub rule_audit_one_in: u64,
     /// Whether threads are started.
     pub threads: Threads,
     /// The clock.
@@ -64,6 +66,7 @@ impl DbOptions {
             watch: Watch::default(),
             results_cache_bytes: limits::RESULTS_CACHE_BYTES,
             compaction_bytes_per_second: limits::COMPACTION_BYTES_PER_SECOND,
+            rule_audit_one_in: limits::RULE_AUDIT_ONE_IN,
             threads: Threads::Own,
             clock: Arc::new(SystemClock::new()),
             disk: Arc::new(RealDisk),

@@ -29,7 +29,8 @@ impl<'a> LiveSource<'a> {
         LiveSource { store, seq: snapshot.seq(), at: snapshot.at() }
     }
 
-    fn view(&self) -> Source {
+    /// A view that lasts.
+    pub(super) fn view(&self) -> Source {
         Source(self.store.snapshot().as_of(self.seq, self.at))
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Counters {
     decisions: AtomicU64,
     decision_ns: AtomicU64,
     queries: AtomicU64,
+    audits: AtomicU64,
+    mismatches: AtomicU64,
 }
 
 const REASONS: [Rejection; 7] = [
@@ -89,6 +91,12 @@ impl Counters {
     pub(super) fn decided(&self, took: Duration) {
         self.decisions.fetch_add(1, Ordering::Relaxed);
         self.decision_ns.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    /// Counts a comparison of a rule with a query.
+    pub(super) fn audited(&self, is_same: bool) {
+        self.audits.fetch_add(1, Ordering::Relaxed);
+        self.mismatches.fetch_add(u64::from(!is_same), Ordering::Relaxed);
     }
 
     /// Counts a query.
@@ -186,6 +194,8 @@ impl Metrics {
         self.add("evenkeel_decisions_total", &[], of(&c.decisions));
         self.add("evenkeel_decision_seconds_total", &[], of(&c.decision_ns) / 1e9);
         self.add("evenkeel_queries_total", &[], of(&c.queries));
+        self.add("evenkeel_rule_audits_total", &[], of(&c.audits));
+        self.add("evenkeel_rule_audit_mismatches_total", &[], of(&c.mismatches));
     }
 
     fn store(&mut self, s: &StoreStatus) {

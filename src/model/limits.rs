@@ -206,6 +206,10 @@ pub const WHY_TIMEOUT: Millis = Millis::seconds(10);
 pub const RULE_EVALUATIONS_KEPT: usize = 20;
 /// Different queries that the text of one label or annotation may ask. Each is answered while senders wait.
 pub const TEMPLATE_QUERIES_MAX: usize = 16;
+/// Of how many evaluations of followed rules one is compared with what a query answers, at most one a second.
+pub const RULE_AUDIT_ONE_IN: u64 = 1000;
+/// Results with more elements than this are not compared: they are copied while senders wait.
+pub const RULE_AUDIT_ELEMENTS_MAX: usize = 10_000;
 /// How late a deadline may be noticed and still be worked off at its own instant. Later than that
 /// nobody was watching, and the rules go on at the present.
 pub const RULE_LATE_MAX: Millis = Millis::minutes(1);

@@ -9,6 +9,9 @@ use super::webhook::{Shown, generator_url};
 /// How often a firing alert is sent again, as Prometheus does.
 pub(super) const RESEND: Millis = Millis::minutes(1);
 
+/// For how long the end of an alert is told again, as Prometheus does: an Alertmanager may have lost it.
+pub(super) const ENDS_RESENT: Millis = Millis::minutes(15);
+
 /// After how long without a resend Alertmanager takes a firing alert for resolved.
 const VALID: Millis = Millis(4 * RESEND.0);
 

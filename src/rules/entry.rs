@@ -100,3 +100,22 @@ impl Entry {
         }
     }
 }
+
+/// Writes the alerts of these rules that changed. Gives the groups of those that did.
+pub(super) fn write_told(
+    entries: &mut [Entry],
+    numbers: BTreeSet<usize>,
+    at: Timestamp,
+    derived: &mut Batch,
+) -> BTreeSet<usize> {
+    let mut groups = BTreeSet::new();
+    for number in numbers {
+        let Some(entry) = entries.get_mut(number) else { continue };
+        let (t, group) = (at - entry.query_offset, entry.group);
+        if let Some(rule) = entry.alerting().filter(|rule| !rule.told.is_empty()) {
+            rule.write_told(t, &mut |labels, sample| derived.push(labels, sample));
+            groups.insert(group);
+        }
+    }
+    groups
+}

@@ -14,8 +14,9 @@ use crate::promql::{ElementValue, EvalOptions, SeriesSource, SourceError};
 
 use super::alert_series::AlertSeries;
 use super::alerting::{AlertRule, Moment};
+use super::audit::Auditor;
 use super::cascade;
-use super::entry::{Entry, Kind};
+use super::entry::{Entry, Kind, write_told};
 use super::evaluations::{Counted, Evaluation, Evaluations, Stopwatch, Timing};
 use super::format::{self, RestoreError, SavedRule};
 use super::graph::Graph;
@@ -31,9 +32,9 @@ use super::timers::{Target, Timers, earliest};
 /// Evaluates rules as samples arrive.
 #[derive(Debug)]
 pub struct Evaluator {
-    groups: Vec<Group>,
-    rules: Vec<Entry>,
-    context: RuleContext,
+    pub(super) groups: Vec<Group>,
+    pub(super) rules: Vec<Entry>,
+    pub(super) context: RuleContext,
     pub(super) graph: Graph,
     /// The rules that read a node.
     roots: HashMap<usize, Vec<usize>>,
@@ -45,6 +46,7 @@ pub struct Evaluator {
     resync: BTreeSet<usize>,
     /// Rules that a reload took away, until their alerts are ended.
     leaving: Vec<Entry>,
+    pub(super) auditor: Auditor,
     timing: Timing,
 }
 
@@ -57,9 +59,10 @@ pub struct Outcome {
     pub derived: Batch,
 }
 
+/// A group under way.
 #[derive(Debug)]
-struct Group {
-    def: RuleGroup,
+pub(super) struct Group {
+    pub(super) def: RuleGroup,
     rules: Vec<usize>,
     armed: Option<Timestamp>,
     last_evaluation: Timestamp,
@@ -84,6 +87,7 @@ impl Evaluator {
             now: Timestamp::MIN,
             resync: BTreeSet::new(),
             leaving: Vec::new(),
+            auditor: Auditor::default(),
             timing: Timing::default(),
         };
         let mut names = BTreeMap::new();
@@ -232,6 +236,7 @@ impl Evaluator {
             entry.evaluations = evaluated.remove(entry.key()).unwrap_or_default();
         }
         next.leaving.extend(std::mem::take(&mut self.rules).into_iter().filter(|entry| !kept.contains(entry.key())));
+        next.auditor = std::mem::take(&mut self.auditor);
         *self = next;
         Ok(())
     }
@@ -286,6 +291,7 @@ impl Evaluator {
             self.graph.insert_histogram(*series, sample, committed.at);
         }
         self.step(committed.seq, committed.at, source, &mut outcome);
+        self.audit(committed.at);
         outcome
     }
 
@@ -294,13 +300,14 @@ impl Evaluator {
         let mut outcome = Outcome::default();
         self.catch_up(seq, at, source, &mut outcome);
         self.step(seq, at, source, &mut outcome);
+        self.audit(at);
         outcome
     }
 
     /// When [`tick`](Evaluator::tick) should be called if nothing arrives before.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let now = (!self.resync.is_empty() || !self.leaving.is_empty()).then_some(self.now);
-        earliest(now, self.timers.next_deadline())
+        earliest(earliest(now, self.timers.next_deadline()), self.auditor.next_deadline(self.now))
     }
 
     /// Works off the deadlines before `at`, each at its own instant.
@@ -329,6 +336,8 @@ impl Evaluator {
                 }
             }
         }
+        // Not in the order in which they were armed, which a restart would change.
+        alerts.sort_unstable_by(|a, b| (a.2, a.0, &a.1).cmp(&(b.2, b.0, &b.1)));
         let mut rules = std::mem::take(&mut self.resync);
         for node in self.graph.propagate(at, &mut self.timers) {
             rules.extend(self.roots.get(node).into_iter().flatten());
@@ -344,6 +353,7 @@ impl Evaluator {
             let (series, error) = match &mut entry.kind {
                 Kind::Followed { rule, plan, carrying: None, .. } => {
                     rule.follow(&self.graph.nodes[plan.node].out, &mut moment);
+                    self.auditor.count(1);
                     (rule.elements(), &rule.error)
                 }
                 Kind::Followed { rule, query, .. } if turned.contains(&number) => {
@@ -554,20 +564,6 @@ impl Evaluator {
             alerts: entry.alerts(),
         }
     }
-}
-
-/// Writes the alerts of these rules that changed. Gives the groups of those that did.
-fn write_told(entries: &mut [Entry], numbers: BTreeSet<usize>, at: Timestamp, derived: &mut Batch) -> BTreeSet<usize> {
-    let mut groups = BTreeSet::new();
-    for number in numbers {
-        let Some(entry) = entries.get_mut(number) else { continue };
-        let (t, group) = (at - entry.query_offset, entry.group);
-        if let Some(rule) = entry.alerting().filter(|rule| !rule.told.is_empty()) {
-            rule.write_told(t, &mut |labels, sample| derived.push(labels, sample));
-            groups.insert(group);
-        }
-    }
-    groups
 }
 
 /// Writes all alerts of a rule, for those that come after it in its group as well.

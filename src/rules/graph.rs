@@ -266,6 +266,15 @@ impl Graph {
         &self.touched_nodes
     }
 
+    /// Makes every window wrong: its samples stand for others.
+    #[cfg(test)]
+    pub(super) fn distort(&mut self) {
+        for (at, leaf) in self.leaves.iter_mut().enumerate() {
+            leaf.distort();
+            self.touched_leaves.insert(at);
+        }
+    }
+
     /// Ends a round.
     pub(super) fn settle(&mut self) {
         for at in std::mem::take(&mut self.touched_leaves) {

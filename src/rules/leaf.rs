@@ -224,6 +224,15 @@ impl Leaf {
         }
     }
 
+    /// Makes every sample wrong.
+    #[cfg(test)]
+    pub(super) fn distort(&mut self) {
+        for slot in 0..self.len() {
+            self.series[slot as usize].samples.iter_mut().for_each(|sample| sample.v += 0.5);
+            self.mark(slot);
+        }
+    }
+
     /// When the series is armed for; the caller arms it.
     pub(super) fn armed(&mut self, slot: u32) -> &mut Option<Timestamp> {
         &mut self.series[slot as usize].armed

@@ -14,6 +14,7 @@
 //! extrapolated and the other is not) are brought up to date with each sample that touches them,
 //! at each instant at which they begin or cease to move, and at whole seconds between: an alert on
 //! them may come up to a second after the exact crossing.
+//! A start or a reload between two whole seconds brings them up to date as well.
 //!
 //! Windows that move on are worked off at their exact instants, but nobody is woken for that more
 //! often than once a second: a transition then carries its exact time and is told a little later.
@@ -40,6 +41,7 @@
 mod aggregate;
 mod alert_series;
 mod alerting;
+mod audit;
 mod cascade;
 mod course;
 mod entry;
@@ -69,6 +71,7 @@ mod texts;
 mod timers;
 mod vector;
 
+pub use audit::{Audit, Mismatch};
 pub use course::{Course, Standing, course};
 pub use evaluations::{Evaluation, Stopwatch};
 pub use evaluator::{Evaluator, Outcome, ReloadError};

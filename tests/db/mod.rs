@@ -1,12 +1,16 @@
 //! The database as an embedder sees it: with a manual clock and no threads.
 
+mod alert_generator;
 mod crash;
+#[path = "../../tools/rule_restarts/day.rs"]
+mod day;
 mod downsample;
 mod full_disk;
 mod idle;
 mod long_windows;
 mod native_histograms;
 mod restart;
+mod restarts;
 mod results_cache;
 mod verdicts;
 mod why;

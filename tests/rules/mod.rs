@@ -3,8 +3,11 @@
 
 mod alert_series;
 mod alerts;
+mod grammar;
 mod interval_mode;
 mod native_histograms;
 mod oracle;
+mod scenario;
 mod stream;
 mod unit_tests;
+mod world;

@@ -16,6 +16,8 @@ pub(super) struct Stream {
     series: BTreeMap<Labels, Stored>,
     met: u64,
     seq: u64,
+    /// How much older than its series' newest a sample may be.
+    out_of_order: Millis,
 }
 
 #[derive(Default)]
@@ -33,12 +35,17 @@ pub(super) enum Point {
 }
 
 impl Stream {
+    /// One that takes samples that are so much older than their series' newest.
+    pub(super) fn accepting(out_of_order: Millis) -> Stream {
+        Stream { out_of_order, ..Stream::default() }
+    }
+
     /// Every series that a transaction has named.
     pub(super) fn known(&self) -> impl Iterator<Item = (SeriesRef, Labels)> {
         self.series.iter().map(|(labels, stored)| (SeriesRef(stored.number), labels.clone()))
     }
 
-    /// Stores a transaction; samples at or before a series' newest are left out.
+    /// Stores a transaction; samples that are too old, or of an instant that has one, are left out.
     pub(super) fn commit(&mut self, at: i64, samples: &[(Labels, i64, f64)]) -> Committed {
         let points: Vec<_> = samples.iter().map(|(labels, t, v)| (labels.clone(), *t, Point::Number(*v))).collect();
         self.commit_points(at, &points)
@@ -66,18 +73,22 @@ impl Stream {
             }
             let number = SeriesRef(stored.number);
             let newest = stored.samples.last().map(|last| last.t).max(stored.histograms.last().map(|last| last.t));
-            if newest.is_some_and(|newest| newest >= t) {
+            let is_taken = stored.samples.binary_search_by_key(&t, |s| s.t).is_ok()
+                || stored.histograms.binary_search_by_key(&t, |s| s.t).is_ok();
+            if newest.is_some_and(|newest| newest >= t && (is_taken || newest - t >= self.out_of_order)) {
                 continue;
             }
             match point {
                 Point::Number(v) => {
                     let sample = Sample { t, v: *v };
-                    stored.samples.push(sample);
+                    let at = stored.samples.partition_point(|s| s.t < t);
+                    stored.samples.insert(at, sample);
                     committed.samples.push((number, sample));
                 }
                 Point::Histogram(histogram) => {
                     let sample = HistogramSample { t, start: Timestamp(0), histogram: Arc::clone(histogram) };
-                    stored.histograms.push(sample.clone());
+                    let at = stored.histograms.partition_point(|s| s.t < t);
+                    stored.histograms.insert(at, sample.clone());
                     committed.histograms.push((number, sample));
                 }
             }

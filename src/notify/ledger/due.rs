@@ -132,7 +132,7 @@ impl Ledger {
         }
     }
 
-    /// What an Alertmanager has to be told: news, and each minute again what still fires.
+    /// What an Alertmanager has to be told: news, and each minute again what still fires or ended not long ago.
     fn due_alertmanager(&self, target: &Target, now: Timestamp) -> Due {
         let conversation = self.conversation(target.id, "");
         let mut due = Vec::new();
@@ -143,7 +143,7 @@ impl Ledger {
             let what = if tracked.resolved.is_some() { What::Resolved } else { What::Firing };
             let at = match heard {
                 Some(heard) if heard.told.what != what => now,
-                Some(_) if what == What::Resolved => continue,
+                Some(heard) if !tracked.is_told_after(heard) => continue,
                 Some(heard) => heard.at + alertmanager::RESEND,
                 None => now,
             };

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Alert, Labels, Millis, Seq, Timestamp, Transition, TransitionId, TransitionKind, limits};
 
+use super::alertmanager;
 use super::fingerprint::AlertKey;
 use super::group::{Group, GroupId, Member};
 use super::options::NotifyOptions;
@@ -40,6 +41,14 @@ struct Tracked {
     /// With the external labels.
     labels: Labels,
     groups: Vec<GroupId>,
+}
+
+impl Tracked {
+    /// Whether an Alertmanager that heard of it is told again: while it fires, and for a while after its end.
+    fn is_told_after(&self, heard: &Heard) -> bool {
+        let again = heard.at + alertmanager::RESEND;
+        self.resolved.as_ref().is_none_or(|end| again <= end.at + alertmanager::ENDS_RESENT)
+    }
 }
 
 /// What a target was told of a group.
@@ -329,7 +338,7 @@ impl Ledger {
             let knows_end = heard.is_some_and(|h| h.told.what == What::Resolved && h.told.firing == tracked.firing.id);
             match (&tracked.resolved, member) {
                 (None, _) => !knows_firing,
-                (Some(_), None) => !knows_end,
+                (Some(_), None) => !knows_end || heard.is_some_and(|heard| tracked.is_told_after(heard)),
                 (Some(_), Some(_)) if knows_firing => target.wants_resolved(),
                 (Some(_), Some(member)) => !knows_end && member.firing_due,
             }
