@@ -63,6 +63,7 @@ pub mod rules;
 
 pub mod slo;
 
+pub mod backtest;
 pub mod confidence;
 pub mod lint;
 

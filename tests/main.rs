@@ -4,6 +4,7 @@
 mod layering;
 mod tidy;
 
+mod backtest;
 #[path = "../tools/faults/campaign/mod.rs"]
 mod campaign;
 mod config;

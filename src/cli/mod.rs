@@ -1,10 +1,11 @@
 //! The program's commands.
 //!
-//! Layer 8. Imports: `config`, `confidence`, `db`, `env`, `lint`, `model`, `notify`, `promql`, `report`, `rules`, `scrape`, `server`, `slo`, `storage`, `testkit`.
+//! Layer 8. Imports: `backtest`, `config`, `confidence`, `db`, `env`, `lint`, `model`, `notify`, `promql`, `report`, `rules`, `scrape`, `server`, `slo`, `storage`, `testkit`, `wire`.
 //! Does not know: storage internals.
 
 mod answer;
 mod ask;
+mod backtest;
 mod backup;
 mod check;
 mod check_slo;
@@ -57,6 +58,7 @@ enum Command {
     Test(script::TestArgs),
     Deploy(ask::DeployArgs),
     Check(check::CheckArgs),
+    Backtest(backtest::BacktestArgs),
     Backup(backup::BackupArgs),
     Inspect(inspect::InspectArgs),
     Verify(inspect::VerifyArgs),
@@ -99,6 +101,7 @@ pub fn run() -> ExitCode {
         Command::Test(args) => script::run(args),
         Command::Deploy(args) => ask::deploy(args),
         Command::Check(args) => check::run(args),
+        Command::Backtest(args) => backtest::run(args),
         Command::Backup(args) => backup::run(args),
         Command::Inspect(args) => inspect::inspect(args),
         Command::Verify(args) => inspect::verify(args),

@@ -129,7 +129,7 @@ fn when(args: &QueryArgs) -> anyhow::Result<When> {
     Ok(When::Over { start, end, step })
 }
 
-fn instant(text: &str) -> anyhow::Result<Timestamp> {
+pub(super) fn instant(text: &str) -> anyhow::Result<Timestamp> {
     let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite());
     seconds
         .map(Timestamp::from_seconds)

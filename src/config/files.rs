@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use crate::backtest::Episode;
 use crate::env::disk::Disk;
 use crate::model::Millis;
 use crate::notify::Routing;
 use crate::slo::Objective;
 
+use super::episode_file;
 use super::error::ConfigError;
 use super::loader::Loader;
 use super::note::Note;
@@ -35,6 +37,16 @@ pub fn load_rules(disk: &dyn Disk, path: &Path) -> Result<Vec<RuleGroup>, Config
 /// The first thing that is wrong, with its line and column.
 pub fn parse_rules(name: &str, text: &str) -> Result<Vec<RuleGroup>, ConfigError> {
     rule_file::read(&source(name, text, Variables::Literal), DEFAULTS).map(|(groups, _)| groups)
+}
+
+/// Reads a file of episodes: YAML with a list `episodes` of `start`, `end`, `labels` and `name`, or CSV with the columns
+/// `start`, `end`, perhaps `name`, and one for each label.
+///
+/// # Errors
+/// The first thing that is wrong, with its line and column.
+pub fn load_episodes(disk: &dyn Disk, path: &Path) -> Result<Vec<Episode>, ConfigError> {
+    let source = Loader::new(disk, &process_environment).open(path, Variables::Literal)?;
+    episode_file::read(&source)
 }
 
 /// Reads a file of unit tests for rules, in promtool's format. Patterns of rule files are looked up beside it.

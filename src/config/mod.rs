@@ -1,10 +1,11 @@
 //! Files to options: a `prometheus.yml` with keys of our own, and the files that it names.
 //!
-//! Layer 6. Imports: `env`, `model`, `notify`, `promql`, `rules`, `slo`, `template`.
+//! Layer 6. Imports: `backtest`, `env`, `model`, `notify`, `promql`, `rules`, `slo`, `template`.
 //! Does not know: HTTP, the database, who uses the options.
 //! When you change this, also touch: `host/*.yml`, if a form of file changes.
 
 mod alertmanager;
+mod episode_file;
 mod error;
 mod expand;
 mod files;
@@ -32,7 +33,8 @@ mod yaml;
 pub use crate::notify::{Authorization, Secret};
 pub use error::ConfigError;
 pub use files::{
-    load_objectives, load_routing, load_rule_tests, load_rules, parse_objectives, parse_rule_tests, parse_rules,
+    load_episodes, load_objectives, load_routing, load_rule_tests, load_rules, parse_objectives, parse_rule_tests,
+    parse_rules,
 };
 pub use host::host;
 pub use note::Note;

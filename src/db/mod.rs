@@ -38,6 +38,7 @@ pub use meter::QueryMeter;
 pub use options::{DbOptions, Threads, Watch};
 pub use source::stored;
 pub use status::DbStatus;
+pub use threads::workers;
 pub use why::{Which, Why};
 
 /// An open database. Cheap to clone; every method takes `&self` and blocks.

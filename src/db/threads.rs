@@ -75,6 +75,11 @@ impl Running {
     }
 }
 
+/// Those who share long work that no database is open for: as many threads as there are processors.
+pub fn workers() -> Workers {
+    Workers::new(QueryThreads::new())
+}
+
 /// How many processors there are.
 pub(super) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get())

@@ -17,6 +17,7 @@ mod metric_histogram;
 mod packed;
 mod protobuf;
 mod remote_read;
+mod remote_read_client;
 mod remote_write;
 mod remote_write_encoder;
 mod xor_chunk;
@@ -29,5 +30,6 @@ pub use exposition_writer::{Description, EXPOSITION_CONTENT_TYPE, exposition_lin
 pub use metric_family::{FamilyPart, HistogramReading, Point, PointExemplar, PointValue, metric_families};
 pub use metric_family_writer::{push_family, push_family_with};
 pub use remote_read::{ReadQuery, ReadRequest, ReadSeries, ReadType, read_request, read_response};
+pub use remote_read_client::{encode_read_request, read_results};
 pub use remote_write::{RemoteWriteDecoder, WriteRequest, decompressed_bytes, remote_write, write_request};
 pub use remote_write_encoder::encode_remote_write;

@@ -38,6 +38,7 @@ fn every_command_has_help_with_an_example() {
         &["verdict"],
         &["query"],
         &["deploy", "mark"],
+        &["backtest"],
         &["check", "config"],
         &["check", "rules"],
         &["test", "promql"],
@@ -359,4 +360,70 @@ groups:
     server.stop().unwrap();
     let output = run(&["check", "rules", "--disable", "nothing", &file]);
     assert!(text(&output.stderr).contains("there is no such lint"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_backtest_tells_what_would_have_fired_and_how_good_that_would_have_been() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let rule = |bound: &str| {
+        format!(
+            "groups: [{{name: g, rules: [{{alert: High, expr: x > {bound}, for: 2m, labels: {{severity: page}}}}]}}]"
+        )
+    };
+    std::fs::write(path("new.yml"), rule("5")).unwrap();
+    std::fs::write(path("old.yml"), rule("50")).unwrap();
+    let mut options = evenkeel::db::DbOptions::new(dir.path().join("data"));
+    options.threads = evenkeel::db::Threads::None;
+    let db = evenkeel::db::Db::open(options).unwrap();
+    let begin = now_ms() / 60_000 * 60_000 - 3_600_000;
+    for minute in 0..60i64 {
+        let mut batch = Batch::new();
+        let v = if (20..30).contains(&minute) || minute >= 58 { 9.0 } else { 1.0 };
+        batch.push(
+            Labels::new([("__name__", "x"), ("job", "a")]).unwrap(),
+            Sample { t: Timestamp(begin + minute * 60_000), v },
+        );
+        db.append(batch).unwrap();
+    }
+    db.close().unwrap();
+    let second = |minute: i64| (begin / 1000 + minute * 60).to_string();
+    let csv =
+        format!("start,end,name,job\n{},{},disk,a\n{},{},dns,b\n", second(19), second(29), second(40), second(45));
+    std::fs::write(path("e.csv"), csv).unwrap();
+    let range = ["--start", &second(5), "--end", &second(59)].map(String::from);
+    let backtest = |more: &[&str]| {
+        let files = [path("new.yml"), "--against".to_owned(), path("old.yml"), "--episodes".to_owned(), path("e.csv")];
+        let args: Vec<&str> = ["backtest"]
+            .into_iter()
+            .chain(files.iter().chain(&range).map(String::as_str))
+            .chain(more.iter().copied())
+            .collect();
+        let output = run(&args);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let data = path("data");
+    let told = backtest(&["--data", &data, "--html", &path("page.html"), "--timezone", "Europe/Berlin"]);
+    for line in
+        ["new rules: 1 rules fired 1 times", "old rules: 1 rules fired 0 times", "detected, median", "50 % (1 of 2;"]
+    {
+        assert!(told.contains(line), "{line} in {told}");
+    }
+    let page = std::fs::read_to_string(path("page.html")).unwrap();
+    assert!(
+        page.contains("<svg") && page.contains("High") && page.contains("missed") && !page.contains("http"),
+        "{page}"
+    );
+    let from_data = backtest(&["--data", &data, "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&from_data).unwrap();
+    let alert = &json["sets"][0]["alerts"][0];
+    assert_eq!(alert["start"].as_f64().unwrap() * 1000.0, (begin + 22 * 60_000) as f64, "{json}");
+    assert_eq!(alert["end"].as_f64().unwrap() * 1000.0, (begin + 30 * 60_000) as f64, "{json}");
+    assert_eq!(json["sets"][0]["episodes"][0]["detected_after_seconds"], 180.0);
+    let server = Server::start(Path::new(PROGRAM), &dir.path().join("data"), None).unwrap();
+    let url = format!("http://{}", server.address);
+    let from_server: serde_json::Value = serde_json::from_str(&backtest(&["--url", &url, "--format", "json"])).unwrap();
+    assert_eq!(from_server["sets"][0]["alerts"], json["sets"][0]["alerts"]);
+    server.stop().unwrap();
 }
