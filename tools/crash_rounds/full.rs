@@ -14,7 +14,10 @@ use crate::ledger::{Found, Pace, Round, load};
 use crate::programs::Program;
 use crate::volume::Volume;
 
-const VOLUME_BYTES: u64 = 768 << 20;
+/// Room for what all rounds leave behind; what is not written takes none on the disk below.
+const VOLUME_BYTES: u64 = 4 << 30;
+/// Series a batch: many, because the segment that a server has allocated has to be filled before it notices.
+const SERIES: u64 = 2000;
 /// How long a server is given to notice that its disk is full, or that it is not any more. Ours goes on
 /// in the segment that it has allocated until that is full.
 const NOTICES_WITHIN: Duration = Duration::from_secs(45);
@@ -41,13 +44,8 @@ pub(crate) fn run(program: &Program, place: &Path, rounds: u64, seed: u64) -> Re
     for id in 0..rounds {
         let mut server = program.start(place, &data)?;
         let (stop, acknowledged, refused) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
-        let pace = Pace {
-            series: 200,
-            pause: Duration::from_micros(200),
-            stop: &stop,
-            acknowledged: &acknowledged,
-            refused: &refused,
-        };
+        let pace =
+            Pace { series: SERIES, pause: Duration::ZERO, stop: &stop, acknowledged: &acknowledged, refused: &refused };
         let left = program.reserve_bytes() + (1 << 20) + rng.below(2 << 20);
         let (round, episode) =
             load(&mut server, id, &pace, |server| fill_and_free(program, server, &volume, (id, left), &pace))?;

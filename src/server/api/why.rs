@@ -80,14 +80,20 @@ pub(super) async fn of_name(State(state): State<ServerState>, request: Request) 
         answer.explanations.extend(explain(&state, rule.id, which, at).await?.map(|why| WhyReport::new(&why)));
     }
     if of_name.is_empty() {
-        let verdict = VerdictReport::new(&state.ask(|db| db.judgement()).await?);
-        let Some(verdict) = verdict.of_service(&name) else {
-            let reason = format!("neither an alerting rule nor a service is called {name:?}");
+        let judgement = match at {
+            None => Some(state.ask(|db| db.judgement()).await?),
+            // As it was known then.
+            Some(at) => state.ask(move |db| db.judgement_at(at)).await?,
+        };
+        let Some(verdict) = judgement.and_then(|known| VerdictReport::new(&known).of_service(&name)) else {
+            let reason = match at {
+                None => format!("neither an alerting rule nor a service is called {name:?}"),
+                Some(at) => {
+                    format!("no alerting rule is called {name:?}, and no service of that name was known at {at}")
+                }
+            };
             return Err(ApiError::new(ErrorType::NotFound, reason));
         };
-        if at.is_some() {
-            return Err(ApiError::parameter("time", "verdicts of the past are not kept; ask for one of its alerts"));
-        }
         answer.verdict = Some(verdict);
         let alerts =
             alerting().flat_map(|rule| rule.alerts.iter().map(|alert| rule.id.alert(&alert.labels)).zip(&rule.alerts));
@@ -95,7 +101,7 @@ pub(super) async fn of_name(State(state): State<ServerState>, request: Request) 
         for (id, _) in own.collect::<Vec<_>>() {
             answer
                 .explanations
-                .extend(explain(&state, id.rule, Which::Id(id), None).await?.map(|why| WhyReport::new(&why)));
+                .extend(explain(&state, id.rule, Which::Id(id), at).await?.map(|why| WhyReport::new(&why)));
         }
     }
     Ok(success(answer))
