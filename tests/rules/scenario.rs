@@ -198,6 +198,7 @@ struct Play {
     rules: Evaluator,
     twin: Evaluator,
     modes: Vec<bool>,
+    last_commit: i64,
     counts: Counts,
 }
 
@@ -212,6 +213,7 @@ impl Play {
             rules: scenario.evaluator(),
             twin: scenario.evaluator(),
             modes: vec![false; scenario.rules.len()],
+            last_commit: 0,
             counts: Counts::default(),
         };
         play.rules.seed(Timestamp(BEGIN), &play.stream).unwrap();
@@ -225,6 +227,7 @@ impl Play {
             Event::Commit(points) => {
                 self.commit(at, points)?;
                 self.compare(scenario, at, Look::Turned)?;
+                self.last_commit = at;
             }
             Event::Compare => {
                 self.tick(at)?;
@@ -257,7 +260,10 @@ impl Play {
             let next = [&self.rules, &self.twin].into_iter().filter_map(Evaluator::next_deadline).min();
             let Some(due) = next.filter(|due| due.0 < at) else { return Ok(()) };
             self.tick(due.0)?;
-            self.compare(scenario, due.0, Look::Evaluated)?;
+            // Other entries may have come at the instant since the rules were evaluated at it.
+            if due.0 > self.last_commit {
+                self.compare(scenario, due.0, Look::Evaluated)?;
+            }
         }
     }
 
@@ -298,7 +304,7 @@ impl Play {
             let is_looked_at = match look {
                 Look::Followed => !is_polled,
                 Look::Evaluated => is_polled && status.last_evaluation.0 == at,
-                Look::Turned => is_polled && has_turned,
+                Look::Turned => is_polled && has_turned && status.last_evaluation.0 == at,
             };
             if !is_looked_at {
                 continue;

@@ -258,3 +258,37 @@ fn series_of_one_scrape_share_their_stamps() {
     assert!(shared < one + 50 * 60, "{one} bytes for one series, {shared} for fifty of one scrape");
     assert!(own > 30 * one, "{own} bytes for fifty with stamps of their own");
 }
+
+/// Series that all say the same take nearly nothing: counts may then be larger than the bytes behind them.
+#[test]
+fn many_series_that_are_alike_are_read_again() {
+    // Values, and how the times of a series lie beside those of the one before.
+    let kinds: [(&str, fn(i64) -> f64, i64); 6] = [
+        ("up", |_| 1.0, 0),
+        ("stale", |i| if i % 2 == 0 { f64::from_bits(STALE_NAN) } else { 1.0 }, 0),
+        ("linear", |i| i as f64, 0),
+        ("up", |_| 1.0, 1),
+        ("linear", |i| i as f64 * 15.0, 7),
+        ("reset", |i| (i % 2) as f64, 0),
+    ];
+    for (name, value, shift) in kinds {
+        for (series, count) in [(3000, 1), (3000, 3), (400, 40), (40, 1500)] {
+            let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+            let (store, ..) = open(&disk, long());
+            let mut all = Batch::new();
+            for n in 0..series {
+                let samples = (0..count).map(|i| Sample { t: at(i * 15_000 + n as i64 * shift), v: value(i) });
+                all.push_series(labels(name, n), samples);
+            }
+            store.commit(at(count * 15_000 + 60_000), vec![Entry::Transaction(all)]).unwrap();
+            checkpoint(&store);
+            store.compact_all(at(i64::MAX / 4), &mut |_| ()).unwrap();
+            store.snapshot().verify().unwrap_or_else(|error| panic!("{name} {series} {count} {shift}: {error}"));
+            let whole = TimeRange { after: at(-1), until: at(i64::MAX / 2) };
+            let found = store.snapshot().select(&[], whole, usize::MAX);
+            let found = found.unwrap_or_else(|error| panic!("{name} {series} {count} {shift}: {error}"));
+            assert_eq!(found.len(), series as usize, "{name} {count} {shift}");
+            assert!(found.iter().all(|one| one.samples.len() == count as usize));
+        }
+    }
+}

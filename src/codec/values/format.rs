@@ -292,10 +292,9 @@ impl<'a> Values<'a> {
 }
 
 fn take_patches(from: &mut Cursor<'_>, count: usize) -> Result<Vec<(u32, f64)>, Damaged> {
-    let patch_count = from.length()?;
-    if patch_count > count {
-        return Err(Damaged("a column has more exceptions than values"));
-    }
+    // Not a length: exceptions at regular places and of one value take fewer bytes than there are of them.
+    let patch_count = usize::try_from(from.varint()?).ok().filter(|n| *n <= count);
+    let patch_count = patch_count.ok_or(Damaged("a column has more exceptions than values"))?;
     let places = take_integers(from, patch_count)?;
     if !places.is_sorted_by(|a, b| a < b) || places.last().is_some_and(|last| *last >= count as u64) {
         return Err(Damaged("an exception lies behind the end"));
@@ -420,6 +419,13 @@ mod tests {
         check(&[0.0, -0.0, f64::NAN, stale(), f64::INFINITY, f64::NEG_INFINITY, f64::MIN_POSITIVE, f64::MAX]);
         check(&[f64::from_bits(0x7ff8_dead_beef_0001), f64::from_bits(0xfff0_0000_0000_0001)]);
         check(&[9_007_199_254_740_993.0, -9_223_372_036_854_775_808.0, 9_223_372_036_854_775_807.0, 1e18, 5e-324]);
+    }
+
+    #[test]
+    fn exceptions_may_take_fewer_bytes_than_there_are_of_them() {
+        for (period, count) in [(2, 200), (2, 1500), (3, 999), (7, 8192)] {
+            check(&(0..count).map(|i| if i % period == 0 { stale() } else { 1.0 }).collect::<Vec<_>>());
+        }
     }
 
     #[test]
