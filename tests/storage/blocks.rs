@@ -263,7 +263,8 @@ fn series_of_one_scrape_share_their_stamps() {
 #[test]
 fn many_series_that_are_alike_are_read_again() {
     // Values, and how the times of a series lie beside those of the one before.
-    let kinds: [(&str, fn(i64) -> f64, i64); 6] = [
+    type Kind = (&'static str, fn(i64) -> f64, i64);
+    let kinds: [Kind; 6] = [
         ("up", |_| 1.0, 0),
         ("stale", |i| if i % 2 == 0 { f64::from_bits(STALE_NAN) } else { 1.0 }, 0),
         ("linear", |i| i as f64, 0),
