@@ -16,6 +16,7 @@ mod own;
 mod pyrra;
 mod sloth;
 
+use crate::model::Labels;
 use crate::slo::{Objective, Objectives};
 
 use super::error::ConfigError;
@@ -133,6 +134,11 @@ enum Scale {
     Percent,
     Share,
     Either,
+}
+
+/// One label of our own writing, by itself.
+fn label(name: &str, value: &str) -> Labels {
+    Labels::new([(name, value)]).unwrap_or_else(|_| Labels::empty())
 }
 
 /// What a document is in the forms that look like Kubernetes' objects.

@@ -237,7 +237,7 @@ fn ratio_metric(field: &Field<'_>) -> Result<Indicator, ConfigError> {
     let counter = section.get("counter").map(|f| f.boolean()).transpose()?;
     let (good, bad, total) = (section.get("good"), section.get("bad"), section.get("total"));
     let (raw, raw_type) = (section.get("raw"), section.get("rawType"));
-    let (incremental, _) = (section.get("incremental"), ());
+    let incremental = section.get("incremental");
     section.finish(what)?;
     if counter == Some(false) || incremental.is_some() {
         return Err(field.error("only counters that grow are counted; write counter: true"));

@@ -7,7 +7,7 @@
 use crate::model::{Labels, Millis};
 use crate::slo::{BurnPair, Comparison, Events, Indicator, Objective, Reading, Severity};
 
-use super::{Found, Scale, expression, object, share};
+use super::{Found, Scale, expression, label, object, share};
 use crate::config::error::ConfigError;
 use crate::config::section::{Field, Section};
 use crate::config::source::Source;
@@ -42,10 +42,10 @@ pub(super) fn read<'a>(source: &'a Source<'a>, documents: &'a [Node]) -> Result<
         };
         let mut objective = Objective::new(service, &name, target, window, indicator);
         objective.labels = labels.clone();
-        objective.page_labels = one("severity", "critical");
-        objective.ticket_labels = one("severity", "warning");
+        objective.page_labels = label("severity", "critical");
+        objective.ticket_labels = label("severity", "warning");
         if let Some(text) = spec.get("description").map(|f| f.text()).transpose()?.filter(|t| !t.trim().is_empty()) {
-            objective.annotations = one("description", text.trim());
+            objective.annotations = label("description", text.trim());
         }
         objective.pairs = Some(pairs(&objective));
         alerting(&mut spec, &mut objective)?;
@@ -141,8 +141,4 @@ fn metric(section: &mut Section<'_>, key: &'static str) -> Result<Vec<crate::mod
     let selector = expression::selector(&query.need("metric", key)?)?;
     query.finish(key)?;
     Ok(selector)
-}
-
-fn one(name: &str, value: &str) -> Labels {
-    Labels::new([(name, value)]).unwrap_or_else(|_| Labels::empty())
 }

@@ -7,7 +7,7 @@
 use crate::model::{Labels, Millis};
 use crate::slo::{BurnPair, Indicator, Objective, Severity};
 
-use super::{Found, Scale, expression, marker, object, share};
+use super::{Found, Scale, expression, label, marker, object, share};
 use crate::config::error::ConfigError;
 use crate::config::section::{Field, Section};
 use crate::config::source::Source;
@@ -106,19 +106,19 @@ fn objective(
     let known = known.map_err(|error| section.source.error(section.place, error.to_string()))?;
     let mut annotations = Labels::empty();
     if let Some(text) = description.filter(|text| !text.trim().is_empty()) {
-        annotations = joined(section, &annotations, &one_annotation("title", text.trim()))?;
+        annotations = joined(section, &annotations, &label("title", text.trim()))?;
     }
     objective.labels = joined(section, labels_of_service, &own)?;
     objective.labels = joined(section, &objective.labels, &known)?;
     let mut disabled = Vec::new();
-    let mut severities = [one_annotation("sloth_severity", "page"), one_annotation("sloth_severity", "ticket")];
+    let mut severities = [label("sloth_severity", "page"), label("sloth_severity", "ticket")];
     if let Some(field) = section.get("alerting") {
         let mut alerting = field.section("\"alerting\"")?;
         let alert_name = alerting.get("name").map(|f| f.word()).transpose()?;
         let on_all = labels(&mut alerting, "labels")?;
         objective.labels = joined(&alerting, &objective.labels, &on_all)?;
         if let Some(alert_name) = alert_name {
-            objective.labels = joined(&alerting, &objective.labels, &one_annotation("alertname", &alert_name))?;
+            objective.labels = joined(&alerting, &objective.labels, &label("alertname", &alert_name))?;
         }
         let told = labels(&mut alerting, "annotations")?;
         annotations = joined(&alerting, &annotations, &told)?;
@@ -202,10 +202,6 @@ fn alert_windows(mut spec: Section<'_>) -> Result<Windows, ConfigError> {
 
 fn labels(section: &mut Section<'_>, key: &'static str) -> Result<Labels, ConfigError> {
     Ok(section.get(key).map(|f| f.labels()).transpose()?.unwrap_or_else(Labels::empty))
-}
-
-fn one_annotation(name: &str, value: &str) -> Labels {
-    Labels::new([(name, value)]).unwrap_or_else(|_| Labels::empty())
 }
 
 /// Both; of a name that stands twice the second.
