@@ -92,6 +92,11 @@ impl Target {
         *self = Target { speech, retry_at: None, ..earlier };
     }
 
+    /// What its status is told under.
+    pub(super) fn name(&self) -> &str {
+        self.speech.name_and_url().0
+    }
+
     /// The receiver whose groups it is told about; an Alertmanager has none.
     pub(super) fn receiver(&self) -> Option<&str> {
         match &self.speech {

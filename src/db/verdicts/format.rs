@@ -16,20 +16,19 @@ const RECORD_MAGIC: [u8; 8] = *b"\xe7EKverd1";
 /// Bytes of a record before its content: the magic, the length, the checksum.
 const RECORD_HEADER_BYTES: usize = 16;
 
-/// Appends a judgement's record to `out`.
-pub(super) fn write(out: &mut Vec<u8>, judgement: &Judgement) {
-    let content = content(judgement);
+/// Appends a record with this content to `out`.
+pub(super) fn write(out: &mut Vec<u8>, content: &[u8]) {
     let length = (content.len() as u32).to_le_bytes();
     out.extend_from_slice(&RECORD_MAGIC);
     out.extend_from_slice(&length);
-    out.extend_from_slice(&checksum(&[&length, &content]).to_le_bytes());
-    out.extend_from_slice(&content);
+    out.extend_from_slice(&checksum(&[&length, content]).to_le_bytes());
+    out.extend_from_slice(content);
 }
 
 /// What a file holds.
 pub(super) struct Contents {
-    /// The content of each record.
-    pub(super) records: Vec<Vec<u8>>,
+    /// The content of each record, with the judgement that it is.
+    pub(super) records: Vec<(Vec<u8>, Judgement)>,
     /// Bytes that belong to no sound record.
     pub(super) damaged: usize,
 }
@@ -39,9 +38,9 @@ pub(super) fn read(bytes: &[u8]) -> Contents {
     let mut contents = Contents { records: Vec::new(), damaged: 0 };
     let mut at = 0;
     while at < bytes.len() {
-        match record(&bytes[at..]).filter(|content| judgement(content).is_ok()) {
-            Some(content) => {
-                contents.records.push(content.to_vec());
+        match record(&bytes[at..]).and_then(|content| Some((content, judgement(content).ok()?))) {
+            Some((content, judgement)) => {
+                contents.records.push((content.to_vec(), judgement));
                 at += RECORD_HEADER_BYTES + content.len();
             }
             None => {
@@ -65,7 +64,8 @@ fn record(bytes: &[u8]) -> Option<&[u8]> {
     (checksum(&[&length, content]) == expected).then_some(content)
 }
 
-fn content(judgement: &Judgement) -> Vec<u8> {
+/// The content of a judgement's record.
+pub(super) fn content(judgement: &Judgement) -> Vec<u8> {
     let mut out = Vec::new();
     put_signed(&mut out, judgement.at.0);
     put_verdict(&mut out, judgement.overall);
@@ -174,11 +174,11 @@ pub(super) mod tests {
         let mut bytes = Vec::new();
         let mut ends = Vec::new();
         for one in &all {
-            write(&mut bytes, one);
+            write(&mut bytes, &content(one));
             ends.push(bytes.len());
         }
         let judgements = |contents: &Contents| -> Vec<Judgement> {
-            contents.records.iter().map(|content| judgement(content).unwrap()).collect()
+            contents.records.iter().map(|(_, judgement)| judgement.clone()).collect()
         };
         let whole = read(&bytes);
         assert_eq!((judgements(&whole), whole.damaged), (all.to_vec(), 0));

@@ -96,15 +96,14 @@ impl Verdicts {
             let (damaged, path) = (contents.damaged, path.display());
             tracing::warn!("{path}: {damaged} bytes are no verdicts and were passed over");
         }
-        for content in contents.records {
-            self.keep(content);
+        for (content, judgement) in contents.records {
+            self.keep(content, &judgement);
         }
         self.file_bytes = bytes.len();
     }
 
-    fn keep(&mut self, content: Vec<u8>) {
-        let Ok(judgement) = format::judgement(&content) else { return };
-        self.last = Some(Gist::of(&judgement));
+    fn keep(&mut self, content: Vec<u8>, judgement: &Judgement) {
+        self.last = Some(Gist::of(judgement));
         self.bytes += content.len();
         // The record is in order, whatever clocks did.
         let at = self.list.back().map_or(judgement.at, |(last, _)| judgement.at.max(*last));
@@ -124,14 +123,11 @@ impl Verdicts {
     }
 
     fn record(&mut self, judgement: &Judgement) {
-        let mut bytes = Vec::new();
-        format::write(&mut bytes, judgement);
+        let content = format::content(judgement);
         if self.unwritten.len() < limits::VERDICTS_BYTES_MAX {
-            self.unwritten.extend_from_slice(&bytes);
+            format::write(&mut self.unwritten, &content);
         }
-        for content in format::read(&bytes).records {
-            self.keep(content);
-        }
+        self.keep(content, judgement);
     }
 
     fn write(&mut self) {

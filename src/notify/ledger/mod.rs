@@ -69,7 +69,7 @@ impl Ledger {
         let takers = self.options.routing.iter().flat_map(|routing| routing.takers(alert));
         let receivers: Vec<&str> = takers.map(|taker| taker.route.receiver.as_str()).collect();
         let told = self.targets.iter().filter(|t| t.receiver().is_none_or(|receiver| receivers.contains(&receiver)));
-        let mut names: Vec<String> = told.map(|target| target.status(0).name).collect();
+        let mut names: Vec<String> = told.map(|target| target.name().to_owned()).collect();
         names.sort_unstable();
         names.dedup();
         names
