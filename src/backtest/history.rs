@@ -305,7 +305,7 @@ impl SeriesSource for History {
                 continue;
             }
             let series = column.within(range);
-            let weight = series.samples.len() + series.histograms.len();
+            let weight = series.count();
             left = left.checked_sub(weight).ok_or(SourceError::TooManySamples { limit: samples_max })?;
             if weight > 0 {
                 found.push(series);
@@ -315,24 +315,9 @@ impl SeriesSource for History {
     }
 }
 
-/// Another source up to an instant.
-pub(super) struct Before<'a>(pub(super) &'a dyn SeriesSource, pub(super) Timestamp);
-
-impl SeriesSource for Before<'_> {
-    fn select(
-        &self,
-        matchers: &[Matcher],
-        range: TimeRange,
-        samples_max: usize,
-    ) -> Result<Vec<SeriesSamples>, SourceError> {
-        let until = range.until.min(self.1);
-        self.0.select(matchers, TimeRange { after: range.after.min(until), until }, samples_max)
-    }
-}
-
 /// How many samples some series have.
 pub(super) fn weight(series: &[SeriesSamples]) -> usize {
-    series.iter().map(|one| one.samples.len() + one.histograms.len()).sum()
+    series.iter().map(SeriesSamples::count).sum()
 }
 
 /// The longest of some spans.

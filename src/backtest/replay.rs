@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use crate::model::{Batch, Committed, Millis, TimeRange, Timestamp, Transition, limits};
-use crate::promql::{SeriesSamples, SeriesSource, SourceError, Workers};
+use crate::promql::{SeriesSamples, SeriesSource, SourceError, Until, Workers};
 use crate::rules::{Evaluator, Outcome, RuleContext, RuleError, RuleGroup};
 
-use super::history::{Before, History, weight};
+use super::history::{History, weight};
 use super::plan::{Part, is_made, parts};
 
 /// Parts that rules are cut into: more than most machines have processors, so that these end at about the same time.
@@ -128,7 +128,7 @@ impl Backtest<'_> {
             history: History::new(begin),
             played: Played::default(),
         };
-        player.evaluator.seed(begin, &Before(self.source, begin))?;
+        player.evaluator.seed(begin, &Until(self.source, begin))?;
         // What rules look back to at the beginning is read, and not played.
         let mut read_after = begin - part.reach;
         let mut at = begin;

@@ -56,7 +56,7 @@ impl<S: SeriesSource> SeriesSource for Metered<'_, S> {
     ) -> Result<Vec<SeriesSamples>, SourceError> {
         let begun = self.clock.elapsed();
         let found = self.source.select(matchers, range, samples_max);
-        let samples = found.iter().flatten().map(|one| one.samples.len() + one.histograms.len()).sum();
+        let samples = found.iter().flatten().map(SeriesSamples::count).sum();
         self.meter.add(samples, self.clock.elapsed().saturating_sub(begun));
         found
     }

@@ -30,6 +30,6 @@ pub use locality::{Locality, locality};
 pub use parse::{ParseError, parse, parse_selector};
 pub use query::{Deadline, EvalError, EvalOptions, NameDropping, Parallel, Query, StartTimestamps, Workers};
 pub use reach::reaches;
-pub use source::{SeriesSamples, SeriesSet, SeriesSource, SeriesSummaries, SourceError, Visit};
+pub use source::{SeriesSamples, SeriesSet, SeriesSource, SeriesSummaries, SourceError, Until, Visit};
 pub use value::{Answer, ElementValue, MatrixSeries, Value, VectorSample};
 pub use value_type::ValueType;

@@ -21,9 +21,29 @@ pub struct SeriesSamples {
 }
 
 impl SeriesSamples {
+    /// How many samples it has, numbers and histograms.
+    pub fn count(&self) -> usize {
+        self.samples.len() + self.histograms.len()
+    }
+
     /// A series of numbers, of which it is not known when their counting began.
     pub fn of_numbers(labels: Labels, samples: Vec<Sample>) -> SeriesSamples {
         SeriesSamples { labels, samples, starts: Vec::new(), histograms: Vec::new() }
+    }
+}
+
+/// What another source holds up to an instant, as if nothing had come after it.
+pub struct Until<'a>(pub &'a dyn SeriesSource, pub Timestamp);
+
+impl SeriesSource for Until<'_> {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        samples_max: usize,
+    ) -> Result<Vec<SeriesSamples>, SourceError> {
+        let until = range.until.min(self.1);
+        self.0.select(matchers, TimeRange { after: range.after.min(until), until }, samples_max)
     }
 }
 

@@ -100,7 +100,7 @@ impl SeriesSource for Counted<'_> {
         samples_max: usize,
     ) -> Result<Vec<SeriesSamples>, SourceError> {
         let found = self.source.select(matchers, range, samples_max)?;
-        let count: usize = found.iter().map(|series| series.samples.len() + series.histograms.len()).sum();
+        let count: usize = found.iter().map(SeriesSamples::count).sum();
         self.samples.fetch_add(count as u64, Ordering::Relaxed);
         Ok(found)
     }

@@ -1,13 +1,13 @@
 //! What led to a result that was not expected: values of expressions around its time, and the samples below them.
 
-use super::world::{Until, World};
+use super::world::World;
 use crate::config::AlertCase;
 use crate::model::{
     HistogramSample, Labels, MatchOp, Matcher, Millis, ResetHint, TimeRange, Timestamp, Transition, float_text,
     is_stale, limits,
 };
 use crate::promql::kernel::{Bucket, FloatHistogram};
-use crate::promql::{ElementValue, Expr, ExprKind, Query, SeriesSamples, SeriesSource, VectorSample, reaches};
+use crate::promql::{ElementValue, Expr, ExprKind, Query, SeriesSamples, SeriesSource, Until, VectorSample, reaches};
 use crate::rules::{Rule, RuleGroup};
 
 /// Evaluations before the one in question that are shown.

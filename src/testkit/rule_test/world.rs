@@ -6,10 +6,8 @@ use super::compare::{compare_alerts, compare_samples};
 use super::explain::{Told, explain_alerts, explain_expr, values_text};
 use super::{RuleTestFailure, RuleTestOutcome};
 use crate::config::{AlertCase, ExprCase, RuleTest, RuleTestFile};
-use crate::model::{
-    Alert, HistogramSample, Labels, Matcher, Millis, Sample, Seq, TimeRange, Timestamp, Transition, limits,
-};
-use crate::promql::{ElementValue, EvalOptions, Query, SeriesSamples, SeriesSource, SourceError, Value, VectorSample};
+use crate::model::{Alert, HistogramSample, Labels, Millis, Sample, Seq, TimeRange, Timestamp, Transition, limits};
+use crate::promql::{ElementValue, EvalOptions, Query, SeriesSamples, SeriesSource, Until, Value, VectorSample};
 use crate::rules::{RuleContext, RuleGroup, Stepwise};
 use crate::testkit::MemorySeries;
 use crate::testkit::script::{Point, read};
@@ -25,21 +23,6 @@ pub(super) struct World<'a> {
     pub(super) now: Timestamp,
     /// What became of alerts so far.
     pub(super) transitions: Vec<Transition>,
-}
-
-/// Series up to an instant.
-pub(super) struct Until<'a>(pub(super) &'a MemorySeries, pub(super) Timestamp);
-
-impl SeriesSource for Until<'_> {
-    fn select(
-        &self,
-        matchers: &[Matcher],
-        range: TimeRange,
-        samples_max: usize,
-    ) -> Result<Vec<SeriesSamples>, SourceError> {
-        let until = range.until.min(self.1);
-        self.0.select(matchers, TimeRange { after: range.after.min(until), until }, samples_max)
-    }
 }
 
 impl<'a> World<'a> {
