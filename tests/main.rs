@@ -12,6 +12,9 @@ mod db;
 mod decoders;
 #[path = "../tools/fuzz/mod.rs"]
 mod fuzz;
+#[allow(dead_code, reason = "the tool uses all of it")]
+#[path = "../tools/incidents/sim/mod.rs"]
+mod incidents;
 mod notify;
 mod promql;
 mod rules;

@@ -2,6 +2,7 @@
 
 mod burn;
 mod companions;
+mod episodes;
 mod composites;
 mod groups;
 mod input;
