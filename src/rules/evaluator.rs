@@ -18,6 +18,7 @@ use super::audit::Auditor;
 use super::cascade;
 use super::entry::{Entry, Kind, write_told};
 use super::evaluations::{Counted, Evaluation, Evaluations, Stopwatch, Timing};
+use super::foretold::Foretold;
 use super::format::{self, RestoreError, SavedRule};
 use super::graph::Graph;
 use super::interval::{RecordRule, instant, query_of};
@@ -57,6 +58,15 @@ pub struct Outcome {
     pub transitions: Vec<Transition>,
     /// What recording rules made; to be stored as a transaction of its own.
     pub derived: Batch,
+}
+
+/// Where a rule stands among all groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RulePlace {
+    /// The number of its group.
+    pub group: usize,
+    /// Its number in the group.
+    pub rule: usize,
 }
 
 /// A group under way.
@@ -127,7 +137,7 @@ impl Evaluator {
                         }
                         Kind::Followed { rule, plan, query, carrying: None }
                     }
-                    Err(reason) => Kind::Polled { rule, query, reason },
+                    Err(reason) => Kind::Polled { rule, query, reason, foretold: Foretold::default() },
                 }
             }
         };
@@ -428,12 +438,19 @@ impl Evaluator {
                     write_all(rule, seen_from, &mut overlay, &mut outcome.derived);
                     continue;
                 }
-                Kind::Followed { rule, query, .. } | Kind::Polled { rule, query, .. } => {
+                Kind::Record(rule) if rule.made_elsewhere => continue,
+                Kind::Followed { .. } | Kind::Polled { .. } => {
+                    let (rule, query, known) = match &mut entry.kind {
+                        Kind::Polled { rule, query, foretold, .. } => (rule, query, foretold.take(seen_from)),
+                        Kind::Followed { rule, query, .. } => (rule, query, None),
+                        Kind::Record(_) => continue,
+                    };
                     let transitions = &mut outcome.transitions;
                     let (context, timers) = (&self.context, &mut self.timers);
                     let source: &dyn SeriesSource = &overlay;
                     let mut moment = Moment { seq, at: decided_at, context, source, timers, transitions };
-                    let result = instant(query, &overlay, seen_from, &EvalOptions::default());
+                    let ask = || instant(query, &overlay, seen_from, &EvalOptions::default());
+                    let result = known.map_or_else(ask, Ok);
                     let series = result.as_ref().map_or(0, Vec::len);
                     rule.set_queried(result, &mut moment);
                     write_all(rule, seen_from, &mut overlay, &mut outcome.derived);
@@ -456,6 +473,34 @@ impl Evaluator {
         let waits = group.rules.iter().any(|rule| self.rules[*rule].needs_slot());
         let due = waits.then(|| slot_after(&group.def, self.now));
         self.timers.arm(&mut group.armed, due, || Target::Group { group: number as u32 });
+    }
+
+    /// Whether a rule is queried at its group's interval, whatever samples come.
+    pub fn is_queried(&self, place: RulePlace) -> bool {
+        !matches!(self.entry(place).kind, Kind::Followed { .. })
+    }
+
+    fn entry(&self, place: RulePlace) -> &Entry {
+        &self.rules[self.groups[place.group].rules[place.rule]]
+    }
+
+    /// Whether samples of a series reach a rule that is followed.
+    pub fn follows(&self, labels: &Labels) -> bool {
+        self.graph.follows(labels)
+    }
+
+    /// Takes over what an alerting rule's query will give: it is not asked where that is known.
+    pub fn foretell(&mut self, place: RulePlace, results: Foretold) {
+        if let Kind::Polled { foretold, .. } = &mut self.rules[self.groups[place.group].rules[place.rule]].kind {
+            *foretold = results;
+        }
+    }
+
+    /// Leaves it to the caller to make what a recording rule makes.
+    pub fn leave_recording(&mut self, place: RulePlace) {
+        if let Kind::Record(rule) = &mut self.rules[self.groups[place.group].rules[place.rule]].kind {
+            rule.made_elsewhere = true;
+        }
     }
 
     /// The alerts of all rules, pending and firing.

@@ -94,6 +94,12 @@ impl Graph {
         leaves
     }
 
+    /// Whether a series is one of a selector's.
+    pub(super) fn follows(&self, labels: &Labels) -> bool {
+        let named = self.by_name.get(labels.metric_name()).map_or(&[][..], Vec::as_slice);
+        named.iter().chain(&self.nameless).any(|leaf| self.leaves[*leaf].matches(labels))
+    }
+
     /// Meets a series: from now on its samples go to the selectors that it satisfies.
     pub(super) fn bind(&mut self, series: SeriesRef, labels: &Labels) {
         if self.bound.contains(series) {

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use self::result::{RuleSet, Tested};
 use self::source::RemoteSource;
 use super::files::write_file;
-use crate::backtest::{Backtest, Episode, LocalTime, Progress, score, spans};
+use crate::backtest::{Backtest, ComputeAhead, Episode, LocalTime, Progress, score, spans};
 use crate::config;
 use crate::env::disk::{Disk, RealDisk};
 use crate::env::{Clock, SystemClock};
@@ -167,7 +167,14 @@ fn test(
     for (name, groups) in sets {
         let begun = clock.elapsed();
         let context = RuleContext::default();
-        let backtest = Backtest { groups: &groups, context: &context, source, range, workers: Some(&workers) };
+        let backtest = Backtest {
+            groups: &groups,
+            context: &context,
+            source,
+            range,
+            workers: Some(&workers),
+            ahead: ComputeAhead::default(),
+        };
         let bar = ProgressBar::new(name);
         let played = backtest.run(&|progress| bar.tell(progress))?;
         bar.end();
