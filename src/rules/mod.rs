@@ -42,6 +42,7 @@ mod aggregate;
 mod alert_series;
 mod alerting;
 mod audit;
+mod bindings;
 mod cascade;
 mod course;
 mod entry;
@@ -71,6 +72,7 @@ mod tests;
 mod texts;
 mod timers;
 mod vector;
+mod worklist;
 
 pub use audit::{Audit, Mismatch};
 pub use course::{Course, Standing, course};

@@ -239,7 +239,7 @@ impl Planner<'_> {
 
     fn follow(&mut self, leaf: usize, view: View) -> usize {
         let key = format!("follow {leaf} {view:?}");
-        self.graph.node(key, || Op::Follow(Follow { leaf, view, armed: Vec::new(), due: Vec::new() }))
+        self.graph.node(key, || Op::Follow(Follow { leaf, view, alarms: Vec::new(), due: Vec::new() }))
     }
 
     fn map(&mut self, child: usize, map: Map, keeps_name: bool) -> usize {
