@@ -18,6 +18,11 @@ use super::words;
 
 /// Less of a budget than this is a risk.
 const BUDGET_LEFT_LOW: f64 = 0.1;
+/// A group whose budget is fewer bad events than this has it spent by chance: only an alert, which rests on evidence, says
+/// something of it.
+const GROUP_BUDGET_MIN: f64 = 10.0;
+/// Groups of one objective that are told of, those with the least left first.
+const GROUPS_TOLD_MAX: usize = 10;
 /// A receiver that fails for longer than a few retries take is not a hiccup: nobody would be told.
 const RECEIVER_FAILING: Millis = Millis::minutes(1);
 /// A burn that begins this soon after a deployment is shown with it.
@@ -83,12 +88,26 @@ fn services(evidence: &Evidence<'_>, reasons: &[Reason]) -> Vec<ServiceJudgement
     services
 }
 
+/// Why an objective is not fine: by all its events, and by those of each group that burns. A group that is heard no
+/// more makes nobody blind: the objective's own input shows whether anything comes.
 fn objective_reasons(evidence: &Evidence<'_>, objective: &ObjectiveStatus, out: &mut Vec<Reason>) {
+    whole_reasons(evidence, objective, out);
+    let burning = |group: &&ObjectiveStatus| {
+        let spent = group.budget.left < BUDGET_LEFT_LOW && group.budget.total >= GROUP_BUDGET_MIN;
+        spent || group.burns.iter().any(|burn| burn.firing_since.is_some())
+    };
+    let groups = objective.groups.iter().flat_map(|groups| &groups.budgets);
+    for group in groups.filter(burning).take(GROUPS_TOLD_MAX) {
+        whole_reasons(evidence, &ObjectiveStatus { blind: None, ..group.clone() }, out);
+    }
+}
+
+fn whole_reasons(evidence: &Evidence<'_>, objective: &ObjectiveStatus, out: &mut Vec<Reason>) {
     let reason = |verdict, (code, text): (&str, String), since, query, facts| Reason {
         verdict,
         service: Some(objective.service.clone()),
         code: code.to_owned(),
-        subject: objective.name.clone(),
+        subject: objective.title(),
         text,
         since,
         query: Some(query),
@@ -132,7 +151,7 @@ fn objective_reasons(evidence: &Evidence<'_>, objective: &ObjectiveStatus, out: 
     } else if fastest.is_none() && objective.budget.left < BUDGET_LEFT_LOW {
         let text = format!(
             "{}: {} of the {} error budget is left ({} of {} bad events spent)",
-            objective.name,
+            objective.title(),
             words::percent(objective.budget.left),
             objective.window,
             words::count(objective.budget.spent),
@@ -156,7 +175,7 @@ fn burn_text(evidence: &Evidence<'_>, objective: &ObjectiveStatus, burn: &BurnSt
     });
     format!(
         "{} burns its error budget {} over {} and {} over {} ({} from {}){lasts}{deploy}",
-        objective.name,
+        objective.title(),
         words::burn(burn.long.burn.unwrap_or(0.0)),
         burn.long.window,
         words::burn(burn.short.burn.unwrap_or(0.0)),

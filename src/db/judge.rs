@@ -50,6 +50,18 @@ impl Db {
     pub fn burn_history(&self, service: &str, objective: &str, range: TimeRange, points: usize) -> Option<BurnHistory> {
         self.inner.core.lock().objectives.burn_history(service, objective, range, points)
     }
+
+    /// The same of one of its groups.
+    pub fn burn_history_of_group(
+        &self,
+        service: &str,
+        objective: &str,
+        group: &Labels,
+        range: TimeRange,
+        points: usize,
+    ) -> Option<BurnHistory> {
+        self.inner.core.lock().objectives.burn_history_of_group(service, objective, group, range, points)
+    }
 }
 
 impl Inner {

@@ -104,6 +104,12 @@ pub const LOOKBACK: Millis = Millis::minutes(5);
 pub const OBJECTIVES_MAX: usize = 10_000;
 /// Series that one objective counts; further ones are refused and shown as such.
 pub const OBJECTIVE_SERIES_MAX: usize = 100_000;
+/// Groups of an objective with a budget of their own, unless it says otherwise. One takes up to 260 KB over 30 days.
+pub const OBJECTIVE_GROUPS: usize = 100;
+/// What an objective may say at most.
+pub const OBJECTIVE_GROUPS_MAX: usize = 10_000;
+/// Further groups of an objective that are known by name, so that the largest of them can take a place that is free.
+pub const OBJECTIVE_GROUPS_BEYOND: usize = 1000;
 /// How long an objective remembers a series that gives no sample, and a target of which no series does. A
 /// rollback within days and a daily job go on where they were; what comes back later begins anew.
 pub const OBJECTIVE_MEMORY: Millis = Millis::days(7);

@@ -1,5 +1,7 @@
 //! How an objective stands, as JSON.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::slo::{BlindCause, ObjectiveStatus, WindowBurn};
@@ -11,6 +13,9 @@ pub struct ObjectiveReport {
     pub service: String,
     /// The objective's name.
     pub name: String,
+    /// Of a group: the labels that tell it from others.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub group: BTreeMap<String, String>,
     /// The promised share of good events.
     pub objective: f64,
     /// The rolling window as a duration text.
@@ -35,6 +40,28 @@ pub struct ObjectiveReport {
     pub query: String,
     /// Why nothing can be said, if so.
     pub blind: Option<BlindReport>,
+    /// The budgets of its groups, if it has groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<GroupsReport>,
+}
+
+/// The budgets of an objective's groups.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GroupsReport {
+    /// The labels by which they are told apart.
+    pub by: Vec<String>,
+    /// How many may have a budget of their own.
+    pub most: usize,
+    /// Those that have one, the one with the least left first.
+    pub budgets: Vec<ObjectiveReport>,
+    /// How many were heard lately that have none.
+    pub without_budget: usize,
+    /// Whether there are still more.
+    pub more: bool,
+    /// Events of the window that are in no group's budget, but in the total.
+    pub total_without: f64,
+    /// The bad ones of them.
+    pub bad_without: f64,
 }
 
 /// An error budget.
@@ -106,6 +133,7 @@ impl ObjectiveReport {
         ObjectiveReport {
             service: status.service.clone(),
             name: status.name.clone(),
+            group: status.group.iter().map(|label| (label.name.to_owned(), label.value.to_owned())).collect(),
             objective: status.objective,
             window: status.window.to_string(),
             good: status.good,
@@ -126,6 +154,15 @@ impl ObjectiveReport {
                 cause: cause(blind.cause).to_owned(),
                 reason: blind.reason.clone(),
                 since: blind.since.to_string(),
+            }),
+            groups: status.groups.as_ref().map(|groups| GroupsReport {
+                by: groups.by.clone(),
+                most: groups.most,
+                budgets: groups.budgets.iter().map(ObjectiveReport::new).collect(),
+                without_budget: groups.without_budget,
+                more: groups.more,
+                total_without: groups.total_without,
+                bad_without: groups.bad_without,
             }),
         }
     }

@@ -18,6 +18,13 @@ pub fn objective_text(objective: &Objective) -> String {
         objective.window,
         objective.indicator.error_query(objective.window)
     );
+    if !objective.group_by.is_empty() {
+        text.push_str(&format!(
+            "    groups: a budget for each {} as well, of at most {} of them\n",
+            objective.group_by.join(", "),
+            objective.groups_max
+        ));
+    }
     let standard = BurnPair::standard(objective.window);
     let pairs = objective.pairs.as_deref().unwrap_or(&standard);
     for (severity, word) in [(Severity::Page, "pages"), (Severity::Ticket, "tickets")] {

@@ -42,7 +42,7 @@ fn annotations(objective: &Objective, pair: &BurnPair, long: Counts, short: Coun
     let summary = format!(
         "{} {} burns its {} error budget {} times too fast over {} and {} times over {} ({} from {})",
         objective.service,
-        objective.name,
+        objective.title(),
         objective.window,
         factor(burn(long)),
         pair.long,

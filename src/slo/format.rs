@@ -16,8 +16,10 @@ use super::series::{Cursor, Increase};
 use super::watch::{PairState, Waiting, Watch};
 
 const KIND: [u8; 8] = *b"evkobjct";
-/// The version that is written, and the only one that is read.
-const VERSION: u32 = 1;
+/// The version that is written.
+const VERSION: u32 = 2;
+/// The version before, without groups, which is read too.
+const VERSION_1: u32 = 1;
 
 const PAGE: u8 = 0;
 const TICKET: u8 = 1;
@@ -66,6 +68,18 @@ pub(super) struct SavedObjective {
     /// [`Indicator::identity`](super::objective::Indicator::identity).
     pub(super) indicator: String,
     pub(super) window: Millis,
+    pub(super) counted: SavedCounts,
+    pub(super) cursors: Vec<(Labels, Cursor)>,
+    pub(super) targets: Vec<(Labels, Timestamp)>,
+    pub(super) group_by: Vec<String>,
+    pub(super) groups: Vec<(Labels, SavedCounts)>,
+    pub(super) beyond: Vec<(Labels, Counts)>,
+    pub(super) overflown: bool,
+    pub(super) left_out: usize,
+}
+
+/// What was saved of an objective or of one of its groups.
+pub(super) struct SavedCounts {
     pub(super) history: History,
     pub(super) since: Option<Timestamp>,
     pub(super) decided: Option<Timestamp>,
@@ -73,8 +87,6 @@ pub(super) struct SavedObjective {
     pub(super) heard: [Option<Timestamp>; 2],
     pub(super) waiting: Vec<(Timestamp, Waiting)>,
     pub(super) pairs: Vec<PairState>,
-    pub(super) cursors: Vec<(Labels, Cursor)>,
-    pub(super) targets: Vec<(Labels, Timestamp)>,
 }
 
 /// The bytes of all objectives' states.
@@ -89,8 +101,11 @@ pub(super) fn write(watches: &[Watch], orphans: &[Alert]) -> Vec<u8> {
 
 /// All objectives' states from their bytes.
 pub(super) fn read(bytes: &[u8]) -> Result<Saved, RestoreError> {
-    let mut from = break_seal(bytes, KIND, VERSION)?;
-    let objectives = take_list(&mut from, take_objective)?;
+    let (mut from, version) = match break_seal(bytes, KIND, VERSION) {
+        Err(SealError::Version(VERSION_1)) => (break_seal(bytes, KIND, VERSION_1)?, VERSION_1),
+        from => (from?, VERSION),
+    };
+    let objectives = take_list(&mut from, |from| take_objective(from, version))?;
     let orphans = take_list(&mut from, take_alert)?;
     from.end()?;
     Ok(Saved { objectives, orphans })
@@ -109,6 +124,40 @@ fn put_watch(out: &mut Vec<u8>, watch: &Watch) {
     put_text(out, &watch.objective.name);
     put_text(out, &watch.objective.indicator.identity());
     put_signed(out, watch.objective.window.0);
+    put_counts(out, watch);
+    let cursors = watch.series.cursors();
+    put_varint(out, cursors.len() as u64);
+    for (labels, cursor) in cursors {
+        put_text(out, labels.as_text());
+        put_signed(out, cursor.t.0);
+        put_signed(out, cursor.seen_at.0);
+        put_float(out, cursor.v);
+    }
+    let mut targets: Vec<_> = watch.series.targets.iter().collect();
+    targets.sort_unstable_by(|a, b| a.0.as_text().cmp(b.0.as_text()));
+    put_varint(out, targets.len() as u64);
+    for (labels, since) in targets {
+        put_text(out, labels.as_text());
+        put_signed(out, since.0);
+    }
+    put_varint(out, watch.objective.group_by.len() as u64);
+    watch.objective.group_by.iter().for_each(|name| put_text(out, name));
+    put_varint(out, watch.groups.members.len() as u64);
+    for (labels, group) in &watch.groups.members {
+        put_text(out, labels.as_text());
+        put_counts(out, group);
+    }
+    put_varint(out, watch.groups.beyond.len() as u64);
+    for (labels, counts) in &watch.groups.beyond {
+        put_text(out, labels.as_text());
+        put_float(out, counts.bad);
+        put_float(out, counts.total);
+    }
+    out.push(u8::from(watch.groups.overflown));
+    put_varint(out, watch.groups.left_out as u64);
+}
+
+fn put_counts(out: &mut Vec<u8>, watch: &Watch) {
     put_history(out, &watch.history);
     put_time(out, watch.since);
     put_time(out, watch.decided);
@@ -126,21 +175,6 @@ fn put_watch(out: &mut Vec<u8>, watch: &Watch) {
     }
     put_varint(out, watch.pairs.len() as u64);
     watch.pairs.iter().for_each(|state| put_pair(out, state));
-    let cursors = watch.series.cursors();
-    put_varint(out, cursors.len() as u64);
-    for (labels, cursor) in cursors {
-        put_text(out, labels.as_text());
-        put_signed(out, cursor.t.0);
-        put_signed(out, cursor.seen_at.0);
-        put_float(out, cursor.v);
-    }
-    let mut targets: Vec<_> = watch.series.targets.iter().collect();
-    targets.sort_unstable_by(|a, b| a.0.as_text().cmp(b.0.as_text()));
-    put_varint(out, targets.len() as u64);
-    for (labels, since) in targets {
-        put_text(out, labels.as_text());
-        put_signed(out, since.0);
-    }
 }
 
 fn put_pair(out: &mut Vec<u8>, PairState { pair, firing }: &PairState) {
@@ -230,12 +264,37 @@ fn take_mark(from: &mut Bytes<'_>) -> Result<bool, Damaged> {
     }
 }
 
-fn take_objective(from: &mut Bytes<'_>) -> Result<SavedObjective, Damaged> {
-    Ok(SavedObjective {
+fn take_objective(from: &mut Bytes<'_>, version: u32) -> Result<SavedObjective, Damaged> {
+    let mut saved = SavedObjective {
         service: from.text()?.to_owned(),
         name: from.text()?.to_owned(),
         indicator: from.text()?.to_owned(),
         window: Millis(from.signed()?),
+        counted: take_counts(from)?,
+        cursors: take_list(from, |from| {
+            let labels = take_labels(from)?;
+            Ok((labels, Cursor { t: take_time(from)?, seen_at: take_time(from)?, v: from.f64()? }))
+        })?,
+        targets: take_list(from, |from| Ok((take_labels(from)?, take_time(from)?)))?,
+        group_by: Vec::new(),
+        groups: Vec::new(),
+        beyond: Vec::new(),
+        overflown: false,
+        left_out: 0,
+    };
+    if version > VERSION_1 {
+        saved.group_by = take_list(from, |from| Ok(from.text()?.to_owned()))?;
+        saved.groups = take_list(from, |from| Ok((take_labels(from)?, take_counts(from)?)))?;
+        saved.beyond =
+            take_list(from, |from| Ok((take_labels(from)?, Counts { bad: from.f64()?, total: from.f64()? })))?;
+        saved.overflown = take_mark(from)?;
+        saved.left_out = from.varint()? as usize;
+    }
+    Ok(saved)
+}
+
+fn take_counts(from: &mut Bytes<'_>) -> Result<SavedCounts, Damaged> {
+    Ok(SavedCounts {
         history: take_history(from)?,
         since: take_maybe_time(from)?,
         decided: take_maybe_time(from)?,
@@ -250,11 +309,6 @@ fn take_objective(from: &mut Bytes<'_>) -> Result<SavedObjective, Damaged> {
             Ok((t, Waiting { arrived, more: Increase { part: from.f64()?, total: from.f64()? } }))
         })?,
         pairs: take_list(from, take_pair)?,
-        cursors: take_list(from, |from| {
-            let labels = take_labels(from)?;
-            Ok((labels, Cursor { t: take_time(from)?, seen_at: take_time(from)?, v: from.f64()? }))
-        })?,
-        targets: take_list(from, |from| Ok((take_labels(from)?, take_time(from)?)))?,
     })
 }
 

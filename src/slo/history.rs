@@ -19,9 +19,13 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, more: Counts) {
+    pub(super) fn add(&mut self, more: Counts) {
         self.bad += more.bad;
         self.total += more.total;
+    }
+
+    pub(super) fn plus(self, more: Counts) -> Counts {
+        Counts { bad: self.bad + more.bad, total: self.total + more.total }
     }
 
     fn since(self, earlier: Counts) -> Counts {
@@ -185,16 +189,18 @@ impl History {
         leaving.map(|point| point.t + length)
     }
 
-    /// Takes over what a history for another window knows.
-    pub(super) fn fill_from(&mut self, other: &History) {
-        let mut last = Counts::default();
+    /// Takes over what another history knows of the time up to `until`.
+    pub(super) fn fill_from(&mut self, other: &History, until: Timestamp) {
+        // What has left counts in no window any more.
+        let floor = other.tiers.last().and_then(|tier| tier.floor);
+        let mut last = floor.map_or(Counts::default(), |floor| floor.sum);
         let mut points: Vec<Point> = other.tiers.iter().flat_map(|tier| tier.points.iter().copied()).collect();
         points.sort_by_key(|point| point.t);
-        for point in points {
+        for point in points.into_iter().take_while(|point| point.t <= until) {
             self.add(point.t, Counts { bad: point.sum.bad - last.bad, total: point.sum.total - last.total });
             last = point.sum;
         }
-        self.first = other.first;
+        self.first = other.first.filter(|first| *first <= until);
     }
 
     /// How many points are held.

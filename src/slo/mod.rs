@@ -11,6 +11,7 @@
 mod alert;
 mod events;
 mod format;
+mod groups;
 mod history;
 mod input;
 mod objective;
@@ -30,4 +31,6 @@ pub use objective::{Comparison, Indicator, Objective, ObjectiveError};
 pub use objectives::Objectives;
 pub use pair::{BurnPair, Severity};
 pub use seed::SeedError;
-pub use status::{Blind, BlindCause, Budget, BurnHistory, BurnPoint, BurnStatus, ObjectiveStatus, WindowBurn};
+pub use status::{
+    Blind, BlindCause, Budget, BurnHistory, BurnPoint, BurnStatus, GroupsStatus, ObjectiveStatus, WindowBurn,
+};

@@ -2,10 +2,16 @@
 
 use std::fmt;
 
+use crate::model::limits;
 use crate::model::{Labels, LabelsError, Matcher, Millis};
 
-use super::events::{Events, Reading, selector};
+use super::events::{Events, Reading, Term, selector};
+use super::history::Counts;
 use super::pair::BurnPair;
+use super::series::Increase;
+
+/// Labels that every alert of an objective carries.
+const RESERVED: [&str; 5] = ["alertname", "service", "severity", "slo", "window"];
 
 /// A promise about a service: `objective` of the events of any `window` are good.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +26,10 @@ pub struct Objective {
     pub window: Millis,
     /// How good events are told from all.
     pub indicator: Indicator,
+    /// The labels of which every combination has a budget of its own, beside that of all together; empty: none.
+    pub group_by: Vec<String>,
+    /// Combinations that have a budget of their own; the events of others count in the total alone.
+    pub groups_max: usize,
     /// The burn pairs that alert; absent: [`BurnPair::standard`].
     pub pairs: Option<Vec<BurnPair>>,
     /// Labels of all its alerts.
@@ -30,6 +40,8 @@ pub struct Objective {
     pub ticket_labels: Labels,
     /// Annotations of all its alerts; they win over the ones made here.
     pub annotations: Labels,
+    /// Of which group alone it is the promise; empty: of all.
+    group: Labels,
 }
 
 impl Objective {
@@ -41,11 +53,46 @@ impl Objective {
             objective,
             window,
             indicator,
+            group_by: Vec::new(),
+            groups_max: limits::OBJECTIVE_GROUPS,
             pairs: None,
             labels: Labels::empty(),
             page_labels: Labels::empty(),
             ticket_labels: Labels::empty(),
             annotations: Labels::empty(),
+            group: Labels::empty(),
+        }
+    }
+
+    /// Its name with its group: `availability`, `availability{route="/pay"}`.
+    pub(super) fn title(&self) -> String {
+        titled(&self.name, &self.group)
+    }
+
+    /// The group to which a series belongs; empty if there are none.
+    pub(super) fn group_of(&self, series: &Labels) -> Labels {
+        match self.group_by.is_empty() {
+            true => Labels::empty(),
+            false => series.filter(|name| self.group_by.iter().any(|by| by == name)),
+        }
+    }
+
+    /// The same promise for the events of one group alone.
+    pub(super) fn of_group(&self, group: &Labels) -> Objective {
+        let mut labels = self.labels.builder();
+        for label in group.iter() {
+            // What every alert of an objective carries is not overwritten, but renamed, as in a scrape.
+            let renamed = format!("exported_{}", label.name);
+            labels.set(if RESERVED.contains(&label.name) { &renamed } else { label.name }, label.value);
+        }
+        let more = self.group_by.iter().map(|name| Matcher::equal(name, group.get(name))).collect::<Vec<_>>();
+        Objective {
+            indicator: self.indicator.narrowed(&more),
+            group_by: Vec::new(),
+            group: group.clone(),
+            // A group's labels passed the limits as those of a series; of both together the alert does without its own.
+            labels: labels.build().unwrap_or_else(|_| self.labels.clone()),
+            ..self.clone()
         }
     }
 
@@ -54,6 +101,11 @@ impl Objective {
         // 1 - 0.999 is 0.0010000000000000009; twelve digits are what a person meant.
         ((1.0 - self.objective) * 1e12).round() / 1e12
     }
+}
+
+/// A name with the group that it is about.
+pub(super) fn titled(name: &str, group: &Labels) -> String {
+    if group.is_empty() { name.to_owned() } else { format!("{name}{group}") }
 }
 
 /// How good events are told from all events.
@@ -95,6 +147,15 @@ impl Indicator {
         }
     }
 
+    /// Increases as bad events and all.
+    pub(super) fn counts(&self, more: Increase) -> Counts {
+        let bad = match self {
+            Indicator::Ratio { .. } => more.total - more.part,
+            Indicator::ErrorRatio { .. } | Indicator::Threshold { .. } => more.part,
+        };
+        Counts { bad, total: more.total }
+    }
+
     /// The selectors of all its series.
     pub(super) fn matchers(&self) -> Vec<&[Matcher]> {
         match self {
@@ -102,6 +163,23 @@ impl Indicator {
                 total.matchers().chain(part.matchers()).collect()
             }
             Indicator::Threshold { gauge, .. } => vec![gauge],
+        }
+    }
+
+    /// The same of fewer series: of those that satisfy `more` as well.
+    fn narrowed(&self, more: &[Matcher]) -> Indicator {
+        let both = |matchers: &[Matcher]| matchers.iter().chain(more).cloned().collect::<Vec<_>>();
+        let events = |events: &Events| Events {
+            terms: events.terms.iter().map(|term| Term { series: both(&term.series), ..term.clone() }).collect(),
+        };
+        match self {
+            Indicator::Ratio { good, total } => Indicator::Ratio { good: events(good), total: events(total) },
+            Indicator::ErrorRatio { errors, total } => {
+                Indicator::ErrorRatio { errors: events(errors), total: events(total) }
+            }
+            Indicator::Threshold { gauge, op, bound } => {
+                Indicator::Threshold { gauge: both(gauge), op: *op, bound: *bound }
+            }
         }
     }
 
@@ -280,6 +358,14 @@ pub enum ObjectiveError {
     EmptySelector {
         /// Service and name.
         place: String,
+    },
+    /// Groups of which nothing can be told apart, or of which too many may be.
+    #[error("{place}: {reason}")]
+    Groups {
+        /// Service and name.
+        place: String,
+        /// What is wrong, and what to do.
+        reason: String,
     },
     /// Labels that an alert cannot carry.
     #[error("{place}: {source}")]

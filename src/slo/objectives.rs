@@ -9,6 +9,7 @@ use crate::model::{
 
 use super::alert;
 use super::events::Reading;
+use super::groups::Groups;
 use super::objective::{Objective, ObjectiveError};
 use super::pair::{BurnPair, pairs_of};
 use super::series::Origin;
@@ -97,9 +98,8 @@ impl Objectives {
             if self.bindings.get(number).iter().any(|(watch, _)| *watch == n) {
                 continue;
             }
-            let indicator = &watch.objective.indicator;
-            for reading in indicator.readings() {
-                if let Some(place) = watch.series.bind(indicator, labels, reading, origin) {
+            for reading in watch.objective.indicator.readings() {
+                if let Some(place) = watch.series.bind(&watch.objective, labels, reading, origin) {
                     self.bindings.add(number, (n, place));
                 }
             }
@@ -187,8 +187,24 @@ impl Objectives {
     /// The burn rate of one objective at `points` instants, evenly over the range and ending with its end;
     /// absent if there is no such objective.
     pub fn burn_history(&self, service: &str, objective: &str, range: TimeRange, points: usize) -> Option<BurnHistory> {
+        self.named(service, objective)?.burn_history(range, points)
+    }
+
+    /// The same of one of its groups.
+    pub fn burn_history_of_group(
+        &self,
+        service: &str,
+        objective: &str,
+        group: &Labels,
+        range: TimeRange,
+        points: usize,
+    ) -> Option<BurnHistory> {
+        self.named(service, objective)?.groups.members.get(group)?.burn_history(range, points)
+    }
+
+    fn named(&self, service: &str, objective: &str) -> Option<&Watch> {
         let named = |watch: &&Watch| watch.objective.service == service && watch.objective.name == objective;
-        self.watches.iter().find(named)?.burn_history(range, points)
+        self.watches.iter().find(named)
     }
 }
 
@@ -199,6 +215,11 @@ impl Watch {
     }
 
     fn advance(&mut self, seq: Seq, at: Timestamp, out: &mut Vec<Transition>) {
+        for group in self.groups.members.values_mut() {
+            if group.touched || group.needs(at) {
+                group.advance(seq, at, out);
+            }
+        }
         for decision in self.decide(at) {
             let (kind, changed) = match decision {
                 Decision::Fire(n) => {
@@ -228,19 +249,41 @@ impl Watch {
             let same = |(pair, alert): &(BurnPair, Alert)| *pair == state.pair && labels.as_ref() == Ok(&alert.labels);
             state.firing = firing.iter().position(same).map(|n| firing.swap_remove(n).1);
         }
+        let longer = self.objective.window > old.objective.window;
         if self.objective.window == old.objective.window {
             self.history = old.history;
         } else {
-            self.history.fill_from(&old.history);
+            self.history.fill_from(&old.history, Timestamp::MAX);
         }
+        self.recount = old.recount || longer || old.objective.group_by != self.objective.group_by;
+        let mut gone: Vec<Alert> = firing.into_iter().map(|(_, alert)| alert).collect();
+        gone.extend(self.inherit_groups(&old.objective, old.groups));
         self.input = old.input;
         self.series = old.series;
+        self.series.regroup(&self.objective);
         self.waiting = old.waiting;
         self.heard = old.heard;
         self.since = old.since;
         self.decided = old.decided;
         self.plan();
-        firing.into_iter().map(|(_, alert)| alert).collect()
+        gone
+    }
+
+    fn inherit_groups(&mut self, old: &Objective, groups: Groups) -> Vec<Alert> {
+        let Groups { members, beyond, overflown, left_out } = groups;
+        if old.group_by != self.objective.group_by {
+            // Counted from what is stored: what was counted of other groups says nothing of these.
+            return members.into_values().flat_map(|group| group.alerts()).collect();
+        }
+        let pairs: Vec<BurnPair> = self.pairs.iter().map(|state| state.pair).collect();
+        let mut gone = Vec::new();
+        for (labels, old) in members {
+            let mut watch = Watch::new(self.objective.of_group(&labels), pairs.clone());
+            gone.extend(watch.inherit(old));
+            self.groups.members.insert(labels, watch);
+        }
+        (self.groups.beyond, self.groups.overflown, self.groups.left_out) = (beyond, overflown, left_out);
+        gone
     }
 }
 
@@ -264,9 +307,27 @@ fn checked(objective: Objective) -> Result<Watch, ObjectiveError> {
     {
         return Err(ObjectiveError::EmptySelector { place });
     }
+    check_groups(&objective, &place)?;
     let pairs = pairs_of(&objective, &place)?;
     for pair in &pairs {
         alert::labels(&objective, pair).map_err(|source| ObjectiveError::Labels { place: place.clone(), source })?;
     }
     Ok(Watch::new(objective, pairs))
+}
+
+fn check_groups(objective: &Objective, place: &str) -> Result<(), ObjectiveError> {
+    let fail = |reason: String| Err(ObjectiveError::Groups { place: place.to_owned(), reason });
+    for (n, name) in objective.group_by.iter().enumerate() {
+        if name.is_empty() || name == Labels::METRIC_NAME {
+            return fail(format!("groups cannot be told apart by the label \"{name}\"; name another"));
+        }
+        if objective.group_by[..n].contains(name) {
+            return fail(format!("the label \"{name}\" stands twice among those of the groups; remove one"));
+        }
+    }
+    let most = limits::OBJECTIVE_GROUPS_MAX;
+    if objective.groups_max == 0 || objective.groups_max > most {
+        return fail(format!("{} groups cannot have a budget; between 1 and {most} can", objective.groups_max));
+    }
+    Ok(())
 }

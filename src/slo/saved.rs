@@ -7,7 +7,7 @@
 
 use crate::model::Millis;
 
-use super::format::{self, RestoreError, SavedObjective};
+use super::format::{self, RestoreError, SavedCounts, SavedObjective};
 use super::objective::{Comparison, Indicator, Objective};
 use super::objectives::Objectives;
 use super::watch::{Bindings, Watch};
@@ -56,8 +56,23 @@ fn unknown(old: &SavedObjective) -> Objective {
 
 /// The watch that was saved, of an objective of this shape.
 fn watch_of(old: SavedObjective, objective: Objective) -> Watch {
-    let mut watch = Watch::new(objective, Vec::new());
+    let mut watch = counted(old.counted, objective);
     watch.objective.window = old.window;
+    watch.objective.group_by = old.group_by;
+    watch.series.dormant = old.cursors.into_iter().collect();
+    watch.series.targets = old.targets.into_iter().collect();
+    for (labels, group) in old.groups {
+        let mut group = counted(group, watch.objective.of_group(&labels));
+        group.plan();
+        watch.groups.members.insert(labels, group);
+    }
+    watch.groups.beyond = old.beyond.into_iter().collect();
+    (watch.groups.overflown, watch.groups.left_out) = (old.overflown, old.left_out);
+    watch
+}
+
+fn counted(old: SavedCounts, objective: Objective) -> Watch {
+    let mut watch = Watch::new(objective, Vec::new());
     watch.history = old.history;
     watch.since = old.since;
     watch.decided = old.decided;
@@ -65,7 +80,5 @@ fn watch_of(old: SavedObjective, objective: Objective) -> Watch {
     watch.heard = old.heard;
     watch.waiting = old.waiting.into_iter().collect();
     watch.pairs = old.pairs;
-    watch.series.dormant = old.cursors.into_iter().collect();
-    watch.series.targets = old.targets.into_iter().collect();
     watch
 }

@@ -1,15 +1,17 @@
 //! The warm start: counts what is stored already.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::model::limits;
 use crate::model::{Labels, Matcher, Millis, Sample, TimeRange, Timestamp};
 use crate::promql::{SeriesSamples, SeriesSource, SourceError};
 
 use super::events::Reading;
+use super::history::Counts;
 use super::objective::{Indicator, Objective};
 use super::objectives::Objectives;
-use super::series::{Increases, Origin};
+use super::pair::BurnPair;
+use super::series::{Increases, Origin, Roles, join};
 use super::watch::Watch;
 
 /// What is read at once, unless it is too much; then half of it, and so on.
@@ -27,13 +29,13 @@ pub struct SeedError {
 }
 
 impl Objectives {
-    /// Counts the stored history up to `at` for every objective that has counted nothing yet. No alert
-    /// changes; the next transaction decides on what was found.
+    /// Counts the stored history up to `at` for every objective that has counted nothing yet, or that was changed
+    /// so that it counts otherwise. What was counted of times that are not stored any more is kept. No alert changes; the next transaction decides on what was found.
     ///
     /// # Errors
     /// The source cannot be read; objectives before the one named are seeded, the others begin empty.
     pub fn seed(&mut self, at: Timestamp, source: &dyn SeriesSource) -> Result<(), SeedError> {
-        for watch in self.watches.iter_mut().filter(|watch| watch.history.first.is_none()) {
+        for watch in self.watches.iter_mut().filter(|watch| watch.recount || watch.history.first.is_none()) {
             watch.seed(at, source).map_err(|source| SeedError {
                 service: watch.objective.service.clone(),
                 name: watch.objective.name.clone(),
@@ -46,9 +48,13 @@ impl Objectives {
 
 impl Watch {
     fn seed(&mut self, at: Timestamp, source: &dyn SeriesSource) -> Result<(), SourceError> {
-        let mut found = Watch::new(self.objective.clone(), Vec::new());
+        let pairs = self.pairs.iter().map(|state| state.pair).collect();
+        let mut found = Watch::new(self.objective.clone(), pairs);
         let mut places = HashMap::new();
         let mut from = raw_since(&self.objective, source, at)?;
+        if self.recount {
+            self.carry_over(&mut found, from);
+        }
         let mut slice = SLICE;
         while from < at {
             let range = TimeRange { after: from, until: (from + slice).min(at) };
@@ -62,10 +68,40 @@ impl Watch {
                 Err(error) => return Err(error),
             }
         }
-        self.since = self.since.or(Some(at));
-        self.history = found.history;
-        self.input = found.input;
-        self.heard = found.heard;
+        self.put_in_place(found, at);
+        Ok(())
+    }
+
+    /// What was counted of the time before `until`, of which no samples are stored any more.
+    fn carry_over(&self, found: &mut Watch, until: Timestamp) {
+        found.history.fill_from(&self.history, until);
+        for (group, watch) in &self.groups.members {
+            let mut of_group = Watch::new(watch.objective.clone(), Vec::new());
+            of_group.history.fill_from(&watch.history, until);
+            if of_group.history.first.is_some() {
+                found.groups.members.insert(group.clone(), of_group);
+            }
+        }
+    }
+
+    /// Puts what was found in the place of what was counted so far. Alerts stay as they are.
+    fn put_in_place(&mut self, found: Watch, at: Timestamp) {
+        (self.since, self.recount) = (self.since.or(Some(at)), false);
+        (self.history, self.input, self.heard) = (found.history, found.input, found.heard);
+        // It has been counted.
+        self.waiting.clear();
+        let firing: Vec<(Labels, Watch)> = std::mem::take(&mut self.groups.members).into_iter().collect();
+        self.groups = found.groups;
+        for group in self.groups.members.values_mut() {
+            (group.since, group.decided) = (Some(at), self.decided);
+        }
+        for (labels, old) in firing.into_iter().filter(|(_, watch)| watch.fires()) {
+            match self.groups.members.get_mut(&labels) {
+                Some(group) => group.pairs = old.pairs,
+                None => drop(self.groups.members.insert(labels, old)),
+            }
+        }
+        self.groups.members.values_mut().for_each(Watch::plan);
         self.series.targets = found.series.targets;
         let mut cursors = found.series.dormant;
         cursors.extend(found.series.bound.into_iter().filter_map(|series| Some((series.labels, series.cursor?))));
@@ -77,7 +113,6 @@ impl Watch {
         }
         self.series.dormant.extend(cursors);
         self.plan();
-        Ok(())
     }
 
     /// Makes room for the series of the next slice: those that had no sample in this one are known by their
@@ -91,6 +126,10 @@ impl Watch {
             seen
         });
         self.series.forget(slice.until - limits::OBJECTIVE_MEMORY);
+        if !self.objective.group_by.is_empty() {
+            let pairs: Vec<BurnPair> = self.pairs.iter().map(|state| state.pair).collect();
+            self.groups.compare(&self.objective, &pairs, slice.until, slice.until - slice.after);
+        }
     }
 
     fn count(&mut self, places: &mut HashMap<Labels, usize>, found: Vec<SeriesSamples>) {
@@ -103,6 +142,7 @@ impl Watch {
             }
         }
         let mut increases = Increases::new();
+        let mut by_group: BTreeMap<Labels, Increases> = BTreeMap::new();
         let readings = self.objective.indicator.readings();
         for SeriesSamples { labels, samples, histograms, .. } in found {
             for reading in readings.iter().copied() {
@@ -110,12 +150,28 @@ impl Watch {
                     Reading::Value => samples.clone(),
                     _ => histograms.iter().map(|histogram| reading.of(histogram)).collect(),
                 };
-                if !read.is_empty() {
-                    self.count_series(places, (&labels, reading), read, &mut increases);
+                if read.is_empty() {
+                    continue;
+                }
+                let mut one = Increases::new();
+                self.count_series(places, (&labels, reading), read, &mut one);
+                join(&mut increases, &one);
+                if !self.objective.group_by.is_empty() {
+                    join(by_group.entry(self.objective.group_of(&labels)).or_default(), &one);
                 }
             }
         }
         self.add_now(increases);
+        let pairs: Vec<BurnPair> = self.pairs.iter().map(|state| state.pair).collect();
+        for (group, increases) in by_group {
+            match self.groups.member(&self.objective, &pairs, &group) {
+                Some(watch) => watch.add_now(increases),
+                None => {
+                    let counts = increases.values().map(|more| self.objective.indicator.counts(*more));
+                    self.groups.count_beyond(group, counts.fold(Counts::default(), Counts::plus));
+                }
+            }
+        }
     }
 
     fn count_series(
@@ -125,21 +181,36 @@ impl Watch {
         samples: Vec<Sample>,
         increases: &mut Increases,
     ) {
-        let indicator = &self.objective.indicator;
         let labels = reading.labels(series);
         let known = places.get(&labels).copied();
-        let Some(place) = known.or_else(|| self.series.bind(indicator, series, reading, Origin::Log)) else { return };
+        let pairs: Vec<BurnPair> = self.pairs.iter().map(|state| state.pair).collect();
+        let Some(place) = known.or_else(|| self.series.bind(&self.objective, series, reading, Origin::Log)) else {
+            return;
+        };
         places.insert(labels, place);
         for sample in samples {
             let taken = self.series.take(place, sample, sample.t, &self.objective.indicator, increases);
             if let Some(before) = taken {
-                let newest = self.input.last_at.is_none_or(|last| sample.t >= last);
-                let gap = before.map(|cursor| sample.t - cursor.t).filter(|_| newest);
-                self.input.arrived(sample.t, gap);
-                let roles = self.series.bound[place].roles;
-                self.hear(roles, sample.t);
+                let gap = before.map(|cursor| sample.t - cursor.t);
+                let bound = &self.series.bound[place];
+                if !self.objective.group_by.is_empty()
+                    && let Some(watch) = self.groups.member(&self.objective, &pairs, &bound.group)
+                {
+                    watch.hear_stored(bound.roles, sample.t, gap);
+                }
+                let roles = bound.roles;
+                self.hear_stored(roles, sample.t, gap);
             }
         }
+    }
+}
+
+impl Watch {
+    /// Notes a sample that is stored.
+    fn hear_stored(&mut self, roles: Roles, t: Timestamp, gap: Option<Millis>) {
+        let newest = self.input.last_at.is_none_or(|last| t >= last);
+        self.input.arrived(t, gap.filter(|_| newest));
+        self.hear(roles, t);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::model::limits;
 use crate::model::{Labels, Millis, Sample, Timestamp};
 
 use super::events::Reading;
-use super::objective::Indicator;
+use super::objective::{Indicator, Objective};
 
 /// An increase over a longer gap is spread over it: it did not all happen at its end.
 const SPREAD_FROM: Millis = limits::LOOKBACK;
@@ -43,6 +43,8 @@ pub(super) struct Series {
     pub(super) labels: Labels,
     pub(super) reading: Reading,
     pub(super) roles: Roles,
+    /// The group that it belongs to; empty if the objective has none.
+    pub(super) group: Labels,
     pub(super) cursor: Option<Cursor>,
     pub(super) origin: Origin,
 }
@@ -84,19 +86,20 @@ impl SeriesSet {
     /// Binds what is read from a series, if the indicator selects it, and gives its position.
     pub(super) fn bind(
         &mut self,
-        indicator: &Indicator,
+        objective: &Objective,
         series: &Labels,
         reading: Reading,
         origin: Origin,
     ) -> Option<usize> {
-        let roles = roles(indicator, series, reading)?;
+        let roles = roles(&objective.indicator, series, reading)?;
         let labels = reading.labels(series);
         if self.vacant.is_empty() && self.bound.len() >= limits::OBJECTIVE_SERIES_MAX {
             self.refused += 1;
             return None;
         }
         let cursor = self.dormant.remove(&labels);
-        let series = Series { labels, reading, roles, cursor, origin };
+        let group = objective.group_of(series);
+        let series = Series { labels, reading, roles, group, cursor, origin };
         match self.vacant.pop() {
             Some(place) => {
                 self.bound[place] = series;
@@ -107,6 +110,11 @@ impl SeriesSet {
                 Some(self.bound.len() - 1)
             }
         }
+    }
+
+    /// Sorts the series into the groups of an objective that was changed.
+    pub(super) fn regroup(&mut self, objective: &Objective) {
+        self.bound.iter_mut().for_each(|series| series.group = objective.group_of(&series.labels));
     }
 
     /// Frees the position of a series; what was last seen of it is kept by its labels.
@@ -204,6 +212,16 @@ impl SeriesSet {
         Some(*seen.select_nth_unstable(excess - 1).1)
     }
 
+    /// How many series of each group are known.
+    pub(super) fn by_group(&self, objective: &Objective) -> HashMap<Labels, usize> {
+        let bound = self.bound.iter().filter(|series| series.cursor.is_some()).map(|series| series.group.clone());
+        let mut counts = HashMap::new();
+        for group in bound.chain(self.dormant.keys().map(|labels| objective.group_of(labels))) {
+            *counts.entry(group).or_insert(0) += 1;
+        }
+        counts
+    }
+
     /// How many series are known, seen lately or not.
     pub(super) fn len(&self) -> usize {
         self.bound.len() - self.vacant.len() + self.dormant.len()
@@ -236,6 +254,15 @@ fn target(labels: &Labels) -> Labels {
     labels.filter(|name| name == "job" || name == "instance")
 }
 
+/// Adds increases to others.
+pub(super) fn join(out: &mut Increases, more: &Increases) {
+    for (t, more) in more {
+        let at = out.entry(*t).or_default();
+        at.part += more.part;
+        at.total += more.total;
+    }
+}
+
 fn add(out: &mut Increases, t: Timestamp, more: f64, roles: Roles) {
     let at = out.entry(t).or_default();
     at.part += more * roles.part.unwrap_or(0.0);
@@ -264,7 +291,8 @@ mod tests {
     use crate::model::Matcher;
 
     fn bind(set: &mut SeriesSet, indicator: &Indicator, labels: &Labels, origin: Origin) -> Option<usize> {
-        set.bind(indicator, labels, Reading::Value, origin)
+        let objective = Objective::new("s", "o", 0.9, Millis::days(30), indicator.clone());
+        set.bind(&objective, labels, Reading::Value, origin)
     }
 
     fn set() -> (SeriesSet, Indicator) {

@@ -1,9 +1,10 @@
 //! How an objective stands, with its evidence.
 
-use crate::model::{Alert, Millis, TimeRange, Timestamp};
+use crate::model::{Alert, Labels, Millis, TimeRange, Timestamp};
 use crate::stats::binomial_lower;
 
 use super::history::Counts;
+use super::objective::titled;
 use super::pair::BurnPair;
 use super::watch::{CONFIDENCE, PairState, Watch};
 
@@ -14,6 +15,8 @@ pub struct ObjectiveStatus {
     pub service: String,
     /// Its name.
     pub name: String,
+    /// Of a group: the labels that tell it from others. Of the whole objective: empty.
+    pub group: Labels,
     /// The promised share of good events.
     pub objective: f64,
     /// The rolling window.
@@ -44,9 +47,35 @@ pub struct ObjectiveStatus {
     pub query: String,
     /// Why nothing can be said, if so.
     pub blind: Option<Blind>,
+    /// The budgets of its groups, if it has groups. The numbers above are of all together.
+    pub groups: Option<GroupsStatus>,
+}
+
+/// The budgets of an objective's groups.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupsStatus {
+    /// The labels by which they are told apart.
+    pub by: Vec<String>,
+    /// Those with a budget of their own, the one with the least left first.
+    pub budgets: Vec<ObjectiveStatus>,
+    /// How many may have one.
+    pub most: usize,
+    /// How many were heard lately that have none; their events count in the total alone.
+    pub without_budget: usize,
+    /// Whether there are still more than can be known by name.
+    pub more: bool,
+    /// Events of the window that are in no budget but the total's.
+    pub total_without: f64,
+    /// The bad ones of them.
+    pub bad_without: f64,
 }
 
 impl ObjectiveStatus {
+    /// Its name with its group: `availability`, `availability{route="/pay"}`.
+    pub fn title(&self) -> String {
+        titled(&self.name, &self.group)
+    }
+
     /// The pair with the highest burn rate in its long window, the first of equals.
     pub fn worst_burn(&self) -> Option<&BurnStatus> {
         let burn = |status: &&BurnStatus| status.long.burn.unwrap_or(f64::NEG_INFINITY);
@@ -149,6 +178,36 @@ pub struct BurnHistory {
 
 impl Watch {
     pub(super) fn status(&self, at: Timestamp) -> ObjectiveStatus {
+        let mut status = self.status_of_all(at);
+        if !self.objective.group_by.is_empty() {
+            status.groups = Some(self.groups_status(at, &status));
+        }
+        status
+    }
+
+    fn groups_status(&self, at: Timestamp, all: &ObjectiveStatus) -> GroupsStatus {
+        let series = self.series.by_group(&self.objective);
+        let of = |(group, watch): (&Labels, &Watch)| ObjectiveStatus {
+            group: group.clone(),
+            series: series.get(group).copied().unwrap_or(0),
+            ..watch.status_of_all(at)
+        };
+        let mut budgets: Vec<ObjectiveStatus> = self.groups.members.iter().map(of).collect();
+        budgets.sort_by(|a, b| a.budget.left.total_cmp(&b.budget.left));
+        let total: f64 = budgets.iter().map(|group| group.total).sum();
+        let good: f64 = budgets.iter().map(|group| group.good).sum();
+        GroupsStatus {
+            by: self.objective.group_by.clone(),
+            budgets,
+            most: self.objective.groups_max,
+            without_budget: self.groups.without_budget(),
+            more: self.groups.overflown,
+            total_without: (all.total - total).max(0.0),
+            bad_without: (all.total - all.good - (total - good)).max(0.0),
+        }
+    }
+
+    fn status_of_all(&self, at: Timestamp) -> ObjectiveStatus {
         let objective = &self.objective;
         let all = self.history.window(at, objective.window);
         ObjectiveStatus {
@@ -170,7 +229,7 @@ impl Watch {
                     firing_since: state.firing.as_ref().map(|alert| alert.active_at),
                 })
                 .collect(),
-            alerts: self.alerts(),
+            alerts: self.pairs.iter().filter_map(|state| state.firing.clone()).collect(),
             counted_since: self.history.first,
             last_input: self.input.last_at,
             interval: self.input.interval(),
@@ -178,12 +237,15 @@ impl Watch {
             series_refused: self.series.refused,
             query: objective.indicator.error_query(objective.window),
             blind: self.blind(at),
+            group: Labels::empty(),
+            groups: None,
         }
     }
 
-    /// The alerts that fire.
+    /// The alerts that fire, those of groups last.
     pub(super) fn alerts(&self) -> Vec<Alert> {
-        self.pairs.iter().filter_map(|state| state.firing.clone()).collect()
+        let groups = self.groups.members.values().flat_map(|group| group.pairs.iter());
+        self.pairs.iter().chain(groups).filter_map(|state| state.firing.clone()).collect()
     }
 
     fn covered(&self, at: Timestamp, window: Millis) -> Millis {

@@ -11,14 +11,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::model::limits;
-use crate::model::{Alert, Millis, Sample, SeriesRef, SeriesRefs, Timestamp};
+use crate::model::{Alert, Labels, Millis, Sample, SeriesRef, SeriesRefs, Timestamp};
 use crate::stats::binomial_tail;
 
+use super::groups::Groups;
 use super::history::{Counts, History};
 use super::input::Input;
 use super::objective::{Indicator, Objective};
 use super::pair::BurnPair;
-use super::series::{Increase, Increases, Roles, SeriesSet};
+use super::series::{Increase, Increases, Roles, SeriesSet, join};
 
 /// The confidence of the lower bound. At 99 % a service that exactly meets 99.9 % and sees ten requests an
 /// hour needs two failures within the hour to page, a hundred need six; a full outage of a service with
@@ -44,6 +45,32 @@ pub(super) struct Waiting {
     pub(super) arrived: Timestamp,
 }
 
+/// What one transaction brought to an objective, or to one of its groups.
+#[derive(Debug, Default)]
+pub(super) struct Portion {
+    pub(super) increases: Increases,
+    /// The newest sample of the numerator's side and of the total's.
+    heard: [Option<Timestamp>; 2],
+    /// The time since an earlier arrival of the first series that had one.
+    gap: Option<Millis>,
+}
+
+impl Portion {
+    fn hear(&mut self, roles: Roles, t: Timestamp, gap: Option<Millis>) {
+        hear(&mut self.heard, roles, t);
+        self.gap = self.gap.or(gap);
+    }
+}
+
+/// Notes that a sample at `t` was heard on the sides that `roles` names.
+fn hear(heard: &mut [Option<Timestamp>; 2], roles: Roles, t: Timestamp) {
+    for (heard, has) in heard.iter_mut().zip([roles.part.is_some(), roles.total.is_some()]) {
+        if has {
+            *heard = (*heard).max(Some(t));
+        }
+    }
+}
+
 /// What an evaluation decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
@@ -62,6 +89,8 @@ pub(super) struct Watch {
     pub(super) input: Input,
     pub(super) series: SeriesSet,
     pub(super) waiting: BTreeMap<Timestamp, Waiting>,
+    /// Budgets for label combinations; of an objective without any it stays empty.
+    pub(super) groups: Groups,
     /// The newest sample of the numerator's side and of the total's.
     pub(super) heard: [Option<Timestamp>; 2],
     /// When watching began.
@@ -69,6 +98,10 @@ pub(super) struct Watch {
     /// Up to which instant of the log everything is decided.
     pub(super) decided: Option<Timestamp>,
     deadline: Option<Timestamp>,
+    /// Whether something was taken on which nothing was decided yet.
+    pub(super) touched: bool,
+    /// Whether its definition has changed so that it must be counted again from what is stored.
+    pub(super) recount: bool,
 }
 
 impl Watch {
@@ -80,10 +113,13 @@ impl Watch {
             input: Input::default(),
             series: SeriesSet::default(),
             waiting: BTreeMap::new(),
+            groups: Groups::default(),
             heard: [None; 2],
             since: None,
             decided: None,
             deadline: None,
+            touched: false,
+            recount: false,
         }
     }
 
@@ -93,31 +129,47 @@ impl Watch {
         for &(series, sample) in samples {
             self.series.meet(series, sample.t);
         }
-        let mut increases = Increases::new();
-        let mut gap = None;
-        let mut any = false;
+        let grouped = !self.objective.group_by.is_empty();
+        let mut whole = Portion::default();
+        let mut portions: BTreeMap<Labels, Portion> = BTreeMap::new();
         for &(series, sample) in samples {
-            let taken = self.series.take(series, sample, at, &self.objective.indicator, &mut increases);
+            let mut one = Increases::new();
+            let out = if grouped { &mut one } else { &mut whole.increases };
+            let taken = self.series.take(series, sample, at, &self.objective.indicator, out);
             let Some(before) = taken else { continue };
-            any = true;
-            if gap.is_none() {
-                gap = before.map(|cursor| at - cursor.seen_at).filter(|gap| *gap > Millis::ZERO);
+            let gap = before.map(|cursor| at - cursor.seen_at).filter(|gap| *gap > Millis::ZERO);
+            let bound = &self.series.bound[series];
+            whole.hear(bound.roles, sample.t, gap);
+            if grouped {
+                let portion = portions.entry(bound.group.clone()).or_default();
+                portion.hear(bound.roles, sample.t, gap);
+                join(&mut portion.increases, &one);
+                join(&mut whole.increases, &one);
             }
-            self.hear(self.series.bound[series].roles, sample.t);
         }
-        if any {
-            self.input.arrived(at, gap);
-            self.wait(increases, at);
+        if grouped && !portions.is_empty() {
+            let pairs: Vec<BurnPair> = self.pairs.iter().map(|state| state.pair).collect();
+            self.groups.take(&self.objective, &pairs, portions, at);
         }
+        self.accept(whole, at);
+    }
+
+    /// Takes what one transaction brought.
+    pub(super) fn accept(&mut self, portion: Portion, at: Timestamp) {
+        if portion.heard == [None; 2] {
+            return;
+        }
+        for (heard, newer) in self.heard.iter_mut().zip(portion.heard) {
+            *heard = (*heard).max(newer);
+        }
+        self.touched = true;
+        self.input.arrived(at, portion.gap);
+        self.wait(portion.increases, at);
     }
 
     /// Notes that a sample at `t` was heard on the sides that `roles` names.
     pub(super) fn hear(&mut self, roles: Roles, t: Timestamp) {
-        for (heard, has) in self.heard.iter_mut().zip([roles.part.is_some(), roles.total.is_some()]) {
-            if has {
-                *heard = Some(heard.map_or(t, |before| before.max(t)));
-            }
-        }
+        hear(&mut self.heard, roles, t);
     }
 
     fn wait(&mut self, increases: Increases, at: Timestamp) {
@@ -167,11 +219,7 @@ impl Watch {
     }
 
     fn add(&mut self, t: Timestamp, more: Increase) {
-        let bad = match self.objective.indicator {
-            Indicator::Ratio { .. } => more.total - more.part,
-            Indicator::ErrorRatio { .. } | Indicator::Threshold { .. } => more.part,
-        };
-        self.history.add(t, Counts { bad, total: more.total });
+        self.history.add(t, self.objective.indicator.counts(more));
     }
 
     /// Counts increases of which both sides are at hand.
@@ -189,12 +237,16 @@ impl Watch {
         let mut decisions = Vec::new();
         for (n, state) in self.pairs.iter().enumerate() {
             match state.firing {
-                None if self.credible(&state.pair, at) => decisions.push(Decision::Fire(n)),
+                // What one group's alert says already is not said again for all.
+                None if self.credible(&state.pair, at) && !self.groups.fire(state.pair.severity) => {
+                    decisions.push(Decision::Fire(n))
+                }
                 Some(_) if self.over(&state.pair, at) => decisions.push(Decision::Resolve(n)),
                 _ => {}
             }
         }
         self.decided = Some(at);
+        self.touched = false;
         decisions
     }
 
@@ -203,6 +255,10 @@ impl Watch {
         let hour = |t: Timestamp| t.0.div_euclid(FORGET_EVERY.0);
         if self.decided.is_some_and(|decided| hour(decided) < hour(at)) {
             self.series.forget(at - limits::OBJECTIVE_MEMORY);
+            if !self.objective.group_by.is_empty() {
+                let pairs: Vec<BurnPair> = self.pairs.iter().map(|state| state.pair).collect();
+                self.groups.compare(&self.objective, &pairs, at, FORGET_EVERY);
+            }
         }
     }
 
@@ -246,7 +302,13 @@ impl Watch {
             }
         });
         let next = waiting.into_iter().chain(stale_from).chain(resolving).min();
-        self.deadline = next.map(|t| Timestamp(t.0.max(now.0.saturating_add(1))));
+        let own = next.map(|t| Timestamp(t.0.max(now.0.saturating_add(1))));
+        self.deadline = self.groups.members.values().filter_map(Watch::deadline).chain(own).min();
+    }
+
+    /// Whether an alert of its own fires.
+    pub(super) fn fires(&self) -> bool {
+        self.pairs.iter().any(|state| state.firing.is_some())
     }
 
     /// When time alone can change something next.

@@ -18,11 +18,14 @@ objectives:
     page_labels: {severity: critical}
     annotations: {runbook: "https://r"}
   - {service: checkout, name: errors, objective: 0.995, window: 7d, errors: 'e{a="b"}', total: t}
+  - {service: checkout, name: routes, objective: 99, errors: e, total: t, group_by: [route, tenant], groups_max: 20}
   - {service: probe, name: up, objective: 99.95%, gauge: '(probe_success{job="x"}) >= 1'}
 "#,
     )
     .unwrap_or_else(|error| panic!("{error}"));
-    let [ratio, errors, gauge] = objectives.as_slice() else { panic!("three") };
+    let [ratio, errors, routes, gauge] = objectives.as_slice() else { panic!("four") };
+    assert_eq!((routes.group_by.join(" ").as_str(), routes.groups_max), ("route tenant", 20));
+    assert!(ratio.group_by.is_empty());
     assert_eq!((ratio.name.as_str(), ratio.objective, ratio.window), ("availability", 0.999, Millis::days(30)));
     assert!(
         matches!(&ratio.indicator, Indicator::Ratio { good, total } if good.terms[0].series.len() == 3 && total.terms[0].series.len() == 2)
@@ -74,6 +77,14 @@ fn broken_files_say_what_and_where() {
     check(
         &one("objective: 99\n  gauge: up == 1\n- service: s\n  objective: 99\n  gauge: up == 1"),
         "slo.yml:5:3: two objectives of \"s\" are named \"availability\"; rename one\n  - service: s\n    ^^^^^^^",
+    );
+    check(
+        &one("objective: 99\n  gauge: up == 1\n  groups_max: 5"),
+        "slo.yml:5:3: \"groups_max\" says how many groups have a budget; add \"group_by\", or remove it\n    groups_max: 5\n    ^^^^^^^^^^",
+    );
+    check(
+        &one("objective: 99\n  gauge: up == 1\n  group_by: [job, job]"),
+        "slo.yml:2:3: s/availability: the label \"job\" stands twice among those of the groups; remove one\n  - service: s\n    ^^^^^^^",
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -18,6 +18,9 @@ fn shown(objective: &Objective) -> String {
         objective.window,
         objective.indicator.error_query(objective.window)
     );
+    if !objective.group_by.is_empty() {
+        text.push_str(&format!("  by {}, {} of them\n", objective.group_by.join(", "), objective.groups_max));
+    }
     for (what, set) in [
         ("labels", &objective.labels),
         ("page", &objective.page_labels),
@@ -200,7 +203,7 @@ metadata: {name: probe}
 spec:
   target: "99.9"
   window: 4w
-  indicator: {bool_gauge: {metric: 'probe_success{job="web"}'}}
+  indicator: {bool_gauge: {metric: 'probe_success{job="web"}', grouping: [instance]}}
   alerting: {disabled: true}
 "#,
         r#"
@@ -232,6 +235,7 @@ native/native 0.9 over 4w
   ticket 1 over 4d and 6h
 probe/probe 0.999 over 4w
   1 - avg(avg_over_time((probe_success{job="web"} == bool 1)[4w:]))
+  by instance, 100 of them
   page: severity=critical
   ticket: severity=warning
 "#,
@@ -357,11 +361,6 @@ fn what_is_not_done_is_refused_with_its_place() {
     let pyrra = |rest: &str| {
         format!("apiVersion: pyrra.dev/v1alpha1\nkind: ServiceLevelObjective\nmetadata: {{name: n}}\nspec:\n  {rest}\n")
     };
-    check(
-        &pyrra("target: '99'\n  window: 4w\n  indicator: {bool_gauge: {metric: up, grouping: [job]}}"),
-        "7:40",
-        "\"grouping\" is not supported yet: write an objective for each group",
-    );
     check(
         &pyrra("target: '99'\n  window: 4w\n  indicator: {}"),
         "7:14",

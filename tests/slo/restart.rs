@@ -87,8 +87,8 @@ fn damaged_state_is_refused_and_nothing_panics() {
     let bytes = story.objectives.save();
     let fresh = || Objectives::new(vec![shop(0.999, ratio())]).unwrap();
     assert!(matches!(fresh().restore(b""), Err(RestoreError::Damaged(_))));
-    let newer = evenkeel::codec::close_seal(evenkeel::codec::open_seal(*b"evkobjct", 2));
-    assert!(matches!(fresh().restore(&newer), Err(RestoreError::Version { found: 2 })));
+    let newer = evenkeel::codec::close_seal(evenkeel::codec::open_seal(*b"evkobjct", 3));
+    assert!(matches!(fresh().restore(&newer), Err(RestoreError::Version { found: 3 })));
     for at in (0..bytes.len()).step_by(11) {
         let mut damaged = bytes.clone();
         damaged[at] ^= 0x10;

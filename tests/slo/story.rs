@@ -1,9 +1,13 @@
 //! A service told as a story: traffic second by second, ticks when they are due, transitions noted.
 
 use evenkeel::model::{
-    Committed, Labels, Matcher, Millis, Rejected, Sample, Seq, SeriesRef, Timestamp, Transition, TransitionKind,
+    Committed, Labels, Matcher, Millis, Rejected, Sample, Seq, SeriesRef, TimeRange, Timestamp, Transition,
+    TransitionKind,
 };
+use evenkeel::promql::{SeriesSamples, SeriesSource, SourceError};
 use evenkeel::slo::{Indicator, Objective, ObjectiveStatus, Objectives};
+
+use super::restart::replay;
 
 pub(super) const START: i64 = 1_700_000_000_000;
 
@@ -169,5 +173,76 @@ impl Story {
             owed -= failures;
             self.count(&[(ok.clone(), requests - failures), (failed.clone(), failures)]);
         }
+    }
+}
+
+impl Story {
+    /// What a store would hold of it.
+    pub(super) fn stored(&self) -> Stored {
+        let mut series: Vec<(Labels, Vec<Sample>)> = self.known.iter().map(|l| (l.clone(), Vec::new())).collect();
+        for entry in &self.log {
+            if let Entry::Transaction(committed) = entry {
+                committed.samples.iter().for_each(|(n, sample)| series[n.0 as usize].1.push(*sample));
+            }
+        }
+        Stored { series, since: Timestamp::MIN }
+    }
+
+    /// A process that stops anywhere and goes on from its saved state decides and counts the same.
+    pub(super) fn survives_restarts(&self, objectives: &[Objective], step: usize) {
+        let fresh = || Objectives::new(objectives.to_vec()).unwrap();
+        for cut in (0..=self.log.len()).step_by(step) {
+            let mut first = fresh();
+            let mut transitions = replay(&mut first, &self.known, &self.log[..cut]);
+            let bytes = first.save();
+            let mut second = fresh();
+            second.restore(&bytes).unwrap();
+            assert!(second.save() == bytes, "saved after {cut} entries");
+            assert_eq!(second.next_deadline(), first.next_deadline(), "after {cut} entries");
+            transitions.extend(replay(&mut second, &self.known, &self.log[cut..]));
+            assert!(transitions == self.transitions, "cut after {cut} entries");
+            let same = second.statuses(self.now) == self.objectives.statuses(self.now);
+            assert!(same, "statuses, cut after {cut} entries");
+            assert!(second.save() == self.objectives.save(), "cut after {cut} entries");
+        }
+    }
+}
+
+/// Lets a story's objectives see what another one saw.
+pub(super) fn again(story: &mut Story, of: &Story) {
+    for entry in &of.log {
+        match entry {
+            Entry::Tick(seq, at) => story.transitions.extend(story.objectives.tick(*seq, *at)),
+            Entry::Transaction(committed) => story.transitions.extend(story.objectives.observe(committed)),
+        }
+    }
+    (story.known, story.values) = (of.known.clone(), of.values.clone());
+    (story.now, story.seq, story.log) = (of.now, of.seq, of.log.clone());
+}
+
+/// A store of a story's samples.
+pub(super) struct Stored {
+    pub(super) series: Vec<(Labels, Vec<Sample>)>,
+    /// Before this nothing is stored any more.
+    pub(super) since: Timestamp,
+}
+
+impl SeriesSource for Stored {
+    fn select(&self, matchers: &[Matcher], range: TimeRange, _most: usize) -> Result<Vec<SeriesSamples>, SourceError> {
+        let mut out = Vec::new();
+        for (labels, samples) in &self.series {
+            if matchers.iter().all(|m| m.matches(labels.get(m.name()))) {
+                let within = |sample: &&Sample| range.contains(sample.t) && sample.t > self.since;
+                let samples: Vec<_> = samples.iter().filter(within).copied().collect();
+                if !samples.is_empty() {
+                    out.push(SeriesSamples::of_numbers(labels.clone(), samples));
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    fn raw_since(&self, _: &[Matcher], range: TimeRange) -> Result<Timestamp, SourceError> {
+        Ok(range.after.max(self.since))
     }
 }

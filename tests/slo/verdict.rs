@@ -9,8 +9,8 @@ use evenkeel::slo::{BurnPair, ObjectiveStatus};
 use super::story::{START, Story, ratio, shop};
 
 /// What each case starts from: one objective that is fine, everything else in order.
-struct Known {
-    now: Timestamp,
+pub(super) struct Known {
+    pub(super) now: Timestamp,
     objectives: Vec<ObjectiveStatus>,
     alerts: Vec<Alert>,
     groups: Vec<GroupHealth>,
@@ -21,7 +21,7 @@ struct Known {
 }
 
 impl Known {
-    fn of(story: &Story) -> Known {
+    pub(super) fn of(story: &Story) -> Known {
         let receiver = ReceiverHealth {
             name: "team".to_owned(),
             last_success: Some(story.now - Millis::minutes(3)),
@@ -39,7 +39,7 @@ impl Known {
         }
     }
 
-    fn judge(&self) -> Judgement {
+    pub(super) fn judge(&self) -> Judgement {
         judge(&Evidence {
             now: self.now,
             started_at: Timestamp(START),

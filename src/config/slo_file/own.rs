@@ -12,6 +12,7 @@
 //!     # or:  gauge: probe_success{job="checkout"} == 1
 //!     # or:  latency: {histogram: 'http_request_duration_seconds{job="checkout"}', within: 300ms}
 //!     #      with native: true if it is a native histogram
+//!     group_by: [route]             # a budget for every route as well; groups_max of them, 100 if left out
 //!     labels: {team: shop}          # on all its alerts; page_labels and ticket_labels on one kind
 //!     annotations: {runbook: "https://…"}
 //!     burn:                         # instead of the Workbook's pairs
@@ -86,6 +87,7 @@ fn single(section: &mut Section<'_>) -> Result<Objective, ConfigError> {
     };
     let mut objective = Objective::new(&service, &name, share, window, indicator);
     objective.pairs = section.get("burn").map(|field| pairs(&field)).transpose()?;
+    groups(section, std::slice::from_mut(&mut objective))?;
     say(section, std::slice::from_mut(&mut objective))?;
     Ok(objective)
 }
@@ -127,8 +129,24 @@ fn of_class(section: &mut Section<'_>, class: &Field<'_>) -> Result<Vec<Objectiv
         }
         (None, None) => {}
     }
+    groups(section, &mut all)?;
     say(section, &mut all)?;
     Ok(all)
+}
+
+/// By which labels there are budgets of their own, and how many.
+fn groups(section: &mut Section<'_>, objectives: &mut [Objective]) -> Result<(), ConfigError> {
+    let by = section.get("group_by").map(|f| f.words()).transpose()?.unwrap_or_default();
+    let most = section.get("groups_max").map(|f| Ok((f.count()?, f))).transpose()?;
+    if let (true, Some((_, field))) = (by.is_empty(), &most) {
+        let message = "\"groups_max\" says how many groups have a budget; add \"group_by\", or remove it";
+        return Err(field.source.error(field.key_place, message));
+    }
+    for objective in objectives {
+        objective.group_by = by.clone();
+        objective.groups_max = most.as_ref().map_or(objective.groups_max, |(most, _)| *most);
+    }
+    Ok(())
 }
 
 /// Labels and annotations.

@@ -34,13 +34,14 @@ pub(super) fn read<'a>(source: &'a Source<'a>, documents: &'a [Node]) -> Result<
         let what = "an objective";
         let target = share(&spec.need("target", what)?, Scale::Percent)?;
         let window = spec.need("window", what)?.positive_duration()?;
-        let indicator = indicator(&spec.need("indicator", what)?)?;
+        let (indicator, grouping) = indicator(&spec.need("indicator", what)?)?;
         // A service of its own unless a label names one: Pyrra knows none.
         let service = match labels.get("service") {
             "" => name.as_str(),
             service => service,
         };
         let mut objective = Objective::new(service, &name, target, window, indicator);
+        objective.group_by = grouping;
         objective.labels = labels.clone();
         objective.page_labels = label("severity", "critical");
         objective.ticket_labels = label("severity", "warning");
@@ -102,7 +103,8 @@ fn alerting(spec: &mut Section<'_>, objective: &mut Objective) -> Result<(), Con
     Ok(())
 }
 
-fn indicator(field: &Field<'_>) -> Result<Indicator, ConfigError> {
+/// The indicator, and the labels by which there are objectives of their own.
+fn indicator(field: &Field<'_>) -> Result<(Indicator, Vec<String>), ConfigError> {
     let mut section = field.section("\"indicator\"")?;
     let kinds = ["ratio", "latency", "latencyNative", "bool_gauge"];
     let mut given: Vec<Field<'_>> = kinds.into_iter().filter_map(|kind| section.get(kind)).collect();
@@ -111,7 +113,7 @@ fn indicator(field: &Field<'_>) -> Result<Indicator, ConfigError> {
         return Err(field.error(format!("\"indicator\" has exactly one of {}", kinds.join(", "))));
     };
     let mut of = kind.section(kind.key)?;
-    of.refuse(&["grouping"], "write an objective for each group")?;
+    let grouping = of.get("grouping").map(|field| field.words()).transpose()?.unwrap_or_default();
     let indicator = match kind.key {
         "ratio" => {
             Indicator::ErrorRatio { errors: metric(&mut of, "errors")?.into(), total: metric(&mut of, "total")?.into() }
@@ -133,7 +135,7 @@ fn indicator(field: &Field<'_>) -> Result<Indicator, ConfigError> {
         }
     };
     of.finish(kind.key)?;
-    Ok(indicator)
+    Ok((indicator, grouping))
 }
 
 fn metric(section: &mut Section<'_>, key: &'static str) -> Result<Vec<crate::model::Matcher>, ConfigError> {

@@ -5,8 +5,8 @@ use crate::report::Told;
 use crate::slo::{BurnHistory, BurnPair, BurnPoint, Severity};
 
 use super::view::{
-    AlertRow, Deploy, Line, Objective, Outcome, Overview, Part, Place, Query, Reason, Service, ServiceRow, Shell,
-    State, TargetRow, Tile,
+    AlertRow, Deploy, GroupRow, GroupsView, Line, Objective, Outcome, Overview, Part, Place, Query, Reason, Service,
+    ServiceRow, Shell, State, TargetRow, Tile,
 };
 use super::{alerts, overview, query, service, targets};
 
@@ -138,6 +138,19 @@ fn checkout() -> Service {
         reasons: hurting().reasons.into_iter().take(1).collect(),
         span: Millis::days(1),
         objectives: vec![Objective {
+            groups: Some(GroupsView {
+                by: "route".to_owned(),
+                rows: vec![GroupRow {
+                    name: "/pay <b>".to_owned(),
+                    state: State::Hurting,
+                    measured: "97.1 %".to_owned(),
+                    events: "12.4k".to_owned(),
+                    budget_left: Some(-0.4),
+                    burn: Some(("29×".to_owned(), Millis::hours(1))),
+                    query: "1 - sum(increase(a{route=\"/pay\"}[30d]))".to_owned(),
+                }],
+                note: "Another 3 have no budget of their own.".to_owned(),
+            }),
             name: "availability".to_owned(),
             state: State::Hurting,
             note: "99.9 % of requests over 30 days".to_owned(),

@@ -5,9 +5,9 @@ use maud::{Markup, html};
 use crate::model::Millis;
 
 use super::figures::{budget, burn_chart};
-use super::layout::{alerts, deploys, encode, page, query_link, reasons, tiles};
+use super::layout::{alerts, deploys, encode, page, query_link, reasons, state_cell, tiles};
 use super::shapes::{badge, shape};
-use super::view::{Objective, Service, Shell};
+use super::view::{GroupsView, Objective, Service, Shell};
 
 /// The spans on offer for the charts.
 const SPANS: [(&str, Millis); 5] = [
@@ -79,6 +79,7 @@ fn panel(n: usize, objective: &Objective, view: &Service) -> Markup {
             div class="wide" { (budget(objective.budget_left)) }
             h3 { "Burn rate" }
             (burn_chart(&format!("burn-{n}"), &title, objective, &view.deploys))
+            @if let Some(groups) = &objective.groups { (group_table(n, groups)) }
             @if !objective.evidence.is_empty() {
                 h3 { "Evidence" }
                 ul class="evidence" {
@@ -88,5 +89,42 @@ fn panel(n: usize, objective: &Objective, view: &Service) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// The groups with their budgets.
+fn group_table(n: usize, groups: &GroupsView) -> Markup {
+    html! {
+        h3 id={ "groups-" (n) } { "By " (groups.by) }
+        @if !groups.rows.is_empty() {
+            table class="groups" aria-labelledby={ "groups-" (n) } {
+                thead {
+                    tr {
+                        th scope="col" { (groups.by) }
+                        th scope="col" { "State" }
+                        th scope="col" { "Measured" }
+                        th scope="col" { "Error budget left" }
+                        th scope="col" { "Burn rate" }
+                    }
+                }
+                tbody {
+                    @for row in &groups.rows {
+                        tr {
+                            th scope="row" { (query_link(&row.query, &row.name)) }
+                            (state_cell(row.state))
+                            td data-label="Measured" { span class="figure" { (row.measured) small { "of " (row.events) } } }
+                            td data-label="Budget left" { (budget(row.budget_left)) }
+                            td data-label="Burn" class="burn" {
+                                @match &row.burn {
+                                    Some((burn, window)) => span class="figure" { (burn) small { "over " (window) } },
+                                    None => span class="muted" { "not known" },
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        @if !groups.note.is_empty() { p class="muted" { (groups.note) } }
     }
 }

@@ -158,6 +158,33 @@ pub(crate) struct Objective {
     pub(crate) told: Vec<Told>,
     /// What is measured, with the query that shows it.
     pub(crate) evidence: Vec<(String, String)>,
+    /// The budgets of its groups.
+    pub(crate) groups: Option<GroupsView>,
+}
+
+/// The budgets of an objective's groups.
+#[derive(Debug, Clone)]
+pub(crate) struct GroupsView {
+    /// The labels by which they are told apart: `route, tenant`
+    pub(crate) by: String,
+    /// Those with the least left.
+    pub(crate) rows: Vec<GroupRow>,
+    /// What is not in the rows, in words.
+    pub(crate) note: String,
+}
+
+/// A group of an objective.
+#[derive(Debug, Clone)]
+pub(crate) struct GroupRow {
+    /// `/pay, gold`: the values of its labels.
+    pub(crate) name: String,
+    pub(crate) state: State,
+    pub(crate) measured: String,
+    pub(crate) events: String,
+    pub(crate) budget_left: Option<f64>,
+    /// The fastest burn, with its window.
+    pub(crate) burn: Option<(String, Millis)>,
+    pub(crate) query: String,
 }
 
 /// `/services/{name}`: how is this service doing against what was promised?

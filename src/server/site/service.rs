@@ -8,12 +8,12 @@ use crate::confidence::Verdict;
 use crate::db::Db;
 use crate::model::{AlertState, Millis, Timestamp};
 use crate::report::Told;
-use crate::slo::ObjectiveStatus;
+use crate::slo::{GroupsStatus, ObjectiveStatus};
 
 use super::overview::{burn_history, charted};
 use super::{REFRESH_SECONDS, alert_of, deploy_of, reason_of, refusal, shell, show, state_of};
 use crate::server::pages;
-use crate::server::pages::view::{Objective, Place, Service, State as Shown, Tile};
+use crate::server::pages::view::{GroupRow, GroupsView, Objective, Place, Service, State as Shown, Tile};
 use crate::server::params::{Span, parse_span};
 use crate::server::state::ServerState;
 
@@ -76,9 +76,10 @@ fn view(db: &Db, name: &str, asked: Option<Millis>, now: Timestamp) -> Option<Se
     })
 }
 
-fn objective(db: &Db, status: &ObjectiveStatus, span: Millis, now: Timestamp) -> Objective {
+/// The word for an objective or a group by itself.
+fn verdict(status: &ObjectiveStatus) -> Verdict {
     let firing = status.burns.iter().any(|burn| burn.firing_since.is_some());
-    let verdict = if status.blind.is_some() {
+    if status.blind.is_some() {
         Verdict::Blind
     } else if firing {
         Verdict::Hurting
@@ -86,10 +87,13 @@ fn objective(db: &Db, status: &ObjectiveStatus, span: Millis, now: Timestamp) ->
         Verdict::AtRisk
     } else {
         Verdict::Ok
-    };
+    }
+}
+
+fn objective(db: &Db, status: &ObjectiveStatus, span: Millis, now: Timestamp) -> Objective {
     Objective {
         name: status.name.clone(),
-        state: state_of(verdict),
+        state: state_of(verdict(status)),
         note: status.blind.as_ref().map(|blind| blind.reason.clone()).unwrap_or_default(),
         budget_left: Some(status.budget.left).filter(|_| status.blind.is_none() || status.total > 0.0),
         tiles: tiles(status),
@@ -97,7 +101,50 @@ fn objective(db: &Db, status: &ObjectiveStatus, span: Millis, now: Timestamp) ->
         range: charted(status, span, now),
         told: told(status),
         evidence: vec![("share of bad events over the window".to_owned(), status.query.clone())],
+        groups: status.groups.as_ref().map(groups),
     }
+}
+
+/// Groups with a row; the worst come first.
+const GROUP_ROWS_MAX: usize = 50;
+
+fn groups(groups: &GroupsStatus) -> GroupsView {
+    let row = |group: &ObjectiveStatus| GroupRow {
+        name: groups.by.iter().map(|name| label_text(group.group.get(name))).collect::<Vec<_>>().join(", "),
+        state: state_of(verdict(group)),
+        measured: group.error_ratio.map_or_else(|| "–".to_owned(), |ratio| pages::percent(1.0 - ratio)),
+        events: pages::number(group.total),
+        budget_left: Some(group.budget.left).filter(|_| group.total > 0.0),
+        burn: group.worst_burn().and_then(|worst| Some((pages::burn(worst.long.burn?), worst.long.window))),
+        query: group.query.clone(),
+    };
+    let mut note = Vec::new();
+    if groups.budgets.is_empty() {
+        note.push("No group was heard of yet.".to_owned());
+    }
+    if groups.budgets.len() > GROUP_ROWS_MAX {
+        note.push(format!("{} more have a budget, of which more is left.", groups.budgets.len() - GROUP_ROWS_MAX));
+    }
+    if groups.without_budget > 0 {
+        note.push(format!(
+            "{} {} have no budget of their own, because {} is the limit: {} of their events, {} of them bad, count in \
+             the total alone.",
+            if groups.more { "More than" } else { "Another" },
+            groups.without_budget,
+            groups.most,
+            pages::number(groups.total_without),
+            pages::number(groups.bad_without),
+        ));
+    }
+    GroupsView {
+        by: groups.by.join(", "),
+        rows: groups.budgets.iter().take(GROUP_ROWS_MAX).map(row).collect(),
+        note: note.join(" "),
+    }
+}
+
+fn label_text(value: &str) -> &str {
+    if value.is_empty() { "(none)" } else { value }
 }
 
 /// Since when people are told: of each severity the alert that came first.
