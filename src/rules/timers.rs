@@ -212,12 +212,12 @@ mod tests {
     fn an_alarm_that_is_put_off_is_set_anew_when_it_comes() {
         let mut timers = Timers::default();
         let (mut alarm, target) = (Alarm::OFF, Target::Series { leaf: 0, slot: 0 });
-        let mut set = |timers: &mut Timers, alarm: &mut Alarm, due: i64| {
+        let set = |timers: &mut Timers, alarm: &mut Alarm, due: i64| {
             timers.set(alarm, (due > 0).then_some(Timestamp(due)), || target.clone());
         };
         [10, 20, 30].into_iter().for_each(|due| set(&mut timers, &mut alarm, due));
         assert_eq!((timers.next_step(), timers.size()), (Some(Timestamp(10)), 1));
-        let mut fire = |timers: &mut Timers, alarm: &mut Alarm, t: i64| {
+        let fire = |timers: &mut Timers, alarm: &mut Alarm, t: i64| {
             let (due, targets) = timers.pop(Timestamp(t)).unwrap();
             let gone: Vec<bool> = targets.into_iter().map(|target| timers.goes_off(alarm, due, target)).collect();
             (due.0, gone)
