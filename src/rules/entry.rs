@@ -49,6 +49,22 @@ impl Entry {
         }
     }
 
+    /// The expression's text.
+    pub(super) fn expr(&self) -> &str {
+        match &self.kind {
+            Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => rule.expr(),
+            Kind::Record(rule) => rule.expr(),
+        }
+    }
+
+    /// Why it has no result, if it has none.
+    pub(super) fn error(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => rule.error.as_deref(),
+            Kind::Record(rule) => rule.error.as_deref(),
+        }
+    }
+
     pub(super) fn alerts(&self) -> Vec<Alert> {
         match &self.kind {
             Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => rule.alerts(),

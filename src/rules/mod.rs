@@ -71,6 +71,7 @@ mod stepwise;
 mod tests;
 mod texts;
 mod timers;
+mod told;
 mod vector;
 mod worklist;
 
@@ -86,3 +87,4 @@ pub use rule::{AlertingRule, EvaluationMode, RecordingRule, Rule, RuleContext, R
 pub use status::{GroupStatus, Health, Mode, RuleKind, RuleStatus};
 pub use stepwise::Stepwise;
 pub use texts::alert_of;
+pub use told::RuleBrief;

@@ -111,8 +111,8 @@ pub(super) fn run(args: BacktestArgs) -> anyhow::Result<ExitCode> {
         write_file(path, page::html(&tested).as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
     }
     match args.format {
-        BacktestFormat::Text => print!("{}", words::text(&tested)),
-        BacktestFormat::Json => println!("{}", serde_json::to_string_pretty(&result::json(&tested))?),
+        BacktestFormat::Text => out!("{}", words::text(&tested)),
+        BacktestFormat::Json => outln!("{}", serde_json::to_string_pretty(&result::json(&tested))?),
     }
     Ok(ExitCode::SUCCESS)
 }
