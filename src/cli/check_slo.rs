@@ -15,7 +15,9 @@ pub(super) fn text(path: &Path, url: Option<&str>) -> anyhow::Result<String> {
     let mut text = format!("{} objectives\n", objectives.len());
     for objective in &objectives {
         text.push_str(&objective_text(objective));
-        if let Some(url) = url {
+        if let Some(url) = url
+            && objective.indicator.parts().is_empty()
+        {
             text.push_str(&traffic_text(objective, events(objective, url)?));
         }
     }

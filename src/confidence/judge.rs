@@ -150,12 +150,13 @@ fn whole_reasons(evidence: &Evidence<'_>, objective: &ObjectiveStatus, out: &mut
         out.push(reason(Verdict::Blind, told, evidence.started_at, objective.query.clone(), facts));
     } else if fastest.is_none() && objective.budget.left < BUDGET_LEFT_LOW {
         let text = format!(
-            "{}: {} of the {} error budget is left ({} of {} bad events spent)",
+            "{}: {} of the {} is left ({} of {} bad {} spent)",
             objective.title(),
             words::percent(objective.budget.left),
-            objective.window,
+            objective.budget_text,
             words::count(objective.budget.spent),
             words::count(objective.budget.total.floor()),
+            objective.units,
         );
         let since = objective.counted_since.unwrap_or(evidence.started_at);
         out.push(reason(Verdict::AtRisk, ("budget-low", text), since, objective.query.clone(), Vec::new()));
@@ -173,8 +174,12 @@ fn burn_text(evidence: &Evidence<'_>, objective: &ObjectiveStatus, burn: &BurnSt
         Millis::ZERO => ", nothing is left".to_owned(),
         lasts => format!(", what is left lasts {}", words::span(lasts)),
     });
+    let worst = objective.parts.iter().max_by(|a, b| a.share_of_bad.total_cmp(&b.share_of_bad));
+    let most = worst.filter(|part| part.share_of_bad > 0.0).map_or(String::new(), |part| {
+        format!(", {} of it by {}/{}", words::percent(part.share_of_bad), part.service, part.name)
+    });
     format!(
-        "{} burns its error budget {} over {} and {} over {} ({} from {}){lasts}{deploy}",
+        "{} burns its error budget {} over {} and {} over {} ({} from {}){most}{lasts}{deploy}",
         objective.title(),
         words::burn(burn.long.burn.unwrap_or(0.0)),
         burn.long.window,
@@ -196,15 +201,19 @@ fn burn_facts(objective: &ObjectiveStatus, burn: &BurnStatus) -> Vec<Fact> {
         facts.push(Fact::new(
             format!("last {}", window.window),
             format!(
-                "{} of {} events bad, burn {}, at least {} with 99 % confidence{young}",
+                "{} of {} {} bad, burn {}, at least {} with 99 % confidence{young}",
                 words::count(window.bad),
                 words::count(window.n),
+                objective.units,
                 words::burn(window.burn.unwrap_or(0.0)),
                 words::burn(window.burn_low),
             ),
         ));
     }
-    facts.push(Fact::new("budget", format!("{} of {} left", words::percent(objective.budget.left), objective.window)));
+    facts.push(Fact::new(
+        "budget",
+        format!("{} of {} left", words::percent(objective.budget.left), objective.window_text),
+    ));
     facts
 }
 
@@ -354,7 +363,8 @@ fn proof(evidence: &Evidence<'_>, objectives: &[&ObjectiveStatus], scope: Scope)
     }
     let budgets = seeing.iter().min_by(|a, b| a.budget.left.total_cmp(&b.budget.left));
     if let Some(objective) = budgets {
-        let text = format!("{} of {} ({})", words::percent(objective.budget.left), objective.window, label(objective));
+        let text =
+            format!("{} of {} ({})", words::percent(objective.budget.left), objective.window_text, label(objective));
         facts.push(Fact::new("least budget left", text));
     }
     if scope == Scope::Everything {

@@ -71,7 +71,17 @@ pub fn parse_rule_tests(disk: &dyn Disk, name: &str, text: &str) -> Result<RuleT
 /// # Errors
 /// The first thing that is wrong, with its line and column.
 pub fn load_objectives(disk: &dyn Disk, path: &Path) -> Result<(Vec<Objective>, Vec<Note>), ConfigError> {
-    slo_file::read(&Loader::new(disk, &process_environment).open(path, Variables::Expanded)?)
+    whole(slo_file::read(&Loader::new(disk, &process_environment).open(path, Variables::Expanded)?)?)
+}
+
+/// A file by itself: its adjustments are for its own objectives.
+fn whole(file: slo_file::ObjectiveFile) -> Result<(Vec<Objective>, Vec<Note>), ConfigError> {
+    if let Some(error) = file.missing {
+        return Err(error);
+    }
+    let mut objectives = file.objectives;
+    slo_file::adjust(&mut objectives, &file.adjustments);
+    Ok((objectives, file.notes))
 }
 
 /// Reads objectives from a text; `name` stands for the file in errors.
@@ -79,7 +89,7 @@ pub fn load_objectives(disk: &dyn Disk, path: &Path) -> Result<(Vec<Objective>, 
 /// # Errors
 /// The first thing that is wrong, with its line and column.
 pub fn parse_objectives(name: &str, text: &str) -> Result<Vec<Objective>, ConfigError> {
-    slo_file::read(&source(name, text, Variables::Literal)).map(|(objectives, _)| objectives)
+    whole(slo_file::read(&source(name, text, Variables::Literal))?).map(|(objectives, _)| objectives)
 }
 
 /// Reads an Alertmanager's file.

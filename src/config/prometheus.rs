@@ -6,6 +6,7 @@ use crate::model::{DownsampleFault, DownsampleRule, Labels, Millis, limits};
 use crate::notify::AlertmanagerTarget;
 use crate::promql::parse_selector;
 use crate::rules::{EvaluationMode, check_history};
+use crate::slo::Objectives;
 
 use super::error::ConfigError;
 use super::loader::Loader;
@@ -149,14 +150,15 @@ fn rule_files(field: &Field<'_>, config: &mut Config, loader: &mut Loader<'_>) -
 
 fn slo_files(field: &Field<'_>, config: &mut Config, loader: &mut Loader<'_>) -> Result<(), ConfigError> {
     let mut read: Vec<String> = Vec::new();
+    let mut adjustments = Vec::new();
     for item in field.list()? {
         for path in loader.matching(&item)? {
             let file: Source<'_> = loader.open_named(&path, &item, Variables::Expanded)?;
             if read.contains(&file.name) {
                 continue;
             }
-            let (objectives, notes) = slo_file::read(&file)?;
-            for objective in objectives {
+            let found = slo_file::read(&file)?;
+            for objective in found.objectives {
                 let (service, name) = (&objective.service, &objective.name);
                 if config.objectives.iter().any(|o| o.service == *service && o.name == *name) {
                     let message = format!(
@@ -167,10 +169,13 @@ fn slo_files(field: &Field<'_>, config: &mut Config, loader: &mut Loader<'_>) ->
                 }
                 config.objectives.push(objective);
             }
-            loader.notes.extend(notes);
+            adjustments.extend(found.adjustments);
+            loader.notes.extend(found.notes);
             read.push(file.name);
         }
     }
+    slo_file::adjust(&mut config.objectives, &adjustments);
+    Objectives::new(config.objectives.clone()).map_err(|error| field.error(error.to_string()))?;
     Ok(())
 }
 

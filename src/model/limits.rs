@@ -110,6 +110,16 @@ pub const OBJECTIVE_GROUPS: usize = 100;
 pub const OBJECTIVE_GROUPS_MAX: usize = 10_000;
 /// Further groups of an objective that are known by name, so that the largest of them can take a place that is free.
 pub const OBJECTIVE_GROUPS_BEYOND: usize = 1000;
+/// Parts of a composite.
+pub const OBJECTIVE_PARTS_MAX: usize = 100;
+/// Slices of time of an objective that can still be amended by what comes late: of one minute, those of four hours.
+pub const OBJECTIVE_SLICES_MAX: usize = 256;
+/// Spans of adjustments whose events are known.
+pub const OBJECTIVE_EXCLUDED_MAX: usize = 100;
+/// Adjustments of one objective.
+pub const OBJECTIVE_ADJUSTMENTS_MAX: usize = 100;
+/// Edges of a calendar at which the counts of an objective are kept: a year of months.
+pub const OBJECTIVE_EDGES_MAX: usize = 13;
 /// How long an objective remembers a series that gives no sample, and a target of which no series does. A
 /// rollback within days and a daily job go on where they were; what comes back later begins anew.
 pub const OBJECTIVE_MEMORY: Millis = Millis::days(7);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::slo::{BlindCause, ObjectiveStatus, WindowBurn};
+use crate::slo::{AdjustmentSpan, BlindCause, ObjectiveStatus, PartStatus, WindowBurn};
 
 /// An objective's status in its JSON form. Instants are RFC 3339 in UTC, spans are seconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -18,8 +18,13 @@ pub struct ObjectiveReport {
     pub group: BTreeMap<String, String>,
     /// The promised share of good events.
     pub objective: f64,
-    /// The rolling window as a duration text.
+    /// The window as a text: `30d`, `month in Europe/Berlin`.
     pub window: String,
+    /// The present period, if the window follows the calendar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub period: Option<PeriodReport>,
+    /// What is counted: `events`, `slices of 1m`.
+    pub units: String,
     /// Good events of the window.
     pub good: f64,
     /// All events of the window.
@@ -40,9 +45,60 @@ pub struct ObjectiveReport {
     pub query: String,
     /// Why nothing can be said, if so.
     pub blind: Option<BlindReport>,
+    /// Times in which events do not count: those of the window, and the next to come.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub adjustments: Vec<AdjustmentReport>,
+    /// Of a composite: its parts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<PartReport>,
     /// The budgets of its groups, if it has groups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<GroupsReport>,
+}
+
+/// A period of the calendar.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PeriodReport {
+    /// When it began.
+    pub begin: String,
+    /// When the next one begins, with a new budget.
+    pub end: String,
+    /// Both in local time.
+    pub text: String,
+}
+
+/// A time in which events do not count.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AdjustmentReport {
+    /// What happens then.
+    pub name: String,
+    /// When it begins.
+    pub from: String,
+    /// When it ends.
+    pub until: String,
+    /// Events that did not count.
+    pub total: f64,
+    /// The bad ones of them.
+    pub bad: f64,
+}
+
+/// A part of a composite.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PartReport {
+    /// Whose objective it is.
+    pub service: String,
+    /// Its name.
+    pub name: String,
+    /// Its share of all weights.
+    pub weight: f64,
+    /// Its share of bad events; `null` without events.
+    pub error_ratio: Option<f64>,
+    /// How much of its own budget is left.
+    pub budget_left: f64,
+    /// Its share in what is bad of the composite.
+    pub share_of_bad: f64,
+    /// Whether nothing can be said of it.
+    pub blind: bool,
 }
 
 /// The budgets of an objective's groups.
@@ -135,7 +191,13 @@ impl ObjectiveReport {
             name: status.name.clone(),
             group: status.group.iter().map(|label| (label.name.to_owned(), label.value.to_owned())).collect(),
             objective: status.objective,
-            window: status.window.to_string(),
+            window: status.window_text.clone(),
+            period: status.period.as_ref().map(|period| PeriodReport {
+                begin: period.begin.to_string(),
+                end: period.end.to_string(),
+                text: period.text.clone(),
+            }),
+            units: status.units.clone(),
             good: status.good,
             total: status.total,
             error_ratio: status.error_ratio,
@@ -155,6 +217,8 @@ impl ObjectiveReport {
                 reason: blind.reason.clone(),
                 since: blind.since.to_string(),
             }),
+            adjustments: status.adjustments.iter().map(AdjustmentReport::new).collect(),
+            parts: status.parts.iter().map(PartReport::new).collect(),
             groups: status.groups.as_ref().map(|groups| GroupsReport {
                 by: groups.by.clone(),
                 most: groups.most,
@@ -164,6 +228,32 @@ impl ObjectiveReport {
                 total_without: groups.total_without,
                 bad_without: groups.bad_without,
             }),
+        }
+    }
+}
+
+impl AdjustmentReport {
+    fn new(span: &AdjustmentSpan) -> AdjustmentReport {
+        AdjustmentReport {
+            name: span.name.clone(),
+            from: span.from.to_string(),
+            until: span.until.to_string(),
+            total: span.total,
+            bad: span.bad,
+        }
+    }
+}
+
+impl PartReport {
+    fn new(part: &PartStatus) -> PartReport {
+        PartReport {
+            service: part.service.clone(),
+            name: part.name.clone(),
+            weight: part.weight,
+            error_ratio: part.error_ratio,
+            budget_left: part.budget_left,
+            share_of_bad: part.share_of_bad,
+            blind: part.blind,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What an objective says, in lines for people: what it counts, who hears of it, what its traffic can carry.
 
 use crate::model::Millis;
-use crate::slo::{BurnPair, Objective, Severity};
+use crate::slo::{BurnPair, Method, Objective, Severity};
 
 use super::words::{number, percent};
 
@@ -10,14 +10,30 @@ const BUDGET_EVENTS_MIN: f64 = 10.0;
 
 /// What an objective says, each line indented, the first with its name.
 pub fn objective_text(objective: &Objective) -> String {
+    let units = objective.units();
+    let window = match &objective.calendar {
+        None => format!("any {}", objective.window),
+        Some(calendar) => format!("each {calendar}"),
+    };
     let mut text = format!(
-        "  {}/{}: {} of the events of any {} are good\n    bad events: {}\n",
+        "  {}/{}: {} of the {units} of {window} are good\n",
         objective.service,
         objective.name,
         percent(objective.objective),
-        objective.window,
-        objective.indicator.error_query(objective.window)
     );
+    if objective.indicator.parts().is_empty() {
+        let bad = if objective.method == Method::Occurrences { "events" } else { "slices" };
+        text.push_str(&format!("    bad {bad}: {}\n", objective.error_query(objective.window)));
+    }
+    for part in objective.indicator.parts() {
+        text.push_str(&format!("    part: {}/{}, weight {}\n", part.service, part.name, number(part.weight)));
+    }
+    if let Method::Timeslices { target, .. } = objective.method {
+        text.push_str(&format!("    a slice is good if {} of its events are\n", percent(target)));
+    }
+    for adjustment in &objective.adjustments {
+        text.push_str(&format!("    does not count: {}, {}\n", adjustment.name, adjustment.schedule));
+    }
     if !objective.group_by.is_empty() {
         text.push_str(&format!(
             "    groups: a budget for each {} as well, of at most {} of them\n",

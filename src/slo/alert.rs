@@ -40,10 +40,10 @@ fn annotations(objective: &Objective, pair: &BurnPair, long: Counts, short: Coun
     let burn = |counts: Counts| counts.ratio().unwrap_or(0.0) / objective.budget();
     let lasts = Millis((objective.window.0 as f64 / burn(long).max(f64::MIN_POSITIVE)).min(1e15) as i64);
     let summary = format!(
-        "{} {} burns its {} error budget {} times too fast over {} and {} times over {} ({} from {})",
+        "{} {} burns its {} {} times too fast over {} and {} times over {} ({} from {})",
         objective.service,
         objective.title(),
-        objective.window,
+        objective.budget_text(),
         factor(burn(long)),
         pair.long,
         factor(burn(short)),
@@ -52,10 +52,11 @@ fn annotations(objective: &Objective, pair: &BurnPair, long: Counts, short: Coun
         factor(pair.threshold),
     );
     let description = format!(
-        "{} of {} events were bad in the last {}, {} of {} in the last {}; {} of them may be. At this rate a whole \
+        "{} of {} {} were bad in the last {}, {} of {} in the last {}; {} of them may be. At this rate a whole \
          budget lasts {}.",
         count(long.bad),
         count(long.total),
+        objective.units(),
         pair.long,
         count(short.bad),
         count(short.total),
@@ -77,9 +78,9 @@ fn expr(objective: &Objective, pair: &BurnPair) -> String {
     let share = pair.threshold * objective.budget();
     format!(
         "({}) > {} and ({}) > {}",
-        objective.indicator.error_query(pair.long),
+        objective.error_query(pair.long),
         trimmed(share),
-        objective.indicator.error_query(pair.short),
+        objective.error_query(pair.short),
         trimmed(share)
     )
 }

@@ -9,16 +9,19 @@ use crate::codec::{
 };
 use crate::model::{Alert, AlertState, Labels, Millis, Timestamp};
 
+use super::adjustment::Excluded;
+use super::composite::Composite;
 use super::history::{Counts, History, Point, Tier};
 use super::input::Input;
 use super::pair::{BurnPair, Severity};
 use super::series::{Cursor, Increase};
+use super::slices::{Slice, Slices};
 use super::watch::{PairState, Waiting, Watch};
 
 const KIND: [u8; 8] = *b"evkobjct";
 /// The version that is written.
-const VERSION: u32 = 2;
-/// The version before, without groups, which is read too.
+const VERSION: u32 = 4;
+/// The first version, of plain objectives, which is read too.
 const VERSION_1: u32 = 1;
 
 const PAGE: u8 = 0;
@@ -59,6 +62,17 @@ pub(super) struct Saved {
     pub(super) objectives: Vec<SavedObjective>,
     /// Firing alerts whose pair was watched no more.
     pub(super) orphans: Vec<Alert>,
+    pub(super) composites: Vec<SavedComposite>,
+}
+
+/// What was saved of a composite: what it counts are its parts' counts.
+pub(super) struct SavedComposite {
+    pub(super) service: String,
+    pub(super) name: String,
+    pub(super) window: Millis,
+    pub(super) since: Option<Timestamp>,
+    pub(super) decided: Option<Timestamp>,
+    pub(super) pairs: Vec<PairState>,
 }
 
 /// What was saved of one objective.
@@ -76,6 +90,10 @@ pub(super) struct SavedObjective {
     pub(super) beyond: Vec<(Labels, Counts)>,
     pub(super) overflown: bool,
     pub(super) left_out: usize,
+    /// [`Objective::reckoning`](super::objective::Objective).
+    pub(super) reckoning: String,
+    /// The calendar at whose edges counts were kept.
+    pub(super) edges_of: String,
 }
 
 /// What was saved of an objective or of one of its groups.
@@ -87,15 +105,19 @@ pub(super) struct SavedCounts {
     pub(super) heard: [Option<Timestamp>; 2],
     pub(super) waiting: Vec<(Timestamp, Waiting)>,
     pub(super) pairs: Vec<PairState>,
+    pub(super) slices: Slices,
+    pub(super) excluded: Vec<(Timestamp, Excluded)>,
 }
 
 /// The bytes of all objectives' states.
-pub(super) fn write(watches: &[Watch], orphans: &[Alert]) -> Vec<u8> {
+pub(super) fn write(watches: &[Watch], orphans: &[Alert], composites: &[Composite]) -> Vec<u8> {
     let mut out = open_seal(KIND, VERSION);
     put_varint(&mut out, watches.len() as u64);
     watches.iter().for_each(|watch| put_watch(&mut out, watch));
     put_varint(&mut out, orphans.len() as u64);
     orphans.iter().for_each(|alert| put_alert(&mut out, alert));
+    put_varint(&mut out, composites.len() as u64);
+    composites.iter().for_each(|composite| put_composite(&mut out, composite));
     close_seal(out)
 }
 
@@ -107,12 +129,39 @@ pub(super) fn read(bytes: &[u8]) -> Result<Saved, RestoreError> {
     };
     let objectives = take_list(&mut from, |from| take_objective(from, version))?;
     let orphans = take_list(&mut from, take_alert)?;
+    let composites = if version > VERSION_1 { take_list(&mut from, take_composite)? } else { Vec::new() };
     from.end()?;
-    Ok(Saved { objectives, orphans })
+    Ok(Saved { objectives, orphans, composites })
+}
+
+fn put_composite(out: &mut Vec<u8>, composite: &Composite) {
+    put_text(out, &composite.objective.service);
+    put_text(out, &composite.objective.name);
+    put_signed(out, composite.objective.window.0);
+    put_time(out, composite.since);
+    put_time(out, composite.decided);
+    put_varint(out, composite.pairs.len() as u64);
+    composite.pairs.iter().for_each(|state| put_pair(out, state));
+}
+
+fn take_composite(from: &mut Bytes<'_>) -> Result<SavedComposite, Damaged> {
+    Ok(SavedComposite {
+        service: from.text()?.to_owned(),
+        name: from.text()?.to_owned(),
+        window: Millis(from.signed()?),
+        since: take_maybe_time(from)?,
+        decided: take_maybe_time(from)?,
+        pairs: take_list(from, take_pair)?,
+    })
 }
 
 fn put_float(out: &mut Vec<u8>, v: f64) {
     out.extend(v.to_bits().to_le_bytes());
+}
+
+fn put_sums(out: &mut Vec<u8>, counts: Counts) {
+    put_float(out, counts.bad);
+    put_float(out, counts.total);
 }
 
 fn put_time(out: &mut Vec<u8>, t: Option<Timestamp>) {
@@ -150,11 +199,12 @@ fn put_watch(out: &mut Vec<u8>, watch: &Watch) {
     put_varint(out, watch.groups.beyond.len() as u64);
     for (labels, counts) in &watch.groups.beyond {
         put_text(out, labels.as_text());
-        put_float(out, counts.bad);
-        put_float(out, counts.total);
+        put_sums(out, *counts);
     }
     out.push(u8::from(watch.groups.overflown));
     put_varint(out, watch.groups.left_out as u64);
+    put_text(out, &watch.reckoning);
+    put_text(out, &watch.edges_of);
 }
 
 fn put_counts(out: &mut Vec<u8>, watch: &Watch) {
@@ -175,6 +225,26 @@ fn put_counts(out: &mut Vec<u8>, watch: &Watch) {
     }
     put_varint(out, watch.pairs.len() as u64);
     watch.pairs.iter().for_each(|state| put_pair(out, state));
+    put_varint(out, watch.history.edges.len() as u64);
+    for edge in &watch.history.edges {
+        put_signed(out, edge.t.0);
+        put_sums(out, edge.sum);
+    }
+    put_varint(out, watch.slices.known.len() as u64);
+    for (number, slice) in &watch.slices.known {
+        put_signed(out, *number);
+        put_sums(out, slice.events);
+        out.push(u8::from(slice.counted.is_some()));
+        slice.counted.iter().for_each(|counted| put_sums(out, *counted));
+        out.push(u8::from(watch.slices.changed.contains(number)));
+    }
+    put_varint(out, watch.exclusions.taken.len() as u64);
+    for (from, excluded) in &watch.exclusions.taken {
+        put_signed(out, from.0);
+        put_signed(out, excluded.until.0);
+        put_text(out, &excluded.name);
+        put_sums(out, excluded.counts);
+    }
 }
 
 fn put_pair(out: &mut Vec<u8>, PairState { pair, firing }: &PairState) {
@@ -198,8 +268,7 @@ fn put_alert(out: &mut Vec<u8>, alert: &Alert) {
 
 fn put_history(out: &mut Vec<u8>, history: &History) {
     put_time(out, history.first);
-    put_float(out, history.now.bad);
-    put_float(out, history.now.total);
+    put_sums(out, history.now);
     put_varint(out, history.tiers.len() as u64);
     for tier in &history.tiers {
         put_signed(out, tier.step.0);
@@ -270,7 +339,7 @@ fn take_objective(from: &mut Bytes<'_>, version: u32) -> Result<SavedObjective, 
         name: from.text()?.to_owned(),
         indicator: from.text()?.to_owned(),
         window: Millis(from.signed()?),
-        counted: take_counts(from)?,
+        counted: take_counts(from, version)?,
         cursors: take_list(from, |from| {
             let labels = take_labels(from)?;
             Ok((labels, Cursor { t: take_time(from)?, seen_at: take_time(from)?, v: from.f64()? }))
@@ -281,20 +350,23 @@ fn take_objective(from: &mut Bytes<'_>, version: u32) -> Result<SavedObjective, 
         beyond: Vec::new(),
         overflown: false,
         left_out: 0,
+        reckoning: String::new(),
+        edges_of: String::new(),
     };
     if version > VERSION_1 {
         saved.group_by = take_list(from, |from| Ok(from.text()?.to_owned()))?;
-        saved.groups = take_list(from, |from| Ok((take_labels(from)?, take_counts(from)?)))?;
-        saved.beyond =
-            take_list(from, |from| Ok((take_labels(from)?, Counts { bad: from.f64()?, total: from.f64()? })))?;
+        saved.groups = take_list(from, |from| Ok((take_labels(from)?, take_counts(from, version)?)))?;
+        saved.beyond = take_list(from, |from| Ok((take_labels(from)?, take_sums(from)?)))?;
         saved.overflown = take_mark(from)?;
         saved.left_out = from.varint()? as usize;
+        saved.reckoning = from.text()?.to_owned();
+        saved.edges_of = from.text()?.to_owned();
     }
     Ok(saved)
 }
 
-fn take_counts(from: &mut Bytes<'_>) -> Result<SavedCounts, Damaged> {
-    Ok(SavedCounts {
+fn take_counts(from: &mut Bytes<'_>, version: u32) -> Result<SavedCounts, Damaged> {
+    let mut saved = SavedCounts {
         history: take_history(from)?,
         since: take_maybe_time(from)?,
         decided: take_maybe_time(from)?,
@@ -309,7 +381,31 @@ fn take_counts(from: &mut Bytes<'_>) -> Result<SavedCounts, Damaged> {
             Ok((t, Waiting { arrived, more: Increase { part: from.f64()?, total: from.f64()? } }))
         })?,
         pairs: take_list(from, take_pair)?,
-    })
+        slices: Slices::default(),
+        excluded: Vec::new(),
+    };
+    if version > VERSION_1 {
+        let edges = take_list(from, |from| Ok(Point { t: take_time(from)?, sum: take_sums(from)? }))?;
+        saved.history.edges = edges.into();
+        for _ in 0..from.length()? {
+            let number = from.signed()?;
+            let events = take_sums(from)?;
+            let counted = if take_mark(from)? { Some(take_sums(from)?) } else { None };
+            saved.slices.known.insert(number, Slice { events, counted });
+            if take_mark(from)? {
+                saved.slices.changed.insert(number);
+            }
+        }
+        saved.excluded = take_list(from, |from| {
+            let (begin, until) = (take_time(from)?, take_time(from)?);
+            Ok((begin, Excluded { until, name: from.text()?.to_owned(), counts: take_sums(from)? }))
+        })?;
+    }
+    Ok(saved)
+}
+
+fn take_sums(from: &mut Bytes<'_>) -> Result<Counts, Damaged> {
+    Ok(Counts { bad: from.f64()?, total: from.f64()? })
 }
 
 fn take_pair(from: &mut Bytes<'_>) -> Result<PairState, Damaged> {
@@ -341,9 +437,13 @@ fn take_alert(from: &mut Bytes<'_>) -> Result<Alert, Damaged> {
 
 fn take_history(from: &mut Bytes<'_>) -> Result<History, Damaged> {
     let first = take_maybe_time(from)?;
-    let now = Counts { bad: from.f64()?, total: from.f64()? };
+    let now = take_sums(from)?;
     let tiers = take_list(from, take_tier)?;
-    if tiers.is_empty() { Err(Damaged("a history has no resolution")) } else { Ok(History { tiers, now, first }) }
+    if tiers.is_empty() {
+        Err(Damaged("a history has no resolution"))
+    } else {
+        Ok(History { tiers, now, first, edges: Default::default() })
+    }
 }
 
 fn take_tier(from: &mut Bytes<'_>) -> Result<Tier, Damaged> {

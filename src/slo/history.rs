@@ -9,6 +9,7 @@
 
 use std::collections::VecDeque;
 
+use crate::model::limits;
 use crate::model::{Millis, Timestamp};
 
 /// Bad events and all events, as counts or as increases.
@@ -24,14 +25,18 @@ impl Counts {
         self.total += more.total;
     }
 
+    /// The same where counters of good and of all disagree by a few: a share stays within 0..=1.
+    pub(super) fn kept(self) -> Counts {
+        let total = self.total.max(0.0);
+        Counts { bad: self.bad.clamp(0.0, total), total }
+    }
+
     pub(super) fn plus(self, more: Counts) -> Counts {
         Counts { bad: self.bad + more.bad, total: self.total + more.total }
     }
 
     fn since(self, earlier: Counts) -> Counts {
-        // Counters of good and of all may disagree by a few; a share stays within 0..=1.
-        let total = (self.total - earlier.total).max(0.0);
-        Counts { bad: (self.bad - earlier.bad).clamp(0.0, total), total }
+        Counts { bad: self.bad - earlier.bad, total: self.total - earlier.total }.kept()
     }
 
     /// The share of bad events; without any event there is none.
@@ -125,6 +130,8 @@ pub(super) struct History {
     pub(super) now: Counts,
     /// The first instant from which on events are counted.
     pub(super) first: Option<Timestamp>,
+    /// The exact counts up to the last edges of the calendar, oldest first.
+    pub(super) edges: VecDeque<Point>,
 }
 
 impl History {
@@ -146,7 +153,7 @@ impl History {
         if let Some(enough) = tiers.iter().position(|tier| tier.span >= most) {
             tiers.truncate(enough + 1);
         }
-        History { tiers, now: Counts::default(), first: None }
+        History { tiers, now: Counts::default(), first: None, edges: VecDeque::new() }
     }
 
     /// Notes that events are counted from `t` on, even if none happened yet.
@@ -161,6 +168,8 @@ impl History {
             return;
         }
         self.now.add(more);
+        // An event that comes late belongs before the edges behind it.
+        self.edges.iter_mut().rev().take_while(|edge| edge.t >= t).for_each(|edge| edge.sum.add(more));
         for tier in &mut self.tiers {
             tier.add(t, more);
         }
@@ -174,6 +183,30 @@ impl History {
     /// The events of the left-open window that ends at `until`.
     pub(super) fn window(&self, until: Timestamp, length: Millis) -> Counts {
         self.sum_at(until).since(self.sum_at(until - length))
+    }
+
+    /// Keeps the counts up to an edge of the calendar: exactly, if nothing behind it is counted yet.
+    pub(super) fn mark(&mut self, edge: Timestamp) {
+        let newest = self.tiers.iter().filter_map(|tier| tier.points.back()).map(|point| point.t).max();
+        let sum = if newest.is_none_or(|newest| newest <= edge) { self.now } else { self.sum_at(edge) };
+        self.edges.push_back(Point { t: edge, sum });
+        if self.edges.len() > limits::OBJECTIVE_EDGES_MAX {
+            self.edges.pop_front();
+        }
+    }
+
+    /// The events since an edge of the calendar: exactly, if the edge was kept.
+    pub(super) fn since_edge(&self, edge: Timestamp, until: Timestamp) -> Counts {
+        let kept = self.edges.iter().rev().find(|kept| kept.t == edge).map(|kept| kept.sum);
+        self.sum_at(until).since(kept.unwrap_or_else(|| self.sum_at(edge)))
+    }
+
+    /// When the next count leaves a window that ends now, if anything is in it.
+    pub(super) fn next_change(&self, length: Millis, now: Timestamp) -> Option<Timestamp> {
+        let edge = now - length;
+        let tier = self.tiers.iter().find(|tier| tier.reaches(edge)).or(self.tiers.last())?;
+        let first = tier.points.partition_point(|point| point.t <= edge);
+        tier.points.get(first).map(|point| point.t + length)
     }
 
     /// If nothing more arrives: the first instant after `after` at which the share of bad events in

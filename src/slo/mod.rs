@@ -8,7 +8,10 @@
 //! log and nowhere else. When you change what is saved, also touch: `format`
 //! and `storage-format.md`.
 
+mod adjustment;
 mod alert;
+mod calendar;
+mod composite;
 mod events;
 mod format;
 mod groups;
@@ -18,19 +21,26 @@ mod objective;
 mod objectives;
 mod pair;
 mod saved;
+mod schedule;
 mod seed;
 mod series;
+mod slices;
 mod status;
 #[cfg(test)]
 mod tests;
 mod watch;
 
+pub use adjustment::Adjustment;
+pub use calendar::{Calendar, CalendarError, CalendarUnit};
 pub use events::{Events, Reading, Term};
 pub use format::RestoreError;
-pub use objective::{Comparison, Indicator, Objective, ObjectiveError};
+pub use objective::{Comparison, Indicator, Objective, ObjectiveError, Part};
 pub use objectives::Objectives;
 pub use pair::{BurnPair, Severity};
+pub use schedule::{Schedule, ScheduleError};
 pub use seed::SeedError;
+pub use slices::Method;
 pub use status::{
-    Blind, BlindCause, Budget, BurnHistory, BurnPoint, BurnStatus, GroupsStatus, ObjectiveStatus, WindowBurn,
+    AdjustmentSpan, Blind, BlindCause, Budget, BurnHistory, BurnPoint, BurnStatus, GroupsStatus, ObjectiveStatus,
+    PartStatus, Period, WindowBurn,
 };

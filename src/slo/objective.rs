@@ -5,10 +5,16 @@ use std::fmt;
 use crate::model::limits;
 use crate::model::{Labels, LabelsError, Matcher, Millis};
 
+use super::adjustment::Adjustment;
+use super::calendar::Calendar;
 use super::events::{Events, Reading, Term, selector};
 use super::history::Counts;
 use super::pair::BurnPair;
 use super::series::Increase;
+use super::slices::Method;
+
+/// Stands for the window in the expression of a part.
+const WINDOW_PLACE: &str = "WINDOW";
 
 /// Labels that every alert of an objective carries.
 const RESERVED: [&str; 5] = ["alertname", "service", "severity", "slo", "window"];
@@ -22,8 +28,15 @@ pub struct Objective {
     pub name: String,
     /// The promised share of good events, between 0 and 1, both excluded: 0.999.
     pub objective: f64,
-    /// The rolling window over which the promise is kept: 30 days.
+    /// The rolling window over which the promise is kept: 30 days. With a calendar what its periods are taken for where
+    /// a length is needed.
     pub window: Millis,
+    /// Instead of a rolling window: periods of the calendar, each with a budget of its own.
+    pub calendar: Option<Calendar>,
+    /// What the budget is made of.
+    pub method: Method,
+    /// Times in which events do not count.
+    pub adjustments: Vec<Adjustment>,
     /// How good events are told from all.
     pub indicator: Indicator,
     /// The labels of which every combination has a budget of its own, beside that of all together; empty: none.
@@ -53,6 +66,9 @@ impl Objective {
             objective,
             window,
             indicator,
+            calendar: None,
+            method: Method::Occurrences,
+            adjustments: Vec::new(),
             group_by: Vec::new(),
             groups_max: limits::OBJECTIVE_GROUPS,
             pairs: None,
@@ -96,6 +112,64 @@ impl Objective {
         }
     }
 
+    /// The longest time over which its budget looks back.
+    pub(super) fn reach(&self) -> Millis {
+        self.calendar.as_ref().map_or(self.window, |calendar| calendar.longest().max(self.window))
+    }
+
+    /// The window in words: `30d`, `month in Europe/Berlin`.
+    pub fn window_text(&self) -> String {
+        self.calendar.as_ref().map_or_else(|| self.window.to_string(), Calendar::to_string)
+    }
+
+    /// What is counted, in the plural: `events`, `slices of 1m`, `events by weight`.
+    pub fn units(&self) -> String {
+        match &self.indicator {
+            Indicator::Composite(_) => "events by weight".to_owned(),
+            _ => self.method.units(),
+        }
+    }
+
+    /// Its expression with a place for the window.
+    pub(super) fn query_template(&self) -> String {
+        // An odd length, so that it is found again; no window of a slice is like it.
+        let odd = Millis(7_654_321_001);
+        self.error_query(odd).replace(&odd.to_string(), WINDOW_PLACE)
+    }
+
+    /// Its budget in words: `30d error budget`, `error budget of the month in Europe/Berlin`.
+    pub(super) fn budget_text(&self) -> String {
+        match &self.calendar {
+            None => format!("{} error budget", self.window),
+            Some(calendar) => format!("error budget of the {calendar}"),
+        }
+    }
+
+    /// The expression that gives the share of what is bad over `window`: evidence that a person can run.
+    pub fn error_query(&self, window: Millis) -> String {
+        match self.method {
+            Method::Occurrences => self.indicator.error_query(window),
+            Method::Timeslices { width, target } => {
+                let share = ((1.0 - target) * 1e12).round() / 1e12;
+                format!("avg_over_time((({}) > bool {share})[{window}:{width}])", self.indicator.error_query(width))
+            }
+            Method::RatioTimeslices { width } => {
+                format!("avg_over_time((({}) >= 0)[{window}:{width}])", self.indicator.error_query(width))
+            }
+        }
+    }
+
+    /// A text that is equal exactly if the same events make the same counts.
+    pub(super) fn reckoning(&self) -> String {
+        let method = match self.method {
+            Method::Occurrences => String::new(),
+            Method::Timeslices { width, target } => format!("slices of {width} above {target}"),
+            Method::RatioTimeslices { width } => format!("ratios of {width}"),
+        };
+        let adjustments = self.adjustments.iter().map(|adjustment| format!("; {}", adjustment.schedule));
+        method + &adjustments.collect::<String>()
+    }
+
     /// The share of events that may be bad: 0.001 for an objective of 0.999.
     pub fn budget(&self) -> f64 {
         // 1 - 0.999 is 0.0010000000000000009; twelve digits are what a person meant.
@@ -134,6 +208,28 @@ pub enum Indicator {
         /// The bound.
         bound: f64,
     },
+    /// Other objectives together: the weighted mean of their shares of bad events.
+    Composite(Vec<Part>),
+}
+
+/// A part of a composite: another objective.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// The service of the part.
+    pub service: String,
+    /// Its name.
+    pub name: String,
+    /// How much it weighs beside the others; any number above 0.
+    pub weight: f64,
+    /// The expression of its share of bad events, with `WINDOW` for the window: filled in when it is found.
+    pub(super) query: String,
+}
+
+impl Part {
+    /// A part by its name.
+    pub fn new(service: &str, name: &str, weight: f64) -> Part {
+        Part { service: service.to_owned(), name: name.to_owned(), weight, query: String::new() }
+    }
 }
 
 impl Indicator {
@@ -143,7 +239,7 @@ impl Indicator {
             Indicator::Ratio { good: part, total } | Indicator::ErrorRatio { errors: part, total } => {
                 Some([part, total])
             }
-            Indicator::Threshold { .. } => None,
+            Indicator::Threshold { .. } | Indicator::Composite(_) => None,
         }
     }
 
@@ -151,7 +247,7 @@ impl Indicator {
     pub(super) fn counts(&self, more: Increase) -> Counts {
         let bad = match self {
             Indicator::Ratio { .. } => more.total - more.part,
-            Indicator::ErrorRatio { .. } | Indicator::Threshold { .. } => more.part,
+            Indicator::ErrorRatio { .. } | Indicator::Threshold { .. } | Indicator::Composite(_) => more.part,
         };
         Counts { bad, total: more.total }
     }
@@ -163,6 +259,7 @@ impl Indicator {
                 total.matchers().chain(part.matchers()).collect()
             }
             Indicator::Threshold { gauge, .. } => vec![gauge],
+            Indicator::Composite(_) => Vec::new(),
         }
     }
 
@@ -180,6 +277,7 @@ impl Indicator {
             Indicator::Threshold { gauge, op, bound } => {
                 Indicator::Threshold { gauge: both(gauge), op: *op, bound: *bound }
             }
+            Indicator::Composite(parts) => Indicator::Composite(parts.clone()),
         }
     }
 
@@ -194,7 +292,8 @@ impl Indicator {
                     }
                 }
             }
-            None => all.push(Reading::Value),
+            None if matches!(self, Indicator::Threshold { .. }) => all.push(Reading::Value),
+            None => {}
         }
         all
     }
@@ -214,6 +313,13 @@ impl Indicator {
             Indicator::Threshold { gauge, op, bound } => {
                 format!("1 - avg(avg_over_time(({} {op} bool {bound})[{window}:]))", selector(gauge))
             }
+            Indicator::Composite(parts) => {
+                let part = |part: &Part| {
+                    format!("{} * ({})", part.weight, part.query.replace(WINDOW_PLACE, &window.to_string()))
+                };
+                let weights: f64 = parts.iter().map(|part| part.weight).sum();
+                format!("({}) / {weights}", parts.iter().map(part).collect::<Vec<_>>().join(" + "))
+            }
         }
     }
 
@@ -222,6 +328,7 @@ impl Indicator {
         match self {
             Indicator::Ratio { total, .. } | Indicator::ErrorRatio { total, .. } => total.query(window),
             Indicator::Threshold { gauge, .. } => format!("sum(count_over_time({}[{window}]))", selector(gauge)),
+            Indicator::Composite(_) => "vector(0)".to_owned(),
         }
     }
 
@@ -232,6 +339,9 @@ impl Indicator {
                 format!("{} and {}", total.text(), one.text())
             }
             Indicator::Threshold { gauge, .. } => selector(gauge),
+            Indicator::Composite(parts) => {
+                parts.iter().map(|part| format!("{}/{}", part.service, part.name)).collect::<Vec<_>>().join(", ")
+            }
         }
     }
 
@@ -241,6 +351,15 @@ impl Indicator {
             Indicator::Ratio { good, total } => format!("ratio {} {}", good.text(), total.text()),
             Indicator::ErrorRatio { errors, total } => format!("errors {} {}", errors.text(), total.text()),
             Indicator::Threshold { gauge, op, bound } => format!("threshold {} {op} {bound}", selector(gauge)),
+            Indicator::Composite(_) => format!("composite {}", self.selectors()),
+        }
+    }
+
+    /// The parts of a composite; of another there are none.
+    pub fn parts(&self) -> &[Part] {
+        match self {
+            Indicator::Composite(parts) => parts,
+            Indicator::Ratio { .. } | Indicator::ErrorRatio { .. } | Indicator::Threshold { .. } => &[],
         }
     }
 }
@@ -358,6 +477,22 @@ pub enum ObjectiveError {
     EmptySelector {
         /// Service and name.
         place: String,
+    },
+    /// A calendar, a method or adjustments that cannot be kept.
+    #[error("{place}: {reason}")]
+    Reckoning {
+        /// Service and name.
+        place: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// A composite whose parts are not there, or cannot be put together.
+    #[error("{place}: {reason}")]
+    Parts {
+        /// Service and name.
+        place: String,
+        /// What is wrong, and what to do.
+        reason: String,
     },
     /// Groups of which nothing can be told apart, or of which too many may be.
     #[error("{place}: {reason}")]

@@ -8,11 +8,13 @@ use crate::model::{
 };
 
 use super::alert;
+use super::composite::Composite;
 use super::events::Reading;
 use super::groups::Groups;
-use super::objective::{Objective, ObjectiveError};
+use super::objective::{Indicator, Objective, ObjectiveError, Part};
 use super::pair::{BurnPair, pairs_of};
 use super::series::Origin;
+use super::slices::Method;
 use super::status::{BurnHistory, ObjectiveStatus};
 use super::watch::{Bindings, Decision, Watch};
 
@@ -24,10 +26,21 @@ use super::watch::{Bindings, Decision, Watch};
 pub struct Objectives {
     pub(super) watches: Vec<Watch>,
     pub(super) bindings: Bindings,
+    pub(super) composites: Vec<Composite>,
     /// Firing alerts whose pair is watched no more; the next log entry resolves them.
     pub(super) orphans: Vec<Alert>,
     /// The newest instant of the log.
     now: Option<Timestamp>,
+}
+
+impl Objective {
+    /// Whether it can be kept by itself. Whether the parts of a composite are there only all objectives together tell.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), ObjectiveError> {
+        check(self).map(|_| ())
+    }
 }
 
 impl Objectives {
@@ -40,16 +53,20 @@ impl Objectives {
             return Err(ObjectiveError::TooMany { count: objectives.len(), most: limits::OBJECTIVES_MAX });
         }
         let mut seen = BTreeSet::new();
-        let mut watches = Vec::with_capacity(objectives.len());
+        let (mut watches, mut whole) = (Vec::with_capacity(objectives.len()), Vec::new());
         for objective in objectives {
-            let watch = checked(objective)?;
-            let Objective { service, name, .. } = &watch.objective;
-            if !seen.insert((service.clone(), name.clone())) {
-                return Err(ObjectiveError::Duplicate { place: format!("{service}/{name}") });
+            if !seen.insert((objective.service.clone(), objective.name.clone())) {
+                return Err(ObjectiveError::Duplicate { place: format!("{}/{}", objective.service, objective.name) });
             }
-            watches.push(watch);
+            let pairs = check(&objective)?;
+            match objective.indicator {
+                Indicator::Composite(_) => whole.push((objective, pairs)),
+                _ => watches.push(Watch::new(objective, pairs)),
+            }
         }
-        Ok(Objectives { watches, bindings: Bindings::default(), orphans: Vec::new(), now: None })
+        let composites = whole.into_iter().map(|(objective, pairs)| composed(objective, pairs, &watches));
+        let composites = composites.collect::<Result<Vec<_>, _>>()?;
+        Ok(Objectives { watches, composites, bindings: Bindings::default(), orphans: Vec::new(), now: None })
     }
 
     /// Takes other objectives, with the store still open. One that counts as an earlier one of the same name
@@ -76,6 +93,10 @@ impl Objectives {
             } else {
                 next.orphans.extend(old.alerts());
             }
+        }
+        for old in self.composites.drain(..) {
+            let gone = next.inherit_composite(old);
+            next.orphans.extend(gone);
         }
         for (series, places) in self.bindings.iter() {
             let kept = places.iter().filter_map(|(from, at)| Some((*moved.get(from)?, *at)));
@@ -138,6 +159,7 @@ impl Objectives {
             }
         }
         let mut transitions = self.resolve_orphans(committed.seq, committed.at);
+        let (seq, at) = (committed.seq, committed.at);
         for (n, watch) in self.watches.iter_mut().enumerate() {
             let samples = touched.get(&n);
             if let Some(samples) = samples {
@@ -147,7 +169,31 @@ impl Objectives {
                 watch.advance(committed.seq, committed.at, &mut transitions);
             }
         }
+        self.advance_composites(seq, at, &mut transitions);
         transitions
+    }
+
+    fn advance_composites(&mut self, seq: Seq, at: Timestamp, out: &mut Vec<Transition>) {
+        for composite in &mut self.composites {
+            if composite.needs(&self.watches, at) {
+                composite.advance(&self.watches, seq, at, out);
+            }
+        }
+    }
+
+    /// Lets the composite of that name go on from what another had; gives the alerts that are no more.
+    pub(super) fn inherit_composite(&mut self, old: Composite) -> Vec<Alert> {
+        let same = |new: &&mut Composite| {
+            (&new.objective.service, &new.objective.name) == (&old.objective.service, &old.objective.name)
+        };
+        match self.composites.iter_mut().find(same) {
+            Some(composite) => {
+                let gone = composite.inherit(old);
+                composite.plan(&self.watches);
+                gone
+            }
+            None => old.alerts().collect(),
+        }
     }
 
     /// Sees that time has passed and says which alerts changed.
@@ -156,6 +202,7 @@ impl Objectives {
         for watch in self.watches.iter_mut().filter(|watch| watch.needs(at)) {
             watch.advance(seq, at, &mut transitions);
         }
+        self.advance_composites(seq, at, &mut transitions);
         transitions
     }
 
@@ -171,23 +218,31 @@ impl Objectives {
     /// When [`Objectives::tick`] should be called if nothing arrives before.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let orphans = self.orphans.first().map(|alert| Timestamp(self.now.unwrap_or(alert.active_at).0 + 1));
-        self.watches.iter().filter_map(Watch::deadline).chain(orphans).min()
+        let composites = self.composites.iter().filter_map(Composite::deadline);
+        self.watches.iter().filter_map(Watch::deadline).chain(composites).chain(orphans).min()
     }
 
     /// The alerts that fire.
     pub fn alerts(&self) -> Vec<Alert> {
-        self.watches.iter().flat_map(Watch::alerts).collect()
+        let composites = self.composites.iter().flat_map(Composite::alerts);
+        self.watches.iter().flat_map(Watch::alerts).chain(composites).collect()
     }
 
-    /// How each objective stands at `at`.
+    /// How each objective stands at `at`, composites last.
     pub fn statuses(&self, at: Timestamp) -> Vec<ObjectiveStatus> {
-        self.watches.iter().map(|watch| watch.status(at)).collect()
+        let composites = self.composites.iter().map(|composite| composite.status(&self.watches, at));
+        self.watches.iter().map(|watch| watch.status(at)).chain(composites).collect()
     }
 
     /// The burn rate of one objective at `points` instants, evenly over the range and ending with its end;
     /// absent if there is no such objective.
     pub fn burn_history(&self, service: &str, objective: &str, range: TimeRange, points: usize) -> Option<BurnHistory> {
-        self.named(service, objective)?.burn_history(range, points)
+        if let Some(watch) = self.named(service, objective) {
+            return watch.burn_history(range, points);
+        }
+        let named =
+            |composite: &&Composite| composite.objective.service == service && composite.objective.name == objective;
+        self.composites.iter().find(named)?.burn_history(&self.watches, range, points)
     }
 
     /// The same of one of its groups.
@@ -249,13 +304,21 @@ impl Watch {
             let same = |(pair, alert): &(BurnPair, Alert)| *pair == state.pair && labels.as_ref() == Ok(&alert.labels);
             state.firing = firing.iter().position(same).map(|n| firing.swap_remove(n).1);
         }
-        let longer = self.objective.window > old.objective.window;
-        if self.objective.window == old.objective.window {
-            self.history = old.history;
-        } else {
-            self.history.fill_from(&old.history, Timestamp::MAX);
+        let same_edges = self.edges_of == old.edges_of;
+        self.recount = old.recount
+            || self.objective.reach() > old.objective.reach()
+            || self.reckoning != old.reckoning
+            || !same_edges
+            || old.objective.group_by != self.objective.group_by;
+        // Counts of other units say nothing of these.
+        if self.reckoning == old.reckoning {
+            if self.objective.reach() == old.objective.reach() && same_edges {
+                self.history = old.history;
+            } else {
+                self.history.fill_from(&old.history, Timestamp::MAX);
+            }
+            (self.slices, self.exclusions) = (old.slices, old.exclusions);
         }
-        self.recount = old.recount || longer || old.objective.group_by != self.objective.group_by;
         let mut gone: Vec<Alert> = firing.into_iter().map(|(_, alert)| alert).collect();
         gone.extend(self.inherit_groups(&old.objective, old.groups));
         self.input = old.input;
@@ -287,7 +350,57 @@ impl Watch {
     }
 }
 
-fn checked(objective: Objective) -> Result<Watch, ObjectiveError> {
+/// A composite with its parts found.
+fn composed(mut objective: Objective, pairs: Vec<BurnPair>, watches: &[Watch]) -> Result<Composite, ObjectiveError> {
+    let place = format!("{}/{}", objective.service, objective.name);
+    let fail = |reason: String| ObjectiveError::Parts { place: place.clone(), reason };
+    let Indicator::Composite(parts) = &mut objective.indicator else { return Err(fail("it has no parts".to_owned())) };
+    let weights: f64 = parts.iter().map(|part| part.weight).sum();
+    let mut found = Vec::new();
+    for part in parts {
+        let named = |watch: &Watch| watch.objective.service == part.service && watch.objective.name == part.name;
+        let at = watches.iter().position(named).ok_or_else(|| {
+            let (service, name) = (&part.service, &part.name);
+            fail(format!("there is no objective {service}/{name} that could be its part; add it, or correct the name"))
+        })?;
+        let of = &watches[at].objective;
+        if of.reach() < objective.window || of.calendar != objective.calendar {
+            return Err(fail(format!(
+                "its part {}/{} is kept over {}, and the whole over {}; give both the same window",
+                part.service,
+                part.name,
+                of.window_text(),
+                objective.calendar.as_ref().map_or_else(|| objective.window.to_string(), |c| c.to_string()),
+            )));
+        }
+        part.query = of.query_template();
+        found.push((at, part.weight / weights));
+    }
+    Ok(Composite::new(objective, pairs, found))
+}
+
+fn check_parts(objective: &Objective, place: &str) -> Result<(), ObjectiveError> {
+    let Indicator::Composite(parts) = &objective.indicator else { return Ok(()) };
+    let fail = |reason: String| Err(ObjectiveError::Parts { place: place.to_owned(), reason });
+    if parts.is_empty() || parts.len() > limits::OBJECTIVE_PARTS_MAX {
+        return fail(format!("{} parts; a composite has 1 to {}", parts.len(), limits::OBJECTIVE_PARTS_MAX));
+    }
+    if let Some(part) = parts.iter().find(|part| !(part.weight > 0.0 && part.weight.is_finite())) {
+        return fail(format!("a weight of {} means nothing; write a number above 0", part.weight));
+    }
+    let named = |part: &Part| (part.service.clone(), part.name.clone());
+    if let Some(n) = (1..parts.len()).find(|n| parts[..*n].iter().any(|other| named(other) == named(&parts[*n]))) {
+        return fail(format!("its part {}/{} stands twice; remove one", parts[n].service, parts[n].name));
+    }
+    let plain = objective.method == Method::Occurrences && objective.group_by.is_empty();
+    if !plain || !objective.adjustments.is_empty() {
+        return fail("slices, groups and adjustments belong to its parts; move them there".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether an objective can be kept by itself, and its burn pairs. The parts of a composite are looked for elsewhere.
+pub(super) fn check(objective: &Objective) -> Result<Vec<BurnPair>, ObjectiveError> {
     for (what, text) in [("service", &objective.service), ("name", &objective.name)] {
         if text.is_empty() {
             return Err(ObjectiveError::Unnamed { what });
@@ -307,12 +420,14 @@ fn checked(objective: Objective) -> Result<Watch, ObjectiveError> {
     {
         return Err(ObjectiveError::EmptySelector { place });
     }
-    check_groups(&objective, &place)?;
-    let pairs = pairs_of(&objective, &place)?;
+    check_groups(objective, &place)?;
+    check_reckoning(objective, &place)?;
+    check_parts(objective, &place)?;
+    let pairs = pairs_of(objective, &place)?;
     for pair in &pairs {
-        alert::labels(&objective, pair).map_err(|source| ObjectiveError::Labels { place: place.clone(), source })?;
+        alert::labels(objective, pair).map_err(|source| ObjectiveError::Labels { place: place.clone(), source })?;
     }
-    Ok(Watch::new(objective, pairs))
+    Ok(pairs)
 }
 
 fn check_groups(objective: &Objective, place: &str) -> Result<(), ObjectiveError> {
@@ -328,6 +443,28 @@ fn check_groups(objective: &Objective, place: &str) -> Result<(), ObjectiveError
     let most = limits::OBJECTIVE_GROUPS_MAX;
     if objective.groups_max == 0 || objective.groups_max > most {
         return fail(format!("{} groups cannot have a budget; between 1 and {most} can", objective.groups_max));
+    }
+    Ok(())
+}
+
+fn check_reckoning(objective: &Objective, place: &str) -> Result<(), ObjectiveError> {
+    let fail = |reason: String| Err(ObjectiveError::Reckoning { place: place.to_owned(), reason });
+    if let Some(width) = objective.method.width() {
+        let most = Millis(objective.window.0 / 10);
+        if width < Millis::seconds(1) || width > most {
+            return fail(format!(
+                "slices of {width} are not kept; write one between 1s and a tenth of the window, {most}"
+            ));
+        }
+    }
+    if let Method::Timeslices { target, .. } = objective.method
+        && !(target > 0.0 && target <= 1.0)
+    {
+        return fail(format!("a slice cannot have a target of {target}; write a share above 0 and up to 1, like 0.95"));
+    }
+    let most = limits::OBJECTIVE_ADJUSTMENTS_MAX;
+    if objective.adjustments.len() > most {
+        return fail(format!("{} adjustments; at most {most} are kept", objective.adjustments.len()));
     }
     Ok(())
 }

@@ -111,7 +111,7 @@ pub(super) fn pairs_of(objective: &Objective, place: &str) -> Result<Vec<BurnPai
                 });
             }
         }
-        return Ok(pairs.clone());
+        return Ok(stretched(pairs.clone(), objective));
     }
     let mut pairs = BurnPair::standard(objective.window);
     let slowest_page = pairs.iter().filter(|p| p.severity == Severity::Page).map(|p| p.threshold).fold(most, f64::min);
@@ -119,7 +119,20 @@ pub(super) fn pairs_of(objective: &Objective, place: &str) -> Result<Vec<BurnPai
     if !pairs.iter().any(|pair| pair.severity == Severity::Page) {
         return Err(unreachable(if slowest_page < most { slowest_page } else { 6.0 }));
     }
-    Ok(pairs)
+    Ok(stretched(pairs, objective))
+}
+
+/// The pairs with windows that hold slices of time: three the short one, so that two can be bad, twelve the long one.
+fn stretched(mut pairs: Vec<BurnPair>, objective: &Objective) -> Vec<BurnPair> {
+    let Some(width) = objective.method.width() else { return pairs };
+    for pair in &mut pairs {
+        pair.short = pair.short.max(Millis(width.0 * 3));
+        pair.long = pair.long.max(Millis(width.0 * 12)).min(objective.window).max(pair.short);
+    }
+    let all = pairs.clone();
+    let implied = |a: &BurnPair, b: &BurnPair| a.same_alert(b) && b.threshold < a.threshold;
+    pairs.retain(|pair| !all.iter().any(|other| implied(pair, other)));
+    pairs
 }
 
 #[cfg(test)]

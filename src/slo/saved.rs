@@ -7,6 +7,7 @@
 
 use crate::model::Millis;
 
+use super::composite::Composite;
 use super::format::{self, RestoreError, SavedCounts, SavedObjective};
 use super::objective::{Comparison, Indicator, Objective};
 use super::objectives::Objectives;
@@ -15,7 +16,7 @@ use super::watch::{Bindings, Watch};
 impl Objectives {
     /// The state as bytes, from which [`Objectives::restore`] continues.
     pub fn save(&self) -> Vec<u8> {
-        format::write(&self.watches, &self.orphans)
+        format::write(&self.watches, &self.orphans, &self.composites)
     }
 
     /// Continues from a saved state. Objectives that it does not hold begin empty.
@@ -43,6 +44,13 @@ impl Objectives {
                 }
             }
         }
+        for old in saved.composites {
+            let shape = Objective::new(&old.service, &old.name, 0.5, old.window, Indicator::Composite(Vec::new()));
+            let mut composite = Composite::new(shape, Vec::new(), Vec::new());
+            (composite.since, composite.decided, composite.pairs) = (old.since, old.decided, old.pairs);
+            let gone = self.inherit_composite(composite);
+            self.orphans.extend(gone);
+        }
         Ok(())
     }
 }
@@ -59,10 +67,12 @@ fn watch_of(old: SavedObjective, objective: Objective) -> Watch {
     let mut watch = counted(old.counted, objective);
     watch.objective.window = old.window;
     watch.objective.group_by = old.group_by;
+    (watch.reckoning, watch.edges_of) = (old.reckoning, old.edges_of);
     watch.series.dormant = old.cursors.into_iter().collect();
     watch.series.targets = old.targets.into_iter().collect();
     for (labels, group) in old.groups {
         let mut group = counted(group, watch.objective.of_group(&labels));
+        (group.reckoning, group.edges_of) = (watch.reckoning.clone(), watch.edges_of.clone());
         group.plan();
         watch.groups.members.insert(labels, group);
     }
@@ -80,5 +90,7 @@ fn counted(old: SavedCounts, objective: Objective) -> Watch {
     watch.heard = old.heard;
     watch.waiting = old.waiting.into_iter().collect();
     watch.pairs = old.pairs;
+    watch.slices = old.slices;
+    watch.exclusions.taken = old.excluded.into_iter().collect();
     watch
 }

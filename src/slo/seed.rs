@@ -61,6 +61,8 @@ impl Watch {
             match select(&self.objective.indicator, source, range) {
                 Ok(series) => {
                     found.count(&mut places, series);
+                    found.close_slices(range.until);
+                    found.groups.members.values_mut().for_each(|group| group.close_slices(range.until));
                     found.rest(&mut places, range);
                     from = range.until;
                 }
@@ -88,6 +90,7 @@ impl Watch {
     fn put_in_place(&mut self, found: Watch, at: Timestamp) {
         (self.since, self.recount) = (self.since.or(Some(at)), false);
         (self.history, self.input, self.heard) = (found.history, found.input, found.heard);
+        (self.slices, self.exclusions) = (found.slices, found.exclusions);
         // It has been counted.
         self.waiting.clear();
         let firing: Vec<(Labels, Watch)> = std::mem::take(&mut self.groups.members).into_iter().collect();
@@ -217,7 +220,7 @@ impl Watch {
 /// Where the part of the window begins of which every sample is there. What is downsampled is not counted: of
 /// a threshold it does not say how many samples were beyond it, nor of counters when they rose.
 fn raw_since(objective: &Objective, source: &dyn SeriesSource, at: Timestamp) -> Result<Timestamp, SourceError> {
-    let window = TimeRange { after: at - objective.window, until: at };
+    let window = TimeRange { after: at - objective.reach(), until: at };
     let mut since = window.after;
     for matchers in objective.indicator.matchers() {
         since = since.max(source.raw_since(matchers, window)?);

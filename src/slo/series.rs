@@ -246,6 +246,7 @@ fn roles(indicator: &Indicator, labels: &Labels, reading: Reading) -> Option<Rol
             let selected = gauge.iter().all(|m| m.matches(labels.get(m.name()))).then_some(1.0);
             Roles { part: selected, total: selected }
         }
+        Indicator::Composite(_) => return None,
     };
     (roles.part.is_some() || roles.total.is_some()).then_some(roles)
 }

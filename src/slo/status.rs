@@ -19,11 +19,19 @@ pub struct ObjectiveStatus {
     pub group: Labels,
     /// The promised share of good events.
     pub objective: f64,
-    /// The rolling window.
+    /// The rolling window; with a calendar what its periods are taken for where a length is needed.
     pub window: Millis,
-    /// Good events of the window.
+    /// The window in words: `30d`, `month in Europe/Berlin`.
+    pub window_text: String,
+    /// The present period, if the window follows the calendar.
+    pub period: Option<Period>,
+    /// The budget in words: `30d error budget`, `error budget of the month in Europe/Berlin`.
+    pub budget_text: String,
+    /// What is counted, in the plural: `events`, `slices of 1m`.
+    pub units: String,
+    /// Good events, or slices, of the window.
     pub good: f64,
-    /// All events of the window.
+    /// All events, or slices, of the window.
     pub total: f64,
     /// The share of bad events in the window; absent without events.
     pub error_ratio: Option<f64>,
@@ -47,8 +55,57 @@ pub struct ObjectiveStatus {
     pub query: String,
     /// Why nothing can be said, if so.
     pub blind: Option<Blind>,
+    /// The times in which events do not count: those of the window and the next to come.
+    pub adjustments: Vec<AdjustmentSpan>,
     /// The budgets of its groups, if it has groups. The numbers above are of all together.
     pub groups: Option<GroupsStatus>,
+    /// Of a composite: its parts.
+    pub parts: Vec<PartStatus>,
+}
+
+/// A part of a composite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PartStatus {
+    /// Whose objective it is.
+    pub service: String,
+    /// Its name.
+    pub name: String,
+    /// Its share of all weights.
+    pub weight: f64,
+    /// Its share of bad events in its window; absent without events.
+    pub error_ratio: Option<f64>,
+    /// How much of its own budget is left.
+    pub budget_left: f64,
+    /// Its share in what is bad of the composite, by weight.
+    pub share_of_bad: f64,
+    /// Whether nothing can be said of it.
+    pub blind: bool,
+}
+
+/// A period of the calendar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Period {
+    /// When it began.
+    pub begin: Timestamp,
+    /// When the next one begins, with a new budget.
+    pub end: Timestamp,
+    /// Both in local time, with the zone: `2026-11-01 00:00 to 2026-12-01 00:00, Europe/Berlin`
+    pub text: String,
+}
+
+/// A time in which events do not count.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AdjustmentSpan {
+    /// What happens then.
+    pub name: String,
+    /// When it begins.
+    pub from: Timestamp,
+    /// When it ends.
+    pub until: Timestamp,
+    /// Events that did not count.
+    pub total: f64,
+    /// The bad ones of them.
+    pub bad: f64,
 }
 
 /// The budgets of an objective's groups.
@@ -207,14 +264,25 @@ impl Watch {
         }
     }
 
-    fn status_of_all(&self, at: Timestamp) -> ObjectiveStatus {
+    pub(super) fn status_of_all(&self, at: Timestamp) -> ObjectiveStatus {
         let objective = &self.objective;
-        let all = self.history.window(at, objective.window);
+        let all = self.in_window(at);
+        let period = objective.calendar.as_ref().map(|calendar| {
+            let (begin, end) = calendar.period(at);
+            let [from, until] = [begin, end].map(|edge| calendar.local_text(edge));
+            Period { begin, end, text: format!("{from} to {until}, {}", calendar.zone_name()) }
+        });
+        let shown = period.as_ref().map_or(objective.window, |period| shown_span(at - period.begin));
         ObjectiveStatus {
             service: objective.service.clone(),
             name: objective.name.clone(),
             objective: objective.objective,
             window: objective.window,
+            window_text: objective.window_text(),
+            budget_text: objective.budget_text(),
+            units: objective.units(),
+            adjustments: self.adjustment_spans(at),
+            period,
             good: all.total - all.bad,
             total: all.total,
             error_ratio: all.ratio(),
@@ -235,10 +303,11 @@ impl Watch {
             interval: self.input.interval(),
             series: self.series.len(),
             series_refused: self.series.refused,
-            query: objective.indicator.error_query(objective.window),
+            query: objective.error_query(shown),
             blind: self.blind(at),
             group: Labels::empty(),
             groups: None,
+            parts: Vec::new(),
         }
     }
 
@@ -248,24 +317,85 @@ impl Watch {
         self.pairs.iter().chain(groups).filter_map(|state| state.firing.clone()).collect()
     }
 
-    fn covered(&self, at: Timestamp, window: Millis) -> Millis {
+    pub(super) fn covered(&self, at: Timestamp, window: Millis) -> Millis {
         self.history.first.map_or(Millis::ZERO, |first| (at - first).clamp(Millis::ZERO, window))
     }
 
+    /// What the window, or the present period, holds up to `at`.
+    fn in_window(&self, at: Timestamp) -> Counts {
+        match &self.objective.calendar {
+            None => self.history.window(at, self.objective.window),
+            Some(calendar) => self.history.since_edge(calendar.period(at).0, at),
+        }
+    }
+
+    /// All that the whole window is expected to hold. While a rolling window is young, that of the pace so far. Of a
+    /// period that is not over: what it holds, and for the rest the pace of a whole length up to now, which knows nights
+    /// and weekends.
+    fn expected(&self, at: Timestamp, so_far: Counts) -> f64 {
+        let window = self.objective.window;
+        let covered = self.covered(at, window).max(Millis(1));
+        match &self.objective.calendar {
+            None => so_far.total * (window.0 as f64 / covered.0 as f64),
+            Some(calendar) => {
+                let (begin, end) = calendar.period(at);
+                let counted_from = self.history.first.map_or(at, |first| first.clamp(begin, at));
+                // Of the time before counting began the pace is taken as well.
+                let missing = (end - at) + (counted_from - begin);
+                let pace = self.history.window(at, window).total / covered.0 as f64;
+                so_far.total + pace * missing.0.max(0) as f64
+            }
+        }
+    }
+
     fn budget(&self, at: Timestamp) -> Budget {
-        let all = self.history.window(at, self.objective.window);
-        let covered = self.covered(at, self.objective.window).max(Millis(1));
-        let expected = all.total * (self.objective.window.0 as f64 / covered.0 as f64);
-        let total = expected * self.objective.budget();
+        let all = self.in_window(at);
+        let total = self.expected(at, all) * self.objective.budget();
         let left = if total > 0.0 { 1.0 - all.bad / total } else { 1.0 };
         let burn = self.pairs.first().and_then(|PairState { pair, .. }| {
             let [long, short] = [pair.long, pair.short].map(|length| self.history.window(at, length).ratio());
             Some(long?.min(short?) / self.objective.budget())
         });
-        let exhausted_in = burn
+        let lasts = burn
             .filter(|burn| *burn > 0.0)
             .map(|burn| Millis((left.max(0.0) * self.objective.window.0 as f64 / burn).min(1e15) as i64));
+        // A budget that outlives its period is not exhausted: the next one begins with a new one.
+        let renewed_in = self.objective.calendar.as_ref().map(|calendar| calendar.period(at).1 - at);
+        let exhausted_in = lasts.filter(|lasts| renewed_in.is_none_or(|renewed| *lasts < renewed));
         Budget { total, spent: all.bad, left, exhausted_in }
+    }
+
+    /// The share of a whole window's expected events that was bad in the window up to `at`.
+    pub(super) fn spent_share(&self, at: Timestamp) -> f64 {
+        let counts = self.in_window(at);
+        let whole = self.expected(at, counts);
+        if whole > 0.0 { counts.bad / whole } else { 0.0 }
+    }
+
+    /// The adjustments of the window with what they took, and the next one to come.
+    fn adjustment_spans(&self, at: Timestamp) -> Vec<AdjustmentSpan> {
+        let adjustments = &self.objective.adjustments;
+        if adjustments.is_empty() {
+            return Vec::new();
+        }
+        let since = at - self.objective.reach();
+        let taken = self.exclusions.taken.iter().filter(|(_, excluded)| excluded.until > since);
+        let mut spans: Vec<AdjustmentSpan> = taken
+            .map(|(from, excluded)| AdjustmentSpan {
+                name: excluded.name.clone(),
+                from: *from,
+                until: excluded.until,
+                total: excluded.counts.total,
+                bad: excluded.counts.bad,
+            })
+            .collect();
+        let ahead = super::adjustment::spans(adjustments, TimeRange { after: at, until: at + AHEAD });
+        let next = ahead.into_iter().find(|(from, ..)| spans.iter().all(|span| span.from != *from));
+        spans.extend(next.map(|(from, until, n)| {
+            let name = adjustments[n].name.clone();
+            AdjustmentSpan { name, from, until, total: 0.0, bad: 0.0 }
+        }));
+        spans
     }
 
     fn window_burn(&self, at: Timestamp, window: Millis) -> WindowBurn {
@@ -317,6 +447,14 @@ impl Watch {
         });
         Some(BurnHistory { pair, thresholds, points: points.collect() })
     }
+}
+
+/// How far ahead an adjustment is told of.
+const AHEAD: Millis = Millis::days(31);
+
+/// A span that a person can run a query over: whole minutes, at least one.
+fn shown_span(span: Millis) -> Millis {
+    Millis((span.0 / 60_000).max(1) * 60_000)
 }
 
 /// A span to the second once it is longer than two: nobody needs the milliseconds of an hour.

@@ -14,12 +14,14 @@ use crate::model::limits;
 use crate::model::{Alert, Labels, Millis, Sample, SeriesRef, SeriesRefs, Timestamp};
 use crate::stats::binomial_tail;
 
+use super::adjustment::Exclusions;
 use super::groups::Groups;
 use super::history::{Counts, History};
 use super::input::Input;
 use super::objective::{Indicator, Objective};
 use super::pair::BurnPair;
 use super::series::{Increase, Increases, Roles, SeriesSet, join};
+use super::slices::{Method, Slices};
 
 /// The confidence of the lower bound. At 99 % a service that exactly meets 99.9 % and sees ten requests an
 /// hour needs two failures within the hour to page, a hundred need six; a full outage of a service with
@@ -98,6 +100,16 @@ pub(super) struct Watch {
     /// Up to which instant of the log everything is decided.
     pub(super) decided: Option<Timestamp>,
     deadline: Option<Timestamp>,
+    /// Slices of time that can still change; without a method of slices there are none.
+    pub(super) slices: Slices,
+    /// What did not count.
+    pub(super) exclusions: Exclusions,
+    /// When the calendar's present period ends.
+    period_end: Option<Timestamp>,
+    /// How its counts were made: [`Objective::reckoning`].
+    pub(super) reckoning: String,
+    /// The calendar at whose edges counts were kept.
+    pub(super) edges_of: String,
     /// Whether something was taken on which nothing was decided yet.
     pub(super) touched: bool,
     /// Whether its definition has changed so that it must be counted again from what is stored.
@@ -107,7 +119,12 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn new(objective: Objective, pairs: Vec<BurnPair>) -> Watch {
         Watch {
-            history: History::new(objective.window),
+            history: History::new(objective.reach()),
+            reckoning: objective.reckoning(),
+            edges_of: objective.calendar.as_ref().map_or_else(String::new, |calendar| format!("{calendar:?}")),
+            slices: Slices::default(),
+            exclusions: Exclusions::default(),
+            period_end: None,
             pairs: pairs.into_iter().map(|pair| PairState { pair, firing: None }).collect(),
             objective,
             input: Input::default(),
@@ -186,7 +203,7 @@ impl Watch {
     /// Up to which instant both sides have been heard.
     fn complete_until(&self) -> Timestamp {
         match self.objective.indicator {
-            Indicator::Threshold { .. } => Timestamp::MAX,
+            Indicator::Threshold { .. } | Indicator::Composite(_) => Timestamp::MAX,
             // Failures may have no series before the first; all events always do.
             Indicator::ErrorRatio { .. } => self.heard[1].unwrap_or(Timestamp::MIN),
             Indicator::Ratio { .. } => {
@@ -218,8 +235,64 @@ impl Watch {
         }
     }
 
+    /// Up to when both sides were heard, for slices of time.
+    fn slices_heard(&self) -> Timestamp {
+        let [part, total] = self.heard.map(|heard| heard.unwrap_or(Timestamp::MIN));
+        match self.objective.indicator {
+            Indicator::ErrorRatio { .. } => total,
+            Indicator::Ratio { .. } | Indicator::Threshold { .. } | Indicator::Composite(_) => part.min(total),
+        }
+    }
+
+    /// Up to when slices of time can be counted.
+    fn sliced_until(&self, at: Timestamp) -> Timestamp {
+        let before_waiting = self.waiting.keys().next().map_or(Timestamp::MAX, |first| Timestamp(first.0 - 1));
+        self.slices_heard().max(at - self.patience()).min(before_waiting).min(at)
+    }
+
+    /// When time alone lets a slice count. While an increase waits that belongs into it, that one's time comes first.
+    fn slice_due(&self) -> Option<Timestamp> {
+        let end = self.slices.next_end(self.objective.method)?;
+        let waits = self.waiting.keys().next().is_some_and(|first| *first <= end);
+        let due = if end <= self.slices_heard() { end } else { end + self.patience() };
+        (!waits).then_some(due)
+    }
+
+    /// Counts the slices of time that are over by `until`.
+    pub(super) fn close_slices(&mut self, until: Timestamp) {
+        for (t, more) in self.slices.close(until, self.objective.method) {
+            self.put(t, more);
+        }
+    }
+
     fn add(&mut self, t: Timestamp, more: Increase) {
-        self.history.add(t, self.objective.indicator.counts(more));
+        let counts = self.objective.indicator.counts(more);
+        if self.exclusions.take(&self.objective.adjustments, t, counts) {
+            self.history.begin(t);
+            return;
+        }
+        match self.objective.method.width() {
+            None => self.put(t, counts),
+            Some(width) => {
+                self.history.begin(t);
+                self.slices.add(t, counts, width);
+            }
+        }
+    }
+
+    /// Counts what the budget is made of.
+    fn put(&mut self, t: Timestamp, more: Counts) {
+        if let Some(calendar) = &self.objective.calendar
+            && self.period_end.is_none_or(|end| t > end)
+        {
+            // An event at the edge itself lies before it.
+            let (begin, end) = calendar.period(Timestamp(t.0 - 1));
+            if self.history.edges.back().is_none_or(|edge| edge.t < begin) {
+                self.history.mark(begin);
+            }
+            self.period_end = Some(end);
+        }
+        self.history.add(t, more);
     }
 
     /// Counts increases of which both sides are at hand.
@@ -234,6 +307,9 @@ impl Watch {
         self.since = self.since.or(Some(at));
         self.forget(at);
         self.release(at);
+        if self.objective.method != Method::Occurrences {
+            self.close_slices(self.sliced_until(at));
+        }
         let mut decisions = Vec::new();
         for (n, state) in self.pairs.iter().enumerate() {
             match state.firing {
@@ -301,7 +377,7 @@ impl Watch {
                 None => short,
             }
         });
-        let next = waiting.into_iter().chain(stale_from).chain(resolving).min();
+        let next = waiting.into_iter().chain(stale_from).chain(self.slice_due()).chain(resolving).min();
         let own = next.map(|t| Timestamp(t.0.max(now.0.saturating_add(1))));
         self.deadline = self.groups.members.values().filter_map(Watch::deadline).chain(own).min();
     }

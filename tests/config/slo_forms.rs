@@ -15,9 +15,15 @@ fn shown(objective: &Objective) -> String {
         objective.service,
         objective.name,
         objective.objective,
-        objective.window,
-        objective.indicator.error_query(objective.window)
+        objective.window_text(),
+        objective.error_query(objective.window)
     );
+    for adjustment in &objective.adjustments {
+        text.push_str(&format!("  without {} {}\n", adjustment.name, adjustment.schedule));
+    }
+    for part in objective.indicator.parts() {
+        text.push_str(&format!("  part {}/{} {}\n", part.service, part.name, part.weight));
+    }
     if !objective.group_by.is_empty() {
         text.push_str(&format!("  by {}, {} of them\n", objective.group_by.join(", "), objective.groups_max));
     }
@@ -369,10 +375,42 @@ fn what_is_not_done_is_refused_with_its_place() {
     let openslo = |rest: &str| {
         format!("apiVersion: openslo/v1\nkind: SLO\nmetadata: {{name: n}}\nspec:\n  service: s\n  {rest}\n")
     };
+    let calendar = |rest: &str| format!("timeWindow: [{{{rest}}}]\n  indicator: {{}}\n  objectives: []");
     check(
-        &openslo("timeWindow: [{duration: 1M, calendar: {startTime: 2026-01-01 00:00:00}}]\n  objectives: []"),
-        "6:31",
-        "\"calendar\" is not supported yet: only rolling windows are kept; write isRolling: true",
+        &openslo(&calendar("duration: 1M, calendar: {startTime: 2026-01-01 00:00:00, timeZone: Mars/Base}")),
+        "6:27",
+        "there is no time zone \"Mars/Base\"; write one of the IANA database, like Europe/Berlin or UTC",
+    );
+    check(
+        &openslo(&calendar("duration: 90m, calendar: {startTime: 2026-01-01 00:00:00}")),
+        "6:27",
+        "\"90m\" is no period of the calendar; write one like 1M, 1Q, 1Y, 2w or 1d",
+    );
+    check(
+        &openslo(&calendar("duration: 1M, isRolling: false")),
+        "6:42",
+        "a window that is not rolling needs \"calendar\" with its startTime and timeZone; add it",
+    );
+    let slices = |method: &str, rest: &str| {
+        let indicator = "indicator: {ratioMetric: {good: {metricSource: {spec: {query: g}}}, total: {metricSource: {spec: {query: t}}}}}";
+        openslo(&format!(
+            "timeWindow: [{{duration: 4w}}]\n  budgetingMethod: {method}\n  {indicator}\n  objectives: [{{target: 0.99{rest}}}]"
+        ))
+    };
+    check(
+        &slices("Timeslices", ", timeSliceTarget: 0.95"),
+        "9:17",
+        "budgetingMethod Timeslices needs \"timeSliceTarget\" and \"timeSliceWindow\"; add them",
+    );
+    check(
+        &slices("Occurrences", ", timeSliceWindow: 1m"),
+        "9:31",
+        "\"timeSliceWindow\" is for slices of time; write budgetingMethod: Timeslices",
+    );
+    check(
+        &slices("Minutes", ""),
+        "7:20",
+        "there is no budgeting method \"Minutes\"; write Occurrences, Timeslices or RatioTimeslices",
     );
     check(
         &openslo("timeWindow: [{duration: 4w, isRolling: true}]\n  indicatorRef: x\n  objectives: [{target: 0.99}]"),
@@ -429,4 +467,143 @@ pay/latency 0.95 over 30d
   ticket 1 over 3d and 1h
 "#,
     );
+}
+
+#[test]
+fn calendars_slices_and_composites_of_openslo_are_read() {
+    check(
+        r#"
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: journey}
+spec:
+  service: shop
+  timeWindow: [{duration: 1Q, calendar: {startTime: 2020-01-21 12:30:00, timeZone: America/New_York}, isRolling: false}]
+  budgetingMethod: Timeslices
+  objectives:
+    - displayName: pay
+      target: 0.99
+      compositeWeight: 3
+      timeSliceTarget: 0.95
+      timeSliceWindow: 5
+      indicator: {spec: {ratioMetric: {counter: true, bad: {metricSource: {spec: {query: e}}}, total: {metricSource: {spec: {query: t}}}}}}
+    - displayName: queue
+      op: lt
+      value: 30
+      target: 0.95
+      compositeWeight: 1
+      timeSliceTarget: 1.0
+      timeSliceWindow: 1m
+      indicator: {spec: {thresholdMetric: {metricSource: {spec: {query: age_seconds}}}}}
+---
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: ratio}
+spec:
+  service: shop
+  timeWindow: [{duration: 1w, isRolling: true}]
+  budgetingMethod: RatioTimeslices
+  objectives: [{target: 0.99, timeSliceWindow: 1m}]
+  indicator: {spec: {ratioMetric: {counter: true, good: {metricSource: {spec: {query: g}}}, total: {metricSource: {spec: {query: t}}}}}}
+"#,
+        r#"
+shop/journey-pay 0.99 over quarter in America/New_York
+  avg_over_time(((sum(increase(e[5m])) / sum(increase(t[5m]))) > bool 0.05)[90d:5m])
+  standard pairs
+shop/journey-queue 0.95 over quarter in America/New_York
+  avg_over_time(((1 - avg(avg_over_time((age_seconds < bool 30)[1m:]))) > bool 0)[90d:1m])
+  standard pairs
+shop/journey 0.98 over quarter in America/New_York
+  (3 * () + 1 * ()) / 4
+  part shop/journey-pay 3
+  part shop/journey-queue 1
+  standard pairs
+shop/ratio 0.99 over 1w
+  avg_over_time(((1 - sum(increase(g[1m])) / sum(increase(t[1m]))) >= 0)[1w:1m])
+  standard pairs
+"#,
+    );
+}
+
+#[test]
+fn calendars_slices_adjustments_and_composites_of_our_own_form_are_read() {
+    check(
+        r#"
+adjustments:
+  - {name: database, from: 2026-11-21 02:00, for: 2h, time_zone: Europe/Berlin, repeat: FREQ=WEEKLY, services: [cart]}
+  - {from: 2026-12-24, for: 1d, objectives: [pay/up]}
+objectives:
+  - {service: cart, objective: 99.9, window: month, time_zone: Europe/Berlin, errors: e, total: t}
+  - {service: pay, name: up, objective: 99, probe: 'probe_success{job="pay"}', slices: {width: 1m, target: 100}}
+  - service: pay
+    name: fast
+    objective: 99
+    window: week
+    window_start: 2026-11-25 06:00
+    gauge: latency_seconds < 0.3
+    slices: {width: 5m}
+    adjustments: [{name: test, from: 2026-11-21, for: 1h}]
+  - {service: shop, name: all, objective: 99.5, composite: [{objective: pay/up, weight: 2}, {objective: shop/other}]}
+  - {service: shop, name: other, objective: 99.5, errors: e, total: t}
+"#,
+        r#"
+cart/availability 0.999 over month in Europe/Berlin
+  sum(increase(e[30d])) / sum(increase(t[30d]))
+  without database from 2026-11-21 02:00 for 2h in Europe/Berlin, FREQ=WEEKLY
+  standard pairs
+pay/up 0.99 over 30d
+  avg_over_time(((1 - avg(avg_over_time((probe_success{job="pay"} == bool 1)[1m:]))) > bool 0)[30d:1m])
+  without adjustment from 2026-12-24 00:00 for 1d in UTC
+  standard pairs
+pay/fast 0.99 over week in UTC
+  avg_over_time(((1 - avg(avg_over_time((latency_seconds < bool 0.3)[5m:]))) >= 0)[1w:5m])
+  without test from 2026-11-21 00:00 for 1h in UTC
+  standard pairs
+shop/all 0.995 over 30d
+  (2 * () + 1 * ()) / 3
+  part pay/up 2
+  part shop/other 1
+  standard pairs
+shop/other 0.995 over 30d
+  sum(increase(e[30d])) / sum(increase(t[30d]))
+  standard pairs
+"#,
+    );
+    let check = |rest: &str, place: &str, message: &str| {
+        let text = format!("objectives:\n- service: s\n  objective: 99\n  {rest}\n");
+        let error = parse_objectives("slo.yml", &text).map(|found| format!("{found:?}")).unwrap_err();
+        let found = (format!("{}:{}", error.line, error.column), error.message.as_str());
+        assert_eq!(found, (place.to_owned(), message), "{error}");
+    };
+    check(
+        "time_zone: UTC\n  gauge: up == 1",
+        "4:3",
+        "\"time_zone\" is for windows of the calendar; write window: month",
+    );
+    check(
+        "gauge: up == 1\n  adjustments: [{from: 2026-11-21, for: 1h, repeat: FREQ=HOURLY}]",
+        "5:18",
+        "\"FREQ=HOURLY\" is no part of a repeat rule that is kept: write DAILY, WEEKLY, MONTHLY or YEARLY",
+    );
+    check(
+        "composite: [{objective: a/b}]",
+        "2:3",
+        "s/availability: there is no objective a/b that could be its part; add it, or correct the name",
+    );
+    check(
+        "composite: [{objective: a/b, weight: 0}]",
+        "4:40",
+        "\"0\" is no weight; write a number above 0, like 2 or 0.5",
+    );
+    check(
+        "composite: [{objective: a/b}]\n  group_by: [route]",
+        "5:3",
+        "an objective with \"composite\" has no \"group_by\"; write it at its parts",
+    );
+}
+
+#[test]
+fn a_file_of_adjustments_alone_is_read() {
+    let text = "adjustments: [{name: move, from: 2026-11-21, for: 2h}]\n";
+    assert!(parse_objectives("slo.yml", text).unwrap().is_empty());
 }

@@ -1,9 +1,11 @@
 //! Tests of `slo` and of what is made of it: `confidence` and `report`.
 
 mod burn;
+mod composites;
 mod groups;
 mod input;
 mod random;
+mod reckoning;
 mod restart;
 mod shown;
 mod story;

@@ -14,6 +14,7 @@ mod expression;
 mod openslo;
 mod own;
 mod pyrra;
+mod reckoning;
 mod sloth;
 
 use crate::model::Labels;
@@ -25,15 +26,28 @@ use super::section::{Field, Section};
 use super::source::Source;
 use super::yaml::{self, Node, Value};
 
+pub(super) use reckoning::{ScopedAdjustment, adjust};
+
 /// What a file says: its objectives in order, each with the place to point at.
 #[derive(Default)]
 struct Found<'a> {
     objectives: Vec<(Objective, Field<'a>)>,
+    adjustments: Vec<ScopedAdjustment>,
     notes: Vec<Note>,
 }
 
+/// What a file of objectives says.
+pub(super) struct ObjectiveFile {
+    pub(super) objectives: Vec<Objective>,
+    /// Times in which events do not count, of all objectives for which they are: these and other files'.
+    pub(super) adjustments: Vec<ScopedAdjustment>,
+    pub(super) notes: Vec<Note>,
+    /// A part of a composite that is not in this file, though it may be in another.
+    pub(super) missing: Option<ConfigError>,
+}
+
 /// Reads a file's objectives, and the notes about them.
-pub(super) fn read(source: &Source<'_>) -> Result<(Vec<Objective>, Vec<Note>), ConfigError> {
+pub(super) fn read(source: &Source<'_>) -> Result<ObjectiveFile, ConfigError> {
     let documents = yaml::parse_documents(source)?;
     let found = match form(source, &documents)? {
         Form::Own(document) => own::read(source, document)?,
@@ -42,16 +56,25 @@ pub(super) fn read(source: &Source<'_>) -> Result<(Vec<Objective>, Vec<Note>), C
         Form::OpenSlo => openslo::read(source, &documents)?,
     };
     let mut objectives: Vec<Objective> = Vec::new();
+    let mut composites = Vec::new();
     for (objective, place) in found.objectives {
         // Each by itself, so that the error can point at it.
-        Objectives::new(vec![objective.clone()]).map_err(|error| place.error(error.to_string()))?;
+        objective.check().map_err(|error| place.error(error.to_string()))?;
+        if !objective.indicator.parts().is_empty() {
+            composites.push((format!("{}/{}: ", objective.service, objective.name), place));
+        }
         if objectives.iter().any(|earlier| (&earlier.service, &earlier.name) == (&objective.service, &objective.name)) {
             let (service, name) = (objective.service, objective.name);
             return Err(place.error(format!("two objectives of \"{service}\" are named \"{name}\"; rename one")));
         }
         objectives.push(objective);
     }
-    Ok((objectives, found.notes))
+    let missing = Objectives::new(objectives.clone()).err().map(|error| {
+        let text = error.to_string();
+        let place = composites.iter().find(|(name, _)| text.starts_with(name));
+        place.map_or_else(|| source.error(Default::default(), text.clone()), |(_, place)| place.error(text.clone()))
+    });
+    Ok(ObjectiveFile { objectives, adjustments: found.adjustments, notes: found.notes, missing })
 }
 
 enum Form<'a> {
@@ -126,6 +149,13 @@ fn share(field: &Field<'_>, scale: Scale) -> Result<f64, ConfigError> {
     }
     let like = if scale == Scale::Share { "0.999" } else { "99.9" };
     Err(field.error(format!("an objective of {text} leaves no budget or promises nothing; write one like {like}")))
+}
+
+/// How much a part of a composite weighs.
+fn weight(field: &Field<'_>) -> Result<f64, ConfigError> {
+    let text = field.word()?;
+    let weight = text.parse().ok().filter(|weight: &f64| *weight > 0.0 && weight.is_finite());
+    weight.ok_or_else(|| field.error(format!("\"{text}\" is no weight; write a number above 0, like 2 or 0.5")))
 }
 
 /// What a number means that has no sign of percent.

@@ -7,9 +7,10 @@
 use std::collections::HashMap;
 
 use crate::model::{Labels, Millis};
-use crate::slo::{BurnPair, Comparison, Indicator, Objective, Severity};
+use crate::slo::{BurnPair, Calendar, CalendarUnit, Comparison, Indicator, Method, Objective, Part, Severity};
 
-use super::{Found, Scale, expression, object, share};
+use super::reckoning::{self, Window};
+use super::{Found, Scale, expression, object, share, weight};
 use crate::config::error::ConfigError;
 use crate::config::note::Note;
 use crate::config::section::{Field, Section};
@@ -70,12 +71,7 @@ fn slo<'a>(
         None => spec.need("serviceRef", what)?.word()?,
     };
     let window = time_window(&spec.need("timeWindow", what)?)?;
-    if let Some(method) = spec.get("budgetingMethod")
-        && method.word()? != "Occurrences"
-    {
-        let message = "only the budgeting method Occurrences is done; write it, or leave the key away";
-        return Err(method.error(message));
-    }
+    let method_field = spec.get("budgetingMethod");
     let mut annotations = Labels::empty();
     if let Some(text) = spec.get("description").map(|f| f.text()).transpose()?.filter(|t| !t.trim().is_empty()) {
         annotations = Labels::new([("description", text.trim())]).map_err(|e| name_field.error(e.to_string()))?;
@@ -84,6 +80,7 @@ fn slo<'a>(
     let pairs = spec.get("alertPolicies").map(|field| policies(&field, named, &mut found.notes)).transpose()?;
     let labels = labels(&mut metadata)?;
     let items = spec.need("objectives", what)?.list()?;
+    let (mut composite, mut parts, mut promised) = (false, Vec::new(), 0.0);
     for (n, item) in items.iter().enumerate() {
         let mut section = item.section("an objective")?;
         let target = match (section.get("target"), section.get("targetPercent")) {
@@ -104,21 +101,81 @@ fn slo<'a>(
         };
         let indicator = indicator(&resolved(&indicator_field, &named.indicators)?, bound)?;
         let shown = section.get("displayName").map(|f| f.word()).transpose()?;
-        section.refuse(&["timeSliceTarget", "timeSliceWindow"], "only occurrences are counted")?;
-        section.refuse(&["compositeWeight"], "composites are not computed; write an objective for each")?;
+        let method = method(method_field.as_ref(), &mut section, item)?;
+        let weighs = section.get("compositeWeight").map(|field| weight(&field)).transpose()?;
+        composite |= weighs.is_some();
         found.notes.extend(section.finish("an objective")?);
-        let objective_name = match (items.len(), shown) {
+        let objective_name: String = match (items.len(), shown) {
             (1, _) => name.to_owned(),
             (_, Some(shown)) => format!("{name}-{shown}"),
             (_, None) => format!("{name}-{}", n + 1),
         };
-        let mut objective = Objective::new(&service, &objective_name, target, window, indicator);
+        let mut objective = Objective::new(&service, &objective_name, target, window.length, indicator);
+        (objective.calendar, objective.method) = (window.calendar.clone(), method);
         (objective.labels, objective.annotations) = (labels.clone(), annotations.clone());
         objective.pairs = pairs.clone();
+        parts.push(Part::new(&service, &objective_name, weighs.unwrap_or(1.0)));
+        promised += weighs.unwrap_or(1.0) * target;
         found.objectives.push((objective, *item));
+    }
+    if composite && items.len() > 1 {
+        // All of them together promise what they promise on the average, by weight.
+        let weights: f64 = parts.iter().map(|part| part.weight).sum();
+        let target = (promised / weights * 1e12).round() / 1e12;
+        let mut whole = Objective::new(&service, name, target, window.length, Indicator::Composite(parts));
+        (whole.calendar, whole.labels, whole.annotations, whole.pairs) = (window.calendar, labels, annotations, pairs);
+        found.objectives.push((whole, name_field));
     }
     found.notes.extend(spec.finish(what)?);
     Ok(())
+}
+
+/// What an objective's budget is made of. Slices of ratios have no target of their own.
+fn method(method: Option<&Field<'_>>, section: &mut Section<'_>, item: &Field<'_>) -> Result<Method, ConfigError> {
+    let (target, width) = (section.get("timeSliceTarget"), section.get("timeSliceWindow"));
+    let name = method.map(Field::word).transpose()?.unwrap_or_else(|| "Occurrences".to_owned());
+    match (name.as_str(), method) {
+        ("Occurrences", _) | (_, None) => match target.or(width) {
+            None => Ok(Method::Occurrences),
+            Some(only) => {
+                let message = format!("\"{}\" is for slices of time; write budgetingMethod: Timeslices", only.key);
+                Err(only.source.error(only.key_place, message))
+            }
+        },
+        ("Timeslices", _) => {
+            match (target, width) {
+                (Some(target), Some(width)) => {
+                    let target = reckoning::whole_or_share(&target)?;
+                    Ok(Method::Timeslices { width: slice_width(&width)?, target })
+                }
+                _ => Err(item
+                    .error("budgetingMethod Timeslices needs \"timeSliceTarget\" and \"timeSliceWindow\"; add them")),
+            }
+        }
+        ("RatioTimeslices", _) => match (target, width) {
+            (None, Some(width)) => Ok(Method::RatioTimeslices { width: slice_width(&width)? }),
+            (Some(target), _) => {
+                let message =
+                    "slices count by their share of good events and have no target; remove \"timeSliceTarget\"";
+                Err(target.source.error(target.key_place, message))
+            }
+            (None, None) => Err(item.error("budgetingMethod RatioTimeslices needs \"timeSliceWindow\"; add it")),
+        },
+        (other, Some(field)) => {
+            let message =
+                format!("there is no budgeting method \"{other}\"; write Occurrences, Timeslices or RatioTimeslices");
+            Err(field.error(message))
+        }
+    }
+}
+
+/// The width of a slice; a number alone is minutes.
+fn slice_width(field: &Field<'_>) -> Result<Millis, ConfigError> {
+    match field.word()?.parse::<i64>() {
+        Ok(minutes) if (1..=100_000).contains(&minutes) => Ok(Millis::minutes(minutes)),
+        Ok(_) => Err(field.error("a slice of time is at least a minute; write it like 5 or 5m")),
+        Err(_) => long_duration(field),
+    }
 }
 
 fn first_of<'a, const N: usize>(section: &mut Section<'a>, keys: [&'static str; N]) -> Option<Field<'a>> {
@@ -139,28 +196,83 @@ fn labels(metadata: &mut Section<'_>) -> Result<Labels, ConfigError> {
     labels.build().map_err(|error| field.error(error.to_string()))
 }
 
-/// The one time window of an SLO, which must be a rolling one.
-fn time_window(field: &Field<'_>) -> Result<Millis, ConfigError> {
+/// The one time window of an SLO: a rolling one, or one of the calendar.
+fn time_window(field: &Field<'_>) -> Result<Window, ConfigError> {
     let windows = field.list()?;
     let [window] = windows.as_slice() else { return Err(field.error("\"timeWindow\" holds exactly one window")) };
     let mut section = window.section("\"timeWindow\"")?;
-    section.refuse(&["calendar"], "only rolling windows are kept; write isRolling: true")?;
-    let duration = match section.get("duration") {
-        Some(duration) => long_duration(&duration)?,
-        // As v1alpha writes it.
-        None => {
-            let unit = section.need("unit", "\"timeWindow\"")?;
-            let count = section.need("count", "\"timeWindow\"")?.count()? as i64;
-            Millis(days_of(&unit, &unit.word()?)?.0.saturating_mul(count))
-        }
+    let rolling_field = section.get("isRolling");
+    let rolling = rolling_field.as_ref().map(Field::boolean).transpose()?;
+    let calendar = section.get("calendar");
+    let duration = section.get("duration");
+    // As v1alpha writes it.
+    let counted = match &duration {
+        Some(_) => None,
+        None => Some((section.need("unit", "\"timeWindow\"")?, section.need("count", "\"timeWindow\"")?)),
     };
-    if let Some(rolling) = section.get("isRolling")
-        && !rolling.boolean()?
-    {
-        return Err(rolling.error("only rolling windows are kept; write isRolling: true"));
-    }
     section.finish("\"timeWindow\"")?;
-    Ok(duration)
+    match (calendar, rolling) {
+        (Some(calendar), Some(true)) => {
+            let message = "a window is rolling or has a calendar; remove \"calendar\", or write isRolling: false";
+            Err(calendar.source.error(calendar.key_place, message))
+        }
+        (Some(calendar), _) => {
+            let (unit, count, place) = match (&duration, &counted) {
+                (Some(duration), _) => calendar_unit(duration).map(|(unit, count)| (unit, count, *duration))?,
+                (None, Some((unit, count))) => (named_unit(unit)?, count.count()? as i64, *unit),
+                (None, None) => return Err(window.error("a window needs \"duration\"; add it")),
+            };
+            let mut section = calendar.section("\"calendar\"")?;
+            let start = section.need("startTime", "\"calendar\"")?.word()?;
+            let zone = section.get("timeZone").map(|f| f.word()).transpose()?.unwrap_or_else(|| "UTC".to_owned());
+            section.finish("\"calendar\"")?;
+            let calendar = Calendar::new(unit, count, &zone, Some(&start));
+            Ok(Window::of_calendar(calendar.map_err(|error| place.error(error.to_string()))?))
+        }
+        (None, Some(false)) => {
+            let field = rolling_field.unwrap_or(*window);
+            Err(field.error("a window that is not rolling needs \"calendar\" with its startTime and timeZone; add it"))
+        }
+        (None, _) => Ok(Window::rolling(match (&duration, &counted) {
+            (Some(duration), _) => long_duration(duration)?,
+            (None, Some((unit, count))) => {
+                Millis(days_of(unit, &unit.word()?)?.0.saturating_mul(count.count()? as i64))
+            }
+            (None, None) => return Err(window.error("a window needs \"duration\"; add it")),
+        })),
+    }
+}
+
+/// A duration as units of the calendar: `1M`, `2w`, `1Q`, `1Y`, `1d`.
+fn calendar_unit(field: &Field<'_>) -> Result<(CalendarUnit, i64), ConfigError> {
+    let text = field.word()?;
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let count = text[..text.len() - unit.len()].parse::<i64>().ok();
+    let unit = match unit {
+        "d" => Some(CalendarUnit::Day),
+        "w" => Some(CalendarUnit::Week),
+        "M" => Some(CalendarUnit::Month),
+        "Q" => Some(CalendarUnit::Quarter),
+        "Y" => Some(CalendarUnit::Year),
+        _ => None,
+    };
+    unit.zip(count).ok_or_else(|| {
+        field.error(format!("\"{text}\" is no period of the calendar; write one like 1M, 1Q, 1Y, 2w or 1d"))
+    })
+}
+
+fn named_unit(field: &Field<'_>) -> Result<CalendarUnit, ConfigError> {
+    match field.word()?.as_str() {
+        "Day" => Ok(CalendarUnit::Day),
+        "Week" => Ok(CalendarUnit::Week),
+        "Month" => Ok(CalendarUnit::Month),
+        "Quarter" => Ok(CalendarUnit::Quarter),
+        "Year" => Ok(CalendarUnit::Year),
+        other => {
+            Err(field
+                .error(format!("\"{other}\" is no period of the calendar; write Day, Week, Month, Quarter or Year")))
+        }
+    }
 }
 
 /// A duration with a unit that Prometheus does not know: months, quarters and years as 30, 90 and 365 days.

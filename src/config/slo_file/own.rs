@@ -5,11 +5,16 @@
 //!   - service: checkout
 //!     name: availability            # unique within the service; "availability" or "latency" if left out
 //!     objective: 99.9               # percent, or a share below 1 like 0.999
-//!     window: 30d                   # 30d if left out
+//!     window: 30d                   # 30d if left out; or day, week, month, quarter, year of the calendar, with
+//!                                   # time_zone: Europe/Berlin (UTC if left out) and window_start: 2026-01-15 06:00
+//!     slices: {width: 1m, target: 95}  # count slices of time: bad with fewer good events; without a target by their share
+//!     adjustments: […]              # as below
 //!     good: http_requests_total{job="checkout",code!~"5.."}
 //!     total: http_requests_total{job="checkout"}
 //!     # or:  errors: …  and  total: …
-//!     # or:  gauge: probe_success{job="checkout"} == 1
+//!     # or:  gauge: queue_age_seconds{job="checkout"} < 30
+//!     # or:  probe: probe_success{job="checkout"}      # good if it is 1
+//!     # or:  composite: [{objective: checkout/availability, weight: 2}, {objective: checkout/latency}]
 //!     # or:  latency: {histogram: 'http_request_duration_seconds{job="checkout"}', within: 300ms}
 //!     #      with native: true if it is a native histogram
 //!     group_by: [route]             # a budget for every route as well; groups_max of them, 100 if left out
@@ -22,22 +27,25 @@
 //!     errors: http_requests_total{job="search",code=~"5.."}
 //!     total: http_requests_total{job="search"}
 //!     histogram: http_request_duration_seconds{job="search"}
+//! adjustments:                      # times in which events do not count, for objectives of this and other files
+//!   - name: move of the database
+//!     from: 2026-11-21 02:00        # in time_zone, UTC if left out
+//!     for: 2h
+//!     repeat: FREQ=WEEKLY;BYDAY=SU  # by RFC 5545; without it once
+//!     services: [checkout]          # and objectives: [checkout/availability]; without both for all
 //! ```
 //!
 //! `good`, `errors` and `total` take a counter, or sums and differences of counters:
 //! `sum(rate(a_total[5m])) - sum(rate(b_total[5m]))`.
 
 use crate::model::{Labels, Matcher, Millis};
-use crate::slo::{BurnPair, Events, Indicator, Objective, Reading, Severity};
+use crate::slo::{BurnPair, Comparison, Events, Indicator, Objective, Part, Reading, Severity};
 
-use super::{Found, Scale, expression, share};
+use super::{Found, Scale, expression, reckoning, share, weight};
 use crate::config::error::ConfigError;
 use crate::config::section::{Field, Section};
 use crate::config::source::Source;
 use crate::config::yaml::Node;
-
-/// The window of an objective that names none.
-const WINDOW: Millis = Millis::days(30);
 
 /// A class of requests: the share that must succeed, and within what time 90 and 99 % of them.
 ///
@@ -61,7 +69,14 @@ const LATENCY_SHARES: [(f64, &str); 2] = [(0.9, "latency-90"), (0.99, "latency-9
 pub(super) fn read<'a>(source: &'a Source<'a>, document: &'a Node) -> Result<Found<'a>, ConfigError> {
     let mut top = Section::of(source, document, "a file of objectives")?;
     let mut found = Found::default();
-    for item in top.need("objectives", "a file of objectives")?.list()? {
+    let adjustments = top.get("adjustments").map(|field| reckoning::scoped(&field)).transpose()?.unwrap_or_default();
+    let objectives = match top.get("objectives") {
+        Some(field) => field.list()?,
+        None if !adjustments.is_empty() => Vec::new(),
+        None => top.need("objectives", "a file of objectives")?.list()?,
+    };
+    found.adjustments = adjustments;
+    for item in objectives {
         let mut section = item.section("an objective")?;
         let objectives = match section.get("class") {
             Some(class) => of_class(&mut section, &class)?,
@@ -80,20 +95,18 @@ fn single(section: &mut Section<'_>) -> Result<Objective, ConfigError> {
     let default_name = if latency.is_some() { "latency" } else { "availability" };
     let name = section.get("name").map(|f| f.word()).transpose()?.unwrap_or_else(|| default_name.to_owned());
     let share = share(&section.need("objective", "an objective")?, Scale::Either)?;
-    let window = window(section)?;
+    let window = reckoning::window(section)?;
     let indicator = match latency {
         Some(latency) => quick_enough(section, &latency)?,
         None => indicator(section)?,
     };
-    let mut objective = Objective::new(&service, &name, share, window, indicator);
+    let mut objective = Objective::new(&service, &name, share, window.length, indicator);
+    objective.calendar = window.calendar;
     objective.pairs = section.get("burn").map(|field| pairs(&field)).transpose()?;
+    reckon(section, std::slice::from_mut(&mut objective))?;
     groups(section, std::slice::from_mut(&mut objective))?;
     say(section, std::slice::from_mut(&mut objective))?;
     Ok(objective)
-}
-
-fn window(section: &mut Section<'_>) -> Result<Millis, ConfigError> {
-    Ok(section.get("window").map(|f| f.positive_duration()).transpose()?.unwrap_or(WINDOW))
 }
 
 /// The objectives of a class of requests.
@@ -104,15 +117,15 @@ fn of_class(section: &mut Section<'_>, class: &Field<'_>) -> Result<Vec<Objectiv
         let known = CLASSES.map(|class| class.name).join(", ");
         return Err(class.error(format!("there is no class \"{name}\"; there are {known}")));
     };
-    let window = window(section)?;
+    let window = reckoning::window(section)?;
     let availability = indicator(section)?;
-    let mut all = vec![Objective::new(&service, "availability", class.availability, window, availability)];
+    let mut all = vec![Objective::new(&service, "availability", class.availability, window.length, availability)];
     let native = section.get("native").map(|f| f.boolean()).transpose()?.unwrap_or(false);
     match (class.latencies, section.get("histogram")) {
         (Some(latencies), Some(histogram)) => {
             for (within, (share, name)) in latencies.into_iter().zip(LATENCY_SHARES) {
                 let indicator = within_bound(&histogram, within, native)?;
-                all.push(Objective::new(&service, name, share, window, indicator));
+                all.push(Objective::new(&service, name, share, window.length, indicator));
             }
         }
         (None, Some(histogram)) => {
@@ -129,9 +142,20 @@ fn of_class(section: &mut Section<'_>, class: &Field<'_>) -> Result<Vec<Objectiv
         }
         (None, None) => {}
     }
+    all.iter_mut().for_each(|objective| objective.calendar.clone_from(&window.calendar));
+    reckon(section, &mut all)?;
     groups(section, &mut all)?;
     say(section, &mut all)?;
     Ok(all)
+}
+
+/// What the budget is made of, and what does not count.
+fn reckon(section: &mut Section<'_>, objectives: &mut [Objective]) -> Result<(), ConfigError> {
+    let (method, adjustments) = (reckoning::method(section)?, reckoning::adjustments(section)?);
+    for objective in objectives {
+        (objective.method, objective.adjustments) = (method, adjustments.clone());
+    }
+    Ok(())
 }
 
 /// By which labels there are budgets of their own, and how many.
@@ -184,6 +208,16 @@ fn pairs(field: &Field<'_>) -> Result<Vec<BurnPair>, ConfigError> {
 fn indicator(section: &mut Section<'_>) -> Result<Indicator, ConfigError> {
     let (good, errors) = (section.get("good"), section.get("errors"));
     let (total, gauge) = (section.get("total"), section.get("gauge"));
+    if let Some(parts) = section.get("composite") {
+        return composite(section, &parts);
+    }
+    if let Some(probe) = section.get("probe") {
+        if let Some(other) = [&good, &errors, &total, &gauge].into_iter().flatten().next() {
+            let message = format!("an objective with \"probe\" has no \"{}\"; remove one of them", other.key);
+            return Err(other.source.error(other.key_place, message));
+        }
+        return Ok(Indicator::Threshold { gauge: expression::selector(&probe)?, op: Comparison::Equal, bound: 1.0 });
+    }
     let fail = |message: &str| Err(section.source.error(section.place, message));
     match (good, errors, total, gauge) {
         (Some(good), None, Some(total), None) => {
@@ -199,13 +233,35 @@ fn indicator(section: &mut Section<'_>) -> Result<Indicator, ConfigError> {
             fail("an objective needs the key \"total\" beside \"good\" or \"errors\"; add it")
         }
         _ => fail(
-            "an objective needs \"good\" and \"total\", \"errors\" and \"total\", \"gauge\", or \"latency\"; add them",
+            "an objective needs \"good\" and \"total\", \"errors\" and \"total\", \"gauge\", \"probe\", \"latency\" or \"composite\"; \
+             add them",
         ),
     }
 }
 
+/// Other objectives, each with its weight.
+fn composite(section: &mut Section<'_>, parts: &Field<'_>) -> Result<Indicator, ConfigError> {
+    for key in ["good", "errors", "total", "gauge", "probe", "slices", "group_by", "adjustments"] {
+        if let Some(other) = section.get(key) {
+            let message = format!("an objective with \"composite\" has no \"{key}\"; write it at its parts");
+            return Err(other.source.error(other.key_place, message));
+        }
+    }
+    let service = section.need("service", "an objective")?.word()?;
+    let what = "a part of a composite";
+    let read = |item: Field<'_>| {
+        let mut part = item.section(what)?;
+        let path = part.need("objective", what)?.word()?;
+        let (service, name) = path.split_once('/').unwrap_or((&service, &path));
+        let weight = part.get("weight").map(|field| weight(&field)).transpose()?.unwrap_or(1.0);
+        part.finish(what)?;
+        Ok(Part::new(service, name, weight))
+    };
+    parts.list()?.into_iter().map(read).collect::<Result<Vec<_>, _>>().map(Indicator::Composite)
+}
+
 fn quick_enough(section: &mut Section<'_>, latency: &Field<'_>) -> Result<Indicator, ConfigError> {
-    for key in ["good", "errors", "total", "gauge"] {
+    for key in ["good", "errors", "total", "gauge", "probe"] {
         if let Some(other) = section.get(key) {
             let message = format!("an objective with \"latency\" has no \"{key}\"; remove one of them");
             return Err(other.source.error(other.key_place, message));

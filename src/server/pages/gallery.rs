@@ -5,8 +5,8 @@ use crate::report::Told;
 use crate::slo::{BurnHistory, BurnPair, BurnPoint, Severity};
 
 use super::view::{
-    AlertRow, Deploy, GroupRow, GroupsView, Line, Objective, Outcome, Overview, Part, Place, Query, Reason, Service,
-    ServiceRow, Shell, State, TargetRow, Tile,
+    AdjustmentRow, AlertRow, Deploy, GroupRow, GroupsView, Line, Objective, Outcome, Overview, Part, PartRow, Place,
+    Query, Reason, Service, ServiceRow, Shell, State, TargetRow, Tile,
 };
 use super::{alerts, overview, query, service, targets};
 
@@ -138,6 +138,20 @@ fn checkout() -> Service {
         reasons: hurting().reasons.into_iter().take(1).collect(),
         span: Millis::days(1),
         objectives: vec![Objective {
+            parts: vec![PartRow {
+                service: "shop".to_owned(),
+                name: "latency".to_owned(),
+                weight: "40 %".to_owned(),
+                measured: "98.2 %".to_owned(),
+                budget_left: Some(0.3),
+                share_of_bad: 0.75,
+            }],
+            adjustments: vec![AdjustmentRow {
+                name: "move of the <database>".to_owned(),
+                from: NOW - Millis::hours(3),
+                until: NOW - Millis::hours(1),
+                text: "1.2k events, 40 of them bad, do not count".to_owned(),
+            }],
             groups: Some(GroupsView {
                 by: "route".to_owned(),
                 rows: vec![GroupRow {

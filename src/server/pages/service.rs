@@ -2,12 +2,13 @@
 
 use maud::{Markup, html};
 
-use crate::model::Millis;
+use crate::model::{Millis, Timestamp};
 
 use super::figures::{budget, burn_chart};
-use super::layout::{alerts, deploys, encode, page, query_link, reasons, state_cell, tiles};
+use super::layout::{alerts, deploys, encode, page, query_link, reasons, state_cell, tiles, time};
 use super::shapes::{badge, shape};
-use super::view::{GroupsView, Objective, Service, Shell};
+use super::view::{GroupsView, Objective, PartRow, Service, Shell};
+use super::words;
 
 /// The spans on offer for the charts.
 const SPANS: [(&str, Millis); 5] = [
@@ -33,7 +34,7 @@ pub(crate) fn service(shell: &Shell, view: &Service) -> Markup {
             p class="empty" { "No objective says what the customers of this service may expect." }
         } @else {
             (spans(view))
-            @for (n, objective) in view.objectives.iter().enumerate() { (panel(n, objective, view)) }
+            @for (n, objective) in view.objectives.iter().enumerate() { (panel(n, objective, view, shell.now)) }
         }
         div class="columns" {
             section aria-labelledby="alerts" {
@@ -65,7 +66,7 @@ fn spans(view: &Service) -> Markup {
     }
 }
 
-fn panel(n: usize, objective: &Objective, view: &Service) -> Markup {
+fn panel(n: usize, objective: &Objective, view: &Service, now: Timestamp) -> Markup {
     let title = format!("{} {}", view.name, objective.name);
     html! {
         section class="panel" aria-labelledby={ "objective-" (n) } {
@@ -79,12 +80,54 @@ fn panel(n: usize, objective: &Objective, view: &Service) -> Markup {
             div class="wide" { (budget(objective.budget_left)) }
             h3 { "Burn rate" }
             (burn_chart(&format!("burn-{n}"), &title, objective, &view.deploys))
+            @if !objective.parts.is_empty() { (part_table(n, &objective.parts)) }
+            @if !objective.adjustments.is_empty() {
+                h3 { "Does not count" }
+                ul class="adjustments" {
+                    @for row in &objective.adjustments {
+                        li {
+                            strong { (row.name) } " "
+                            (time(row.from, &words::stamp(now, row.from))) " to "
+                            (time(row.until, &words::stamp(now, row.until))) ": " (row.text)
+                        }
+                    }
+                }
+            }
             @if let Some(groups) = &objective.groups { (group_table(n, groups)) }
             @if !objective.evidence.is_empty() {
                 h3 { "Evidence" }
                 ul class="evidence" {
                     @for (text, query) in &objective.evidence {
                         li { span { (text) } " " (query_link(query, query)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The parts of a composite, with what each has in what is bad.
+fn part_table(n: usize, parts: &[PartRow]) -> Markup {
+    html! {
+        h3 id={ "parts-" (n) } { "Parts" }
+        table class="groups" aria-labelledby={ "parts-" (n) } {
+            thead {
+                tr {
+                    th scope="col" { "Objective" }
+                    th scope="col" { "Weight" }
+                    th scope="col" { "Measured" }
+                    th scope="col" { "Its budget left" }
+                    th scope="col" { "Of what is bad" }
+                }
+            }
+            tbody {
+                @for part in parts {
+                    tr {
+                        th scope="row" { a href={ "/services/" (encode(&part.service)) } { (part.service) "/" (part.name) } }
+                        td data-label="Weight" { (part.weight) }
+                        td data-label="Measured" { (part.measured) }
+                        td data-label="Its budget left" { (budget(part.budget_left)) }
+                        td data-label="Of what is bad" { (words::percent(part.share_of_bad)) }
                     }
                 }
             }

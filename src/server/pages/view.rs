@@ -160,6 +160,33 @@ pub(crate) struct Objective {
     pub(crate) evidence: Vec<(String, String)>,
     /// The budgets of its groups.
     pub(crate) groups: Option<GroupsView>,
+    /// Times in which events do not count.
+    pub(crate) adjustments: Vec<AdjustmentRow>,
+    /// Of a composite: its parts.
+    pub(crate) parts: Vec<PartRow>,
+}
+
+/// A part of a composite.
+#[derive(Debug, Clone)]
+pub(crate) struct PartRow {
+    pub(crate) service: String,
+    pub(crate) name: String,
+    /// Its share of all weights.
+    pub(crate) weight: String,
+    pub(crate) measured: String,
+    pub(crate) budget_left: Option<f64>,
+    /// Its share in what is bad, between 0 and 1.
+    pub(crate) share_of_bad: f64,
+}
+
+/// A time in which events do not count.
+#[derive(Debug, Clone)]
+pub(crate) struct AdjustmentRow {
+    pub(crate) name: String,
+    pub(crate) from: Timestamp,
+    pub(crate) until: Timestamp,
+    /// What it took, in words.
+    pub(crate) text: String,
 }
 
 /// The budgets of an objective's groups.

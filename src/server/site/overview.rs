@@ -146,7 +146,7 @@ fn row(
         state: state_of(service.verdict),
         objective: worst.map_or_else(
             || "no objective".to_owned(),
-            |o| format!("{} {} over {}", o.name, pages::percent(o.objective), o.window),
+            |o| format!("{} {} over {}", o.name, pages::percent(o.objective), o.window_text),
         ),
         input: waits.and_then(|objective| Some((objective.last_input?, pace(objective)))),
         budget_left: worst.filter(|o| o.blind.is_none()).map(|o| o.budget.left),

@@ -8,12 +8,14 @@ use crate::confidence::Verdict;
 use crate::db::Db;
 use crate::model::{AlertState, Millis, Timestamp};
 use crate::report::Told;
-use crate::slo::{GroupsStatus, ObjectiveStatus};
+use crate::slo::{AdjustmentSpan, GroupsStatus, ObjectiveStatus, PartStatus};
 
 use super::overview::{burn_history, charted};
 use super::{REFRESH_SECONDS, alert_of, deploy_of, reason_of, refusal, shell, show, state_of};
 use crate::server::pages;
-use crate::server::pages::view::{GroupRow, GroupsView, Objective, Place, Service, State as Shown, Tile};
+use crate::server::pages::view::{
+    AdjustmentRow, GroupRow, GroupsView, Objective, PartRow, Place, Service, State as Shown, Tile,
+};
 use crate::server::params::{Span, parse_span};
 use crate::server::state::ServerState;
 
@@ -96,13 +98,40 @@ fn objective(db: &Db, status: &ObjectiveStatus, span: Millis, now: Timestamp) ->
         state: state_of(verdict(status)),
         note: status.blind.as_ref().map(|blind| blind.reason.clone()).unwrap_or_default(),
         budget_left: Some(status.budget.left).filter(|_| status.blind.is_none() || status.total > 0.0),
-        tiles: tiles(status),
+        tiles: tiles(status, now),
         history: burn_history(db, status, span, now, POINTS),
         range: charted(status, span, now),
         told: told(status),
         evidence: vec![("share of bad events over the window".to_owned(), status.query.clone())],
         groups: status.groups.as_ref().map(groups),
+        parts: status.parts.iter().map(part).collect(),
+        adjustments: status.adjustments.iter().map(|span| adjustment(span, now)).collect(),
     }
+}
+
+fn part(part: &PartStatus) -> PartRow {
+    PartRow {
+        service: part.service.clone(),
+        name: part.name.clone(),
+        weight: pages::percent(part.weight),
+        measured: part.error_ratio.map_or_else(|| "–".to_owned(), |ratio| pages::percent(1.0 - ratio)),
+        budget_left: Some(part.budget_left).filter(|_| part.error_ratio.is_some()),
+        share_of_bad: part.share_of_bad,
+    }
+}
+
+/// A time in which events do not count, in a line.
+fn adjustment(span: &AdjustmentSpan, now: Timestamp) -> AdjustmentRow {
+    let text = match (span.from > now, span.until > now) {
+        (true, _) => "events will not count".to_owned(),
+        (false, running) => format!(
+            "{} events, {} of them bad, {}",
+            pages::number(span.total),
+            pages::number(span.bad),
+            if running { "do not count so far" } else { "do not count" }
+        ),
+    };
+    AdjustmentRow { name: span.name.clone(), from: span.from, until: span.until, text }
 }
 
 /// Groups with a row; the worst come first.
@@ -163,16 +192,23 @@ fn told(status: &ObjectiveStatus) -> Vec<Told> {
     told
 }
 
-fn tiles(status: &ObjectiveStatus) -> Vec<Tile> {
+fn window_note(status: &ObjectiveStatus) -> String {
+    match &status.period {
+        None => format!("over {}", status.window_text),
+        Some(period) => format!("in the {}, {}", status.window_text, period.text),
+    }
+}
+
+fn tiles(status: &ObjectiveStatus, now: Timestamp) -> Vec<Tile> {
     let tile = |label: &str, value: String, note: String| Tile { label: label.to_owned(), value, note };
     let burn = |burn: Option<f64>| burn.map_or_else(|| "–".to_owned(), pages::burn);
     let worst = status.worst_burn();
     vec![
-        tile("Objective", pages::percent(status.objective), format!("over {}", status.window)),
+        tile("Objective", pages::percent(status.objective), window_note(status)),
         tile(
             "Measured",
             status.error_ratio.map_or_else(|| "–".to_owned(), |ratio| pages::percent(1.0 - ratio)),
-            format!("of {} events", pages::number(status.total)),
+            format!("of {} {}", pages::number(status.total), status.units),
         ),
         tile(
             "Burn now",
@@ -183,7 +219,14 @@ fn tiles(status: &ObjectiveStatus) -> Vec<Tile> {
         ),
         match status.budget.exhausted_in {
             Some(span) => tile("Budget gone in", pages::rough(span), "at this pace".to_owned()),
-            None => tile("Budget gone in", "never".to_owned(), "at this pace".to_owned()),
+            None => match &status.period {
+                None => tile("Budget gone in", "never".to_owned(), "at this pace".to_owned()),
+                Some(period) => tile(
+                    "Budget gone in",
+                    "never".to_owned(),
+                    format!("at this pace; it is renewed in {}", pages::rough(period.end - now)),
+                ),
+            },
         },
     ]
 }

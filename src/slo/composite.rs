@@ -1,0 +1,277 @@
+//! Composites: a promise about several objectives together, each with its weight.
+//!
+//! Invariants:
+//! - Its share of bad events over any window is the weighted mean of its parts' shares over that window, each of which is
+//!   exact. A part without events there has no say, whatever its weight.
+//! - It fires on evidence as its parts do: with so many events as an unweighted sample of the same certainty would have
+//!   (Kish's effective size).
+//! - It is decided after its parts, at the instants at which one of them is.
+
+use crate::model::{Alert, Labels, Millis, Seq, TimeRange, Timestamp, Transition, TransitionKind};
+use crate::stats::{binomial_lower, binomial_tail};
+
+use super::alert;
+use super::history::Counts;
+use super::objective::Objective;
+use super::pair::BurnPair;
+use super::status::{
+    Blind, BlindCause, Budget, BurnHistory, BurnPoint, BurnStatus, ObjectiveStatus, PartStatus, WindowBurn,
+};
+use super::watch::{CONFIDENCE, FAILURES_MIN, PairState, Watch};
+
+/// While nothing arrives, a firing composite is looked at no more often.
+const LOOK_EVERY: Millis = Millis::seconds(5);
+
+/// A composite as it runs.
+#[derive(Debug, Clone)]
+pub(super) struct Composite {
+    pub(super) objective: Objective,
+    pub(super) pairs: Vec<PairState>,
+    pub(super) since: Option<Timestamp>,
+    pub(super) decided: Option<Timestamp>,
+    /// The positions of its parts among the watches, with their share of all weights.
+    pub(super) parts: Vec<(usize, f64)>,
+    deadline: Option<Timestamp>,
+}
+
+impl Composite {
+    pub(super) fn new(objective: Objective, pairs: Vec<BurnPair>, parts: Vec<(usize, f64)>) -> Composite {
+        let pairs = pairs.into_iter().map(|pair| PairState { pair, firing: None }).collect();
+        Composite { objective, pairs, since: None, decided: None, parts, deadline: None }
+    }
+
+    fn of<'a>(&self, watches: &'a [Watch]) -> impl Iterator<Item = (&'a Watch, f64)> {
+        self.parts.iter().filter_map(|(at, weight)| Some((watches.get(*at)?, *weight)))
+    }
+
+    /// The weighted share of what its parts counted, as so many events as it is worth.
+    fn weighted(&self, parts: &[(Counts, f64)]) -> Counts {
+        let heard: f64 = parts.iter().filter(|(counts, _)| counts.total > 0.0).map(|(_, weight)| weight).sum();
+        let (mut share, mut variance) = (0.0, 0.0);
+        for (counts, weight) in parts {
+            if let Some(ratio) = counts.ratio() {
+                let weight = weight / heard;
+                share += weight * ratio;
+                variance += weight * weight / counts.total;
+            }
+        }
+        if variance > 0.0 { Counts { bad: share / variance, total: 1.0 / variance } } else { Counts::default() }
+    }
+
+    /// What a window up to `at` holds.
+    fn window(&self, watches: &[Watch], at: Timestamp, length: Millis) -> Counts {
+        let parts: Vec<_> =
+            self.of(watches).map(|(watch, weight)| (watch.history.window(at, length), weight)).collect();
+        self.weighted(&parts)
+    }
+
+    /// Whether there is something to decide: by one of its parts, or by time.
+    pub(super) fn needs(&self, watches: &[Watch], at: Timestamp) -> bool {
+        self.since.is_none()
+            || self.deadline.is_some_and(|deadline| deadline <= at)
+            || self.of(watches).any(|(watch, _)| watch.decided == Some(at))
+    }
+
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        self.deadline
+    }
+
+    /// The alerts that fire.
+    pub(super) fn alerts(&self) -> impl Iterator<Item = Alert> {
+        self.pairs.iter().filter_map(|state| state.firing.clone())
+    }
+
+    /// Decides at an instant up to which its parts are decided.
+    pub(super) fn advance(&mut self, watches: &[Watch], seq: Seq, at: Timestamp, out: &mut Vec<Transition>) {
+        self.since = self.since.or(Some(at));
+        let stale = self.of(watches).all(|(watch, _)| watch.input.stale(at));
+        let budget = self.objective.budget();
+        for n in 0..self.pairs.len() {
+            let PairState { pair, firing } = &self.pairs[n];
+            let share = pair.threshold * budget;
+            let [long, short] = [pair.long, pair.short].map(|length| self.window(watches, at, length));
+            let change = match firing {
+                None if !stale && [long, short].iter().all(|counts| credible(counts, share)) => {
+                    let alert = alert::firing(&self.objective, pair, at, long, short);
+                    self.pairs[n].firing = Some(alert.clone());
+                    Some((TransitionKind::Firing, alert))
+                }
+                Some(_) if (if stale { long } else { short }).ratio().is_none_or(|ratio| ratio < share) => {
+                    self.pairs[n].firing.take().map(|alert| (TransitionKind::Resolved, alert::resolved(alert, at)))
+                }
+                _ => None,
+            };
+            out.extend(change.map(|(kind, alert)| alert::transition(seq, at, kind, alert)));
+        }
+        self.decided = Some(at);
+        self.plan(watches);
+    }
+
+    /// Computes when time alone may end an alert.
+    pub(super) fn plan(&mut self, watches: &[Watch]) {
+        let Some(now) = self.decided else { return };
+        let firing = self.pairs.iter().filter(|state| state.firing.is_some());
+        let leaving = firing.flat_map(|state| {
+            let of =
+                |length: Millis| self.of(watches).filter_map(move |(watch, _)| watch.history.next_change(length, now));
+            of(state.pair.short).chain(of(state.pair.long)).collect::<Vec<_>>()
+        });
+        self.deadline = leaving.min().map(|t| t.max(now + LOOK_EVERY));
+    }
+
+    /// Takes over what another definition of the same composite had; gives the alerts that are no more.
+    pub(super) fn inherit(&mut self, old: Composite) -> Vec<Alert> {
+        (self.since, self.decided) = (old.since, old.decided);
+        let mut gone = Vec::new();
+        for PairState { pair, firing } in old.pairs {
+            let Some(alert) = firing else { continue };
+            let same = |state: &&mut PairState| {
+                state.pair == pair && alert::labels(&self.objective, &pair).as_ref() == Ok(&alert.labels)
+            };
+            match self.pairs.iter_mut().find(same) {
+                Some(state) => state.firing = Some(alert),
+                None => gone.push(alert),
+            }
+        }
+        gone
+    }
+
+    /// How it stands, with the share that each part has in what is bad.
+    pub(super) fn status(&self, watches: &[Watch], at: Timestamp) -> ObjectiveStatus {
+        let objective = &self.objective;
+        let parts: Vec<(ObjectiveStatus, f64)> =
+            self.of(watches).map(|(watch, weight)| (watch.status_of_all(at), weight)).collect();
+        let counts = |part: &ObjectiveStatus| Counts { bad: part.total - part.good, total: part.total };
+        let in_window: Vec<(Counts, f64)> = parts.iter().map(|(part, weight)| (counts(part), *weight)).collect();
+        let share = self.weighted(&in_window).ratio();
+        let total: f64 = parts.iter().map(|(part, _)| part.total).sum();
+        let first = parts.first().map(|(part, _)| part);
+        ObjectiveStatus {
+            service: objective.service.clone(),
+            name: objective.name.clone(),
+            group: Labels::empty(),
+            objective: objective.objective,
+            window: objective.window,
+            window_text: objective.window_text(),
+            budget_text: objective.budget_text(),
+            period: first.and_then(|part| part.period.clone()),
+            units: objective.units(),
+            good: total * (1.0 - share.unwrap_or(0.0)),
+            total,
+            error_ratio: share,
+            budget: self.budget(watches, &parts, at),
+            burns: self.burns(watches, at),
+            alerts: self.alerts().collect(),
+            counted_since: parts.iter().filter_map(|(part, _)| part.counted_since).max(),
+            last_input: parts.iter().map(|(part, _)| part.last_input).min().flatten(),
+            interval: parts.iter().filter_map(|(part, _)| part.interval).max(),
+            series: parts.iter().map(|(part, _)| part.series).sum(),
+            series_refused: parts.iter().map(|(part, _)| part.series_refused).sum(),
+            query: objective.error_query(objective.window),
+            blind: blind(&parts, at),
+            adjustments: Vec::new(),
+            groups: None,
+            parts: shares(&parts),
+        }
+    }
+
+    fn burns(&self, watches: &[Watch], at: Timestamp) -> Vec<BurnStatus> {
+        let budget = self.objective.budget();
+        let covered = |window| self.of(watches).map(|(watch, _)| watch.covered(at, window)).min();
+        let of = |window: Millis| {
+            let Counts { bad, total } = self.window(watches, at, window);
+            WindowBurn {
+                window,
+                covered: covered(window).unwrap_or(Millis::ZERO),
+                bad,
+                n: total,
+                burn: (total > 0.0).then(|| bad / total / budget),
+                burn_low: binomial_lower(bad, total, CONFIDENCE) / budget,
+            }
+        };
+        let status = |state: &PairState| BurnStatus {
+            pair: state.pair,
+            long: of(state.pair.long),
+            short: of(state.pair.short),
+            firing_since: state.firing.as_ref().map(|alert| alert.active_at),
+        };
+        self.pairs.iter().map(status).collect()
+    }
+
+    /// The budget is made of the parts': each part's bad events as a share of all that its window is expected to hold,
+    /// by weight. It is given in events of that many.
+    fn budget(&self, watches: &[Watch], parts: &[(ObjectiveStatus, f64)], at: Timestamp) -> Budget {
+        let allowed = self.objective.budget();
+        let (mut spent, mut heard, mut expected) = (0.0, 0.0, 0.0);
+        for ((part, weight), (watch, _)) in parts.iter().zip(self.of(watches)) {
+            let whole = part.budget.total / watch.objective.budget();
+            if whole > 0.0 {
+                spent += weight * (part.total - part.good) / whole;
+                heard += weight;
+                expected += whole;
+            }
+        }
+        let spent = if heard > 0.0 { spent / heard } else { 0.0 };
+        let left = 1.0 - spent / allowed;
+        let burn = self.pairs.first().and_then(|PairState { pair, .. }| {
+            let [long, short] = [pair.long, pair.short].map(|length| self.window(watches, at, length).ratio());
+            Some(long?.min(short?) / allowed)
+        });
+        let lasts = burn
+            .filter(|burn| *burn > 0.0)
+            .map(|burn| Millis((left.max(0.0) * self.objective.window.0 as f64 / burn).min(1e15) as i64));
+        let renewed_in = parts.first().and_then(|(part, _)| part.period.as_ref()).map(|period| period.end - at);
+        let exhausted_in = lasts.filter(|lasts| renewed_in.is_none_or(|renewed| *lasts < renewed));
+        Budget { total: expected * allowed, spent: expected * spent, left, exhausted_in }
+    }
+
+    /// The burn rate at `points` instants, evenly over the range and ending with its end.
+    pub(super) fn burn_history(&self, watches: &[Watch], range: TimeRange, points: usize) -> Option<BurnHistory> {
+        let pair = self.pairs.first()?.pair;
+        let mut thresholds: Vec<BurnPair> = self.pairs.iter().map(|state| state.pair).collect();
+        thresholds.sort_by(|a, b| b.threshold.total_cmp(&a.threshold));
+        let count = points.max(1) as i64;
+        let length = i128::from((range.until - range.after).0.max(0));
+        let burn = |t, window| self.window(watches, t, window).ratio().map(|ratio| ratio / self.objective.budget());
+        let points = (1..=count).map(|n| {
+            let t = Timestamp(range.after.0.saturating_add((length * i128::from(n) / i128::from(count)) as i64));
+            let spent: f64 = self.of(watches).map(|(watch, weight)| weight * watch.spent_share(t)).sum();
+            let budget_left = 1.0 - spent / self.objective.budget();
+            BurnPoint { t, short: burn(t, pair.short), long: burn(t, pair.long), budget_left }
+        });
+        Some(BurnHistory { pair, thresholds, points: points.collect() })
+    }
+}
+
+/// Whether a window is evidence of more than this share of bad events.
+fn credible(counts: &Counts, share: f64) -> bool {
+    counts.bad >= FAILURES_MIN
+        && counts.ratio().is_some_and(|ratio| ratio > share)
+        && binomial_tail(counts.bad, counts.total, share) < 1.0 - CONFIDENCE
+}
+
+/// What is not known of a part is not known of the whole.
+fn blind(parts: &[(ObjectiveStatus, f64)], at: Timestamp) -> Option<Blind> {
+    let (part, blind) = parts.iter().find_map(|(part, _)| Some((part, part.blind.as_ref()?)))?;
+    let more = parts.iter().filter(|(part, _)| part.blind.is_some()).count() - 1;
+    let others = if more > 0 { format!(", and {more} more of its parts are blind") } else { String::new() };
+    let reason = format!("part {}/{}: {}{others}", part.service, part.name, blind.reason);
+    let since = if blind.cause == BlindCause::InputStopped { blind.since } else { blind.since.min(at) };
+    Some(Blind { cause: blind.cause, reason, since })
+}
+
+/// The parts with the share that each has in what is bad.
+fn shares(parts: &[(ObjectiveStatus, f64)]) -> Vec<PartStatus> {
+    let bad = |(part, weight): &(ObjectiveStatus, f64)| weight * part.error_ratio.unwrap_or(0.0);
+    let all: f64 = parts.iter().map(bad).sum();
+    let of = |pair: &(ObjectiveStatus, f64)| PartStatus {
+        service: pair.0.service.clone(),
+        name: pair.0.name.clone(),
+        weight: pair.1,
+        error_ratio: pair.0.error_ratio,
+        budget_left: pair.0.budget.left,
+        share_of_bad: if all > 0.0 { bad(pair) / all } else { 0.0 },
+        blind: pair.0.blind.is_some(),
+    };
+    parts.iter().map(of).collect()
+}
