@@ -25,7 +25,9 @@ mod rule_test;
 mod script;
 mod serve;
 mod setup;
+mod suggest;
 mod verdict;
+mod what_if;
 mod why;
 
 use std::io::{IsTerminal, Write};
@@ -62,6 +64,8 @@ enum Command {
     Deploy(ask::DeployArgs),
     Check(check::CheckArgs),
     Backtest(backtest::BacktestArgs),
+    WhatIf(what_if::WhatIfArgs),
+    Suggest(suggest::SuggestArgs),
     Backup(backup::BackupArgs),
     Inspect(inspect::InspectArgs),
     Verify(inspect::VerifyArgs),
@@ -105,6 +109,8 @@ pub fn run() -> ExitCode {
         Command::Deploy(args) => ask::deploy(args),
         Command::Check(args) => check::run(args),
         Command::Backtest(args) => backtest::run(args),
+        Command::WhatIf(args) => what_if::run(args),
+        Command::Suggest(args) => suggest::run(args),
         Command::Backup(args) => backup::run(args),
         Command::Inspect(args) => inspect::inspect(args),
         Command::Verify(args) => inspect::verify(args),

@@ -9,12 +9,13 @@ use crate::confidence::{
 use crate::model::{Alert, Labels, Matcher, Millis, TimeRange, Timestamp, is_stale, limits};
 use crate::notify::ReceiverStatus;
 use crate::rules::{Rule, RuleBrief};
-use crate::slo::{BurnHistory, ObjectiveStatus};
+use crate::slo::{BurnHistory, Change, ObjectiveStatus, WhatIf, WhatIfError, what_if};
 use crate::storage::{Health, StoreStatus, StoredSeries};
 
 use super::Db;
 use super::deploys::Deploy;
 use super::ingest::Inner;
+use super::source::LiveSource;
 
 impl Db {
     /// How customers are, by everything that is known now.
@@ -49,6 +50,20 @@ impl Db {
     /// The course of an objective's burn rate and budget; absent if there is no such objective.
     pub fn burn_history(&self, service: &str, objective: &str, range: TimeRange, points: usize) -> Option<BurnHistory> {
         self.inner.core.lock().objectives.burn_history(service, objective, range, points)
+    }
+
+    /// How an objective would stand, and what it would have alerted, as it is and with a change: both played over what is
+    /// stored. Objectives that run are not touched.
+    ///
+    /// # Errors
+    /// There is no such objective, the change cannot be kept, or the history cannot be read.
+    pub fn what_if(&self, service: &str, objective: &str, change: &Change) -> Result<[WhatIf; 2], WhatIfError> {
+        let defined = self.inner.core.lock().objectives.definition(service, objective).cloned();
+        let defined = defined.ok_or_else(|| WhatIfError::Unknown(format!("{service}/{objective}")))?;
+        // A view that writers do not wait for.
+        let view = LiveSource::now(&self.inner.store).view();
+        let now = self.inner.now();
+        Ok([what_if(&defined, now, &view)?, what_if(&change.of(&defined), now, &view)?])
     }
 
     /// The same of one of its groups.

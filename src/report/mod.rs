@@ -22,6 +22,7 @@ mod sparkline;
 mod svg;
 mod verdict_json;
 mod verdict_text;
+mod what_if;
 mod why_json;
 mod why_text;
 mod words;
@@ -33,11 +34,15 @@ pub use coverage_json::{BlindSpotReport, CoverageReport, ServiceCoverageReport, 
 pub use frame::ChartSize;
 pub use junit::{JunitCase, JunitSuite, junit_xml};
 pub use line_chart::{LineChart, line_chart};
-pub use objective_json::{BlindReport, BudgetReport, BurnReport, ObjectiveReport, WindowReport};
+pub use objective_json::{
+    AdjustmentReport, BlindReport, BudgetReport, BurnReport, CompositePartReport, GroupsReport, ObjectiveReport,
+    PeriodReport, WindowReport,
+};
 pub use objective_text::{objective_text, traffic_text};
 pub use sparkline::sparkline;
 pub use verdict_json::{FactReport, ReasonReport, ServiceReport, VerdictReport};
 pub use verdict_text::{Colour, nagios_text, verdict_text};
+pub use what_if::{WhatIfReport, WouldFireReport, what_if_text};
 pub use why_json::{
     ComparedReport, ElementReport, PartReport, SampleReport, SeriesReport, TurnReport, WhyAlert, WhyReport, WhyRule,
 };

@@ -50,7 +50,7 @@ pub struct ObjectiveReport {
     pub adjustments: Vec<AdjustmentReport>,
     /// Of a composite: its parts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub parts: Vec<PartReport>,
+    pub parts: Vec<CompositePartReport>,
     /// The budgets of its groups, if it has groups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<GroupsReport>,
@@ -84,7 +84,7 @@ pub struct AdjustmentReport {
 
 /// A part of a composite.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PartReport {
+pub struct CompositePartReport {
     /// Whose objective it is.
     pub service: String,
     /// Its name.
@@ -218,7 +218,7 @@ impl ObjectiveReport {
                 since: blind.since.to_string(),
             }),
             adjustments: status.adjustments.iter().map(AdjustmentReport::new).collect(),
-            parts: status.parts.iter().map(PartReport::new).collect(),
+            parts: status.parts.iter().map(CompositePartReport::new).collect(),
             groups: status.groups.as_ref().map(|groups| GroupsReport {
                 by: groups.by.clone(),
                 most: groups.most,
@@ -244,9 +244,9 @@ impl AdjustmentReport {
     }
 }
 
-impl PartReport {
-    fn new(part: &PartStatus) -> PartReport {
-        PartReport {
+impl CompositePartReport {
+    fn new(part: &PartStatus) -> CompositePartReport {
+        CompositePartReport {
             service: part.service.clone(),
             name: part.name.clone(),
             weight: part.weight,

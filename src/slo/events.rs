@@ -28,6 +28,8 @@ pub struct Term {
 pub enum Reading {
     /// The number that it is.
     Value,
+    /// The number that it is, which is not a counter's, but how many events there were since the last sample.
+    Each,
     /// Of a native histogram: how many observations it holds.
     Observations,
     /// Of a native histogram: how many of them are at most so large. Within a bucket they are taken as spread as
@@ -39,6 +41,14 @@ impl Events {
     /// The increases of the counters that are selected.
     pub fn of(counters: Vec<Matcher>) -> Events {
         Events { terms: vec![Term { series: counters, reading: Reading::Value, subtracted: false }] }
+    }
+
+    /// The same of numbers that are no counters: each sample says how many events there were since the last.
+    #[must_use]
+    pub fn of_deltas(mut self) -> Events {
+        let values = self.terms.iter_mut().filter(|term| term.reading == Reading::Value);
+        values.for_each(|term| term.reading = Reading::Each);
+        self
     }
 
     /// What is read from the native histograms that are selected.
@@ -84,6 +94,7 @@ impl Events {
             let range = format!("{}[{window}]", selector(&term.series));
             match term.reading {
                 Reading::Value => format!("sum(increase({range}))"),
+                Reading::Each => format!("sum(sum_over_time({range}))"),
                 Reading::Observations => format!("histogram_count(sum(increase({range})))"),
                 Reading::ObservationsUpTo(bound) => format!(
                     "histogram_fraction(-Inf, {bound}, sum(increase({range}))) * histogram_count(sum(increase({range})))"
@@ -108,6 +119,7 @@ impl Events {
             let selector = selector(&term.series);
             match term.reading {
                 Reading::Value => selector,
+                Reading::Each => format!("each({selector})"),
                 Reading::Observations => format!("observations({selector})"),
                 Reading::ObservationsUpTo(bound) => format!("observations({selector}) up to {bound}"),
             }
@@ -136,12 +148,17 @@ impl From<Vec<Matcher>> for Events {
 }
 
 impl Reading {
+    /// Whether it is read from numbers; otherwise it is from native histograms.
+    pub(super) fn of_numbers(self) -> bool {
+        matches!(self, Reading::Value | Reading::Each)
+    }
+
     /// The number that a histogram gives; the mark of staleness if the series has ended.
     pub(super) fn of(self, histogram: &HistogramSample) -> Sample {
         let held = &histogram.histogram;
         let v = match self {
             _ if held.is_stale() => f64::from_bits(STALE_NAN),
-            Reading::Value => f64::NAN,
+            Reading::Value | Reading::Each => f64::NAN,
             Reading::Observations => FloatHistogram::from(held.as_ref()).count,
             Reading::ObservationsUpTo(bound) => FloatHistogram::from(held.as_ref()).observations_below(bound),
         };
@@ -152,6 +169,7 @@ impl Reading {
     pub(super) fn labels(self, series: &Labels) -> Labels {
         let what = match self {
             Reading::Value => return series.clone(),
+            Reading::Each => "each".to_owned(),
             Reading::Observations => "observations".to_owned(),
             Reading::ObservationsUpTo(bound) => format!("observations up to {bound}"),
         };

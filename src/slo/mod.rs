@@ -29,6 +29,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod what_if;
 
 pub use adjustment::Adjustment;
 pub use calendar::{Calendar, CalendarError, CalendarUnit};
@@ -44,3 +45,4 @@ pub use status::{
     AdjustmentSpan, Blind, BlindCause, Budget, BurnHistory, BurnPoint, BurnStatus, GroupsStatus, ObjectiveStatus,
     PartStatus, Period, WindowBurn,
 };
+pub use what_if::{Change, WhatIf, WhatIfError, WouldFire, what_if};

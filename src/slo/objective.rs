@@ -263,6 +263,18 @@ impl Indicator {
         }
     }
 
+    /// The same of metrics that are no counters: each sample says how many events there were since the last.
+    #[must_use]
+    pub fn of_deltas(self) -> Indicator {
+        match self {
+            Indicator::Ratio { good, total } => Indicator::Ratio { good: good.of_deltas(), total: total.of_deltas() },
+            Indicator::ErrorRatio { errors, total } => {
+                Indicator::ErrorRatio { errors: errors.of_deltas(), total: total.of_deltas() }
+            }
+            other @ (Indicator::Threshold { .. } | Indicator::Composite(_)) => other,
+        }
+    }
+
     /// The same of fewer series: of those that satisfy `more` as well.
     fn narrowed(&self, more: &[Matcher]) -> Indicator {
         let both = |matchers: &[Matcher]| matchers.iter().chain(more).cloned().collect::<Vec<_>>();

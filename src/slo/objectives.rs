@@ -9,7 +9,6 @@ use crate::model::{
 
 use super::alert;
 use super::composite::Composite;
-use super::events::Reading;
 use super::groups::Groups;
 use super::objective::{Indicator, Objective, ObjectiveError, Part};
 use super::pair::{BurnPair, pairs_of};
@@ -145,7 +144,7 @@ impl Objectives {
         let mut touched: HashMap<usize, Vec<(usize, Sample)>> = HashMap::new();
         for (number, sample) in &committed.samples {
             for (watch, place) in self.bindings.get(*number) {
-                if self.watches[*watch].series.bound[*place].reading == Reading::Value {
+                if self.watches[*watch].series.bound[*place].reading.of_numbers() {
                     touched.entry(*watch).or_default().push((*place, *sample));
                 }
             }
@@ -153,7 +152,7 @@ impl Objectives {
         for (number, histogram) in &committed.histograms {
             for (watch, place) in self.bindings.get(*number) {
                 let reading = self.watches[*watch].series.bound[*place].reading;
-                if reading != Reading::Value {
+                if !reading.of_numbers() {
                     touched.entry(*watch).or_default().push((*place, reading.of(histogram)));
                 }
             }
@@ -269,7 +268,7 @@ impl Watch {
         self.since.is_none() || self.deadline().is_some_and(|deadline| deadline <= at)
     }
 
-    fn advance(&mut self, seq: Seq, at: Timestamp, out: &mut Vec<Transition>) {
+    pub(super) fn advance(&mut self, seq: Seq, at: Timestamp, out: &mut Vec<Transition>) {
         for group in self.groups.members.values_mut() {
             if group.touched || group.needs(at) {
                 group.advance(seq, at, out);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::model::limits;
-use crate::model::{Labels, Matcher, Millis, Sample, TimeRange, Timestamp};
+use crate::model::{Labels, Matcher, Millis, Sample, Seq, TimeRange, Timestamp, Transition};
 use crate::promql::{SeriesSamples, SeriesSource, SourceError};
 
 use super::events::Reading;
@@ -46,8 +46,48 @@ impl Objectives {
     }
 }
 
+impl Objectives {
+    /// Counts the stored history as [`Objectives::seed`] does, and decides at every instant of it.
+    pub(super) fn play(&mut self, at: Timestamp, source: &dyn SeriesSource) -> Result<Vec<Transition>, SeedError> {
+        let mut transitions = Vec::new();
+        for watch in &mut self.watches {
+            let failed = |source| SeedError {
+                service: watch.objective.service.clone(),
+                name: watch.objective.name.clone(),
+                source,
+            };
+            let (found, seen) = watch.count_stored(at, source, Decide::AtEach).map_err(failed)?;
+            watch.pairs.clone_from(&found.pairs);
+            watch.put_in_place(found, at);
+            transitions.extend(seen);
+        }
+        transitions.sort_by_key(|transition| transition.at);
+        Ok(transitions)
+    }
+}
+
+/// Whether stored history is counted alone, or decided on as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Decide {
+    Nothing,
+    AtEach,
+}
+
 impl Watch {
     fn seed(&mut self, at: Timestamp, source: &dyn SeriesSource) -> Result<(), SourceError> {
+        let (found, _) = self.count_stored(at, source, Decide::Nothing)?;
+        self.put_in_place(found, at);
+        Ok(())
+    }
+
+    /// The stored history up to `at`, counted by itself, with what would have been decided.
+    fn count_stored(
+        &self,
+        at: Timestamp,
+        source: &dyn SeriesSource,
+        decide: Decide,
+    ) -> Result<(Watch, Vec<Transition>), SourceError> {
+        let mut transitions = Vec::new();
         let pairs = self.pairs.iter().map(|state| state.pair).collect();
         let mut found = Watch::new(self.objective.clone(), pairs);
         let mut places = HashMap::new();
@@ -60,7 +100,11 @@ impl Watch {
             let range = TimeRange { after: from, until: (from + slice).min(at) };
             match select(&self.objective.indicator, source, range) {
                 Ok(series) => {
-                    found.count(&mut places, series);
+                    let (whole, by_group) = found.count(&mut places, series);
+                    match decide {
+                        Decide::Nothing => found.add_counted(whole, by_group),
+                        Decide::AtEach => found.play(whole, by_group, &mut transitions),
+                    }
                     found.close_slices(range.until);
                     found.groups.members.values_mut().for_each(|group| group.close_slices(range.until));
                     found.rest(&mut places, range);
@@ -70,8 +114,23 @@ impl Watch {
                 Err(error) => return Err(error),
             }
         }
-        self.put_in_place(found, at);
-        Ok(())
+        Ok((found, transitions))
+    }
+
+    /// Counts increases of one stretch after each other, and decides at the instant of each.
+    fn play(&mut self, whole: Increases, by_group: BTreeMap<Labels, Increases>, out: &mut Vec<Transition>) {
+        let mut instants: BTreeMap<Timestamp, Vec<(Labels, Increases)>> = BTreeMap::new();
+        let one = |t: Timestamp, more| Increases::from([(t, more)]);
+        for (group, increases) in by_group {
+            increases.into_iter().for_each(|(t, more)| {
+                instants.entry(t).or_default().push((group.clone(), one(t, more)));
+            });
+        }
+        for (t, more) in whole {
+            self.add_counted(one(t, more), instants.remove(&t).unwrap_or_default().into_iter().collect());
+            self.groups.members.values_mut().for_each(|group| group.touched = true);
+            self.advance(Seq(0), t, out);
+        }
     }
 
     /// What was counted of the time before `until`, of which no samples are stored any more.
@@ -135,7 +194,12 @@ impl Watch {
         }
     }
 
-    fn count(&mut self, places: &mut HashMap<Labels, usize>, found: Vec<SeriesSamples>) {
+    /// The increases of what was found: of all, and by group.
+    fn count(
+        &mut self,
+        places: &mut HashMap<Labels, usize>,
+        found: Vec<SeriesSamples>,
+    ) -> (Increases, BTreeMap<Labels, Increases>) {
         // First all targets: which series of one comes first in the answer means nothing.
         for series in &found {
             let number = series.samples.iter().find(|sample| sample.v.is_finite()).map(|sample| sample.t);
@@ -150,7 +214,7 @@ impl Watch {
         for SeriesSamples { labels, samples, histograms, .. } in found {
             for reading in readings.iter().copied() {
                 let read: Vec<Sample> = match reading {
-                    Reading::Value => samples.clone(),
+                    Reading::Value | Reading::Each => samples.clone(),
                     _ => histograms.iter().map(|histogram| reading.of(histogram)).collect(),
                 };
                 if read.is_empty() {
@@ -164,6 +228,10 @@ impl Watch {
                 }
             }
         }
+        (increases, by_group)
+    }
+
+    fn add_counted(&mut self, increases: Increases, by_group: BTreeMap<Labels, Increases>) {
         self.add_now(increases);
         let pairs: Vec<BurnPair> = self.pairs.iter().map(|state| state.pair).collect();
         for (group, increases) in by_group {
@@ -220,7 +288,8 @@ impl Watch {
 /// Where the part of the window begins of which every sample is there. What is downsampled is not counted: of
 /// a threshold it does not say how many samples were beyond it, nor of counters when they rose.
 fn raw_since(objective: &Objective, source: &dyn SeriesSource, at: Timestamp) -> Result<Timestamp, SourceError> {
-    let window = TimeRange { after: at - objective.reach(), until: at };
+    // A little more, for what a counter showed before: the first increase of the window counts from it.
+    let window = TimeRange { after: at - objective.reach() - limits::LOOKBACK, until: at };
     let mut since = window.after;
     for matchers in objective.indicator.matchers() {
         since = since.max(source.raw_since(matchers, window)?);

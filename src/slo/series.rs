@@ -155,8 +155,8 @@ impl SeriesSet {
         indicator: &Indicator,
         out: &mut Increases,
     ) -> Option<Option<Cursor>> {
-        let Series { labels, roles, cursor, origin, .. } = self.bound.get(series)?;
-        let (roles, before, origin) = (*roles, *cursor, *origin);
+        let Series { labels, reading, roles, cursor, origin, .. } = self.bound.get(series)?;
+        let (reading, roles, before, origin) = (*reading, *roles, *cursor, *origin);
         if !sample.v.is_finite() || before.is_some_and(|cursor| cursor.t >= sample.t) {
             return None;
         }
@@ -164,6 +164,8 @@ impl SeriesSet {
             let bad = if op.holds(sample.v, *bound) { 0.0 } else { 1.0 };
             add(out, sample.t, bad, Roles { part: Some(1.0), total: None });
             add(out, sample.t, 1.0, Roles { part: None, total: Some(1.0) });
+        } else if reading == Reading::Each {
+            add(out, sample.t, sample.v.max(0.0), roles);
         } else {
             match before {
                 // A counter that fell was reset: everything it shows came after.

@@ -89,7 +89,7 @@ pub struct Period {
     pub begin: Timestamp,
     /// When the next one begins, with a new budget.
     pub end: Timestamp,
-    /// Both in local time, with the zone: `2026-11-01 00:00 to 2026-12-01 00:00, Europe/Berlin`
+    /// Both in local time, with the zone: `2026-11-01 to 2026-12-01, Europe/Berlin`
     pub text: String,
 }
 
@@ -270,6 +270,9 @@ impl Watch {
         let period = objective.calendar.as_ref().map(|calendar| {
             let (begin, end) = calendar.period(at);
             let [from, until] = [begin, end].map(|edge| calendar.local_text(edge));
+            // Midnights go without saying.
+            let day = |text: &str| text.strip_suffix(" 00:00").map(str::to_owned);
+            let (from, until) = day(&from).zip(day(&until)).unwrap_or((from, until));
             Period { begin, end, text: format!("{from} to {until}, {}", calendar.zone_name()) }
         });
         let shown = period.as_ref().map_or(objective.window, |period| shown_span(at - period.begin));

@@ -39,6 +39,8 @@ fn every_command_has_help_with_an_example() {
         &["query"],
         &["deploy", "mark"],
         &["backtest"],
+        &["what-if"],
+        &["suggest", "slos"],
         &["check", "config"],
         &["check", "rules"],
         &["test", "promql"],
@@ -425,5 +427,84 @@ fn a_backtest_tells_what_would_have_fired_and_how_good_that_would_have_been() {
     let url = format!("http://{}", server.address);
     let from_server: serde_json::Value = serde_json::from_str(&backtest(&["--url", &url, "--format", "json"])).unwrap();
     assert_eq!(from_server["sets"][0]["alerts"], json["sets"][0]["alerts"]);
+    server.stop().unwrap();
+}
+
+#[test]
+fn objectives_are_proposed_from_what_was_measured_and_can_be_asked_what_if() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut options = evenkeel::db::DbOptions::new(data.clone());
+    options.threads = evenkeel::db::Threads::None;
+    let db = evenkeel::db::Db::open(options).unwrap();
+    let now = now_ms();
+    for minute in 0..600i64 {
+        let mut batch = Batch::new();
+        let mut push = |name: &str, labels: &[(&str, &str)], v: f64| {
+            let labels = Labels::new([("__name__", name)].into_iter().chain(labels.iter().copied())).unwrap();
+            batch.push(labels, Sample { t: Timestamp(now - 60_000 * (600 - minute)), v });
+        };
+        let n = minute as f64;
+        // Ten minutes in which half of the requests fail: 250 of 60,000.
+        let failed = (n - 300.0).clamp(0.0, 5.0) * 50.0;
+        push("http_requests_total", &[("job", "shop"), ("code", "200")], n * 100.0 - failed);
+        push("http_requests_total", &[("job", "shop"), ("code", "500")], failed);
+        for (le, share) in [("0.1", 0.9), ("0.3", 0.997), ("1", 1.0), ("+Inf", 1.0)] {
+            push("http_duration_seconds_bucket", &[("job", "shop"), ("le", le)], (n * 100.0 * share).floor());
+        }
+        push("grpc_server_handled_total", &[("job", "cart"), ("grpc_code", "OK")], n * 100.0);
+        push("grpc_server_handled_total", &[("job", "cart"), ("grpc_code", "Unavailable")], (n / 100.0).floor());
+        push("probe_success", &[("job", "web")], 1.0);
+        push("odd_things_total", &[("job", "shop")], n);
+        db.append(batch).unwrap();
+    }
+    db.close().unwrap();
+    let slos = dir.path().join("slo.yml");
+    let config = dir.path().join("prometheus.yml");
+    let written = "objectives:\n- service: shop\n  objective: 99.9\n  errors: http_requests_total{code=~\"5..\"}\n  total: \
+                   http_requests_total\n";
+    std::fs::write(&slos, written).unwrap();
+    std::fs::write(&config, "slo_files: [slo.yml]\n").unwrap();
+    let server = Server::start(Path::new(PROGRAM), &data, Some(&config)).unwrap();
+    let url = format!("http://{}", server.address);
+    let output = run(&["suggest", "slos", "--since", "1d", "--url", &url]);
+    let proposed = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{proposed}{}", text(&output.stderr));
+    let file = dir.path().join("proposed.yml");
+    std::fs::write(&file, &proposed).unwrap();
+    let checked = run(&["check", "slo", file.to_str().unwrap()]);
+    let understood = text(&checked.stdout);
+    assert_eq!(checked.status.code(), Some(0), "{proposed}\n{}", text(&checked.stderr));
+    for line in [
+        "  shop/availability: 99 % of the events of any 30d are good\n    bad events: \
+         sum(increase(http_requests_total{job=\"shop\",code=~\"5..\"}[30d])) / \
+         sum(increase(http_requests_total{job=\"shop\"}[30d]))\n",
+        "  cart/availability: 99.95 % of the events",
+        "  shop/latency-99: 99 % of the events",
+        "http_duration_seconds_bucket{job=\"shop\",le=\"0.3\"}",
+        "  web/probe: 98 % of the events",
+    ] {
+        assert!(understood.contains(line), "{line}\n{understood}\n{proposed}");
+    }
+    assert!(!understood.contains("odd_things"), "{understood}");
+    let what_if = |args: &[&str]| run(&[&["what-if", "shop/availability", "--url", &url], args].concat());
+    let told = text(&what_if(&["--objective", "99", "--window", "7d"]).stdout);
+    for line in ["objective    99.9 %", "as it is", "99 %\n", "1w\n"] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    let json: serde_json::Value =
+        serde_json::from_slice(&what_if(&["--slices", "1m", "--slice-target", "95", "--format", "json"]).stdout)
+            .unwrap();
+    assert_eq!((json["as_is"]["bad"].as_f64(), json["as_is"]["units"].as_str()), (Some(250.0), Some("events")));
+    assert_eq!((json["what_if"]["bad"].as_f64(), json["what_if"]["units"].as_str()), (Some(5.0), Some("slices of 1m")));
+    assert!(json["as_is"]["pages"].as_u64().unwrap() > 0, "{json}");
+    let refused = |args: &[&str], path: &str| {
+        let output = run(&[&["what-if", path, "--url", &url], args].concat());
+        assert_eq!(output.status.code(), Some(1));
+        text(&output.stderr)
+    };
+    assert!(refused(&[], "shop/other").contains("there is no objective shop/other"));
+    assert!(refused(&["--objective", "50"], "shop/availability").contains("can never be reached"));
+    assert!(refused(&["--window", "month", "--time-zone", "Mars"], "shop/availability").contains("no time zone"));
     server.stop().unwrap();
 }

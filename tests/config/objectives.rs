@@ -60,7 +60,7 @@ fn broken_files_say_what_and_where() {
     check(
         &one("objective: 99\n  good: max(x)\n  total: y"),
         "slo.yml:4:9: \"good\" takes a counter like requests_total{job=\"shop\"}, a sum(rate(counter[5m])), or sums and \
-         differences of these; \"max(x)\" is not counted sample by sample\n    good: max(x)\n          ^^^^^^",
+         differences of these; \"max(x)\" is not counted sample by sample: max of counters is no count; write sum\n    good: max(x)\n          ^^^^^^",
     );
     check(
         &one("objective: 99\n  gauge: up"),

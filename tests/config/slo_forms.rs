@@ -1,7 +1,7 @@
 //! Objectives in the forms of Sloth, Pyrra and OpenSLO: what each says in ours.
 
 use evenkeel::config::parse_objectives;
-use evenkeel::model::Labels;
+use evenkeel::model::{Labels, Millis};
 use evenkeel::slo::Objective;
 
 fn labels(labels: &Labels) -> String {
@@ -346,13 +346,14 @@ fn what_is_not_done_is_refused_with_its_place() {
         &sloth("{events: {error_query: 'max(rate(a[{{.window}}]))', total_query: b}}"),
         "6:31",
         "\"error_query\" takes a counter like requests_total{job=\"shop\"}, a sum(rate(counter[5m])), or sums and \
-         differences of these; \"max(rate(a[5m]))\" is not counted sample by sample",
+         differences of these; \"max(rate(a[5m]))\" is not counted sample by sample: max of counters is no count; write sum",
     );
     check(
         &sloth("{events: {error_query: 'sum by (path) (rate(a[{{.window}}]))', total_query: b}}"),
         "6:31",
         "\"error_query\" takes a counter like requests_total{job=\"shop\"}, a sum(rate(counter[5m])), or sums and \
-         differences of these; \"sum by (path) (rate(a[5m]))\" is not counted sample by sample",
+         differences of these; \"sum by (path) (rate(a[5m]))\" is not counted sample by sample: for a budget for each \
+         group write group_by: [path] in a file of our own form, and sum without groups here",
     );
     check(
         &sloth("{plugin: {id: x}}"),
@@ -606,4 +607,120 @@ shop/other 0.995 over 30d
 fn a_file_of_adjustments_alone_is_read() {
     let text = "adjustments: [{name: move, from: 2026-11-21, for: 2h}]\n";
     assert!(parse_objectives("slo.yml", text).unwrap().is_empty());
+}
+
+#[test]
+fn expressions_that_come_to_sums_of_counters_are_read() {
+    let read = |errors: &str| {
+        let text = format!("objectives:\n- {{service: s, objective: 99, total: t, errors: '{errors}'}}\n");
+        parse_objectives("slo.yml", &text)
+    };
+    let check = |errors: &str, expected: &str| {
+        let found = read(errors).unwrap_or_else(|error| panic!("{error}")).remove(0);
+        let query = found.error_query(Millis::hours(1));
+        assert_eq!(query.split_once(" / sum(increase(t[1h]))").unwrap().0, expected, "{errors}");
+    };
+    check("sum(sum by (job) (rate(a{x=\"1\"}[5m])))", "sum(increase(a{x=\"1\"}[1h]))");
+    check("sum(sum without (pod) (increase(a[5m])))", "sum(increase(a[1h]))");
+    check("sum(irate(a[5m])) or vector(0)", "sum(increase(a[1h]))");
+    check("sum(label_replace(rate(a[5m]), \"x\", \"$1\", \"y\", \"(.*)\"))", "sum(increase(a[1h]))");
+    check("clamp_min(sum(rate(a[5m])), 1)", "sum(increase(a[1h]))");
+    check("(sum(rate(a[5m])) > 0)", "sum(increase(a[1h]))");
+    check("(sum(rate(a[5m])) or on() vector(0)) + sum(rate(b[5m]))", "(sum(increase(a[1h])) + sum(increase(b[1h])))");
+    let refused = |errors: &str, hint: &str| {
+        let error = read(errors).unwrap_err();
+        assert!(error.message.ends_with(hint), "{errors}: {}", error.message);
+    };
+    refused("sum(rate(a[5m] offset 1m))", "leave offset and @ away: each sample counts at its own time");
+    refused("sum(rate(a[5m])) * 60", "leave factors away: only the ratio of both counts matters");
+    refused("avg(rate(a[5m]))", "avg of counters is no count; write sum");
+    refused("histogram_quantile(0.9, sum by (le) (rate(a_bucket[5m])))", "latency: {histogram: …, within: 300ms}");
+    refused("avg_over_time(up[5m])", "and slices: {width: 1m} to judge minutes");
+    refused("clamp_min(sum(rate(a[5m])), 100)", "\"clamp_min(sum(rate(a[5m])), 100)\" is not counted sample by sample");
+}
+
+#[test]
+fn gauges_and_deltas_of_our_own_form_are_read() {
+    check(
+        r#"
+objectives:
+  - {service: a, objective: 99, gauge: '30 > queue_age_seconds{job="a"}'}
+  - {service: b, objective: 99, errors: failed, total: handled, deltas: true}
+"#,
+        r#"
+a/availability 0.99 over 30d
+  1 - avg(avg_over_time((queue_age_seconds{job="a"} < bool 30)[30d:]))
+  standard pairs
+b/availability 0.99 over 30d
+  sum(sum_over_time(failed[30d])) / sum(sum_over_time(handled[30d]))
+  standard pairs
+"#,
+    );
+}
+
+#[test]
+fn openslo_s_first_form_its_deltas_and_its_data_sources_are_read() {
+    check(
+        r#"
+apiVersion: openslo/v1alpha
+kind: SLO
+metadata: {name: slo}
+spec:
+  service: my-service
+  description: Requests are answered.
+  budgetingMethod: Occurrences
+  objectives:
+    - ratioMetrics:
+        good: {source: prometheus, queryType: promql, query: 'sum(rate(requests_total{code!~"5.."}[{{.window}}]))'}
+        total: {source: prometheus, queryType: promql, query: 'sum(rate(requests_total[{{.window}}]))'}
+      target: 0.999
+  timeWindows: [{count: 30, unit: Day}]
+---
+apiVersion: openslo/v1
+kind: DataSource
+metadata: {name: prom}
+spec: {type: Prometheus, connectionDetails: {url: "http://x", token: secret}}
+---
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: deltas}
+spec:
+  service: s
+  timeWindow: [{duration: 1w}]
+  objectives: [{target: 0.99}]
+  indicator:
+    spec:
+      ratioMetric:
+        counter: false
+        bad: {metricSource: {metricSourceRef: prom, spec: {query: failed}}}
+        total: {metricSource: {metricSourceRef: prom, spec: {query: handled}}}
+"#,
+        r#"
+my-service/slo 0.999 over 30d
+  1 - sum(increase(requests_total{code!~"5.."}[30d])) / sum(increase(requests_total[30d]))
+  says: description=Requests are answered.
+  standard pairs
+s/deltas 0.99 over 1w
+  sum(sum_over_time(failed[1w])) / sum(sum_over_time(handled[1w]))
+  standard pairs
+"#,
+    );
+    let text = r#"
+apiVersion: openslo/v1
+kind: DataSource
+metadata: {name: watch}
+spec: {type: CloudWatch}
+---
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: x}
+spec:
+  service: s
+  timeWindow: [{duration: 1w}]
+  objectives: [{target: 0.99}]
+  indicator: {spec: {ratioMetric: {bad: {metricSource: {metricSourceRef: watch, spec: {query: a}}}, total: {metricSource: {spec: {query: b}}}}}}
+"#;
+    let error = parse_objectives("slo.yml", text).unwrap_err();
+    let message = "the data source \"watch\" is of the type CloudWatch; only metrics of the type Prometheus are read";
+    assert_eq!(error.message, message);
 }

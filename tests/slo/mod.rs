@@ -10,3 +10,4 @@ mod restart;
 mod shown;
 mod story;
 mod verdict;
+mod what_if;

@@ -60,7 +60,7 @@ fn a_budget_begins_anew_at_midnight_of_its_zone() {
     assert_eq!(counted(&before), (2775.0 * 20.0, 1980.0));
     let period = before.period.unwrap();
     assert_eq!(period.end, Timestamp(START + TO_MIDNIGHT * 1000));
-    assert_eq!(period.text, "2023-11-14 00:00 to 2023-11-15 00:00, Europe/Berlin");
+    assert_eq!(period.text, "2023-11-14 to 2023-11-15, Europe/Berlin");
     assert!(!story.objectives.alerts().is_empty());
     // The first sample after midnight brings the day's first events; the failures are yesterday's.
     story.traffic(15, 15, 20.0, 0.0);

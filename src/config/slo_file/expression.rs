@@ -1,8 +1,18 @@
 //! Expressions of other programs as sums of counters.
 //!
 //! Objectives are counted sample by sample, so of `sum(rate(requests_total{code="500"}[5m]))` only the selector is
-//! needed: which window is looked at follows from the burn pairs. What is more than sums and differences of counters is
-//! refused, with the place.
+//! needed: which window is looked at follows from the burn pairs. Accepted is what comes to a sum of counters:
+//!
+//! | Written | Read as |
+//! | --- | --- |
+//! | `a`, `rate(a[5m])`, `increase(a[5m])`, `irate(a[5m])`, `label_replace(rate(a[5m]), …)` | the counters that `a` selects |
+//! | `sum(X)`, `sum(sum by (job) (X))` | X |
+//! | `X + Y`, `X - Y` | both |
+//! | `X or vector(0)`, `X or on() vector(0)`, `X or Y * 0` | X: nothing is counted as nothing |
+//! | `X > 0`, `X >= 0`, `clamp_min(X, 1)` | X: without events there is no ratio anyhow |
+//! | `histogram_count(sum(rate(h[5m])))`, with `histogram_fraction(0, b, …)` before it | observations, and those up to b |
+//!
+//! What is more is refused, with the place and with what to write instead.
 
 use crate::config::error::ConfigError;
 use crate::config::rule_file::query_error;
@@ -21,7 +31,7 @@ const COUNTABLE: &str = "a counter like requests_total{job=\"shop\"}, a sum(rate
 /// Reads a field's expression as a sum of counters.
 pub(super) fn events(field: &Field<'_>) -> Result<Events, ConfigError> {
     let (text, expr) = parse(field)?;
-    sum(&expr).ok_or_else(|| refused(field, &text, COUNTABLE))
+    sum(&expr).ok_or_else(|| refused(field, (&text, &expr), COUNTABLE))
 }
 
 /// Reads a field's expression as a share of bad events: a quotient of two sums of counters.
@@ -30,7 +40,8 @@ pub(super) fn error_ratio(field: &Field<'_>) -> Result<Indicator, ConfigError> {
     quotient(&expr)
         .map(|(errors, total)| Indicator::ErrorRatio { errors, total })
         .or_else(|| complement(&expr).map(|(good, total)| Indicator::Ratio { good, total }))
-        .ok_or_else(|| refused(field, &text, "errors / total or 1 - good / total, each a sum of counters"))
+        .or_else(|| fraction(complemented(&expr)?).map(|(good, total)| Indicator::Ratio { good, total }))
+        .ok_or_else(|| refused(field, (&text, &expr), "errors / total or 1 - good / total, each a sum of counters"))
 }
 
 /// Reads a field's expression as a share of good events.
@@ -38,8 +49,9 @@ pub(super) fn good_ratio(field: &Field<'_>) -> Result<Indicator, ConfigError> {
     let (text, expr) = parse(field)?;
     quotient(&expr)
         .map(|(good, total)| Indicator::Ratio { good, total })
+        .or_else(|| fraction(&expr).map(|(good, total)| Indicator::Ratio { good, total }))
         .or_else(|| complement(&expr).map(|(errors, total)| Indicator::ErrorRatio { errors, total }))
-        .ok_or_else(|| refused(field, &text, "good / total or 1 - errors / total, each a sum of counters"))
+        .ok_or_else(|| refused(field, (&text, &expr), "good / total or 1 - errors / total, each a sum of counters"))
 }
 
 /// Reads a field's expression as a gauge whose samples are compared with a number: `up{job="shop"} == 1`.
@@ -51,9 +63,29 @@ pub(super) fn threshold(field: &Field<'_>) -> Result<Indicator, ConfigError> {
     };
     let ExprKind::Binary(binary) = &expr.without_parens().kind else { return Err(fail()) };
     let op = comparison(binary.op).ok_or_else(fail)?;
-    let gauge = bare_selector(&binary.lhs).ok_or_else(fail)?;
-    let bound = number(&binary.rhs).ok_or_else(fail)?;
+    // `30 > age` says the same as `age < 30`.
+    let (gauge, op, bound) = match number(&binary.lhs) {
+        Some(bound) => (&binary.rhs, turned(op), bound),
+        None => (&binary.lhs, op, number(&binary.rhs).ok_or_else(fail)?),
+    };
+    let bare = bare_selector(gauge);
+    let gauge = bare.ok_or_else(|| match hint(gauge) {
+        Some(hint) => field
+            .error(format!("\"{}\" takes a selector and a number, like up{{job=\"shop\"}} == 1; {hint}", field.key)),
+        None => fail(),
+    })?;
     Ok(Indicator::Threshold { gauge, op, bound })
+}
+
+/// The comparison with its sides changed.
+fn turned(op: Comparison) -> Comparison {
+    match op {
+        Comparison::Less => Comparison::Greater,
+        Comparison::LessEqual => Comparison::GreaterEqual,
+        Comparison::Greater => Comparison::Less,
+        Comparison::GreaterEqual => Comparison::LessEqual,
+        same @ (Comparison::Equal | Comparison::NotEqual) => same,
+    }
 }
 
 /// Reads a field's expression as a selector.
@@ -89,8 +121,48 @@ fn parse(field: &Field<'_>) -> Result<(String, Expr), ConfigError> {
     Ok((text, expr))
 }
 
-fn refused(field: &Field<'_>, text: &str, takes: &str) -> ConfigError {
-    field.error(format!("\"{}\" takes {takes}; \"{}\" is not counted sample by sample", field.key, one_line(text)))
+fn refused(field: &Field<'_>, (text, expr): (&str, &Expr), takes: &str) -> ConfigError {
+    let hint = hint(expr).map_or(String::new(), |hint| format!(": {hint}"));
+    let text = one_line(text);
+    field.error(format!("\"{}\" takes {takes}; \"{text}\" is not counted sample by sample{hint}", field.key))
+}
+
+/// What to write in place of an expression that cannot be counted, by the first thing in it that cannot.
+fn hint(expr: &Expr) -> Option<String> {
+    let expr = expr.without_parens();
+    match &expr.kind {
+        ExprKind::Aggregate(aggregate) if !ungrouped(&aggregate.grouping) => {
+            let by = match &aggregate.grouping {
+                Grouping::By(labels) => labels.join(", "),
+                Grouping::Without(_) => "…".to_owned(),
+            };
+            Some(format!("for a budget for each group write group_by: [{by}] in a file of our own form, and sum without groups here"))
+        }
+        ExprKind::Aggregate(aggregate) if aggregate.op != AggregateOp::Sum => {
+            Some(format!("{} of counters is no count; write sum", aggregate.op.as_str()))
+        }
+        ExprKind::Aggregate(aggregate) => hint(&aggregate.expr),
+        ExprKind::Call { function: Function::HistogramQuantile, .. } => Some(
+            "a quantile cannot be added up; promise a share of requests within a time: latency: {histogram: …, within: 300ms}"
+                .to_owned(),
+        ),
+        ExprKind::Call { function, args } => match function {
+            Function::AvgOverTime | Function::MinOverTime | Function::MaxOverTime | Function::SumOverTime => {
+                Some("of a gauge write its bound, like gauge: up == 1, and slices: {width: 1m} to judge minutes".to_owned())
+            }
+            _ => args.iter().find_map(hint),
+        },
+        ExprKind::Selector(selector) | ExprKind::Range { selector, .. } if selector.shift != Shift::default() => {
+            Some("leave offset and @ away: each sample counts at its own time".to_owned())
+        }
+        ExprKind::Binary(binary) if matches!(binary.op, BinaryOp::Mul | BinaryOp::Div) => {
+            let scaled = number(&binary.lhs).or_else(|| number(&binary.rhs)).is_some();
+            let scaled = scaled.then(|| "leave factors away: only the ratio of both counts matters".to_owned());
+            scaled.or_else(|| hint(&binary.lhs)).or_else(|| hint(&binary.rhs))
+        }
+        ExprKind::Binary(binary) => hint(&binary.lhs).or_else(|| hint(&binary.rhs)),
+        _ => None,
+    }
 }
 
 fn one_line(text: &str) -> String {
@@ -105,12 +177,33 @@ fn quotient(expr: &Expr) -> Option<(Events, Events)> {
 }
 
 fn complement(expr: &Expr) -> Option<(Events, Events)> {
+    quotient(complemented(expr)?)
+}
+
+/// X of `1 - X`.
+fn complemented(expr: &Expr) -> Option<&Expr> {
     match &expr.without_parens().kind {
-        ExprKind::Binary(binary) if binary.op == BinaryOp::Sub && number(&binary.lhs) == Some(1.0) => {
-            quotient(&binary.rhs)
-        }
+        ExprKind::Binary(binary) if binary.op == BinaryOp::Sub && number(&binary.lhs) == Some(1.0) => Some(&binary.rhs),
         _ => None,
     }
+}
+
+/// `histogram_fraction(0, bound, sum(rate(h[5m])))`: the observations up to a bound, and all.
+fn fraction(expr: &Expr) -> Option<(Events, Events)> {
+    let (series, bound) = fraction_of(expr)?;
+    let good = Events::of_histograms(series.clone(), Reading::ObservationsUpTo(bound));
+    Some((good, Events::of_histograms(series, Reading::Observations)))
+}
+
+fn fraction_of(expr: &Expr) -> Option<(Vec<Matcher>, f64)> {
+    let ExprKind::Call { function: Function::HistogramFraction, args } = &expr.without_parens().kind else {
+        return None;
+    };
+    let [lower, upper, of] = args.as_slice() else { return None };
+    // Durations and sizes have nothing below zero.
+    let from = number(lower).filter(|lower| *lower <= 0.0)?;
+    let (bound, series) = (number(upper)?, rates(of)?);
+    (from <= bound).then_some((series, bound))
 }
 
 /// A sum of counters, whichever way it is written.
@@ -119,10 +212,16 @@ fn sum(expr: &Expr) -> Option<Events> {
     match &expr.kind {
         ExprKind::Selector(_) => bare_selector(expr).map(Events::of),
         ExprKind::Aggregate(aggregate) if aggregate.op == AggregateOp::Sum && ungrouped(&aggregate.grouping) => {
-            sum(&aggregate.expr)
+            sum(within_sum(&aggregate.expr))
         }
         ExprKind::Call { function, args } => match function {
-            Function::Rate | Function::Increase => counters(args.first()?).map(Events::of),
+            Function::Rate | Function::Increase | Function::Irate => counters(args.first()?).map(Events::of),
+            // Labels play no part in a sum.
+            Function::LabelReplace => sum(args.first()?),
+            // A guard against dividing by nothing.
+            Function::ClampMin if number(args.get(1)?).is_some_and(|least| (0.0..=1.0).contains(&least)) => {
+                sum(args.first()?)
+            }
             Function::HistogramCount => Some(Events::of_histograms(rates(args.first()?)?, Reading::Observations)),
             _ => None,
         },
@@ -131,6 +230,8 @@ fn sum(expr: &Expr) -> Option<Events> {
             BinaryOp::Sub => Some(sum(&binary.lhs)?.minus(sum(&binary.rhs)?)),
             // What stands in for counters that are not there yet.
             BinaryOp::Or if is_zero_vector(&binary.rhs) => sum(&binary.lhs),
+            // Another guard of that kind.
+            BinaryOp::Gt | BinaryOp::Ge if !binary.returns_bool && number(&binary.rhs) == Some(0.0) => sum(&binary.lhs),
             BinaryOp::Mul => up_to(&binary.lhs, &binary.rhs).or_else(|| up_to(&binary.rhs, &binary.lhs)),
             _ => None,
         },
@@ -140,15 +241,17 @@ fn sum(expr: &Expr) -> Option<Events> {
 
 /// `histogram_fraction(0, bound, sum(rate(h[5m]))) * histogram_count(sum(rate(h[5m])))`
 fn up_to(fraction: &Expr, count: &Expr) -> Option<Events> {
-    let ExprKind::Call { function: Function::HistogramFraction, args } = &fraction.without_parens().kind else {
-        return None;
-    };
-    let [lower, upper, of] = args.as_slice() else { return None };
-    // Durations and sizes have nothing below zero.
-    let from = number(lower).filter(|lower| *lower <= 0.0)?;
-    let (bound, series) = (number(upper)?, rates(of)?);
+    let (series, bound) = fraction_of(fraction)?;
     let same = sum(count) == Some(Events::of_histograms(series.clone(), Reading::Observations));
-    (same && from <= bound).then(|| Events::of_histograms(series, Reading::ObservationsUpTo(bound)))
+    same.then(|| Events::of_histograms(series, Reading::ObservationsUpTo(bound)))
+}
+
+/// What is summed up, if it was summed up by groups before: all of them come together anyhow.
+fn within_sum(expr: &Expr) -> &Expr {
+    match &expr.without_parens().kind {
+        ExprKind::Aggregate(aggregate) if aggregate.op == AggregateOp::Sum => within_sum(&aggregate.expr),
+        _ => expr,
+    }
 }
 
 /// The selector of `sum(rate(h[5m]))` or `rate(h[5m])`.

@@ -2,7 +2,8 @@
 //!
 //! Read are `SLO`, `SLI`, `AlertPolicy` and `AlertCondition`, which may refer to others of the same file. `Service`,
 //! `DataSource` and `AlertNotificationTarget` are looked through and noted: services are known by their names, samples
-//! come from this database, and alerts go where the routes say.
+//! come from this database, and alerts go where the routes say. A `DataSource` of another kind than Prometheus that a
+//! metric refers to is refused: its expressions mean nothing here.
 
 use std::collections::HashMap;
 
@@ -23,6 +24,8 @@ struct Named<'a> {
     indicators: HashMap<String, Field<'a>>,
     policies: HashMap<String, Field<'a>>,
     conditions: HashMap<String, Field<'a>>,
+    /// The types of data sources.
+    sources: Sources<'a>,
 }
 
 pub(super) fn read<'a>(source: &'a Source<'a>, documents: &'a [Node]) -> Result<Found<'a>, ConfigError> {
@@ -38,7 +41,11 @@ pub(super) fn read<'a>(source: &'a Source<'a>, documents: &'a [Node]) -> Result<
             "AlertPolicy" => drop(named.policies.insert(name, object.spec)),
             "AlertCondition" => drop(named.conditions.insert(name, object.spec)),
             "Service" => found.notes.push(object.kind_field.note("a service is known by the objectives that name it")),
-            "DataSource" => found.notes.push(object.kind_field.note("samples come from this database")),
+            "DataSource" => {
+                let mut spec = object.spec.section("a data source")?;
+                named.sources.extend(spec.get("type").map(|kind| (name, kind)));
+                found.notes.push(object.kind_field.note("samples come from this database"));
+            }
             "AlertNotificationTarget" => {
                 found.notes.push(object.kind_field.note("alerts go where the routes of the configuration say"));
             }
@@ -70,7 +77,11 @@ fn slo<'a>(
         Some(service) => service.word()?,
         None => spec.need("serviceRef", what)?.word()?,
     };
-    let window = time_window(&spec.need("timeWindow", what)?)?;
+    let window = match spec.get("timeWindows") {
+        // As v1alpha writes it.
+        Some(windows) => time_window(&windows)?,
+        None => time_window(&spec.need("timeWindow", what)?)?,
+    };
     let method_field = spec.get("budgetingMethod");
     let mut annotations = Labels::empty();
     if let Some(text) = spec.get("description").map(|f| f.text()).transpose()?.filter(|t| !t.trim().is_empty()) {
@@ -90,8 +101,8 @@ fn slo<'a>(
         };
         let own = first_of(&mut section, ["indicator", "indicatorRef", "sli", "sliRef"]);
         let indicator_field = own.or(shared);
-        let indicator_field = indicator_field
-            .ok_or_else(|| item.error("neither the SLO nor the objective has an indicator; add \"indicator\""))?;
+        // As v1alpha writes it.
+        let ratio_metrics = section.get("ratioMetrics");
         let bound = match (section.get("op"), section.get("value")) {
             (Some(op), Some(value)) => Some((operator(&op)?, decimal(&value)?)),
             (None, None) => None,
@@ -99,7 +110,13 @@ fn slo<'a>(
                 return Err(one.error("\"op\" and \"value\" go together; add the other"));
             }
         };
-        let indicator = indicator(&resolved(&indicator_field, &named.indicators)?, bound)?;
+        let indicator = match (indicator_field, ratio_metrics) {
+            (_, Some(metrics)) => ratio_metric(&metrics, &named.sources)?,
+            (Some(field), None) => indicator(&resolved(&field, &named.indicators)?, bound, &named.sources)?,
+            (None, None) => {
+                return Err(item.error("neither the SLO nor the objective has an indicator; add \"indicator\""));
+            }
+        };
         let shown = section.get("displayName").map(|f| f.word()).transpose()?;
         let method = method(method_field.as_ref(), &mut section, item)?;
         let weighs = section.get("compositeWeight").map(|field| weight(&field)).transpose()?;
@@ -320,15 +337,22 @@ fn resolved<'a>(field: &Field<'a>, named: &HashMap<String, Field<'a>>) -> Result
     }
 }
 
-fn indicator(spec: &Field<'_>, bound: Option<(Comparison, f64)>) -> Result<Indicator, ConfigError> {
+/// The types of data sources by their names.
+type Sources<'a> = HashMap<String, Field<'a>>;
+
+fn indicator(
+    spec: &Field<'_>,
+    bound: Option<(Comparison, f64)>,
+    sources: &Sources<'_>,
+) -> Result<Indicator, ConfigError> {
     let mut section = spec.section("an SLI")?;
     section.get("description");
     let (ratio, threshold) = (section.get("ratioMetric"), section.get("thresholdMetric"));
     section.finish("an SLI")?;
     match (ratio, threshold, bound) {
-        (Some(ratio), None, None) => ratio_metric(&ratio),
+        (Some(ratio), None, None) => ratio_metric(&ratio, sources),
         (None, Some(threshold), Some((op, bound))) => {
-            let gauge = query(&threshold)?;
+            let gauge = query(&threshold, sources)?;
             let gauge = expression::selector(&gauge)?;
             Ok(Indicator::Threshold { gauge, op, bound })
         }
@@ -342,49 +366,62 @@ fn indicator(spec: &Field<'_>, bound: Option<(Comparison, f64)>) -> Result<Indic
     }
 }
 
-fn ratio_metric(field: &Field<'_>) -> Result<Indicator, ConfigError> {
+fn ratio_metric(field: &Field<'_>, sources: &Sources<'_>) -> Result<Indicator, ConfigError> {
     let what = "\"ratioMetric\"";
     let mut section = field.section(what)?;
-    // Counters that only grow are what is counted here; without it each value would be the events since the last.
     let counter = section.get("counter").map(|f| f.boolean()).transpose()?;
     let (good, bad, total) = (section.get("good"), section.get("bad"), section.get("total"));
     let (raw, raw_type) = (section.get("raw"), section.get("rawType"));
-    let incremental = section.get("incremental");
+    let incremental = section.get("incremental").map(|f| f.boolean()).transpose()?;
     section.finish(what)?;
-    if counter == Some(false) || incremental.is_some() {
-        return Err(field.error("only counters that grow are counted; write counter: true"));
-    }
-    match (good, bad, total, raw) {
-        (Some(good), None, Some(total), None) => Ok(Indicator::Ratio {
-            good: expression::events(&query(&good)?)?,
-            total: expression::events(&query(&total)?)?,
-        }),
-        (None, Some(bad), Some(total), None) => Ok(Indicator::ErrorRatio {
-            errors: expression::events(&query(&bad)?)?,
-            total: expression::events(&query(&total)?)?,
-        }),
+    let query = |metric: &Field<'_>| query(metric, sources).and_then(|field| expression::events(&field));
+    let counted = match (good, bad, total, raw) {
+        (Some(good), None, Some(total), None) => Indicator::Ratio { good: query(&good)?, total: query(&total)? },
+        (None, Some(bad), Some(total), None) => Indicator::ErrorRatio { errors: query(&bad)?, total: query(&total)? },
         (None, None, None, Some(raw)) => {
             let raw_type =
                 raw_type.ok_or_else(|| raw.error("\"raw\" needs \"rawType\": success or failure; add it"))?;
-            match raw_type.word()?.as_str() {
-                "success" => expression::good_ratio(&query(&raw)?),
-                "failure" => expression::error_ratio(&query(&raw)?),
+            let ratio = self::query(&raw, sources)?;
+            return match raw_type.word()?.as_str() {
+                "success" => expression::good_ratio(&ratio),
+                "failure" => expression::error_ratio(&ratio),
                 other => Err(raw_type.error(format!("\"{other}\" is neither success nor failure; write one of them"))),
-            }
+            };
         }
-        _ => Err(field.error("\"ratioMetric\" has \"total\" with \"good\" or \"bad\", or \"raw\"; write one of these")),
-    }
+        _ => {
+            let message = "\"ratioMetric\" has \"total\" with \"good\" or \"bad\", or \"raw\"; write one of these";
+            return Err(field.error(message));
+        }
+    };
+    // A number that may go up or down is how many events there were since the last sample.
+    let deltas = counter == Some(false) || incremental == Some(false);
+    Ok(if deltas { counted.of_deltas() } else { counted })
 }
 
 /// The expression of a metric.
-fn query<'a>(metric: &Field<'a>) -> Result<Field<'a>, ConfigError> {
+fn query<'a>(metric: &Field<'a>, sources: &Sources<'_>) -> Result<Field<'a>, ConfigError> {
     let mut section = metric.section(metric.key)?;
+    // As v1alpha writes it: the query stands beside the name of its source.
+    if let Some(query) = section.get("query") {
+        section.get("source");
+        section.get("queryType");
+        section.finish(metric.key)?;
+        return Ok(query);
+    }
     let mut source = match section.get("metricSource") {
         Some(source) => source.section("\"metricSource\"")?,
         None => section.need("dataSourceSpec", metric.key)?.section("\"dataSourceSpec\"")?,
     };
     for key in ["metricSourceRef", "dataSourceRef"] {
-        source.get(key);
+        let Some(reference) = source.get(key) else { continue };
+        let name = reference.word()?;
+        let kind = sources.get(&name).map(|kind| kind.word()).transpose()?;
+        if let Some(kind) = kind.filter(|kind| !kind.eq_ignore_ascii_case("prometheus")) {
+            let message = format!(
+                "the data source \"{name}\" is of the type {kind}; only metrics of the type Prometheus are read"
+            );
+            return Err(reference.error(message));
+        }
     }
     if let Some(kind) = source.get("type")
         && !kind.word()?.eq_ignore_ascii_case("prometheus")

@@ -12,6 +12,7 @@
 //!     good: http_requests_total{job="checkout",code!~"5.."}
 //!     total: http_requests_total{job="checkout"}
 //!     # or:  errors: …  and  total: …
+//!     #      with deltas: true if these are no counters: each sample is how many events there were since the last
 //!     # or:  gauge: queue_age_seconds{job="checkout"} < 30
 //!     # or:  probe: probe_success{job="checkout"}      # good if it is 1
 //!     # or:  composite: [{objective: checkout/availability, weight: 2}, {objective: checkout/latency}]
@@ -206,6 +207,12 @@ fn pairs(field: &Field<'_>) -> Result<Vec<BurnPair>, ConfigError> {
 }
 
 fn indicator(section: &mut Section<'_>) -> Result<Indicator, ConfigError> {
+    let deltas = section.get("deltas").map(|field| field.boolean()).transpose()?.unwrap_or(false);
+    let indicator = counted(section)?;
+    Ok(if deltas { indicator.of_deltas() } else { indicator })
+}
+
+fn counted(section: &mut Section<'_>) -> Result<Indicator, ConfigError> {
     let (good, errors) = (section.get("good"), section.get("errors"));
     let (total, gauge) = (section.get("total"), section.get("gauge"));
     if let Some(parts) = section.get("composite") {

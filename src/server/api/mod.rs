@@ -17,6 +17,7 @@ mod tree;
 mod tsdb;
 mod tsdb_admin;
 mod verdict;
+mod what_if;
 mod why;
 mod write;
 
@@ -86,6 +87,7 @@ fn reading() -> Routes {
         .get("/coverage", verdict::coverage)
         .get("/blindspots", verdict::blind_spots)
         .get("/objectives", verdict::objectives)
+        .get("/objectives/what-if", what_if::what_if)
         .get("/deploys", deploys::list)
 }
 

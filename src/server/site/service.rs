@@ -155,11 +155,12 @@ fn groups(groups: &GroupsStatus) -> GroupsView {
         note.push(format!("{} more have a budget, of which more is left.", groups.budgets.len() - GROUP_ROWS_MAX));
     }
     if groups.without_budget > 0 {
+        let (n, more) = (groups.without_budget, if groups.more { "more than " } else { "" });
+        let them =
+            if n == 1 { "one more group has no budget of its own" } else { "more groups have no budget of their own" };
+        let count = if n == 1 { String::new() } else { format!("{more}{n} ") };
         note.push(format!(
-            "{} {} have no budget of their own, because {} is the limit: {} of their events, {} of them bad, count in \
-             the total alone.",
-            if groups.more { "More than" } else { "Another" },
-            groups.without_budget,
+            "Because {} is the limit, {count}{them}: {} of their events, {} of them bad, count in the total alone.",
             groups.most,
             pages::number(groups.total_without),
             pages::number(groups.bad_without),
@@ -195,7 +196,7 @@ fn told(status: &ObjectiveStatus) -> Vec<Told> {
 fn window_note(status: &ObjectiveStatus) -> String {
     match &status.period {
         None => format!("over {}", status.window_text),
-        Some(period) => format!("in the {}, {}", status.window_text, period.text),
+        Some(period) => format!("from {}", period.text),
     }
 }
 
