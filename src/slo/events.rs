@@ -30,6 +30,9 @@ pub enum Reading {
     Value,
     /// The number that it is, which is not a counter's, but how many events there were since the last sample.
     Each,
+    /// One, whatever it is: how many samples there were. With [`Reading::Each`] for the bad ones this is the average of
+    /// ratios that somebody else has computed.
+    One,
     /// Of a native histogram: how many observations it holds.
     Observations,
     /// Of a native histogram: how many of them are at most so large. Within a bucket they are taken as spread as
@@ -49,6 +52,11 @@ impl Events {
         let values = self.terms.iter_mut().filter(|term| term.reading == Reading::Value);
         values.for_each(|term| term.reading = Reading::Each);
         self
+    }
+
+    /// What is read from the series that are selected.
+    pub fn read(series: Vec<Matcher>, reading: Reading) -> Events {
+        Events { terms: vec![Term { series, reading, subtracted: false }] }
     }
 
     /// What is read from the native histograms that are selected.
@@ -95,6 +103,7 @@ impl Events {
             match term.reading {
                 Reading::Value => format!("sum(increase({range}))"),
                 Reading::Each => format!("sum(sum_over_time({range}))"),
+                Reading::One => format!("sum(count_over_time({range}))"),
                 Reading::Observations => format!("histogram_count(sum(increase({range})))"),
                 Reading::ObservationsUpTo(bound) => format!(
                     "histogram_fraction(-Inf, {bound}, sum(increase({range}))) * histogram_count(sum(increase({range})))"
@@ -120,6 +129,7 @@ impl Events {
             match term.reading {
                 Reading::Value => selector,
                 Reading::Each => format!("each({selector})"),
+                Reading::One => format!("samples({selector})"),
                 Reading::Observations => format!("observations({selector})"),
                 Reading::ObservationsUpTo(bound) => format!("observations({selector}) up to {bound}"),
             }
@@ -150,7 +160,7 @@ impl From<Vec<Matcher>> for Events {
 impl Reading {
     /// Whether it is read from numbers; otherwise it is from native histograms.
     pub(super) fn of_numbers(self) -> bool {
-        matches!(self, Reading::Value | Reading::Each)
+        matches!(self, Reading::Value | Reading::Each | Reading::One)
     }
 
     /// The number that a histogram gives; the mark of staleness if the series has ended.
@@ -158,7 +168,7 @@ impl Reading {
         let held = &histogram.histogram;
         let v = match self {
             _ if held.is_stale() => f64::from_bits(STALE_NAN),
-            Reading::Value | Reading::Each => f64::NAN,
+            Reading::Value | Reading::Each | Reading::One => f64::NAN,
             Reading::Observations => FloatHistogram::from(held.as_ref()).count,
             Reading::ObservationsUpTo(bound) => FloatHistogram::from(held.as_ref()).observations_below(bound),
         };
@@ -170,6 +180,7 @@ impl Reading {
         let what = match self {
             Reading::Value => return series.clone(),
             Reading::Each => "each".to_owned(),
+            Reading::One => "samples".to_owned(),
             Reading::Observations => "observations".to_owned(),
             Reading::ObservationsUpTo(bound) => format!("observations up to {bound}"),
         };

@@ -214,7 +214,7 @@ impl Watch {
         for SeriesSamples { labels, samples, histograms, .. } in found {
             for reading in readings.iter().copied() {
                 let read: Vec<Sample> = match reading {
-                    Reading::Value | Reading::Each => samples.clone(),
+                    Reading::Value | Reading::Each | Reading::One => samples.clone(),
                     _ => histograms.iter().map(|histogram| reading.of(histogram)).collect(),
                 };
                 if read.is_empty() {

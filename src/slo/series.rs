@@ -166,6 +166,8 @@ impl SeriesSet {
             add(out, sample.t, 1.0, Roles { part: None, total: Some(1.0) });
         } else if reading == Reading::Each {
             add(out, sample.t, sample.v.max(0.0), roles);
+        } else if reading == Reading::One {
+            add(out, sample.t, 1.0, roles);
         } else {
             match before {
                 // A counter that fell was reset: everything it shows came after.

@@ -480,7 +480,7 @@ fn objectives_are_proposed_from_what_was_measured_and_can_be_asked_what_if() {
          sum(increase(http_requests_total{job=\"shop\",code=~\"5..\"}[30d])) / \
          sum(increase(http_requests_total{job=\"shop\"}[30d]))\n",
         "  cart/availability: 99.95 % of the events",
-        "  shop/latency-99: 99 % of the events",
+        "  shop/latency-300ms: 99 % of the events",
         "http_duration_seconds_bucket{job=\"shop\",le=\"0.3\"}",
         "  web/probe: 98 % of the events",
     ] {

@@ -294,3 +294,24 @@ fn a_secret_file_that_is_missing_is_named() {
          \u{20}                                                          ^^^^^^"
     );
 }
+
+#[test]
+fn composites_and_adjustments_reach_over_files() {
+    let files = Files::new(&[
+        ("prometheus.yml", "slo_files: ['slos/*.yml']\n"),
+        (
+            "slos/a.yml",
+            "objectives: [{service: shop, name: all, objective: 99, composite: [{objective: cart/availability}]}]",
+        ),
+        ("slos/b.yml", "objectives: [{service: cart, objective: 99, errors: e, total: t}]"),
+        ("slos/c.yml", "adjustments: [{name: move, from: 2026-11-21, for: 2h}]"),
+    ]);
+    let config = files.load().unwrap();
+    let adjustments: Vec<usize> = config.objectives.iter().map(|objective| objective.adjustments.len()).collect();
+    // What a composite counts its parts count.
+    assert_eq!(adjustments, [0, 1]);
+    let composite = "objectives: [{service: shop, name: all, objective: 99, composite: [{objective: cart/other}]}]";
+    let error = error_with("slo_files: [slo.yml]\n", &[("slo.yml", composite)]);
+    let expected = "shop/all: there is no objective cart/other that could be its part; add it, or correct the name";
+    assert!(error.starts_with("prometheus.yml:1:") && error.contains(expected), "{error}");
+}

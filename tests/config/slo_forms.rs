@@ -640,6 +640,25 @@ fn expressions_that_come_to_sums_of_counters_are_read() {
 }
 
 #[test]
+fn ratios_that_are_stored_are_read() {
+    let check = |ratio: &str, expected: &str| {
+        let text = format!(
+            "version: prometheus/v1\nservice: s\nslos:\n- name: n\n  objective: 99.9\n  sli: {{raw: {{error_ratio_query: '{ratio}'}}}}\n"
+        );
+        let found = parse_objectives("slo.yml", &text).unwrap_or_else(|error| panic!("{error}")).remove(0);
+        assert_eq!(found.error_query(Millis::hours(1)), expected, "{ratio}");
+    };
+    let average = "sum(sum_over_time(job:errors:ratio[1h])) / sum(count_over_time(job:errors:ratio[1h]))";
+    check("job:errors:ratio", average);
+    check("avg_over_time(job:errors:ratio[{{.window}}])", average);
+    check("avg(avg_over_time(job:errors:ratio[{{.window}}]))", average);
+    check(
+        "1 - histogram_fraction(0, 0.3, sum(rate(h[{{.window}}])))",
+        "1 - histogram_fraction(-Inf, 0.3, sum(increase(h[1h])))",
+    );
+}
+
+#[test]
 fn gauges_and_deltas_of_our_own_form_are_read() {
     check(
         r#"

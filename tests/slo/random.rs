@@ -1,7 +1,7 @@
 //! Any course of events: restarts change nothing, and nothing that was counted is lost.
 
 use evenkeel::model::{Labels, Millis};
-use evenkeel::slo::Objectives;
+use evenkeel::slo::{Adjustment, Calendar, CalendarUnit, Indicator, Method, Objective, Objectives, Part, Schedule};
 use proptest::prelude::*;
 
 use super::restart::replay;
@@ -109,6 +109,79 @@ fn play(events: &[(i64, Event)]) -> (Story, Clerk) {
         }
     }
     (story, clerk)
+}
+
+/// Objectives of every kind over the same counters.
+fn kinds() -> Vec<Objective> {
+    let named = |name: &str| Objective::new("shop", name, 0.99, Millis::days(30), apart());
+    let calendar = Calendar::new(CalendarUnit::Day, 1, "Asia/Kathmandu", None).unwrap();
+    let nightly = Schedule::new("2023-11-14 22:20", Millis::minutes(7), "UTC", Some("FREQ=DAILY")).unwrap();
+    let mut all = ["grouped", "daily", "sliced", "ratios", "maintained"].map(named);
+    all[0].group_by = vec!["route".to_owned()];
+    all[0].groups_max = 1;
+    (all[1].window, all[1].calendar) = (calendar.length(), Some(calendar));
+    all[2].method = Method::Timeslices { width: Millis::minutes(1), target: 0.9 };
+    all[3].method = Method::RatioTimeslices { width: Millis::seconds(30) };
+    all[4].adjustments = vec![Adjustment { name: "n".to_owned(), schedule: nightly }];
+    let parts = ["grouped", "sliced"].map(|name| Part::new("shop", name, 1.0));
+    let composite = Indicator::Composite(parts.to_vec());
+    let whole = Objective::new("shop", "whole", 0.99, Millis::days(30), composite);
+    all.into_iter().chain([whole]).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_restart_anywhere_changes_no_kind_of_objective(
+        events in prop::collection::vec((1i64..40_000, event(), 0usize..3), 1..100),
+        cut in 0.0..1.0f64,
+    ) {
+        let mut story = Story::new(kinds());
+        let mut values = [[1000.0; 2]; 3];
+        for (gap_ms, event, route) in &events {
+            story.pass(Millis(*gap_ms));
+            let (all, bad) = match event {
+                Event::Both { all, bad } => (*all, *bad),
+                Event::All { all } | Event::Reset { all } | Event::Ahead { all, .. } => (*all, 0),
+                Event::Good { .. } => continue,
+                Event::Silence { seconds } => {
+                    story.pass(Millis::seconds(*seconds));
+                    continue;
+                }
+            };
+            if let Event::Reset { .. } = event {
+                values[*route] = [0.0; 2];
+            }
+            values[*route][0] += f64::from(all);
+            values[*route][1] += f64::from(all - bad);
+            let name = ["a", "b", "c"][*route];
+            let labels = |metric_name: &str| metric(metric_name, &[("route", name)]);
+            let ahead = if let Event::Ahead { by_ms, .. } = event { *by_ms } else { 0 };
+            let sent = [(labels("requests_total"), values[*route][0]), (labels("ok_total"), values[*route][1])];
+            story.send(&sent, story.now + Millis(ahead));
+        }
+        let fresh = || Objectives::new(kinds()).unwrap();
+        let cut = (story.log.len() as f64 * cut) as usize;
+        let mut first = fresh();
+        let mut transitions = replay(&mut first, &story.known, &story.log[..cut]);
+        let mut second = fresh();
+        second.restore(&first.save()).unwrap();
+        prop_assert_eq!(second.next_deadline(), first.next_deadline());
+        transitions.extend(replay(&mut second, &story.known, &story.log[cut..]));
+        prop_assert_eq!(&transitions, &story.transitions);
+        prop_assert!(second.statuses(story.now) == story.objectives.statuses(story.now), "statuses differ");
+        prop_assert!(second.save() == story.objectives.save(), "states differ");
+        // When all patience is over, the total of all groups is that of the counters, whoever has a budget.
+        story.pass(Millis::minutes(5));
+        let statuses = story.objectives.statuses(story.now);
+        let groups = statuses[0].groups.as_ref().unwrap();
+        let with: f64 = groups.budgets.iter().map(|group| group.total).sum();
+        prop_assert!((with + groups.total_without - statuses[0].total).abs() < 1e-6, "{groups:?}");
+        for status in &statuses {
+            prop_assert!(status.good >= 0.0 && status.good <= status.total, "{status:?}");
+        }
+    }
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! What an objective would have been, and samples that are no counters.
 
 use evenkeel::model::{Matcher, Millis, TransitionKind};
-use evenkeel::slo::{Calendar, CalendarUnit, Change, Indicator, Method, Objectives, WhatIf, what_if};
+use evenkeel::slo::{Calendar, CalendarUnit, Change, Events, Indicator, Method, Objectives, Reading, WhatIf, what_if};
 
 use super::story::{Story, metric, ratio, shop};
 
@@ -92,4 +92,24 @@ fn deltas_count_as_they_come() {
     let mut seeded = Objectives::new(vec![objective]).unwrap();
     seeded.seed(story.now, &story.stored()).unwrap();
     assert_eq!(seeded.statuses(story.now)[0].total, 2000.0);
+}
+
+#[test]
+fn a_stored_ratio_is_averaged_over_its_samples() {
+    let of = |reading| Events::read(vec![Matcher::equal("__name__", "error_ratio")], reading);
+    let indicator = Indicator::ErrorRatio { errors: of(Reading::Each), total: of(Reading::One) };
+    let objective = shop(0.99, indicator);
+    let mut story = Story::new(vec![objective.clone()]);
+    for n in 0..40 {
+        story.pass(Millis::seconds(15));
+        let ratio = if n >= 30 { 0.5 } else { 0.0 };
+        story.send(&[(metric("error_ratio", &[]), ratio)], story.now);
+    }
+    let status = story.status();
+    assert_eq!((status.total, status.total - status.good), (40.0, 5.0));
+    assert!(story.transitions.iter().any(|t| t.kind == TransitionKind::Firing));
+    story.survives_restarts(std::slice::from_ref(&objective), 7);
+    let mut seeded = Objectives::new(vec![objective]).unwrap();
+    seeded.seed(story.now, &story.stored()).unwrap();
+    assert_eq!(seeded.statuses(story.now)[0].error_ratio, Some(0.125));
 }

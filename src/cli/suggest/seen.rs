@@ -32,8 +32,8 @@ const REQUEST_WORDS: [&str; 9] =
     ["request", "requests", "http", "grpc", "rpc", "handled", "responses", "calls", "processed"];
 /// Histograms whose names have one of these words are of durations.
 const DURATION_WORDS: [&str; 3] = ["duration", "latency", "seconds"];
-/// Shares of requests for which a latency is proposed, and what the objective is then named.
-const LATENCY_SHARES: [(f64, &str); 2] = [(0.99, "latency-99"), (0.95, "latency-95")];
+/// Shares of requests for which a latency is proposed.
+const LATENCY_SHARES: [f64; 2] = [0.99, 0.95];
 /// Metrics that are looked at, of each kind.
 const METRICS_MAX: usize = 200;
 
@@ -128,7 +128,7 @@ impl<'a> Seen<'a> {
         for (service, mut bounds) in services {
             bounds.sort_by(|a, b| a.0.total_cmp(&b.0));
             let Some((_, total)) = bounds.last().copied().filter(|(bound, _)| bound.is_infinite()) else { continue };
-            for (share, objective) in LATENCY_SHARES {
+            for share in LATENCY_SHARES {
                 let fits = |(bound, count): &&(f64, f64)| {
                     // Bounds are kept to the millisecond in files.
                     let whole = (bound * 1000.0).fract().abs() < 1e-9 && *bound >= 0.001;
@@ -140,11 +140,11 @@ impl<'a> Seen<'a> {
                 let histogram = quoted(&selector(base, &matcher));
                 let proposal = Proposal {
                     service: name,
-                    name: objective.to_owned(),
+                    name: format!("latency-{within}"),
                     indicator: vec![("latency", format!("{{histogram: {histogram}, within: {within}}}"))],
                     total,
                     bad: total - count,
-                    note: format!("within {within}"),
+                    note: String::new(),
                 };
                 // One bound is enough if the stricter share has it.
                 let known = proposals.iter().any(|other: &Proposal| other.indicator == proposal.indicator);

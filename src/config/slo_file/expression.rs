@@ -12,6 +12,9 @@
 //! | `X > 0`, `X >= 0`, `clamp_min(X, 1)` | X: without events there is no ratio anyhow |
 //! | `histogram_count(sum(rate(h[5m])))`, with `histogram_fraction(0, b, …)` before it | observations, and those up to b |
 //!
+//! Where a ratio is asked for it may be a quotient of two sums, one less such a quotient, `histogram_fraction(0, b, …)`, or
+//! a ratio that is stored: `m`, `avg_over_time(m[5m])`, of which each sample counts alike.
+//!
 //! What is more is refused, with the place and with what to write instead.
 
 use crate::config::error::ConfigError;
@@ -41,6 +44,7 @@ pub(super) fn error_ratio(field: &Field<'_>) -> Result<Indicator, ConfigError> {
         .map(|(errors, total)| Indicator::ErrorRatio { errors, total })
         .or_else(|| complement(&expr).map(|(good, total)| Indicator::Ratio { good, total }))
         .or_else(|| fraction(complemented(&expr)?).map(|(good, total)| Indicator::Ratio { good, total }))
+        .or_else(|| averaged(&expr).map(|(errors, total)| Indicator::ErrorRatio { errors, total }))
         .ok_or_else(|| refused(field, (&text, &expr), "errors / total or 1 - good / total, each a sum of counters"))
 }
 
@@ -50,6 +54,7 @@ pub(super) fn good_ratio(field: &Field<'_>) -> Result<Indicator, ConfigError> {
     quotient(&expr)
         .map(|(good, total)| Indicator::Ratio { good, total })
         .or_else(|| fraction(&expr).map(|(good, total)| Indicator::Ratio { good, total }))
+        .or_else(|| averaged(&expr).map(|(good, total)| Indicator::Ratio { good, total }))
         .or_else(|| complement(&expr).map(|(errors, total)| Indicator::ErrorRatio { errors, total }))
         .ok_or_else(|| refused(field, (&text, &expr), "good / total or 1 - errors / total, each a sum of counters"))
 }
@@ -186,6 +191,21 @@ fn complemented(expr: &Expr) -> Option<&Expr> {
         ExprKind::Binary(binary) if binary.op == BinaryOp::Sub && number(&binary.lhs) == Some(1.0) => Some(&binary.rhs),
         _ => None,
     }
+}
+
+/// A ratio that somebody else has computed, `m`, `avg_over_time(m[5m])` or `avg(m)`: the sum of its samples and their
+/// number, so that their quotient is its average.
+fn averaged(expr: &Expr) -> Option<(Events, Events)> {
+    let expr = expr.without_parens();
+    let series = match &expr.kind {
+        ExprKind::Selector(_) => bare_selector(expr)?,
+        ExprKind::Call { function: Function::AvgOverTime, args } => counters(args.first()?)?,
+        ExprKind::Aggregate(aggregate) if aggregate.op == AggregateOp::Avg && ungrouped(&aggregate.grouping) => {
+            return averaged(&aggregate.expr);
+        }
+        _ => return None,
+    };
+    Some((Events::read(series.clone(), Reading::Each), Events::read(series, Reading::One)))
 }
 
 /// `histogram_fraction(0, bound, sum(rate(h[5m])))`: the observations up to a bound, and all.

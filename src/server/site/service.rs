@@ -93,10 +93,20 @@ fn verdict(status: &ObjectiveStatus) -> Verdict {
 }
 
 fn objective(db: &Db, status: &ObjectiveStatus, span: Millis, now: Timestamp) -> Objective {
+    // A group that burns is no less bad because all together are fine.
+    let budgets = status.groups.iter().flat_map(|groups| &groups.budgets);
+    let burning: Vec<String> =
+        budgets.filter(|group| group.burns.iter().any(|burn| burn.firing_since.is_some())).map(group_name).collect();
+    let all = verdict(status);
+    let (shown, note) = match burning.as_slice() {
+        [] => (all, String::new()),
+        [only] => (Verdict::Hurting, format!("{only} burns.")),
+        [first, rest @ ..] => (Verdict::Hurting, format!("{first} and {} more burn.", rest.len())),
+    };
     Objective {
         name: status.name.clone(),
-        state: state_of(verdict(status)),
-        note: status.blind.as_ref().map(|blind| blind.reason.clone()).unwrap_or_default(),
+        state: state_of(shown.or_worse(all)),
+        note: status.blind.as_ref().map_or(note, |blind| blind.reason.clone()),
         budget_left: Some(status.budget.left).filter(|_| status.blind.is_none() || status.total > 0.0),
         tiles: tiles(status, now),
         history: burn_history(db, status, span, now, POINTS),
@@ -107,6 +117,11 @@ fn objective(db: &Db, status: &ObjectiveStatus, span: Millis, now: Timestamp) ->
         parts: status.parts.iter().map(part).collect(),
         adjustments: status.adjustments.iter().map(|span| adjustment(span, now)).collect(),
     }
+}
+
+/// The values of a group's labels.
+fn group_name(group: &ObjectiveStatus) -> String {
+    group.group.iter().map(|label| label.value).collect::<Vec<_>>().join(", ")
 }
 
 fn part(part: &PartStatus) -> PartRow {
@@ -140,7 +155,8 @@ const GROUP_ROWS_MAX: usize = 50;
 fn groups(groups: &GroupsStatus) -> GroupsView {
     let row = |group: &ObjectiveStatus| GroupRow {
         name: groups.by.iter().map(|name| label_text(group.group.get(name))).collect::<Vec<_>>().join(", "),
-        state: state_of(verdict(group)),
+        // What is heard no more makes nobody blind.
+        state: state_of(verdict(&ObjectiveStatus { blind: None, ..group.clone() })),
         measured: group.error_ratio.map_or_else(|| "–".to_owned(), |ratio| pages::percent(1.0 - ratio)),
         events: pages::number(group.total),
         budget_left: Some(group.budget.left).filter(|_| group.total > 0.0),
