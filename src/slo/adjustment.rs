@@ -50,7 +50,7 @@ impl Exclusions {
             return false;
         }
         if !self.known.is_some_and(|known| known.contains(t)) {
-            let range = TimeRange { after: Timestamp(t.0 - 1) - LOOKED_UP, until: t + LOOKED_UP };
+            let range = TimeRange { after: t - Millis(1) - LOOKED_UP, until: t + LOOKED_UP };
             self.near = spans(adjustments, range);
             self.known = Some(range);
         }

@@ -165,7 +165,7 @@ impl Calendar {
         while self.edge(n) > t {
             n -= 1;
         }
-        while self.edge(n + 1) <= t {
+        while self.edge(n + 1) <= t && self.edge(n + 1) < Timestamp::MAX {
             n += 1;
         }
         (self.edge(n), self.edge(n + 1))
@@ -296,6 +296,15 @@ mod tests {
                     t = until;
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_ends_of_time_are_in_a_period_too() {
+        let calendar = Calendar::new(CalendarUnit::Month, 1, "Europe/Berlin", None).unwrap();
+        for t in [Timestamp::MIN, Timestamp(i64::MIN / 2), Timestamp(i64::MAX / 2), Timestamp::MAX] {
+            let (from, until) = calendar.period(t);
+            assert!(from <= t && t <= until, "{t:?}: {from:?} {until:?}");
         }
     }
 

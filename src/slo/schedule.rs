@@ -471,8 +471,8 @@ mod tests {
         let schedule =
             Schedule::new("2026-10-24 02:00", Millis::hours(1), "Europe/Berlin", Some("FREQ=DAILY")).unwrap();
         let spans = schedule.between(at("2026-10-24T00:00:00Z"), at("2026-10-27T00:00:00Z"));
-        let begins: Vec<String> = spans.iter().map(|(from, _)| from.to_string()).collect();
-        assert_eq!(begins[..3], ["2026-10-24T00:00:00Z", "2026-10-25T00:00:00Z", "2026-10-26T01:00:00Z"]);
+        let begins: Vec<Timestamp> = spans.iter().map(|(from, _)| *from).collect();
+        assert_eq!(begins[..3], ["2026-10-24T00:00:00Z", "2026-10-25T00:00:00Z", "2026-10-26T01:00:00Z"].map(at));
         assert!(spans.iter().all(|(from, until)| *until - *from == Millis::hours(1)));
         // One that has begun before is found as long as it lasts.
         assert_eq!(schedule.between(at("2026-10-26T01:30:00Z"), at("2026-10-26T01:40:00Z")).len(), 1);

@@ -246,7 +246,7 @@ impl Watch {
 
     /// Up to when slices of time can be counted.
     fn sliced_until(&self, at: Timestamp) -> Timestamp {
-        let before_waiting = self.waiting.keys().next().map_or(Timestamp::MAX, |first| Timestamp(first.0 - 1));
+        let before_waiting = self.waiting.keys().next().map_or(Timestamp::MAX, |first| *first - Millis(1));
         self.slices_heard().max(at - self.patience()).min(before_waiting).min(at)
     }
 
@@ -286,7 +286,7 @@ impl Watch {
             && self.period_end.is_none_or(|end| t > end)
         {
             // An event at the edge itself lies before it.
-            let (begin, end) = calendar.period(Timestamp(t.0 - 1));
+            let (begin, end) = calendar.period(t - Millis(1));
             if self.history.edges.back().is_none_or(|edge| edge.t < begin) {
                 self.history.mark(begin);
             }

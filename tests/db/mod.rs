@@ -9,6 +9,7 @@ mod full_disk;
 mod idle;
 mod long_windows;
 mod native_histograms;
+mod objectives;
 mod restart;
 mod restarts;
 mod results_cache;

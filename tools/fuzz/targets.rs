@@ -475,7 +475,16 @@ fn rules_seeds() -> Vec<Vec<u8>> {
 }
 
 fn objectives_seeds() -> Vec<Vec<u8>> {
-    vec![include_bytes!("../../src/config/host/objectives.yml").to_vec()]
+    let own = "adjustments: [{from: 2026-11-21 02:00, for: 2h, repeat: FREQ=MONTHLY;BYDAY=1SU, time_zone: Europe/Berlin}]\n\
+               objectives:\n- {service: a, objective: 99, window: month, time_zone: Asia/Kathmandu, good: 'sum(rate(g[5m]))', \
+               total: t, group_by: [route], slices: {width: 1m, target: 95}}\n- {service: b, objective: 99, composite: \
+               [{objective: a/availability, weight: 2}], window: month, time_zone: Asia/Kathmandu}\n";
+    let openslo = "apiVersion: openslo/v1\nkind: SLO\nmetadata: {name: x}\nspec:\n  service: s\n  timeWindow: [{duration: 1M, \
+                   calendar: {startTime: 2020-01-21 12:30:00, timeZone: America/New_York}}]\n  budgetingMethod: Timeslices\n  \
+                   objectives: [{target: 0.99, timeSliceTarget: 0.95, timeSliceWindow: 5}]\n  indicator: {spec: {ratioMetric: \
+                   {counter: false, bad: {metricSource: {spec: {query: a}}}, total: {metricSource: {spec: {query: b}}}}}}\n";
+    let host = include_bytes!("../../src/config/host/objectives.yml").to_vec();
+    vec![host, own.as_bytes().to_vec(), openslo.as_bytes().to_vec()]
 }
 
 fn routing_seeds() -> Vec<Vec<u8>> {
