@@ -2,8 +2,8 @@
 
 mod burn;
 mod companions;
-mod episodes;
 mod composites;
+mod episodes;
 mod groups;
 mod input;
 mod random;

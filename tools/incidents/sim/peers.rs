@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt::Write;
 
-use evenkeel::backtest::{Backtest, spans};
+use evenkeel::backtest::{Backtest, ComputeAhead, spans};
 use evenkeel::config::parse_rules;
 use evenkeel::model::{Millis, TimeRange};
 use evenkeel::rules::{EvaluationMode, RuleContext, RuleGroup};
@@ -38,7 +38,9 @@ pub(crate) fn play(peer: Peer, service: &Service, samples: &Samples) -> Result<V
     let groups = rules(peer, service)?;
     let (source, context) = (samples.source(), RuleContext::default());
     let range = TimeRange { after: START, until: service.end() };
-    let played = Backtest { groups: &groups, context: &context, source: &source, range, workers: None }.run(&|_| ())?;
+    let ahead = ComputeAhead::default();
+    let backtest = Backtest { groups: &groups, context: &context, source: &source, range, workers: None, ahead };
+    let played = backtest.run(&|_| ())?;
     let urgency =
         |severity: &str| if matches!(severity, "page" | "critical") { Urgency::Page } else { Urgency::Ticket };
     let fired = spans(&played.transitions, range).into_iter().map(|span| Fired {
