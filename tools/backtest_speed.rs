@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use evenkeel::backtest::{Backtest, spans};
+use evenkeel::backtest::{Backtest, ComputeAhead, spans};
 use evenkeel::config::parse_rules;
 use evenkeel::env::Rng;
 use evenkeel::env::disk::{Disk, RealDisk};
@@ -43,7 +43,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, workers) in [("one thread", None), ("all threads", Some(&workers))] {
         let begun = Instant::now();
         let context = RuleContext::default();
-        let played = Backtest { groups: &groups, context: &context, source: &source, range, workers }.run(&|_| ())?;
+        let played = Backtest {
+            groups: &groups,
+            context: &context,
+            source: &source,
+            range,
+            workers,
+            ahead: ComputeAhead::default(),
+        }
+        .run(&|_| ())?;
         let took = begun.elapsed().as_secs_f64();
         let count: usize = groups.iter().map(|group| group.rules.len()).sum();
         let fired = spans(&played.transitions, range).len();

@@ -1,7 +1,9 @@
 //! The stored samples that a part of the rules reads, a stretch of time at once, and what the rules make of them.
 //!
 //! Invariants:
-//! - A query sees nothing that is newer than the instant that is played.
+//! - A query sees nothing that is newer than the instant that is played; [`Columns`] shows all that is loaded.
+//! - Series that no rule follows are not played: they are seen from their times on.
+//! - What rules record at an instant comes before raw samples of that instant, and behind its deadlines.
 //! - Of metrics that rules record, what was stored while they are played is left out: the rules make it anew.
 //! - Of a stretch that was played, only what rules look back to stays in memory.
 
@@ -24,6 +26,18 @@ struct Column {
     told: bool,
     /// How many of its samples and histograms were played.
     played: (usize, usize),
+    origin: Origin,
+    /// Whether rules follow it, so that it must be played.
+    is_followed: bool,
+}
+
+/// Where the samples of a series come from that are to be played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Origin {
+    /// From rules that were computed before the play.
+    Recorded,
+    /// From the source, or from rules as they are played.
+    Raw,
 }
 
 /// What is in memory.
@@ -38,16 +52,18 @@ pub(super) struct History {
     seq: u64,
     /// The instant that is played.
     pub(super) now: Timestamp,
+    /// The instant of the last transaction.
+    transaction_at: Timestamp,
     /// Columns whose samples to be played are at the same instants, as those of one target are.
     bundles: Vec<Vec<usize>>,
     /// The instant of the next sample of each bundle.
-    due: BinaryHeap<Reverse<(Timestamp, usize)>>,
+    due: BinaryHeap<Reverse<(Timestamp, Origin, usize)>>,
 }
 
 impl History {
     /// Nothing, before an instant.
     pub(super) fn new(now: Timestamp) -> History {
-        History { now, ..History::default() }
+        History { now, transaction_at: Timestamp::MIN, ..History::default() }
     }
 
     fn column(&mut self, labels: Labels) -> usize {
@@ -62,6 +78,8 @@ impl History {
             histograms: Vec::new(),
             told: false,
             played: (0, 0),
+            origin: Origin::Raw,
+            is_followed: true,
         };
         let at = self.free.pop().unwrap_or(self.columns.len());
         if at == self.columns.len() {
@@ -77,11 +95,12 @@ impl History {
     }
 
     /// Adds what a stretch holds of a series, in the order of time and newer than what is there. What is not after
-    /// `played` was seen already.
-    pub(super) fn load(&mut self, series: SeriesSamples, played: Timestamp) {
+    /// `played` was seen already. Gives how many samples are to be played.
+    pub(super) fn load(&mut self, series: SeriesSamples, played: Timestamp) -> u64 {
         let at = self.column(series.labels);
         let column = &mut self.columns[at];
         let newest = column.newest();
+        let (samples, histograms) = (column.samples.len(), column.histograms.len());
         column.samples.extend(series.samples.into_iter().filter(|sample| sample.t > newest));
         column.histograms.extend(series.histograms.into_iter().filter(|sample| sample.t > newest));
         if !column.told {
@@ -90,13 +109,63 @@ impl History {
                 column.histograms.partition_point(|s| s.t <= played),
             );
         }
+        let new = |from: usize, played: usize, to: usize| (to - from.max(played).min(to)) as u64;
+        new(samples, column.played.0, column.samples.len()) + new(histograms, column.played.1, column.histograms.len())
     }
 
-    /// Makes ready to play what was loaded.
-    pub(super) fn begin(&mut self) {
-        let mut alike: HashMap<(Timestamp, Timestamp, usize), Vec<usize>> = HashMap::new();
+    /// Adds what a rule has made ahead of the play; what is not newer than what its series has is left out. Gives how
+    /// many samples are added.
+    pub(super) fn record(&mut self, series: SeriesSamples) -> u64 {
+        let at = self.column(series.labels);
+        let column = &mut self.columns[at];
+        column.origin = Origin::Recorded;
+        let (newest, before) = (column.newest(), column.samples.len());
+        column.samples.extend(series.samples.into_iter().filter(|sample| sample.t > newest));
+        (column.samples.len() - before) as u64
+    }
+
+    /// All that is loaded, whatever was played of it.
+    pub(super) fn columns(&self) -> Columns<'_> {
+        Columns(self)
+    }
+
+    /// Whether there are native histograms.
+    pub(super) fn has_histograms(&self) -> bool {
+        self.columns.iter().any(|column| !column.histograms.is_empty())
+    }
+
+    /// The instants of a grid at which raw samples come.
+    pub(super) fn raw_times_on(&self, first: Timestamp, interval: Millis, until: Timestamp) -> Vec<Timestamp> {
+        let mut found = Vec::new();
+        let mut last: &[Sample] = &[];
+        for column in self.columns.iter().filter(|column| column.origin == Origin::Raw) {
+            let samples = &column.samples[column.samples.partition_point(|sample| sample.t < first)..];
+            let histograms = column.histograms.iter().map(|sample| sample.t);
+            // Series of a target share their times.
+            let known = samples.len() == last.len() && samples.iter().zip(last).all(|(a, b)| a.t == b.t);
+            let numbers = samples.iter().map(|sample| sample.t).take(if known { 0 } else { usize::MAX });
+            let is_on = |t: &Timestamp| (first..=until).contains(t) && (*t - first).0 % interval.0 == 0;
+            found.extend(numbers.chain(histograms).filter(is_on));
+            last = samples;
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Makes ready to play what was loaded, as far as rules follow it.
+    pub(super) fn begin(&mut self, follows: &dyn Fn(&Labels) -> bool) {
+        let mut alike: HashMap<(Origin, Timestamp, Timestamp, usize), Vec<usize>> = HashMap::new();
         let mut bundles: Vec<Vec<usize>> = Vec::new();
         for at in 0..self.columns.len() {
+            let column = &mut self.columns[at];
+            if !column.told {
+                column.is_followed = follows(&column.labels);
+            }
+            if !column.is_followed {
+                column.played = (column.samples.len(), column.histograms.len());
+                continue;
+            }
             let column = &self.columns[at];
             let waiting = column.waiting();
             let (Some(first), Some(last)) = (waiting.first(), waiting.last()) else {
@@ -109,7 +178,7 @@ impl History {
                 bundles.push(vec![at]);
                 continue;
             }
-            let candidates = alike.entry((first.t, last.t, waiting.len())).or_default();
+            let candidates = alike.entry((column.origin, first.t, last.t, waiting.len())).or_default();
             let same = |bundle: &usize| {
                 let other = self.columns[bundles[*bundle][0]].waiting();
                 other.iter().zip(waiting).all(|(a, b)| a.t == b.t)
@@ -122,16 +191,21 @@ impl History {
                 }
             }
         }
-        let next = |(bundle, columns): (usize, &Vec<usize>)| Some(Reverse((self.columns[columns[0]].next()?, bundle)));
+        let next = |(bundle, columns): (usize, &Vec<usize>)| {
+            let column = &self.columns[columns[0]];
+            Some(Reverse((column.next()?, column.origin, bundle)))
+        };
         self.due = bundles.iter().enumerate().filter_map(next).collect();
         self.bundles = bundles;
     }
 
     /// The transaction of the next instant, none after `until`.
     pub(super) fn next(&mut self, until: Timestamp) -> Option<Committed> {
-        let t = self.next_at().filter(|t| *t <= until)?;
+        let Reverse((t, origin, _)) = self.due.peek().copied().filter(|Reverse((t, ..))| *t <= until)?;
         let mut committed = self.committed(t);
-        while let Some(Reverse((_, bundle))) = self.due.peek().copied().filter(|Reverse((due, _))| *due == t) {
+        self.transaction_at = t;
+        let is_next = |Reverse((due, of, _)): &Reverse<(Timestamp, Origin, usize)>| (*due, *of) == (t, origin);
+        while let Some(Reverse((.., bundle))) = self.due.peek().copied().filter(is_next) {
             self.due.pop();
             for at in &self.bundles[bundle] {
                 let column = &mut self.columns[*at];
@@ -146,7 +220,7 @@ impl History {
                 }
             }
             if let Some(next) = self.columns[self.bundles[bundle][0]].next() {
-                self.due.push(Reverse((next, bundle)));
+                self.due.push(Reverse((next, origin, bundle)));
             }
         }
         Some(committed)
@@ -154,7 +228,7 @@ impl History {
 
     /// The instant of the next transaction.
     pub(super) fn next_at(&self) -> Option<Timestamp> {
-        self.due.peek().map(|Reverse((t, _))| *t)
+        self.due.peek().map(|Reverse((t, ..))| *t)
     }
 
     /// The number of the next log entry.
@@ -258,17 +332,21 @@ impl Column {
 
     /// What was played of a range: as in the database, a deadline sees no sample of its own instant that comes after it.
     fn within(&self, range: TimeRange) -> SeriesSamples {
-        let (samples, histograms) = (&self.samples[..self.played.0], &self.histograms[..self.played.1]);
-        let from = samples.partition_point(|sample| sample.t <= range.after);
-        let to = samples.partition_point(|sample| sample.t <= range.until).max(from);
-        let first = histograms.partition_point(|sample| sample.t <= range.after);
-        let end = histograms.partition_point(|sample| sample.t <= range.until).max(first);
-        SeriesSamples {
-            labels: self.labels.clone(),
-            samples: samples[from..to].to_vec(),
-            starts: Vec::new(),
-            histograms: histograms[first..end].to_vec(),
-        }
+        of_range(&self.labels, &self.samples[..self.played.0], &self.histograms[..self.played.1], range)
+    }
+}
+
+/// What lies in a range.
+fn of_range(labels: &Labels, samples: &[Sample], histograms: &[HistogramSample], range: TimeRange) -> SeriesSamples {
+    let from = samples.partition_point(|sample| sample.t <= range.after);
+    let to = samples.partition_point(|sample| sample.t <= range.until).max(from);
+    let first = histograms.partition_point(|sample| sample.t <= range.after);
+    let end = histograms.partition_point(|sample| sample.t <= range.until).max(first);
+    SeriesSamples {
+        labels: labels.clone(),
+        samples: samples[from..to].to_vec(),
+        starts: Vec::new(),
+        histograms: histograms[first..end].to_vec(),
     }
 }
 
@@ -278,15 +356,14 @@ pub(super) fn fixed_name(matchers: &[Matcher]) -> Option<&str> {
     matchers.iter().find(fixed).map(Matcher::value)
 }
 
-impl SeriesSource for History {
-    fn select(
+impl History {
+    /// The series that satisfy matchers, as far as `within` shows them.
+    fn found(
         &self,
         matchers: &[Matcher],
-        range: TimeRange,
         samples_max: usize,
+        within: impl Fn(&Column) -> SeriesSamples,
     ) -> Result<Vec<SeriesSamples>, SourceError> {
-        let until = range.until.min(self.now);
-        let range = TimeRange { after: range.after.min(until), until };
         let empty = Vec::new();
         let mut all = Vec::new();
         let columns: &[usize] = match fixed_name(matchers) {
@@ -304,7 +381,7 @@ impl SeriesSource for History {
             if !matchers.iter().all(|matcher| matcher.matches(column.labels.get(matcher.name()))) {
                 continue;
             }
-            let series = column.within(range);
+            let series = within(column);
             let weight = series.count();
             left = left.checked_sub(weight).ok_or(SourceError::TooManySamples { limit: samples_max })?;
             if weight > 0 {
@@ -312,6 +389,46 @@ impl SeriesSource for History {
             }
         }
         Ok(found)
+    }
+}
+
+impl SeriesSource for History {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        samples_max: usize,
+    ) -> Result<Vec<SeriesSamples>, SourceError> {
+        let until = range.until.min(self.now);
+        let range = TimeRange { after: range.after.min(until), until };
+        // A deadline comes before the samples of its instant.
+        let seen = if self.transaction_at == self.now { until } else { until.min(self.now - Millis(1)) };
+        let unplayed = TimeRange { after: range.after.min(seen), until: seen };
+        self.found(matchers, samples_max, |column| column.within(if column.is_followed { range } else { unplayed }))
+    }
+}
+
+/// All that is loaded.
+#[derive(Clone, Copy)]
+pub(super) struct Columns<'a>(&'a History);
+
+impl Columns<'_> {
+    /// Whether a series was made by rules that are computed ahead.
+    pub(super) fn is_recorded(&self, labels: &Labels) -> bool {
+        let at = self.0.by_labels.get(labels);
+        at.is_some_and(|at| self.0.columns[*at].origin == Origin::Recorded)
+    }
+}
+
+impl SeriesSource for Columns<'_> {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        range: TimeRange,
+        samples_max: usize,
+    ) -> Result<Vec<SeriesSamples>, SourceError> {
+        self.0
+            .found(matchers, samples_max, |column| of_range(&column.labels, &column.samples, &column.histograms, range))
     }
 }
 

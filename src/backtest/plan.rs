@@ -27,7 +27,7 @@ pub(super) struct Part {
 }
 
 /// What alerting rules make.
-const ALERTS: [&str; 2] = ["ALERTS", "ALERTS_FOR_STATE"];
+pub(super) const ALERTS: [&str; 2] = ["ALERTS", "ALERTS_FOR_STATE"];
 
 /// The longest time before the range that is played: as long as the longest usual `for` and window together.
 const LEAD_MAX: Millis = Millis::days(8);
@@ -104,7 +104,7 @@ fn islands(groups: &[RuleGroup], rules: &[(usize, usize)]) -> Vec<Vec<usize>> {
 }
 
 /// Whether series of a metric may satisfy matchers.
-fn may_name(matchers: &[Matcher], name: &str) -> bool {
+pub(super) fn may_name(matchers: &[Matcher], name: &str) -> bool {
     matchers.iter().filter(|m| m.name() == Labels::METRIC_NAME).all(|m| m.matches(name))
 }
 

@@ -5,6 +5,7 @@
 //!   instant, as the database logs them.
 //! - What is decided does not depend on how history is cut into stretches, nor on who plays which part.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
@@ -13,6 +14,7 @@ use crate::model::{Batch, Committed, Millis, TimeRange, Timestamp, Transition, l
 use crate::promql::{SeriesSamples, SeriesSource, SourceError, Until, Workers};
 use crate::rules::{Evaluator, Outcome, RuleContext, RuleError, RuleGroup};
 
+use super::ahead::{Ahead, NotAhead};
 use super::history::{History, weight};
 use super::plan::{Part, is_made, parts};
 
@@ -39,6 +41,18 @@ pub struct Backtest<'a> {
     pub range: TimeRange,
     /// Who shares the work; absent: the caller does all of it.
     pub workers: Option<&'a Workers>,
+    /// Whether what is queried at an interval is computed a stretch at a time.
+    pub ahead: ComputeAhead,
+}
+
+/// How rules are computed that are queried at their group's interval. It changes nothing but the time that it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ComputeAhead {
+    /// A stretch of history at a time, where a rule sees the same that way.
+    #[default]
+    WherePossible,
+    /// At each instant as it is played.
+    Never,
 }
 
 /// How far it has come.
@@ -55,12 +69,14 @@ pub struct Progress {
 pub struct Played {
     /// Changes of alerts, those before the range too that began less than the longest `for` before it, in the order of time.
     pub transitions: Vec<Transition>,
-    /// Samples that were played; one that several parts read counts for each.
+    /// Samples that were played, or computed with; one that several parts read counts for each.
     pub samples: u64,
     /// Samples that rules recorded.
     pub recorded: u64,
     /// Parts that were played beside each other.
     pub parts: usize,
+    /// Rules that were computed ahead of the play.
+    pub ahead: usize,
 }
 
 /// Why nothing could be played.
@@ -115,6 +131,7 @@ impl Backtest<'_> {
             all.transitions.extend(played.transitions);
             all.samples += played.samples;
             all.recorded += played.recorded;
+            all.ahead += played.ahead;
         }
         // Parts are in an order of their own; at one instant alerts are told in the order of their labels.
         all.transitions.sort_by(|a, b| (a.at, &a.alert.labels).cmp(&(b.at, &b.alert.labels)));
@@ -122,6 +139,36 @@ impl Backtest<'_> {
     }
 
     fn play(&self, part: &Part, tell: &dyn Fn(f64, u64)) -> Result<Played, BacktestError> {
+        let told = Cell::new(0);
+        let first = |share: f64, samples: u64| {
+            told.set(told.get() + samples);
+            tell(share, samples);
+        };
+        if self.ahead == ComputeAhead::WherePossible {
+            match self.play_with(part, ComputeAhead::WherePossible, &first)? {
+                Ok(played) => return Ok(played),
+                Err(NotAhead) => tracing::debug!("rules are queried one instant after the other"),
+            }
+        }
+        // What was told already is not told again.
+        let again = |share: f64, samples: u64| {
+            let before = told.get().min(samples);
+            told.set(told.get() - before);
+            tell(share, samples - before);
+        };
+        match self.play_with(part, ComputeAhead::Never, &again)? {
+            Ok(played) => Ok(played),
+            // Nothing was computed ahead.
+            Err(NotAhead) => Ok(Played::default()),
+        }
+    }
+
+    fn play_with(
+        &self,
+        part: &Part,
+        how: ComputeAhead,
+        tell: &dyn Fn(f64, u64),
+    ) -> Result<Result<Played, NotAhead>, BacktestError> {
         let begin = self.range.after - part.lead;
         let mut player = Player {
             evaluator: Evaluator::new(part.groups.clone(), self.context.clone())?,
@@ -129,6 +176,11 @@ impl Backtest<'_> {
             played: Played::default(),
         };
         player.evaluator.seed(begin, &Until(self.source, begin))?;
+        let mut ahead = match how {
+            ComputeAhead::WherePossible => Ahead::of(part, &mut player.evaluator),
+            ComputeAhead::Never => Ahead::default(),
+        };
+        player.played.ahead = ahead.count();
         // What rules look back to at the beginning is read, and not played.
         let mut read_after = begin - part.reach;
         let mut at = begin;
@@ -149,16 +201,21 @@ impl Backtest<'_> {
             if weight(&series) < STRETCH_SAMPLES_MAX / 4 {
                 stretch = Millis(stretch.0 * 2).min(STRETCH_MAX);
             }
-            series.into_iter().for_each(|one| player.history.load(one, begin));
-            let before = player.played.samples;
+            let samples: u64 = series.into_iter().map(|one| player.history.load(one, begin)).sum();
+            let Player { history, evaluator, .. } = &mut player;
+            match ahead.compute(part, (at, end), history, evaluator) {
+                Ok(recorded) => player.played.recorded += recorded,
+                Err(not) => return Ok(Err(not)),
+            }
             player.play_until(end);
+            player.played.samples += samples;
             let gone = player.history.forget(end - part.reach);
             player.evaluator.retire(&gone);
             player.evaluator.tidy();
             (at, read_after) = (end, end);
-            tell((end - begin).0 as f64 / whole, player.played.samples - before);
+            tell((end - begin).0 as f64 / whole, samples);
         }
-        Ok(player.played)
+        Ok(Ok(player.played))
     }
 
     /// What the rules read of a stretch, each series once; of what they make, only what was there before they were
@@ -194,7 +251,8 @@ struct Player {
 
 impl Player {
     fn play_until(&mut self, end: Timestamp) {
-        self.history.begin();
+        let Player { history, evaluator, .. } = self;
+        history.begin(&|labels| evaluator.follows(labels));
         loop {
             let next = self.history.next_at().filter(|t| *t <= end);
             self.pass_time(next.unwrap_or(end));
@@ -218,7 +276,6 @@ impl Player {
     }
 
     fn observe(&mut self, committed: &Committed) {
-        self.played.samples += (committed.samples.len() + committed.histograms.len()) as u64;
         let outcome = self.evaluator.observe(committed, &self.history);
         self.take(outcome);
     }

@@ -33,7 +33,7 @@ pub(super) fn deploy(args: DeployArgs) -> anyhow::Result<ExitCode> {
     let DeployAction::Mark { service, version, server } = args.action;
     let form = [("service", service.as_str()), ("version", version.as_str())];
     super::runtime()?.block_on(post(&server.url, "/api/v1/deploys", &form))?;
-    println!("{service} {version} is marked");
+    outln!("{service} {version} is marked");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -37,7 +37,7 @@ pub(super) fn run(args: BackupArgs) -> anyhow::Result<ExitCode> {
 
 async fn of_server(url: &str) -> anyhow::Result<ExitCode> {
     let data = super::ask::post(url, "/api/v1/admin/tsdb/snapshot", &[]).await?;
-    println!("snapshots/{}", data["name"].as_str().context("the server gave no name")?);
+    outln!("snapshots/{}", data["name"].as_str().context("the server gave no name")?);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -48,7 +48,7 @@ fn of_directory(data: &Path, to: &Path) -> anyhow::Result<ExitCode> {
     let (store, mut replay) = Store::open(Arc::new(RealDisk), data, StoreOptions::default())?;
     while replay.next()?.is_some() {}
     let report = store.backup(to)?;
-    println!(
+    outln!(
         "{}: {} files, {} bytes ({} linked), up to entry {} of {}",
         to.display(),
         report.files,

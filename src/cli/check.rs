@@ -50,7 +50,7 @@ pub(super) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let mut failed = false;
     for file in &files {
         match check(file) {
-            Ok(text) => print!("{}: ok\n{text}", file.display()),
+            Ok(text) => out!("{}: ok\n{text}", file.display()),
             Err(error) => {
                 failed = true;
                 eprintln!("{error}");

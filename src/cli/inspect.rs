@@ -53,74 +53,80 @@ pub(super) struct CompactArgs {
 pub(super) fn inspect(args: InspectArgs) -> anyhow::Result<ExitCode> {
     let found = storage::inspect(&RealDisk, &args.path)?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&as_json(&found))?);
+        outln!("{}", serde_json::to_string_pretty(&as_json(&found))?);
     } else {
-        print_inspection(&found);
+        print_inspection(&found)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_inspection(found: &Inspection) {
+fn print_inspection(found: &Inspection) -> anyhow::Result<()> {
     for file in &found.files {
-        println!("{}: {}, {} bytes", file.path.display(), file.kind.as_str(), file.bytes);
+        outln!("{}: {}, {} bytes", file.path.display(), file.kind.as_str(), file.bytes);
         for (name, fact) in &file.facts {
-            println!("  {name}: {}", in_words(fact));
+            outln!("  {name}: {}", in_words(fact));
         }
         for damage in &file.damage {
-            println!("  damaged: {damage}");
+            outln!("  damaged: {damage}");
         }
     }
-    println!("series: {}", found.series);
-    println!("samples: {} in blocks, {} in the log", found.block_samples, found.log_samples);
+    outln!("series: {}", found.series);
+    outln!("samples: {} in blocks, {} in the log", found.block_samples, found.log_samples);
     if found.block_histograms > 0 {
-        println!(
+        outln!(
             "of those in blocks, native histograms: {} in {} chunks of {} bytes",
-            found.block_histograms, found.histogram_chunks, found.histogram_bytes
+            found.block_histograms,
+            found.histogram_chunks,
+            found.histogram_bytes
         );
     }
     if let Some((first, last)) = found.span {
-        println!("from {first} to {last}");
+        outln!("from {first} to {last}");
     }
     if found.chunks.0 > 0 {
-        println!("chunks: {}, of them {} with one value", found.chunks.0, found.chunks.1);
+        outln!("chunks: {}, of them {} with one value", found.chunks.0, found.chunks.1);
     }
     // Sections of blocks come in a table of their own.
     let in_table = |part: &str| found.pages.iter().any(|share| part.strip_prefix("block: ") == Some(&share.section));
     for (part, bytes) in found.parts.iter().filter(|(part, bytes)| *bytes > 0 && !in_table(part)) {
         match part.starts_with("block") && found.block_samples > 0 {
-            true => println!("{part}: {bytes} bytes, {:.3} a sample", *bytes as f64 / found.block_samples as f64),
-            false => println!("{part}: {bytes} bytes"),
+            true => outln!("{part}: {bytes} bytes, {:.3} a sample", *bytes as f64 / found.block_samples as f64),
+            false => outln!("{part}: {bytes} bytes"),
         }
     }
-    print_codecs("values by codec, before pages are compressed", "chunks", "samples", &found.value_codecs);
-    print_codecs("timestamps by codec, each column once", "columns", "stamps", &found.stamp_codecs);
-    print_pages(found);
-    let shares = |title: &str, shares: &[Share]| {
+    print_codecs("values by codec, before pages are compressed", "chunks", "samples", &found.value_codecs)?;
+    print_codecs("timestamps by codec, each column once", "columns", "stamps", &found.stamp_codecs)?;
+    print_pages(found)?;
+    let shares = |title: &str, shares: &[Share]| -> anyhow::Result<()> {
         if !shares.is_empty() {
-            println!("{title}");
+            outln!("{title}");
         }
         for share in shares {
             let values = if share.values > 0 { format!(", {} values", share.values) } else { String::new() };
-            println!(
+            outln!(
                 "  {}: {} series{values}, {} samples, {} bytes of values",
-                share.name, share.series, share.samples, share.value_bytes
+                share.name,
+                share.series,
+                share.samples,
+                share.value_bytes
             );
         }
+        Ok(())
     };
-    shares("largest metrics", &found.metrics);
-    shares("largest labels", &found.labels);
+    shares("largest metrics", &found.metrics)?;
+    shares("largest labels", &found.labels)
 }
 
-fn print_codecs(title: &str, columns: &str, samples: &str, shares: &[CodecShare]) {
+fn print_codecs(title: &str, columns: &str, samples: &str, shares: &[CodecShare]) -> anyhow::Result<()> {
     if shares.is_empty() {
-        return;
+        return Ok(());
     }
-    println!("{title}");
-    println!("  {:<28} {columns:>19} {samples:>22} {:>22} {:>7} {:>10}", "", "bytes", "bits", "exceptions");
+    outln!("{title}");
+    outln!("  {:<28} {columns:>19} {samples:>22} {:>22} {:>7} {:>10}", "", "bytes", "bits", "exceptions");
     let all = |of: fn(&CodecShare) -> u64| shares.iter().map(of).sum::<u64>();
     let (columns, samples, bytes) = (all(|s| s.columns), all(|s| s.samples), all(|s| s.bytes));
     for share in shares {
-        println!(
+        outln!(
             "  {:<28} {:>10} {} {:>13} {} {:>13} {} {:>7.2} {:>10}",
             share.codec,
             share.columns,
@@ -133,16 +139,17 @@ fn print_codecs(title: &str, columns: &str, samples: &str, shares: &[CodecShare]
             share.exceptions,
         );
     }
+    Ok(())
 }
 
-fn print_pages(found: &Inspection) {
+fn print_pages(found: &Inspection) -> anyhow::Result<()> {
     if found.pages.is_empty() {
-        return;
+        return Ok(());
     }
-    println!("pages of blocks");
-    println!("  {:<28} {:>10} {:>19} {:>13} {:>13} {:>10}", "", "pages", "zstd", "bytes", "unpacked", "a sample");
+    outln!("pages of blocks");
+    outln!("  {:<28} {:>10} {:>19} {:>13} {:>13} {:>10}", "", "pages", "zstd", "bytes", "unpacked", "a sample");
     for share in &found.pages {
-        println!(
+        outln!(
             "  {:<28} {:>10} {:>10} {} {:>13} {:>13} {:>10.4}",
             share.section,
             share.pages,
@@ -153,6 +160,7 @@ fn print_pages(found: &Inspection) {
             share.bytes as f64 / found.block_samples.max(1) as f64,
         );
     }
+    Ok(())
 }
 
 /// A part of a whole, eight characters wide.
@@ -229,8 +237,10 @@ pub(super) fn verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     if bar {
         eprintln!();
     }
-    report.faults.iter().for_each(|fault| println!("{}", fault_in_words(fault)));
-    println!(
+    for fault in &report.faults {
+        outln!("{}", fault_in_words(fault));
+    }
+    outln!(
         "{} files, {} bytes, {} log entries, {} samples: {}",
         report.files,
         report.bytes,
@@ -281,10 +291,13 @@ pub(super) fn compact(args: CompactArgs) -> anyhow::Result<ExitCode> {
     let before = store.status();
     let report = store.compact_all(Timestamp(SystemClock::new().now_ms()), &mut |_| ())?;
     let after = store.status();
-    println!("{report}");
-    println!(
+    outln!("{report}");
+    outln!(
         "{} blocks of {} bytes are now {} of {} bytes",
-        before.blocks, before.block_bytes, after.blocks, after.block_bytes
+        before.blocks,
+        before.block_bytes,
+        after.blocks,
+        after.block_bytes
     );
     Ok(ExitCode::SUCCESS)
 }

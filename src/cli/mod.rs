@@ -3,6 +3,9 @@
 //! Layer 8. Imports: `backtest`, `config`, `confidence`, `db`, `env`, `lint`, `model`, `notify`, `promql`, `report`, `rules`, `scrape`, `server`, `slo`, `storage`, `testkit`, `wire`.
 //! Does not know: storage internals.
 
+#[macro_use]
+mod out;
+
 mod answer;
 mod ask;
 mod backtest;
@@ -114,6 +117,9 @@ pub fn run() -> ExitCode {
         Command::Compact(args) => inspect::compact(args),
     };
     result.unwrap_or_else(|error| {
+        if error.is::<out::Closed>() {
+            return ExitCode::SUCCESS;
+        }
         // Where this goes may be full or gone; the exit code still tells.
         let _ = writeln!(std::io::stderr(), "error: {error:#}");
         ExitCode::from(1)

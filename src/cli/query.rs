@@ -76,7 +76,7 @@ pub(super) fn query(args: QueryArgs) -> anyhow::Result<ExitCode> {
         Err(error) => return Ok(complain(&error)),
     };
     if args.format_only {
-        println!("{}", expr.pretty());
+        outln!("{}", expr.pretty());
         return Ok(ExitCode::SUCCESS);
     }
     let when = when(&args)?;
@@ -92,9 +92,9 @@ pub(super) fn query(args: QueryArgs) -> anyhow::Result<ExitCode> {
     }
     let data = &answered["data"];
     match args.format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(data)?),
-        Format::Csv => print!("{}", answer::csv(data)),
-        Format::Table => print!("{}", answer::table(data)),
+        Format::Json => outln!("{}", serde_json::to_string_pretty(data)?),
+        Format::Csv => out!("{}", answer::csv(data)),
+        Format::Table => out!("{}", answer::table(data)),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -71,7 +71,7 @@ struct Checked {
 pub(super) fn run(args: RuleCheckArgs) -> anyhow::Result<ExitCode> {
     if args.lints {
         for lint in Lint::ALL {
-            println!("{:22} {}", lint.name(), lint.about());
+            outln!("{:22} {}", lint.name(), lint.about());
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -87,7 +87,7 @@ pub(super) fn run(args: RuleCheckArgs) -> anyhow::Result<ExitCode> {
             Ok(rules) => {
                 found += rules.iter().map(|rule| rule.findings.len()).sum::<usize>();
                 match args.format {
-                    CheckFormat::Text => print!("{}", text_of(file, &rules)),
+                    CheckFormat::Text => out!("{}", text_of(file, &rules)),
                     CheckFormat::Json => files.push(json_of(file, &rules)),
                 }
             }
@@ -101,7 +101,7 @@ pub(super) fn run(args: RuleCheckArgs) -> anyhow::Result<ExitCode> {
         }
     }
     if args.format == CheckFormat::Json {
-        println!("{}", serde_json::to_string_pretty(&json!({"files": files}))?);
+        outln!("{}", serde_json::to_string_pretty(&json!({"files": files}))?);
     }
     Ok(match (failed, args.lint_fatal && found > 0) {
         (true, _) => ExitCode::from(1),

@@ -45,20 +45,20 @@ pub(super) fn run(args: RuleTestArgs) -> anyhow::Result<ExitCode> {
         let name = file.display().to_string();
         match run_rule_test_file(&RealDisk, file, &chosen) {
             Ok(report) => {
-                print!("{}", told(&report, &args));
+                out!("{}", told(&report, &args));
                 failed += report.tests.iter().filter(|test| !test.failures.is_empty()).count();
                 passed += report.tests.iter().filter(|test| test.failures.is_empty()).count();
                 suites.push(suite(&report));
             }
             Err(error) => {
-                println!("{name}: failed\n{error}");
+                outln!("{name}: failed\n{error}");
                 failed += 1;
                 let case = JunitCase { name: "the file".to_owned(), failures: vec![error.to_string()] };
                 suites.push(JunitSuite { name, cases: vec![case] });
             }
         }
     }
-    println!("{passed} passed, {failed} failed");
+    outln!("{passed} passed, {failed} failed");
     if let Some(path) = &args.junit {
         write_file(path, junit_xml(&suites).as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
     }

@@ -52,12 +52,12 @@ fn run_scripts(paths: &[PathBuf]) -> anyhow::Result<ExitCode> {
         let text = String::from_utf8(bytes).with_context(|| format!("{} is not text", script.display()))?;
         let report = run_script(&text);
         for failure in &report.failed {
-            print!("{}", told(script, failure));
+            out!("{}", told(script, failure));
         }
         passed += report.passed;
         failed += report.failed.len();
     }
-    println!("{passed} passed, {failed} failed");
+    outln!("{passed} passed, {failed} failed");
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 

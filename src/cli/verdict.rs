@@ -77,7 +77,7 @@ pub(super) fn run(args: VerdictArgs) -> anyhow::Result<ExitCode> {
         Ok(report) => report,
         Err(error) => {
             eprintln!("error: {error:#}");
-            println!(
+            outln!(
                 "{}  nothing is known: {}",
                 Verdict::Blind,
                 if args.at.is_some() { "see above" } else { "the server does not answer" }
@@ -93,11 +93,11 @@ pub(super) fn run(args: VerdictArgs) -> anyhow::Result<ExitCode> {
         None => report,
     };
     match args.format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
-        Format::Nagios => println!("{}", nagios_text(&report)),
+        Format::Json => outln!("{}", serde_json::to_string_pretty(&report)?),
+        Format::Nagios => outln!("{}", nagios_text(&report)),
         Format::Text => {
             let colour = if std::io::stdout().is_terminal() { Colour::Ansi } else { Colour::Never };
-            print!("{}", verdict_text(&report, colour));
+            out!("{}", verdict_text(&report, colour));
         }
     }
     Ok(ExitCode::from(report.exit_code))
@@ -106,8 +106,8 @@ pub(super) fn run(args: VerdictArgs) -> anyhow::Result<ExitCode> {
 pub(super) fn coverage(args: CoverageArgs) -> anyhow::Result<ExitCode> {
     let report: CoverageReport = super::runtime()?.block_on(fetch(&args.server.url, "/api/v1/coverage"))?;
     match args.json {
-        true => println!("{}", serde_json::to_string_pretty(&report)?),
-        false => print!("{}", coverage_text(&report)),
+        true => outln!("{}", serde_json::to_string_pretty(&report)?),
+        false => out!("{}", coverage_text(&report)),
     }
     let enough = report.share * 100.0 >= args.fail_under;
     Ok(if enough { ExitCode::SUCCESS } else { ExitCode::from(Verdict::Blind.exit_code()) })
@@ -116,8 +116,8 @@ pub(super) fn coverage(args: CoverageArgs) -> anyhow::Result<ExitCode> {
 pub(super) fn blind_spots(args: BlindSpotsArgs) -> anyhow::Result<ExitCode> {
     let spots: Vec<BlindSpotReport> = super::runtime()?.block_on(fetch(&args.server.url, "/api/v1/blindspots"))?;
     match args.json {
-        true => println!("{}", serde_json::to_string_pretty(&spots)?),
-        false => print!("{}", blind_spots_text(&spots)),
+        true => outln!("{}", serde_json::to_string_pretty(&spots)?),
+        false => out!("{}", blind_spots_text(&spots)),
     }
     Ok(if spots.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(Verdict::Blind.exit_code()) })
 }

@@ -67,18 +67,18 @@ pub(super) fn why_not(args: WhyNotArgs) -> anyhow::Result<ExitCode> {
 fn run(path: &str, name: &str, asked: &Asked) -> anyhow::Result<ExitCode> {
     let mut answer = super::runtime()?.block_on(fetch(path, name, asked))?;
     if asked.format == Format::Json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
+        outln!("{}", serde_json::to_string_pretty(&answer)?);
         return Ok(ExitCode::SUCCESS);
     }
     let odd = "the answer has another form than expected; are program and server of the same version?";
     if !answer["verdict"].is_null() {
         let verdict: VerdictReport = serde_json::from_value(answer["verdict"].take()).context(odd)?;
         let colour = if std::io::stdout().is_terminal() { Colour::Ansi } else { Colour::Never };
-        println!("{}", verdict_text(&verdict, colour));
+        outln!("{}", verdict_text(&verdict, colour));
     }
     let explanations: Vec<WhyReport> = serde_json::from_value(answer["explanations"].take()).context(odd)?;
     let texts: Vec<String> = explanations.iter().map(why_text).collect();
-    print!("{}", texts.join("\n"));
+    out!("{}", texts.join("\n"));
     Ok(ExitCode::SUCCESS)
 }
 

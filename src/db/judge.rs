@@ -8,7 +8,7 @@ use crate::confidence::{
 };
 use crate::model::{Alert, Labels, Matcher, Millis, TimeRange, Timestamp, is_stale, limits};
 use crate::notify::ReceiverStatus;
-use crate::rules::{self, GroupStatus, RuleKind, RuleStatus};
+use crate::rules::{Rule, RuleBrief};
 use crate::slo::{BurnHistory, Change, ObjectiveStatus, WhatIf, WhatIfError, what_if};
 use crate::storage::{Health, StoreStatus, StoredSeries};
 
@@ -95,7 +95,8 @@ impl Inner {
         let now = self.now();
         let (objectives, alerts, groups, deploys) = {
             let core = self.core.lock();
-            (core.objectives.statuses(now), core.evaluator.alerts(), core.evaluator.groups(), core.deploys.list())
+            let groups = group_healths(core.evaluator.briefs());
+            (core.objectives.statuses(now), core.evaluator.alerts(), groups, core.deploys.list())
         };
         let notify = self.notifier.status();
         let mut receivers: Vec<_> = notify.receivers.into_iter().map(receiver_health).collect();
@@ -114,7 +115,7 @@ impl Inner {
             started_at: self.started_at,
             objectives,
             alerts,
-            groups: groups.into_iter().map(group_health).collect(),
+            groups,
             receivers,
             jobs: self.jobs(now),
             storage: storage_health(self.store.status()),
@@ -193,24 +194,35 @@ impl Known {
     }
 }
 
-fn group_health(group: GroupStatus) -> GroupHealth {
-    GroupHealth { name: group.name, file: group.file, rules: group.rules.into_iter().map(rule_health).collect() }
+/// All rules in their groups. Writers wait meanwhile, so nothing is taken but what judging needs.
+fn group_healths<'a>(rules: impl Iterator<Item = RuleBrief<'a>>) -> Vec<GroupHealth> {
+    let mut groups: Vec<GroupHealth> = Vec::new();
+    for rule in rules {
+        let (name, file) = (&rule.group.name, &rule.group.file);
+        if groups.last().is_none_or(|last| (&last.name, &last.file) != (name, file)) {
+            groups.push(GroupHealth { name: name.clone(), file: file.clone(), rules: Vec::new() });
+        }
+        if let Some(group) = groups.last_mut() {
+            group.rules.push(rule_health(rule));
+        }
+    }
+    groups
 }
 
-fn rule_health(rule: RuleStatus) -> RuleHealth {
-    let label = |wanted: &str| rule.labels.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
-    let (service, severity) = (label("service"), label("severity"));
+fn rule_health(brief: RuleBrief<'_>) -> RuleHealth {
+    let (labels, pages) = match brief.rule {
+        Rule::Alerting(rule) => (&rule.labels, true),
+        Rule::Recording(rule) => (&rule.labels, false),
+    };
+    let label = |wanted: &str| labels.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
     RuleHealth {
-        name: rule.name,
-        service,
-        pages: rule.kind == RuleKind::Alerting && matches!(severity.as_deref(), Some("page" | "critical")),
-        query: rule.expr.clone(),
-        failing_since: matches!(rule.health, rules::Health::Err(_)).then_some(rule.last_evaluation),
-        error: match rule.health {
-            rules::Health::Err(error) => Some(error),
-            rules::Health::Ok | rules::Health::Unknown => None,
-        },
-        unmatched: rule.is_blind.then_some(rule.expr),
+        name: brief.rule.name().to_owned(),
+        service: label("service").map(str::to_owned),
+        pages: pages && matches!(label("severity"), Some("page" | "critical")),
+        query: brief.expr.to_owned(),
+        failing_since: brief.error.map(|_| brief.last_evaluation),
+        error: brief.error.map(str::to_owned),
+        unmatched: brief.is_blind.then(|| brief.expr.to_owned()),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::env::Clock;
 use crate::model::{
     Alert, AlertState, Batch, Labels, Seq, Timestamp, Transition, TransitionId, TransitionKind, limits,
 };
-use crate::notify::Notifier;
+use crate::notify::{Notifier, NotifyOptions};
 use crate::rules::{Evaluator, RuleContext, Stopwatch, check_history};
 use crate::slo::Objectives;
 use crate::storage::{Entry, Replay, Store};
@@ -55,7 +55,7 @@ impl Db {
         let downsample = options.store.downsample.clone();
         let (store, mut replay) = Store::open(Arc::clone(&options.disk), &options.dir, options.store)?;
         let watch = options.watch;
-        let notifier = Notifier::open(Arc::clone(&options.disk), &options.dir.join("outbox"), watch.notify.clone())?;
+        let notifier = Notifier::open(Arc::clone(&options.disk), &options.dir.join("outbox"), notify_options(&watch))?;
         let text = identity(&watch);
         let same = replay.attachment(attachment::RULES_TEXT) == Some(text.as_bytes());
         let deploys = Deploys::restore(replay.attachment(attachment::DEPLOYS).unwrap_or_default());
@@ -151,7 +151,7 @@ impl Db {
         core.objectives.adopt(inner.store.known_series());
         core.objectives.seed(now, &source).map_err(|error| OpenError::Read(error.to_string()))?;
         core.rules_text = identity(&watch);
-        inner.notifier.reload(watch.notify)?;
+        inner.notifier.reload(notify_options(&watch))?;
         core.pass_time(inner, now);
         core.checkpoint_now(inner);
         core.after(inner);
@@ -269,4 +269,16 @@ fn warm_start(core: &mut Core, store: &Store, replay: &Replay) -> Result<(), Ope
         tracing::error!("the state of the objectives is lost, it is counted from history: {error}");
     }
     core.objectives.seed(at, &source).map_err(|error| OpenError::Read(error.to_string()))
+}
+
+/// What the notifier is told, with what it has to know of the rules.
+fn notify_options(watch: &Watch) -> NotifyOptions {
+    let mut options = watch.notify.clone();
+    for group in &watch.groups {
+        for rule in &group.rules {
+            let interval = options.intervals.entry(rule.name().to_owned()).or_insert(group.interval);
+            *interval = group.interval.max(*interval);
+        }
+    }
+    options
 }

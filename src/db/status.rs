@@ -15,8 +15,7 @@ use super::cache::CacheStatus;
 use super::error::AppendError;
 use super::ingest::Receipt;
 
-/// Upper bounds of the commit latency's buckets, in seconds: from a sync of a fast disk to a
-/// stalled one.
+/// Upper bounds of the buckets of latencies, in seconds: from a sync of a fast disk to a stalled one.
 const LATENCY_BOUNDS: [f64; 8] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0];
 
 /// Counts since the start.
@@ -35,6 +34,7 @@ pub(super) struct Counters {
     latency_ns: AtomicU64,
     decisions: AtomicU64,
     decision_ns: AtomicU64,
+    decision_buckets: [AtomicU64; LATENCY_BOUNDS.len()],
     queries: AtomicU64,
     audits: AtomicU64,
     mismatches: AtomicU64,
@@ -91,6 +91,9 @@ impl Counters {
     pub(super) fn decided(&self, took: Duration) {
         self.decisions.fetch_add(1, Ordering::Relaxed);
         self.decision_ns.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+        if let Some(at) = LATENCY_BOUNDS.iter().position(|bound| took.as_secs_f64() <= *bound) {
+            self.decision_buckets[at].fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Counts a comparison of a rule with a query.
@@ -154,6 +157,7 @@ impl Db {
         let firing = alerts.iter().filter(|alert| alert.fired_at.is_some()).count();
         out.add("evenkeel_alerts", &[("state", "firing")], firing as f64);
         out.add("evenkeel_alerts", &[("state", "pending")], (alerts.len() - firing) as f64);
+        out.add("evenkeel_rule_group_iterations_missed_total", &[], core.evaluator.missed_evaluations() as f64);
         out.add("evenkeel_start_time_seconds", &[], status.started_at.as_seconds());
         out.0
     }
@@ -191,6 +195,14 @@ impl Metrics {
         self.add("evenkeel_append_duration_seconds_bucket", &[("le", "+Inf")], of(&c.stored));
         self.add("evenkeel_append_duration_seconds_count", &[], of(&c.stored));
         self.add("evenkeel_append_duration_seconds_sum", &[], of(&c.latency_ns) / 1e9);
+        let mut below = 0.0;
+        for (bound, n) in LATENCY_BOUNDS.iter().zip(&c.decision_buckets) {
+            below += of(n);
+            self.add("evenkeel_decision_duration_seconds_bucket", &[("le", &bound.to_string())], below);
+        }
+        self.add("evenkeel_decision_duration_seconds_bucket", &[("le", "+Inf")], of(&c.decisions));
+        self.add("evenkeel_decision_duration_seconds_count", &[], of(&c.decisions));
+        self.add("evenkeel_decision_duration_seconds_sum", &[], of(&c.decision_ns) / 1e9);
         self.add("evenkeel_decisions_total", &[], of(&c.decisions));
         self.add("evenkeel_decision_seconds_total", &[], of(&c.decision_ns) / 1e9);
         self.add("evenkeel_queries_total", &[], of(&c.queries));

@@ -1,6 +1,8 @@
 //! What the notifier is told to do.
 
-use crate::model::Labels;
+use std::collections::BTreeMap;
+
+use crate::model::{Labels, Millis};
 
 use super::receiver::AlertmanagerTarget;
 use super::route::Routing;
@@ -16,6 +18,8 @@ pub struct NotifyOptions {
     pub external_url: String,
     /// Labels that are added to an alert that does not have them.
     pub external_labels: Labels,
+    /// Of alerts, by name, how often their rule's group is evaluated: Alertmanagers are told how long they are valid.
+    pub intervals: BTreeMap<String, Millis>,
     /// The seed of the jitter between attempts.
     pub seed: u64,
 }
@@ -27,6 +31,7 @@ impl Default for NotifyOptions {
             alertmanagers: Vec::new(),
             external_url: String::new(),
             external_labels: Labels::empty(),
+            intervals: BTreeMap::new(),
             seed: 0,
         }
     }

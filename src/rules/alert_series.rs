@@ -69,6 +69,9 @@ impl AlertRule {
     pub(super) fn write_all(&mut self, t: Timestamp, put: &mut Put<'_>) {
         self.told.clear();
         self.series.forget_ends(t);
+        if self.instances.is_empty() && self.series.open.is_empty() {
+            return;
+        }
         if self.mode == EvaluationMode::Interval && self.error.is_some() {
             return;
         }

@@ -7,6 +7,7 @@ use crate::promql::Query;
 
 use super::alerting::{AlertRule, Moment};
 use super::evaluations::{Evaluation, Evaluations};
+use super::foretold::Foretold;
 use super::interval::RecordRule;
 use super::plan::Plan;
 
@@ -28,7 +29,7 @@ pub(super) enum Kind {
     /// at the group's interval.
     Followed { rule: AlertRule, plan: Plan, query: Query, carrying: Option<usize> },
     /// Evaluated at the group's interval.
-    Polled { rule: AlertRule, query: Query, reason: String },
+    Polled { rule: AlertRule, query: Query, reason: String, foretold: Foretold },
     /// A recording rule.
     Record(RecordRule),
 }
@@ -45,6 +46,22 @@ impl Entry {
         match &self.kind {
             Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => &rule.key,
             Kind::Record(rule) => &rule.key,
+        }
+    }
+
+    /// The expression's text.
+    pub(super) fn expr(&self) -> &str {
+        match &self.kind {
+            Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => rule.expr(),
+            Kind::Record(rule) => rule.expr(),
+        }
+    }
+
+    /// Why it has no result, if it has none.
+    pub(super) fn error(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Followed { rule, .. } | Kind::Polled { rule, .. } => rule.error.as_deref(),
+            Kind::Record(rule) => rule.error.as_deref(),
         }
     }
 

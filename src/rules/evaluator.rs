@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::model::{Alert, Batch, Committed, Labels, Seq, SeriesRef, Timestamp, Transition, limits};
+use crate::model::{Batch, Committed, Labels, Seq, SeriesRef, Timestamp, Transition, limits};
 use crate::promql::{ElementValue, EvalOptions, SeriesSource, SourceError};
 
 use super::alert_series::AlertSeries;
@@ -18,15 +18,14 @@ use super::audit::Auditor;
 use super::cascade;
 use super::entry::{Entry, Kind, write_told};
 use super::evaluations::{Counted, Evaluation, Evaluations, Stopwatch, Timing};
+use super::foretold::Foretold;
 use super::format::{self, RestoreError, SavedRule};
 use super::graph::Graph;
 use super::interval::{RecordRule, instant, query_of};
-use super::naming::{AlertId, RuleId};
 use super::overlay::Overlay;
 use super::plan::plan;
 use super::rule::{EvaluationMode, Rule, RuleContext, RuleError, RuleGroup, check};
 use super::slots::{slot_after, slot_at};
-use super::status::{GroupStatus, Health, Mode, RuleKind, RuleStatus};
 use super::timers::{Target, Timers, earliest};
 
 /// Evaluates rules as samples arrive.
@@ -41,13 +40,15 @@ pub struct Evaluator {
     /// The rules to which the values of a leaf's samples matter.
     by_value: HashMap<usize, Vec<usize>>,
     pub(super) timers: Timers,
-    now: Timestamp,
+    pub(super) now: Timestamp,
     /// Rules to be compared with their whole result at the next entry.
     resync: BTreeSet<usize>,
     /// Rules that a reload took away, until their alerts are ended.
     leaving: Vec<Entry>,
     pub(super) auditor: Auditor,
     timing: Timing,
+    /// How many instants of groups had passed before they were evaluated.
+    pub(super) missed: u64,
 }
 
 /// What an entry of the log led to.
@@ -59,13 +60,22 @@ pub struct Outcome {
     pub derived: Batch,
 }
 
+/// Where a rule stands among all groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RulePlace {
+    /// The number of its group.
+    pub group: usize,
+    /// Its number in the group.
+    pub rule: usize,
+}
+
 /// A group under way.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) def: RuleGroup,
-    rules: Vec<usize>,
+    pub(super) rules: Vec<usize>,
     armed: Option<Timestamp>,
-    last_evaluation: Timestamp,
+    pub(super) last_evaluation: Timestamp,
 }
 
 impl Evaluator {
@@ -89,6 +99,7 @@ impl Evaluator {
             leaving: Vec::new(),
             auditor: Auditor::default(),
             timing: Timing::default(),
+            missed: 0,
         };
         let mut names = BTreeMap::new();
         for group in groups {
@@ -127,7 +138,7 @@ impl Evaluator {
                         }
                         Kind::Followed { rule, plan, query, carrying: None }
                     }
-                    Err(reason) => Kind::Polled { rule, query, reason },
+                    Err(reason) => Kind::Polled { rule, query, reason, foretold: Foretold::default() },
                 }
             }
         };
@@ -227,6 +238,7 @@ impl Evaluator {
         let kept: BTreeSet<String> = next.rules.iter().map(|entry| entry.key().to_owned()).collect();
         next.leaving = std::mem::take(&mut self.leaving);
         next.timing = self.timing.clone();
+        next.missed = self.missed;
         let mut evaluated: HashMap<String, _> = self
             .rules
             .iter_mut()
@@ -326,7 +338,7 @@ impl Evaluator {
         let at = self.now;
         let (mut alerts, mut groups) = (Vec::new(), BTreeSet::new());
         while let Some((due, targets)) = self.timers.pop(at) {
-            for target in self.graph.fire(due, targets) {
+            for target in self.graph.fire(due, targets, &mut self.timers) {
                 match target {
                     Target::Alert { rule, labels } => alerts.push((rule as usize, labels, due)),
                     Target::Group { group } => {
@@ -413,8 +425,9 @@ impl Evaluator {
     /// Evaluates the rules of a group that are not followed.
     fn poll(&mut self, number: usize, seq: Seq, now: Timestamp, source: &dyn SeriesSource, outcome: &mut Outcome) {
         let group = &mut self.groups[number];
-        group.armed = None;
         let at = slot_at(&group.def, now);
+        let late = group.armed.take().map_or(0, |armed| (at - armed).0 / group.def.interval.0);
+        self.missed += u64::try_from(late).unwrap_or(0);
         let seen_from = at - group.def.query_offset;
         group.last_evaluation = at;
         // What a group decides at its interval alone is decided at Prometheus' instants, however late it is noticed.
@@ -428,12 +441,19 @@ impl Evaluator {
                     write_all(rule, seen_from, &mut overlay, &mut outcome.derived);
                     continue;
                 }
-                Kind::Followed { rule, query, .. } | Kind::Polled { rule, query, .. } => {
+                Kind::Record(rule) if rule.made_elsewhere => continue,
+                Kind::Followed { .. } | Kind::Polled { .. } => {
+                    let (rule, query, known) = match &mut entry.kind {
+                        Kind::Polled { rule, query, foretold, .. } => (rule, query, foretold.take(seen_from)),
+                        Kind::Followed { rule, query, .. } => (rule, query, None),
+                        Kind::Record(_) => continue,
+                    };
                     let transitions = &mut outcome.transitions;
                     let (context, timers) = (&self.context, &mut self.timers);
                     let source: &dyn SeriesSource = &overlay;
                     let mut moment = Moment { seq, at: decided_at, context, source, timers, transitions };
-                    let result = instant(query, &overlay, seen_from, &EvalOptions::default());
+                    let ask = || instant(query, &overlay, seen_from, &EvalOptions::default());
+                    let result = known.map_or_else(ask, Ok);
                     let series = result.as_ref().map_or(0, Vec::len);
                     rule.set_queried(result, &mut moment);
                     write_all(rule, seen_from, &mut overlay, &mut outcome.derived);
@@ -458,111 +478,37 @@ impl Evaluator {
         self.timers.arm(&mut group.armed, due, || Target::Group { group: number as u32 });
     }
 
-    /// The alerts of all rules, pending and firing.
-    pub fn alerts(&self) -> Vec<Alert> {
-        self.rules.iter().flat_map(Entry::alerts).collect()
+    /// Whether a rule is queried at its group's interval, whatever samples come.
+    pub fn is_queried(&self, place: RulePlace) -> bool {
+        !matches!(self.entry(place).kind, Kind::Followed { .. })
     }
 
-    /// The alerts of all rules with their names.
-    pub fn named_alerts(&self) -> Vec<(AlertId, Alert)> {
-        let named = |entry: &Entry| {
-            let rule = RuleId::of_key(entry.key());
-            entry.alerts().into_iter().map(move |alert| (rule.alert(&alert.labels), alert))
-        };
-        self.rules.iter().flat_map(named).collect()
+    fn entry(&self, place: RulePlace) -> &Entry {
+        &self.rules[self.groups[place.group].rules[place.rule]]
+    }
+
+    /// Whether samples of a series reach a rule that is followed.
+    pub fn follows(&self, labels: &Labels) -> bool {
+        self.graph.follows(labels)
+    }
+
+    /// Takes over what an alerting rule's query will give: it is not asked where that is known.
+    pub fn foretell(&mut self, place: RulePlace, results: Foretold) {
+        if let Kind::Polled { foretold, .. } = &mut self.rules[self.groups[place.group].rules[place.rule]].kind {
+            *foretold = results;
+        }
+    }
+
+    /// Leaves it to the caller to make what a recording rule makes.
+    pub fn leave_recording(&mut self, place: RulePlace) {
+        if let Kind::Record(rule) = &mut self.rules[self.groups[place.group].rules[place.rule]].kind {
+            rule.made_elsewhere = true;
+        }
     }
 
     /// Has evaluations measured from now on.
     pub fn measure_with(&mut self, stopwatch: Arc<dyn Stopwatch>) {
         self.timing = Timing(Some(stopwatch));
-    }
-
-    /// The last evaluations of a rule, the newest first; absent if there is no such rule.
-    pub fn evaluations(&self, rule: RuleId) -> Option<Vec<Evaluation>> {
-        let entry = self.rules.iter().find(|entry| RuleId::of_key(entry.key()) == rule)?;
-        Some(entry.evaluations.newest_first())
-    }
-
-    /// What all rules may refer to.
-    pub fn context(&self) -> &RuleContext {
-        &self.context
-    }
-
-    /// Every group with its rules, in order.
-    pub fn groups(&self) -> Vec<GroupStatus> {
-        self.groups.iter().map(|group| self.group_status(group)).collect()
-    }
-
-    fn group_status(&self, group: &Group) -> GroupStatus {
-        let rules: Vec<RuleStatus> =
-            group.rules.iter().zip(&group.def.rules).map(|(at, def)| self.rule_status(&self.rules[*at], def)).collect();
-        let last = rules.iter().map(|rule| rule.last_evaluation).max();
-        GroupStatus {
-            name: group.def.name.clone(),
-            file: group.def.file.clone(),
-            interval: group.def.interval,
-            mode: group.def.mode,
-            limit: group.def.limit,
-            query_offset: group.def.query_offset,
-            labels: group.def.labels.clone(),
-            last_evaluation: last.unwrap_or(Timestamp::MIN).max(group.last_evaluation),
-            rules,
-        }
-    }
-
-    fn rule_status(&self, entry: &Entry, def: &Rule) -> RuleStatus {
-        let (mode, expr, error) = match &entry.kind {
-            Kind::Followed { rule, carrying: None, .. } => (Mode::Incremental, rule.expr(), &rule.error),
-            Kind::Followed { rule, carrying: Some(leaf), .. } => {
-                let selector = self.graph.leaves[*leaf].selector();
-                let reason = format!("{selector} selects native histograms now, whose values are not followed");
-                (Mode::Interval { reason }, rule.expr(), &rule.error)
-            }
-            Kind::Polled { rule, reason, .. } => (Mode::Interval { reason: reason.clone() }, rule.expr(), &rule.error),
-            Kind::Record(rule) => {
-                let reason = "recording rules make one sample an interval".to_owned();
-                (Mode::Interval { reason }, rule.expr(), &rule.error)
-            }
-        };
-        let follows_numbers_of = match &entry.kind {
-            Kind::Followed { plan, .. } => plan.by_value.iter().map(|at| self.graph.leaves[*at].selector()).collect(),
-            Kind::Polled { .. } | Kind::Record(_) => Vec::new(),
-        };
-        let is_blind = match &entry.kind {
-            Kind::Followed { plan, .. } => {
-                self.graph.leaves_below(plan.node).iter().any(|leaf| !self.graph.leaves[*leaf].has_met())
-            }
-            Kind::Polled { .. } | Kind::Record(_) => false,
-        };
-        let (kind, hold, keep_firing, labels, annotations) = match def {
-            Rule::Alerting(rule) => {
-                (RuleKind::Alerting, rule.hold, rule.keep_firing, rule.labels.clone(), rule.annotations.clone())
-            }
-            Rule::Recording(rule) => {
-                (RuleKind::Recording, Default::default(), Default::default(), rule.labels.clone(), Vec::new())
-            }
-        };
-        RuleStatus {
-            id: RuleId::of_key(entry.key()),
-            name: def.name().to_owned(),
-            kind,
-            expr: expr.to_owned(),
-            hold,
-            keep_firing,
-            labels,
-            annotations,
-            mode,
-            follows_numbers_of,
-            health: match (error, entry.last_evaluation) {
-                (Some(error), _) => Health::Err(error.clone()),
-                (None, None) => Health::Unknown,
-                (None, Some(_)) => Health::Ok,
-            },
-            last_evaluation: entry.last_evaluation.unwrap_or(Timestamp::MIN),
-            last: entry.evaluations.last().cloned(),
-            is_blind,
-            alerts: entry.alerts(),
-        }
     }
 }
 

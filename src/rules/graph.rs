@@ -11,13 +11,15 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::model::{HistogramSample, Labels, Sample, SeriesRef, SeriesRefs, Timestamp};
+use crate::model::{HistogramSample, Labels, Sample, SeriesRef, Timestamp};
 use crate::promql::{SeriesSource, SourceError};
 
-use super::leaf::Leaf;
+use super::bindings::Bindings;
+use super::leaf::{Leaf, Touched};
 use super::node::{Below, Node, Op, Renumbered};
 use super::renumbering::Renumbering;
 use super::timers::{Target, Timers};
+use super::worklist::Worklist;
 
 /// Slots of series that are gone which are not worth the work of giving them up.
 const VACANT_MIN: u32 = 64;
@@ -33,11 +35,10 @@ pub(super) struct Graph {
     nameless: Vec<usize>,
     node_keys: HashMap<String, usize>,
     leaf_keys: HashMap<String, usize>,
-    series: HashMap<SeriesRef, Vec<(u32, u32)>>,
-    /// The keys of `series`: most samples belong to none of them.
-    bound: SeriesRefs,
-    dirty: BTreeSet<usize>,
-    touched_leaves: BTreeSet<usize>,
+    bindings: Bindings,
+    dirty: Worklist,
+    /// Those of which a series is marked.
+    touched_leaves: Vec<usize>,
     /// The leaves that carry native histograms.
     carrying: BTreeSet<usize>,
     /// Those that have come to carry some, or ceased to, since somebody asked.
@@ -94,9 +95,15 @@ impl Graph {
         leaves
     }
 
+    /// Whether a series is one of a selector's.
+    pub(super) fn follows(&self, labels: &Labels) -> bool {
+        let named = self.by_name.get(labels.metric_name()).map_or(&[][..], Vec::as_slice);
+        named.iter().chain(&self.nameless).any(|leaf| self.leaves[*leaf].matches(labels))
+    }
+
     /// Meets a series: from now on its samples go to the selectors that it satisfies.
     pub(super) fn bind(&mut self, series: SeriesRef, labels: &Labels) {
-        if self.bound.contains(series) {
+        if !self.bindings.of(series).is_empty() {
             return;
         }
         let named = self.by_name.get(labels.metric_name()).map_or(&[][..], Vec::as_slice);
@@ -109,30 +116,24 @@ impl Graph {
                 slots.push((*at as u32, slot));
             }
         }
-        if !slots.is_empty() {
-            self.series.insert(series, slots);
-            self.bound.insert(series);
-        }
+        self.bindings.insert(series, slots);
     }
 
     /// Takes in a sample.
     pub(super) fn insert(&mut self, series: SeriesRef, sample: Sample, now: Timestamp) {
-        if !self.bound.contains(series) {
-            return;
-        }
-        let Some(slots) = self.series.get(&series) else { return };
-        for &(leaf, slot) in slots {
-            self.leaves[leaf as usize].insert(slot, sample, now);
-            self.touched_leaves.insert(leaf as usize);
+        for &(leaf, slot) in self.bindings.of(series) {
+            if self.leaves[leaf as usize].insert(slot, sample, now) == Touched::First {
+                self.touched_leaves.push(leaf as usize);
+            }
         }
     }
 
     /// Takes in a native histogram.
     pub(super) fn insert_histogram(&mut self, series: SeriesRef, sample: &HistogramSample, now: Timestamp) {
-        let Some(slots) = self.series.get(&series) else { return };
-        for &(leaf, slot) in slots {
-            self.leaves[leaf as usize].insert_histogram(slot, sample, now);
-            self.touched_leaves.insert(leaf as usize);
+        for &(leaf, slot) in self.bindings.of(series) {
+            if self.leaves[leaf as usize].insert_histogram(slot, sample, now) == Touched::First {
+                self.touched_leaves.push(leaf as usize);
+            }
         }
     }
 
@@ -144,9 +145,8 @@ impl Graph {
     /// Forgets the numbers of series that the store has retired. Their samples stay in the windows, and
     /// should they come back, they do so by their labels.
     pub(super) fn retire(&mut self, series: &[SeriesRef]) {
-        for number in series.iter().filter(|number| self.bound.contains(**number)).collect::<Vec<_>>() {
-            self.bound.remove(*number);
-            for (leaf, slot) in self.series.remove(number).unwrap_or_default() {
+        for number in series {
+            for (leaf, slot) in self.bindings.remove(*number) {
                 self.leaves[leaf as usize].retire(slot);
             }
         }
@@ -174,10 +174,10 @@ impl Graph {
             Some(slots) => slots.get(*slot).map(|new| *slot = new).is_some(),
             None => true,
         };
-        for (leaf, slot) in self.series.values_mut().flatten() {
-            // One with a number is not vacant.
-            rename(leaves[*leaf as usize].as_ref(), slot);
-        }
+        // One with a number is not vacant.
+        self.bindings.for_each(|leaf, slot| {
+            rename(leaves[leaf as usize].as_ref(), slot);
+        });
         timers.rename(|target| match target {
             Target::Series { leaf, slot } => rename(leaves[*leaf as usize].as_ref(), slot),
             Target::Element { node, slot } => rename(nodes[*node as usize].as_ref(), slot),
@@ -200,23 +200,20 @@ impl Graph {
     }
 
     /// Notes what is due in this round. Targets of other owners are given back.
-    pub(super) fn fire(&mut self, due: Timestamp, targets: Vec<Target>) -> Vec<Target> {
+    pub(super) fn fire(&mut self, due: Timestamp, targets: Vec<Target>, timers: &mut Timers) -> Vec<Target> {
         let mut others = Vec::new();
         for target in targets {
             match target {
                 Target::Series { leaf, slot } => {
-                    let armed = self.leaves[leaf as usize].armed(slot);
-                    if *armed == Some(due) {
-                        *armed = None;
-                        self.leaves[leaf as usize].mark(slot);
-                        self.touched_leaves.insert(leaf as usize);
+                    let at = &mut self.leaves[leaf as usize];
+                    if timers.goes_off(at.alarm(slot), due, target) && at.mark(slot) == Touched::First {
+                        self.touched_leaves.push(leaf as usize);
                     }
                 }
                 Target::Element { node, slot } => {
                     if let Op::Follow(follow) = &mut self.nodes[node as usize].op
-                        && follow.armed[slot as usize] == Some(due)
+                        && timers.goes_off(&mut follow.alarms[slot as usize], due, target)
                     {
-                        follow.armed[slot as usize] = None;
                         follow.due.push(slot);
                         self.dirty.insert(node as usize);
                     }
@@ -243,7 +240,7 @@ impl Graph {
             for i in 0..leaf.changed().len() {
                 let slot = leaf.changed()[i];
                 let due = leaf.evict(slot, now);
-                timers.arm(leaf.armed(slot), due, || Target::Series { leaf: at as u32, slot });
+                timers.set(leaf.alarm(slot), due, || Target::Series { leaf: at as u32, slot });
             }
             let turned = match leaf.carries_histograms() {
                 true => self.carrying.insert(at),
@@ -252,14 +249,14 @@ impl Graph {
             if turned {
                 self.turned.insert(at);
             }
-            self.dirty.extend(&self.followers[at]);
+            self.followers[at].iter().for_each(|node| self.dirty.insert(*node));
         }
         while let Some(at) = self.dirty.pop_first() {
             let (below, rest) = self.nodes.split_at_mut(at);
             let node = &mut rest[0];
             node.update(&mut Below { nodes: below, leaves: &self.leaves, now, timers, node: at as u32 });
             if node.out.is_changed() {
-                self.dirty.extend(&self.readers[at]);
+                self.readers[at].iter().for_each(|node| self.dirty.insert(*node));
                 self.touched_nodes.push(at);
             }
         }
@@ -271,13 +268,13 @@ impl Graph {
     pub(super) fn distort(&mut self) {
         for (at, leaf) in self.leaves.iter_mut().enumerate() {
             leaf.distort();
-            self.touched_leaves.insert(at);
+            self.touched_leaves.push(at);
         }
     }
 
     /// Ends a round.
     pub(super) fn settle(&mut self) {
-        for at in std::mem::take(&mut self.touched_leaves) {
+        for at in self.touched_leaves.drain(..) {
             self.leaves[at].settle();
         }
         for at in self.touched_nodes.drain(..) {
@@ -309,7 +306,7 @@ impl Graph {
                 }
                 leaf.mark(slot);
             }
-            self.touched_leaves.insert(number);
+            self.touched_leaves.push(number);
         }
         Ok(())
     }

@@ -23,15 +23,18 @@ pub(super) struct RecordRule {
     expr: String,
     pub(super) outputs: BTreeSet<Labels>,
     pub(super) error: Option<String>,
+    /// Whether somebody else makes what it would make.
+    pub(super) made_elsewhere: bool,
 }
 
-const SAME_LABELS: &str = "vector contains metrics with the same labelset after applying rule labels";
+pub(super) const SAME_LABELS: &str = "vector contains metrics with the same labelset after applying rule labels";
 
 impl RecordRule {
     /// A rule that has made nothing yet.
     pub(super) fn new(def: RecordingRule, key: String, group_labels: Labels, limit: usize) -> RecordRule {
         let (query, expr) = (Query::from_expr(def.expr.clone()), def.expr.to_string());
-        RecordRule { def, key, group_labels, limit, query, expr, outputs: BTreeSet::new(), error: None }
+        let (outputs, error) = (BTreeSet::new(), None);
+        RecordRule { def, key, group_labels, limit, query, expr, outputs, error, made_elsewhere: false }
     }
 
     /// The expression's text.
@@ -78,18 +81,23 @@ impl RecordRule {
         }
         let mut made = BTreeMap::new();
         for (element, value) in elements {
-            let mut labels = element.builder();
-            for label in self.group_labels.iter() {
-                labels.set(label.name, label.value);
-            }
-            for (name, value) in &self.def.labels {
-                labels.set(name, value);
-            }
-            labels.set(Labels::METRIC_NAME, &self.def.record);
-            made.insert(labels.build().map_err(|error| error.to_string())?, value);
+            made.insert(output_labels(&self.def, &self.group_labels, &element)?, value);
         }
         if made.len() < count { Err(SAME_LABELS.to_owned()) } else { Ok(made) }
     }
+}
+
+/// The series that a recording rule makes of an element.
+pub(super) fn output_labels(def: &RecordingRule, group: &Labels, element: &Labels) -> Result<Labels, String> {
+    let mut labels = element.builder();
+    for label in group.iter() {
+        labels.set(label.name, label.value);
+    }
+    for (name, value) in &def.labels {
+        labels.set(name, value);
+    }
+    labels.set(Labels::METRIC_NAME, &def.record);
+    labels.build().map_err(|error| error.to_string())
 }
 
 /// A query's result at an instant as elements; a scalar is one without labels.

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use crate::model::{HistogramSample, Labels, Matcher, Millis, STALE_NAN, Sample, TimeRange, Timestamp, is_stale};
 
 use super::renumbering::Renumbering;
+use super::timers::Alarm;
 
 /// How far a selector sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,6 +30,15 @@ impl Reach {
             Reach::Instant(span) | Reach::Range(span) => span,
         }
     }
+}
+
+/// Whether a leaf has come to have a series to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Touched {
+    /// It has, the first one of this round.
+    First,
+    /// It has not, or it had one already.
+    Not,
 }
 
 /// Stands for a native histogram: a NaN that neither arithmetic nor Prometheus makes. Should a sample have
@@ -60,7 +70,7 @@ struct Series {
     samples: Vec<Sample>,
     /// The samples before this one have left the window.
     head: usize,
-    armed: Option<Timestamp>,
+    alarm: Alarm,
     marked: bool,
     /// Whether one of the samples stands for a native histogram.
     carries: bool,
@@ -117,7 +127,8 @@ impl Leaf {
         self.by_labels.insert(labels.clone(), slot);
         let labels = labels.clone();
         let samples = Vec::new();
-        self.series.push(Series { labels, samples, head: 0, armed: None, marked: false, carries: false, numbers: 0 });
+        let (alarm, marked, carries) = (Alarm::OFF, false, false);
+        self.series.push(Series { labels, samples, head: 0, alarm, marked, carries, numbers: 0 });
         self.has_met = true;
         slot
     }
@@ -149,7 +160,7 @@ impl Leaf {
     /// Whether nothing is known of a slot that a series that comes anew would not know.
     pub(super) fn is_vacant(&self, slot: u32) -> bool {
         let series = &self.series[slot as usize];
-        series.numbers == 0 && series.samples.is_empty() && series.armed.is_none() && !series.marked
+        series.numbers == 0 && series.samples.is_empty() && !series.alarm.is_on() && !series.marked
     }
 
     /// Gives up vacant slots. Between rounds.
@@ -180,12 +191,12 @@ impl Leaf {
     }
 
     /// Takes in a sample. One that is out of order goes to its place.
-    pub(super) fn insert(&mut self, slot: u32, sample: Sample, now: Timestamp) {
+    pub(super) fn insert(&mut self, slot: u32, sample: Sample, now: Timestamp) -> Touched {
         if sample.t + self.offset + self.reach.span() <= now {
-            return;
+            return Touched::Not;
         }
         if is_stale(sample.v) && matches!(self.reach, Reach::Range(_)) {
-            return;
+            return Touched::Not;
         }
         let series = &mut self.series[slot as usize];
         match series.samples.last() {
@@ -199,14 +210,14 @@ impl Leaf {
             }
             _ => series.samples.push(sample),
         }
-        self.mark(slot);
+        self.mark(slot)
     }
 
     /// Takes in a native histogram.
-    pub(super) fn insert_histogram(&mut self, slot: u32, sample: &HistogramSample, now: Timestamp) {
+    pub(super) fn insert_histogram(&mut self, slot: u32, sample: &HistogramSample, now: Timestamp) -> Touched {
         let bits = if sample.histogram.is_stale() { STALE_NAN } else { HISTOGRAM_NAN };
         self.has_met_histogram |= bits == HISTOGRAM_NAN;
-        self.insert(slot, Sample { t: sample.t, v: f64::from_bits(bits) }, now);
+        self.insert(slot, Sample { t: sample.t, v: f64::from_bits(bits) }, now)
     }
 
     /// Whether the values of some samples in the windows are native histograms. Holds once every series that
@@ -216,12 +227,14 @@ impl Leaf {
     }
 
     /// Notes that a series must be looked at in this round.
-    pub(super) fn mark(&mut self, slot: u32) {
+    pub(super) fn mark(&mut self, slot: u32) -> Touched {
         let series = &mut self.series[slot as usize];
-        if !series.marked {
-            series.marked = true;
-            self.changed.push(slot);
+        if series.marked {
+            return Touched::Not;
         }
+        series.marked = true;
+        self.changed.push(slot);
+        if self.changed.len() == 1 { Touched::First } else { Touched::Not }
     }
 
     /// Makes every sample wrong.
@@ -233,9 +246,9 @@ impl Leaf {
         }
     }
 
-    /// When the series is armed for; the caller arms it.
-    pub(super) fn armed(&mut self, slot: u32) -> &mut Option<Timestamp> {
-        &mut self.series[slot as usize].armed
+    /// When the series is due; the caller sets it.
+    pub(super) fn alarm(&mut self, slot: u32) -> &mut Alarm {
+        &mut self.series[slot as usize].alarm
     }
 
     /// Lets go of what has left the window, and says when the next sample enters or leaves.

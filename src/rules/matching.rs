@@ -7,7 +7,7 @@
 //! - A bucket with several elements where one is allowed is an error as long as it is so, and
 //!   only while both sides have elements at all, as in a query.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::model::Labels;
 use crate::promql::kernel;
@@ -58,15 +58,17 @@ impl Join {
 
     /// Works through the buckets of what changed; gives the error that now holds.
     pub(super) fn update(&mut self, out: &mut Vector, left: &Vector, right: &Vector, fresh: bool) -> Option<String> {
-        let mut dirty = BTreeSet::new();
+        let mut dirty = Vec::new();
         for (side, input) in [left, right].into_iter().enumerate() {
             while (self.sides[side].len() as u32) < input.len() {
                 let slot = self.sides[side].len() as u32;
                 let bucket = self.bucket(side, slot, input.labels(slot));
                 self.sides[side].push(bucket);
             }
-            dirty.extend(slots_of(input, fresh).iter().map(|slot| self.sides[side][*slot as usize]));
+            dirty.extend(slots_of(input, fresh).map(|slot| self.sides[side][slot as usize]));
         }
+        dirty.sort_unstable();
+        dirty.dedup();
         for at in dirty {
             let bucket = &mut self.buckets[at as usize];
             let live = |slots: &[u32], input: &Vector| -> Vec<Element> {
@@ -178,19 +180,22 @@ impl Bucket {
         results: Vec<(Key, Option<f64>)>,
         labels: impl Fn(Key) -> Labels,
     ) -> Result<(), String> {
-        let mut taken = BTreeMap::new();
+        let mut taken: Vec<(u32, Option<f64>)> = Vec::with_capacity(results.len());
         for (key, v) in results {
             let places = &mut self.places;
             let slot = *self.outputs.entry(key).or_insert_with(|| {
                 let labels = labels(key);
                 *places.entry(labels.clone()).or_insert_with(|| out.add(labels))
             });
-            if taken.insert(slot, v).is_some() {
-                return Err("multiple matches for labels: grouping labels must ensure unique matches".to_owned());
-            }
+            taken.push((slot, v));
+        }
+        taken.sort_unstable_by_key(|(slot, _)| *slot);
+        if taken.windows(2).any(|two| two[0].0 == two[1].0) {
+            return Err("multiple matches for labels: grouping labels must ensure unique matches".to_owned());
         }
         for slot in self.places.values() {
-            out.set(*slot, taken.get(slot).copied().flatten());
+            let found = taken.binary_search_by_key(slot, |(slot, _)| *slot);
+            out.set(*slot, found.ok().and_then(|at| taken[at].1));
         }
         Ok(())
     }

@@ -13,13 +13,15 @@ use super::leaf::Leaf;
 use super::matching::Join;
 use super::quantile::Buckets;
 use super::renumbering::Renumbering;
-use super::timers::{Target, Timers, earliest, next_soft_step};
+use super::timers::{Alarm, Target, Timers, earliest, next_soft_step};
 use super::vector::{Vector, without_name};
 
 /// An operator with its current result.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) op: Op,
+    /// The nodes that it reads.
+    inputs: Vec<usize>,
     pub(super) out: Vector,
     /// Whether it must be computed from the ground up.
     pub(super) fresh: bool,
@@ -53,8 +55,8 @@ pub(super) enum Op {
 pub(super) struct Follow {
     pub(super) leaf: usize,
     pub(super) view: View,
-    /// Elements that move by themselves: armed for when.
-    pub(super) armed: Vec<Option<Timestamp>>,
+    /// When the elements of a window are due that move by themselves.
+    pub(super) alarms: Vec<Alarm>,
     /// Elements whose time has come.
     pub(super) due: Vec<u32>,
 }
@@ -127,15 +129,15 @@ impl Node {
             Op::Join { .. } | Op::Quantile { .. } => false,
             _ => true,
         };
-        Node { op, out: if unique { Vector::default() } else { Vector::with_twins() }, fresh: true }
+        let (inputs, out) = (op.inputs(), if unique { Vector::default() } else { Vector::with_twins() });
+        Node { op, inputs, out, fresh: true }
     }
 
     /// Brings the result up to date.
     pub(super) fn update(&mut self, below: &mut Below<'_>) {
         let fresh = std::mem::take(&mut self.fresh);
-        let inputs = self.op.inputs();
         let out = &mut self.out;
-        let mut error = inputs.iter().find_map(|input| below.nodes[*input].out.error().map(str::to_owned));
+        let mut error = self.inputs.iter().find_map(|input| below.nodes[*input].out.error().map(str::to_owned));
         match &mut self.op {
             Op::Number(v) => set_only(out, Some(*v)),
             Op::Time { offset, armed } => {
@@ -171,11 +173,11 @@ impl Node {
 
     /// Whether an element above a selector has no value and waits for nothing.
     pub(super) fn is_vacant(&self, slot: u32) -> bool {
-        let armed = match &self.op {
-            Op::Follow(follow) => follow.armed.get(slot as usize).copied().flatten(),
-            _ => None,
+        let waits = match &self.op {
+            Op::Follow(follow) => follow.alarms.get(slot as usize).is_some_and(|alarm| alarm.is_on()),
+            _ => false,
         };
-        armed.is_none() && (slot >= self.out.len() || self.out.value(slot).is_none())
+        !waits && (slot >= self.out.len() || self.out.value(slot).is_none())
     }
 
     /// Follows the renumbering of slots below, and gives that of its own if there is one.
@@ -185,7 +187,7 @@ impl Node {
             Op::Number(_) | Op::Time { .. } | Op::Absent { .. } | Op::Scalar { .. } => return None,
             Op::Follow(follow) => {
                 let slots = below.leaves[follow.leaf].as_ref()?;
-                slots.retain(&mut follow.armed);
+                slots.retain(&mut follow.alarms);
                 slots.rename(&mut follow.due);
                 slots.clone()
             }
@@ -213,8 +215,9 @@ fn set_only(out: &mut Vector, value: Option<f64>) {
 }
 
 /// The slots to look at: those that changed, or all.
-pub(super) fn slots_of(input: &Vector, all: bool) -> Vec<u32> {
-    if all { (0..input.len()).collect() } else { input.changed().to_vec() }
+pub(super) fn slots_of(input: &Vector, all: bool) -> impl Iterator<Item = u32> + '_ {
+    let (every, changed) = if all { (0..input.len(), &[][..]) } else { (0..0, input.changed()) };
+    every.chain(changed.iter().copied())
 }
 
 impl Follow {
@@ -226,7 +229,9 @@ impl Follow {
             let labels = leaf.labels(out.len());
             let keeps_name = matches!(self.view, View::Value | View::Window { keeps_name: true, .. });
             out.add(if keeps_name { labels.clone() } else { without_name(labels) });
-            self.armed.push(None);
+            if matches!(self.view, View::Window { .. }) {
+                self.alarms.push(Alarm::OFF);
+            }
         }
         let due = std::mem::take(&mut self.due);
         if fresh || args_changed {
@@ -250,16 +255,19 @@ impl Follow {
             View::Time => leaf.newest(slot, now).map(|sample| sample.t.as_seconds()),
             View::Window { function, offset, .. } => {
                 let (window, range) = (leaf.window(slot, now), leaf.range(now));
-                let mut args = args.to_vec();
-                if *function == Function::PredictLinear {
-                    args.push(offset.as_seconds());
-                }
-                let motion = kernel::motion(*function, window, range);
+                let ahead: Vec<f64>;
+                let args = if *function == Function::PredictLinear {
+                    ahead = args.iter().copied().chain([offset.as_seconds()]).collect();
+                    &ahead
+                } else {
+                    args
+                };
+                let (value, motion) = kernel::moving(*function, args, window, range);
                 let rests = motion.until.map(|until| now + (until - range.until));
                 let next = earliest(rests, motion.moving.then(|| next_soft_step(now)));
                 let node = below.node;
-                below.timers.arm(&mut self.armed[slot as usize], next, || Target::Element { node, slot });
-                kernel::over_range(*function, &args, window, range)
+                below.timers.set(&mut self.alarms[slot as usize], next, || Target::Element { node, slot });
+                value
             }
         };
         out.set(slot, value);
@@ -277,7 +285,11 @@ impl Map {
 
     fn update(&self, out: &mut Vector, child: usize, keeps_name: bool, fresh: bool, below: &Below<'_>) {
         let input = &below.nodes[child].out;
-        let scalars = self.scalars();
+        let scalars: &[usize] = match self {
+            Map::Math { args, .. } => args,
+            Map::Negate => &[],
+            Map::Binary { scalar, .. } => std::slice::from_ref(scalar),
+        };
         let args: Vec<f64> = scalars.iter().map(|arg| below.nodes[*arg].out.scalar()).collect();
         let args_changed = scalars.iter().any(|arg| below.nodes[*arg].out.is_changed());
         while out.len() < input.len() {

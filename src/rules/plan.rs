@@ -37,6 +37,8 @@ pub(super) struct Plan {
     /// The leaves whose samples' values it depends on: while one carries native histograms, the node's result
     /// is not the expression's.
     pub(super) by_value: BTreeSet<usize>,
+    /// All leaves that it stands on.
+    pub(super) leaves: BTreeSet<usize>,
 }
 
 /// Adds an expression to the graph. `delay` is the group's query offset.
@@ -44,7 +46,8 @@ pub(super) fn plan(graph: &mut Graph, expr: &Expr, delay: Millis) -> Result<Plan
     check(expr)?;
     let mut planner = Planner { graph, delay, by_value: BTreeSet::new() };
     let node = planner.expr(expr, Use::Value)?;
-    Ok(Plan { node, by_value: planner.by_value })
+    let by_value = planner.by_value;
+    Ok(Plan { node, by_value, leaves: graph.leaves_below(node) })
 }
 
 /// Refuses before anything is added, so that a refused rule leaves nothing behind.
@@ -239,7 +242,7 @@ impl Planner<'_> {
 
     fn follow(&mut self, leaf: usize, view: View) -> usize {
         let key = format!("follow {leaf} {view:?}");
-        self.graph.node(key, || Op::Follow(Follow { leaf, view, armed: Vec::new(), due: Vec::new() }))
+        self.graph.node(key, || Op::Follow(Follow { leaf, view, alarms: Vec::new(), due: Vec::new() }))
     }
 
     fn map(&mut self, child: usize, map: Map, keeps_name: bool) -> usize {

@@ -1,6 +1,6 @@
 //! `histogram_quantile` over classic buckets: one group of buckets for each histogram.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use crate::model::Labels;
 use crate::promql::kernel;
@@ -30,8 +30,9 @@ impl Buckets {
             let histogram = self.histogram(out, slot, input.labels(slot));
             self.members.push(histogram);
         }
-        let slots = slots_of(input, all);
-        let dirty: BTreeSet<u32> = slots.iter().filter_map(|slot| self.members[*slot as usize]).collect();
+        let mut dirty: Vec<u32> = slots_of(input, all).filter_map(|slot| self.members[slot as usize]).collect();
+        dirty.sort_unstable();
+        dirty.dedup();
         for histogram in dirty {
             let members = &self.histograms[histogram as usize];
             let mut buckets: Vec<(f64, f64)> =

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Labels, Millis};
+use crate::model::{Labels, Millis, Timestamp};
 use crate::promql::{Expr, ValueType};
 use crate::template;
+
+use super::slots::slot_after;
 
 /// Rules that belong together.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +27,13 @@ pub struct RuleGroup {
     pub labels: Labels,
     /// The rules, in order.
     pub rules: Vec<Rule>,
+}
+
+impl RuleGroup {
+    /// The first instant after `t` at which it is evaluated.
+    pub fn next_evaluation(&self, t: Timestamp) -> Timestamp {
+        slot_after(self, t)
+    }
 }
 
 /// When the alerting rules of a group decide. Recording rules make one sample an interval in both modes.

@@ -23,7 +23,7 @@ pub struct GroupStatus {
     pub query_offset: Millis,
     /// Labels that its rules' results get, unless the rule sets them.
     pub labels: Labels,
-    /// When one of its rules was last evaluated.
+    /// The latest of its rules'.
     pub last_evaluation: Timestamp,
     /// The rules, in order.
     pub rules: Vec<RuleStatus>,
@@ -55,7 +55,8 @@ pub struct RuleStatus {
     pub follows_numbers_of: Vec<String>,
     /// Whether its last evaluation had a result.
     pub health: Health,
-    /// When it was last evaluated.
+    /// The last instant for which it is known what it gives: of a rule that is followed, that of the last log entry;
+    /// of another, its last evaluation.
     pub last_evaluation: Timestamp,
     /// Its last evaluation, if it was evaluated since the start; [`Evaluator::evaluations`](super::Evaluator::evaluations)
     /// gives more of them.

@@ -130,7 +130,7 @@ fn size(evaluator: &Evaluator) -> usize {
     let leaves: usize = graph.leaves.iter().map(|leaf| leaf.len() as usize).sum();
     let nodes = graph.nodes.iter().map(|node| {
         let own = match &node.op {
-            Op::Follow(follow) => follow.armed.len(),
+            Op::Follow(follow) => follow.alarms.len(),
             Op::Aggregate { groups, .. } => groups.size(),
             Op::Join { join, .. } => join.size(),
             Op::Quantile { buckets, .. } => buckets.size(),

@@ -4,7 +4,9 @@
 //! - The owner of a target keeps the instant for which it is armed and passes it to every call;
 //!   a target that was armed anew is recognised by that and ignored when its old instant comes.
 //! - A bucket lives as long as one target is still armed for it, so the earliest bucket is the
-//!   earliest deadline exactly.
+//!   earliest deadline, exactly for alerts and groups.
+//! - The deadlines of series and elements move with nearly every sample, and mostly back: an [`Alarm`] stays where it
+//!   is set, and is set anew when it comes too early. Nothing is decided at an instant at which one came too early.
 //!
 //! The series of one scrape share their timestamps and so their deadlines: there are as many
 //! buckets as there are targets and windows, not as there are series. A sorted map of buckets
@@ -28,6 +30,25 @@ pub(super) enum Target {
     Alert { rule: u32, labels: Labels },
     /// A group's interval is over.
     Group { group: u32 },
+}
+
+/// When a series or an element is due, as its owner keeps it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Alarm {
+    /// When it is due; the end of time if it is not.
+    due: Timestamp,
+    /// When it goes off, not after it is due; the end of time if it is not set.
+    set: Timestamp,
+}
+
+impl Alarm {
+    /// One that is not due.
+    pub(super) const OFF: Alarm = Alarm { due: Timestamp::MAX, set: Timestamp::MAX };
+
+    /// Whether it is due at some time.
+    pub(super) fn is_on(self) -> bool {
+        self.due < Timestamp::MAX
+    }
 }
 
 /// All deadlines.
@@ -77,6 +98,39 @@ impl Timers {
             bucket.targets.push(target);
         }
         *armed = due;
+    }
+
+    /// Notes when an alarm is due.
+    pub(super) fn set(&mut self, alarm: &mut Alarm, due: Option<Timestamp>, target: impl FnOnce() -> Target) {
+        alarm.due = due.unwrap_or(Timestamp::MAX);
+        if alarm.due >= alarm.set {
+            return;
+        }
+        if let Some(bucket) = self.soft.get_mut(&alarm.set) {
+            bucket.armed -= 1;
+            if bucket.armed == 0 {
+                self.soft.remove(&alarm.set);
+            }
+        }
+        let bucket = self.soft.entry(alarm.due).or_default();
+        bucket.armed += 1;
+        bucket.targets.push(target());
+        alarm.set = alarm.due;
+    }
+
+    /// An alarm may have gone off at `t`: whether it is due. One that came too early is set anew.
+    pub(super) fn goes_off(&mut self, alarm: &mut Alarm, t: Timestamp, target: Target) -> bool {
+        if alarm.set != t {
+            return false;
+        }
+        alarm.set = Timestamp::MAX;
+        if alarm.due == t {
+            alarm.due = Timestamp::MAX;
+            return true;
+        }
+        let due = alarm.is_on().then_some(alarm.due);
+        self.set(alarm, due, || target);
+        false
     }
 
     /// Takes out the targets of the earliest deadline that is not after `now`.
@@ -152,6 +206,34 @@ mod tests {
         assert_eq!(timers.pop(Timestamp(8999)), None);
         assert_eq!(timers.pop(Timestamp(9000)), Some((Timestamp(9000), vec![Target::Node { node: 1 }])));
         assert_eq!(timers.next_step(), None);
+    }
+
+    #[test]
+    fn an_alarm_that_is_put_off_is_set_anew_when_it_comes() {
+        let mut timers = Timers::default();
+        let (mut alarm, target) = (Alarm::OFF, Target::Series { leaf: 0, slot: 0 });
+        let set = |timers: &mut Timers, alarm: &mut Alarm, due: i64| {
+            timers.set(alarm, (due > 0).then_some(Timestamp(due)), || target.clone());
+        };
+        [10, 20, 30].into_iter().for_each(|due| set(&mut timers, &mut alarm, due));
+        assert_eq!((timers.next_step(), timers.size()), (Some(Timestamp(10)), 1));
+        let fire = |timers: &mut Timers, alarm: &mut Alarm, t: i64| {
+            let (due, targets) = timers.pop(Timestamp(t)).unwrap();
+            let gone: Vec<bool> = targets.into_iter().map(|target| timers.goes_off(alarm, due, target)).collect();
+            (due.0, gone)
+        };
+        assert_eq!(fire(&mut timers, &mut alarm, 10), (10, vec![false]));
+        assert_eq!(timers.next_step(), Some(Timestamp(30)));
+        set(&mut timers, &mut alarm, 25);
+        assert_eq!(timers.next_step(), Some(Timestamp(25)), "what comes sooner is not missed");
+        set(&mut timers, &mut alarm, 40);
+        set(&mut timers, &mut alarm, 25);
+        assert_eq!(fire(&mut timers, &mut alarm, 25), (25, vec![true]));
+        assert!(timers.pop(Timestamp(100)).is_none() && !alarm.is_on());
+        set(&mut timers, &mut alarm, 50);
+        set(&mut timers, &mut alarm, 0);
+        assert_eq!(fire(&mut timers, &mut alarm, 50), (50, vec![false]));
+        assert!(timers.next_step().is_none());
     }
 
     #[test]

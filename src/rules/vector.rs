@@ -149,7 +149,7 @@ impl Vector {
     }
 
     fn has_live_twins(&self) -> bool {
-        let Some(twins) = &self.twins else { return false };
+        let Some(twins) = self.twins.as_ref().filter(|twins| !twins.groups.is_empty()) else { return false };
         let live = |slots: &Vec<u32>| slots.iter().filter(|slot| self.value(**slot).is_some()).count();
         twins.groups.values().any(|slots| live(slots) > 1)
     }

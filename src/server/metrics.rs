@@ -27,6 +27,11 @@ const DESCRIPTIONS: &[Description] = &[
         help: "Batches by what became of them.",
     },
     Description {
+        name: "evenkeel_decision_duration_seconds",
+        kind: MetricKind::Histogram,
+        help: "From a commit until rules and objectives have decided on it.",
+    },
+    Description {
         name: "evenkeel_decision_seconds_total",
         kind: MetricKind::Counter,
         help: "Time that rules and objectives took to look at the log.",
@@ -97,6 +102,11 @@ const DESCRIPTIONS: &[Description] = &[
         help: "Messages that the receiver took.",
     },
     Description { name: "evenkeel_queries_total", kind: MetricKind::Counter, help: "Queries." },
+    Description {
+        name: "evenkeel_rule_group_iterations_missed_total",
+        kind: MetricKind::Counter,
+        help: "Instants of rule groups that had passed before the group was evaluated at them.",
+    },
     Description {
         name: "evenkeel_samples_rejected_total",
         kind: MetricKind::Counter,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use evenkeel::backtest::{Backtest, Played, Span, spans};
+use evenkeel::backtest::{Backtest, ComputeAhead, Played, Span, spans};
 use evenkeel::config::parse_rules;
 use evenkeel::db::{Db, DbOptions, Threads, stored, workers};
 use evenkeel::env::disk::{Disk, MemoryDisk};
@@ -131,7 +131,9 @@ fn open(disk: &Arc<MemoryDisk>) -> Store {
 
 fn play(rules: &[RuleGroup], source: &dyn SeriesSource, range: TimeRange) -> Played {
     let context = RuleContext::default();
-    Backtest { groups: rules, context: &context, source, range, workers: None }.run(&|_| ()).unwrap()
+    Backtest { groups: rules, context: &context, source, range, workers: None, ahead: ComputeAhead::default() }
+        .run(&|_| ())
+        .unwrap()
 }
 
 /// The alerts after all transitions until an instant.
@@ -190,7 +192,14 @@ fn who_plays_and_how_history_is_read_change_nothing() {
     let expected = play(&rules, &source, range).transitions;
     assert!(expected.len() > 100, "{}", expected.len());
     let (context, workers) = (RuleContext::default(), workers());
-    let shared = Backtest { groups: &rules, context: &context, source: &source, range, workers: Some(&workers) };
+    let shared = Backtest {
+        groups: &rules,
+        context: &context,
+        source: &source,
+        range,
+        workers: Some(&workers),
+        ahead: ComputeAhead::default(),
+    };
     assert_eq!(shared.run(&|_| ()).unwrap().transitions, expected);
     // A range that begins earlier decides the same behind its beginning.
     let earlier = TimeRange { after: range.after - Millis::minutes(30), ..range };
@@ -200,6 +209,123 @@ fn who_plays_and_how_history_is_read_change_nothing() {
         behind
     };
     assert_eq!(behind(play(&rules, &source, earlier).transitions), behind(expected));
+}
+
+/// How much history random loads have.
+const HOURS: i64 = 3;
+
+/// Rules of every kind that is queried at an interval, some of which cannot be computed ahead.
+const QUERIED: &str = r#"
+groups:
+  - name: chain
+    interval: 15s
+    rules:
+      - {record: 'a:load', expr: 'sum by (host) (load)'}
+      - {record: 'b:load', expr: 'max_over_time(a:load[1m]) + on () group_left () count(a:load)', labels: {kind: peak}}
+      - {alert: B, expr: 'b:load > 95', for: 30s}
+      - {alert: TopB, expr: 'topk(1, b:load) > 95'}
+      - {alert: Sub, expr: 'max_over_time(sum(load)[2m:10s]) > 190', for: 20s}
+  - name: other
+    interval: 20s
+    rules:
+      - {record: 'c:load', expr: 'avg_over_time(b:load[1m]) or load > 80'}
+      - {record: 'd:load', expr: 'd:load + 1 or vector(0)'}
+      - {alert: D, expr: 'd:load > 100'}
+      - {alert: C, expr: 'c:load > 90', keep_firing_for: 40s}
+  - name: order
+    interval: 15s
+    evaluation_mode: interval
+    rules:
+      - {alert: Early, expr: 'e:load > 150'}
+      - {record: 'e:load', expr: 'sum(load) unless on () (load{host="1"} > 90)'}
+      - {alert: Late, expr: 'e:load > 150', for: 15s}
+      - {record: 'f:load', expr: 'load * on (host) group_left () (a:load / a:load)'}
+      - {alert: F, expr: 'f:load{host="2"} > 85'}
+  - name: offset
+    interval: 15s
+    query_offset: 5s
+    rules:
+      - {record: 'g:load', expr: 'min(load)'}
+      - {alert: G, expr: 'g:load > 40'}
+  - name: limited
+    interval: 25s
+    limit: 2
+    rules:
+      - {record: 'h:load', expr: 'load > 50'}
+      - {alert: H, expr: 'h:load > 70'}
+  - name: ahead
+    interval: 15s
+    rules:
+      - {record: 'i:load', expr: 'load offset -20s'}
+      - {alert: I, expr: 'i:load > 80'}
+      - {record: 'j:load', expr: 'sum(j:base)'}
+      - {alert: J, expr: 'topk(1, j:load) > 120'}
+      - {record: 'j:base', expr: 'load + 1'}
+"#;
+
+/// Rules that have all others played with them.
+const ASKING: &str = r#"
+  - name: asking
+    interval: 15s
+    rules:
+      - {alert: Told, expr: 'topk(1, ALERTS{alertname="B"})'}
+      - {alert: Asks, expr: 'topk(1, load) > 97', annotations: {sum: '{{ query "sum(b:load)" }}'}}
+"#;
+
+#[test]
+fn what_is_computed_ahead_is_what_is_computed_in_the_play() {
+    check_ahead(QUERIED, 1..=3, 7, 12);
+    check_ahead(&format!("{QUERIED}{ASKING}"), 4..=4, 2, 14);
+}
+
+/// Plays random loads with `ahead` rules computed ahead and with none: at least `alerts` rules decide something.
+fn check_ahead(rules: &str, seeds: std::ops::RangeInclusive<u64>, ahead: usize, alerts: usize) {
+    for seed in seeds {
+        let source = loads(seed);
+        let range = TimeRange { after: Timestamp(BEGIN + 1_800_000), until: Timestamp(BEGIN + HOURS * 3_600_000) };
+        let (rules, context) = (groups(rules), RuleContext::default());
+        let run = |ahead| {
+            let test = Backtest { groups: &rules, context: &context, source: &source, range, workers: None, ahead };
+            test.run(&|_| ()).unwrap()
+        };
+        let (fast, plain) = (run(ComputeAhead::WherePossible), run(ComputeAhead::Never));
+        assert_eq!((fast.ahead, plain.ahead), (ahead, 0), "seed {seed}");
+        let mut names: Vec<&str> = plain.transitions.iter().map(|t| t.alert.labels.get("alertname")).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert!(names.len() >= alerts && plain.recorded > 2_000, "seed {seed}: {names:?} {}", plain.recorded);
+        assert_eq!(fast.recorded, plain.recorded, "seed {seed}");
+        // NaN differs from itself.
+        let told = |played: &Played| {
+            let told = |t: &Transition| format!("{:?}", (t.at, t.kind, &t.alert, t.id.key));
+            played.transitions.iter().map(told).collect::<Vec<_>>()
+        };
+        let (fast, plain) = (told(&fast), told(&plain));
+        let differs = fast.iter().zip(&plain).position(|(a, b)| a != b);
+        if let Some(at) = differs {
+            panic!("seed {seed}: {} is not {}", fast[at], plain[at]);
+        }
+        assert_eq!(fast.len(), plain.len(), "seed {seed}");
+    }
+}
+
+/// Three series that come and go, one of them with samples at the very instants of a group.
+fn loads(seed: u64) -> MemorySeries {
+    let mut rng = Rng::new(seed);
+    let mut source = MemorySeries::default();
+    let on_time = groups(QUERIED)[0].next_evaluation(Timestamp(BEGIN)).0;
+    for (host, start) in [BEGIN, BEGIN + 137, on_time].into_iter().enumerate() {
+        let (mut t, mut v, mut samples) = (start, 60.0, Vec::new());
+        while t < BEGIN + HOURS * 3_600_000 {
+            v = (v + rng.normal() * 12.0f64).clamp(0.0, 100.0);
+            let stale = rng.below(40) == 0;
+            samples.push(Sample { t: Timestamp(t), v: if stale { f64::from_bits(STALE_NAN) } else { v } });
+            t += 15_000 * if rng.below(60) == 0 { 1 + rng.below(60) as i64 } else { 1 };
+        }
+        let host = host.to_string();
+        source.insert(Labels::new([("__name__", "load"), ("host", &host)]).unwrap(), samples);
+    }
+    source
 }
 
 /// A series of one value a minute.

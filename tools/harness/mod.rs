@@ -53,6 +53,11 @@ impl Server {
         }
     }
 
+    /// The process' number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks the process to end, and waits for it.
     pub(crate) fn stop(mut self) -> io::Result<()> {
         Command::new("kill").arg(self.child.id().to_string()).status()?;

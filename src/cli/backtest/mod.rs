@@ -1,5 +1,6 @@
 //! `evenkeel backtest`: what rules would have decided on stored history.
 
+mod budget;
 mod page;
 mod result;
 mod source;
@@ -19,13 +20,14 @@ use parking_lot::Mutex;
 use self::result::{RuleSet, Tested};
 use self::source::RemoteSource;
 use super::files::write_file;
-use crate::backtest::{Backtest, Episode, LocalTime, Progress, score, spans};
+use crate::backtest::{Backtest, ComputeAhead, Episode, LocalTime, Progress, score, spans};
 use crate::config;
 use crate::env::disk::{Disk, RealDisk};
 use crate::env::{Clock, SystemClock};
 use crate::model::{Labels, Matcher, Millis, TimeRange, Timestamp};
 use crate::promql::{SeriesSource, parse_selector};
 use crate::rules::{Rule, RuleContext, RuleGroup};
+use crate::slo::Objective;
 use crate::storage::{Store, StoreOptions};
 
 /// Play stored history through rules: every alert that would have fired, and whom it would have woken
@@ -64,6 +66,9 @@ pub(super) struct BacktestArgs {
     /// Times in which something was wrong, to hold the alerts against
     #[arg(long, value_name = "FILE")]
     episodes: Option<PathBuf>,
+    /// Objectives, to tell how much of their budgets was spent when episodes were detected; may be given several times
+    #[arg(long, value_name = "FILE", requires = "episodes")]
+    slo: Vec<PathBuf>,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t = BacktestFormat::Text)]
     format: BacktestFormat,
@@ -89,6 +94,10 @@ pub(super) fn run(args: BacktestArgs) -> anyhow::Result<ExitCode> {
         Some(path) => config::load_episodes(&RealDisk, path)?,
         None => Vec::new(),
     };
+    let mut objectives = Vec::new();
+    for path in &args.slo {
+        objectives.extend(config::load_objectives(&RealDisk, path)?.0);
+    }
     let mut sets = vec![("new", load(&args.rules)?)];
     if !args.against.is_empty() {
         sets.push(("old", load(&args.against)?));
@@ -99,20 +108,20 @@ pub(super) fn run(args: BacktestArgs) -> anyhow::Result<ExitCode> {
             let newest = store.snapshot().at();
             let range = range(&args, newest)?;
             let source = crate::db::stored(&store);
-            test(&args, sets, &source, range, &zone, pages, episodes)?
+            test(&args, sets, &source, range, &zone, pages, (episodes, &objectives))?
         }
         None => {
             let source = RemoteSource::new(&args.url)?;
             let range = range(&args, Timestamp(SystemClock::new().now_ms()))?;
-            test(&args, sets, &source, range, &zone, pages, episodes)?
+            test(&args, sets, &source, range, &zone, pages, (episodes, &objectives))?
         }
     };
     if let Some(path) = &args.html {
         write_file(path, page::html(&tested).as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
     }
     match args.format {
-        BacktestFormat::Text => print!("{}", words::text(&tested)),
-        BacktestFormat::Json => println!("{}", serde_json::to_string_pretty(&result::json(&tested))?),
+        BacktestFormat::Text => out!("{}", words::text(&tested)),
+        BacktestFormat::Json => outln!("{}", serde_json::to_string_pretty(&result::json(&tested))?),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -157,7 +166,7 @@ fn test(
     range: TimeRange,
     zone: &TimeZone,
     pages: Vec<Matcher>,
-    episodes: Vec<Episode>,
+    (episodes, objectives): (Vec<Episode>, &[Objective]),
 ) -> anyhow::Result<Tested> {
     let workers = crate::db::workers();
     let clock = SystemClock::new();
@@ -167,16 +176,28 @@ fn test(
     for (name, groups) in sets {
         let begun = clock.elapsed();
         let context = RuleContext::default();
-        let backtest = Backtest { groups: &groups, context: &context, source, range, workers: Some(&workers) };
+        let backtest = Backtest {
+            groups: &groups,
+            context: &context,
+            source,
+            range,
+            workers: Some(&workers),
+            ahead: ComputeAhead::default(),
+        };
         let bar = ProgressBar::new(name);
         let played = backtest.run(&|progress| bar.tell(progress))?;
         bar.end();
         let took = clock.elapsed().saturating_sub(begun);
         let spans = spans(&played.transitions, range);
         let score = score(&spans, range, &episodes, &is_page, &local);
+        let detections = score.accuracy.iter().flat_map(|accuracy| &accuracy.detection);
+        let spent = episodes.iter().zip(detections).map(|(episode, detected)| {
+            detected.and_then(|detected| budget::spent(objectives, source, range, (episode, detected)))
+        });
+        let spent = if objectives.is_empty() { None } else { Some(spent.collect()) };
         let rules = groups.iter().flat_map(|group| &group.rules).map(Rule::name).map(str::to_owned).collect();
         let paging = spans.iter().map(|span| is_page(&span.labels)).collect();
-        tested.push(RuleSet { name: name.to_owned(), rules, spans, paging, score, played, took });
+        tested.push(RuleSet { name: name.to_owned(), rules, spans, paging, score, spent, played, took });
     }
     Ok(Tested { range, sets: tested, episodes, zone: zone.clone(), timezone: args.timezone.clone() })
 }

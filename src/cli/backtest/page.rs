@@ -2,6 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::budget;
 use super::result::{RuleSet, Tested, time_text};
 use super::words::share_text;
 use crate::backtest::{Interruption, Span};
@@ -71,6 +72,14 @@ fn summary(tested: &Tested) -> Markup {
                     tr { th scope="row" { "recall" } @for set in &tested.sets { td { (accuracy(set, &|a| share_text(a.recall))) } } }
                     tr { th scope="row" { "detected after, median" } @for set in &tested.sets { td { (accuracy(set, &|a| time(a.detection_quantile(0.5)))) } } }
                     tr { th scope="row" { "detected after, p90" } @for set in &tested.sets { td { (accuracy(set, &|a| time(a.detection_quantile(0.9)))) } } }
+                    @if tested.sets.iter().any(|set| set.spent.is_some()) {
+                        @for (name, q) in [("median", 0.5), ("p90", 0.9)] {
+                            tr {
+                                th scope="row" { "budget spent at detection, " (name) }
+                                @for set in &tested.sets { td { (budget::share_text(budget::quantile(set.spent.as_deref().unwrap_or(&[]), q))) } }
+                            }
+                        }
+                    }
                 }
             }
         }
@@ -165,7 +174,12 @@ fn episodes(tested: &Tested) -> Markup {
                         @for set in &tested.sets {
                             td {
                                 @match set.score.accuracy.as_ref().and_then(|accuracy| accuracy.detection[at]) {
-                                    Some(time) => { "after " (time) }
+                                    Some(time) => {
+                                        "after " (time)
+                                        @if let Some(spent) = set.spent.as_ref().and_then(|spent| spent[at].as_ref()) {
+                                            ", " (budget::share_text(Some(spent.share))) " of " (spent.objective) " spent"
+                                        }
+                                    }
                                     None => { strong { "missed" } }
                                 }
                             }

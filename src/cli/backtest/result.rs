@@ -6,6 +6,7 @@ use jiff::Zoned;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use super::budget::{Spent, quantile};
 use crate::backtest::{Accuracy, Episode, Interruption, Played, Score, Share, Span};
 use crate::model::{Labels, TimeRange, Timestamp};
 
@@ -19,6 +20,8 @@ pub(super) struct RuleSet {
     /// Of each span whether it pages.
     pub(super) paging: Vec<bool>,
     pub(super) score: Score,
+    /// Of each episode what was spent when it was detected, if objectives were given.
+    pub(super) spent: Option<Vec<Option<Spent>>>,
     pub(super) played: Played,
     pub(super) took: Duration,
 }
@@ -108,6 +111,9 @@ pub(super) fn json(tested: &Tested) -> Value {
                 "start": episode.start.as_seconds(),
                 "end": episode.end.as_seconds(),
                 "detected_after_seconds": detected.map(|time| time.as_seconds()),
+                "budget_spent": set.spent.as_ref().and_then(|spent| spent[at].as_ref()).map(|spent| {
+                    json!({"share": spent.share, "objective": spent.objective})
+                }),
             })
         });
         json!({
@@ -117,6 +123,9 @@ pub(super) fn json(tested: &Tested) -> Value {
             "firing_seconds": set.score.firing.as_seconds(),
             "pages": Value::Object(pages.into_iter().collect()),
             "accuracy": set.score.accuracy.as_ref().map(accuracy_json),
+            "budget_spent_at_detection": set.spent.as_ref().map(|spent| {
+                json!({"p50": quantile(spent, 0.5), "p90": quantile(spent, 0.9)})
+            }),
             "episodes": episodes.collect::<Vec<_>>(),
             "alerts": alerts.collect::<Vec<_>>(),
             "samples": set.played.samples,

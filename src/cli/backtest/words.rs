@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::budget;
 use super::result::{RuleSet, Tested, time_text};
 use crate::backtest::{Accuracy, Interruption, Share};
 use crate::model::Millis;
@@ -83,6 +84,12 @@ fn summary(text: &mut String, tested: &Tested) {
         };
         row("detected, median", &|set| of(set, &|accuracy| time(accuracy, 0.5)));
         row("detected, p90", &|set| of(set, &|accuracy| time(accuracy, 0.9)));
+        if tested.sets.iter().any(|set| set.spent.is_some()) {
+            let spent =
+                |set: &RuleSet, q: f64| budget::share_text(budget::quantile(set.spent.as_deref().unwrap_or(&[]), q));
+            row("budget spent, p50", &|set| spent(set, 0.5));
+            row("budget spent, p90", &|set| spent(set, 0.9));
+        }
     }
     let width = |at: usize| rows.iter().map(|(_, cells)| cells[at].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..tested.sets.len()).map(width).collect();

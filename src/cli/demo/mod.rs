@@ -7,7 +7,6 @@
 mod pager;
 mod story;
 
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -53,6 +52,8 @@ const BEGIN: Timestamp = Timestamp(1_780_304_400_000);
 const HISTORY: Millis = Millis::days(3);
 /// The shop's objectives, as a user would write them.
 const OBJECTIVES: &str = include_str!("objectives.yml");
+/// Rules beside them, on causes: nobody is told of these.
+const RULES: &str = include_str!("rules.yml");
 
 pub(super) fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(args.speed > 0.0 && args.speed <= 1000.0, "--speed must lie between 0 and 1000");
@@ -61,7 +62,7 @@ pub(super) fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         tokio::select! {
             result = tell(&args, &dir.path) => result,
             _ = tokio::signal::ctrl_c() => {
-                println!("\nended; nothing is left behind");
+                outln!("\nended; nothing is left behind");
                 Ok(())
             }
         }
@@ -122,16 +123,23 @@ fn watch(pager: SocketAddr) -> anyhow::Result<Watch> {
         ..Route::new("pager")
     };
     let receiver = Receiver { name: "pager".to_owned(), webhooks: vec![Webhook::new(&format!("http://{pager}/page"))] };
-    let mut watch = Watch { objectives, ..Watch::default() };
-    watch.notify.routing = Some(Routing { route, receivers: vec![receiver] });
+    // The pager is for objectives: what rules say of causes is on the pages.
+    let nobody = Receiver { name: "nobody".to_owned(), webhooks: Vec::new() };
+    let causes = Route {
+        matchers: crate::promql::parse_selector("{severity=\"info\"}").context("the demo's own route")?,
+        ..Route::new("nobody")
+    };
+    let route = Route { routes: vec![causes], ..route };
+    let groups = config::parse_rules("rules.yml", RULES).context("the demo's own rules")?;
+    let mut watch = Watch { objectives, groups, ..Watch::default() };
+    watch.notify.routing = Some(Routing { route, receivers: vec![receiver, nobody] });
     Ok(watch)
 }
 
 /// A line to the person who watches, now.
 fn say(line: std::fmt::Arguments<'_>) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}")?;
-    Ok(out.flush()?)
+    outln!("{line}");
+    Ok(())
 }
 
 /// A directory that is removed with everything in it.

@@ -64,7 +64,7 @@ impl Ledger {
             Speech::Alertmanager(_) => match self.due_alertmanager(target, now) {
                 Due::Now(mut alerts) => {
                     alerts.truncate(limits::ALERTMANAGER_BATCH_MAX);
-                    let body = alertmanager::body(&self.shown(&alerts), now, &self.options.external_url);
+                    let body = alertmanager::body(&self.shown(&alerts), now, &self.options);
                     vec![job("", body, alerts)]
                 }
                 Due::At(_) | Due::Never => Vec::new(),

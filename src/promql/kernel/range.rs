@@ -112,15 +112,21 @@ pub fn over_summary(function: Function, summary: &Summary, range: TimeRange) -> 
     })
 }
 
-/// How [`over_range`] moves while the window moves on and no sample enters or leaves it.
-pub fn motion(function: Function, samples: &[Sample], range: TimeRange) -> Motion {
-    match function {
-        Function::Rate => rate::motion(Extrapolated::Rate, samples, range),
-        Function::Increase => rate::motion(Extrapolated::Increase, samples, range),
-        Function::Delta => rate::motion(Extrapolated::Delta, samples, range),
-        Function::PredictLinear if samples.windows(2).any(|two| two[0].v != two[1].v) => Motion::MOVING,
-        _ => Motion::STILL,
-    }
+/// The value of a function of a range vector, as [`over_range`], and how it moves while the window moves on and no
+/// sample enters or leaves it.
+pub fn moving(function: Function, args: &[f64], samples: &[Sample], range: TimeRange) -> (Option<f64>, Motion) {
+    let kind = match function {
+        Function::Rate => Extrapolated::Rate,
+        Function::Increase => Extrapolated::Increase,
+        Function::Delta => Extrapolated::Delta,
+        _ => {
+            let differs = || samples.windows(2).any(|two| two[0].v != two[1].v);
+            let is_moving = function == Function::PredictLinear && differs();
+            let motion = if is_moving { Motion::MOVING } else { Motion::STILL };
+            return (over_range(function, args, samples, range), motion);
+        }
+    };
+    rate::moving(kind, samples, range)
 }
 
 fn last_change(function: Function, samples: &[Sample]) -> Option<f64> {

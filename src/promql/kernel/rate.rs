@@ -209,33 +209,36 @@ impl Motion {
     pub(super) const MOVING: Motion = Motion { moving: true, until: None };
 }
 
-/// The motion of [`extrapolated`]: it rests while both edges follow the window, or neither does.
-pub(super) fn motion(kind: Extrapolated, samples: &[Sample], range: TimeRange) -> Motion {
-    let ([first, .., last], Some(change)) = (samples, extrapolated(kind, samples, range)) else { return Motion::STILL };
+/// [`extrapolated`] and its motion: it rests while both edges follow the window, or neither does.
+pub(super) fn moving(kind: Extrapolated, samples: &[Sample], range: TimeRange) -> (Option<f64>, Motion) {
+    let Some(ends) = Ends::of(samples) else { return (None, Motion::STILL) };
+    let Some(change) = ends.extrapolated(kind, range) else { return (None, Motion::STILL) };
     if change == 0.0 || change.is_nan() {
-        return Motion::STILL;
+        return (Some(change), Motion::STILL);
     }
-    let (sampled, gaps) = ((last.t - first.t).0, samples.len() as i64 - 1);
-    let (to_start, to_end) = ((first.t - range.after).0, (range.until - last.t).0);
-    let left_tripped = is_tripped(to_start, sampled, gaps);
-    let right_follows = !is_tripped(to_end, sampled, gaps);
-    let zero = match kind {
-        Extrapolated::Delta => None,
-        _ => Ends::of(samples).and_then(Ends::to_zero),
-    };
-    let edge = edge(to_start, sampled, gaps);
-    let left_follows = !left_tripped && zero.is_none_or(|zero| zero >= edge);
-    // An edge is tripped from this distance on.
-    let threshold = (i128::from(sampled) * 11).div_euclid(i128::from(gaps) * 10);
-    let threshold = i64::try_from(threshold).unwrap_or(i64::MAX);
-    let at_distance = |distance: i64| range.until + Millis(to_start - distance);
-    let mut edges = vec![last.t + Millis(threshold), last.t + Millis(threshold + 1)];
-    edges.extend([at_distance(threshold), at_distance(threshold - 1)]);
-    if let Some(zero) = zero {
-        edges.extend([at_distance(zero as i64), at_distance(zero as i64 - 1)]);
+    (Some(change), ends.motion(kind, range))
+}
+
+impl Ends {
+    fn motion(self, kind: Extrapolated, range: TimeRange) -> Motion {
+        let (sampled, gaps) = ((self.last.t - self.first.t).0, self.count as i64 - 1);
+        let (to_start, to_end) = ((self.first.t - range.after).0, (range.until - self.last.t).0);
+        let left_tripped = is_tripped(to_start, sampled, gaps);
+        let right_follows = !is_tripped(to_end, sampled, gaps);
+        let zero = if kind == Extrapolated::Delta { None } else { self.to_zero() };
+        let edge = edge(to_start, sampled, gaps);
+        let left_follows = !left_tripped && zero.is_none_or(|zero| zero >= edge);
+        // An edge is tripped from this distance on.
+        let threshold = (i128::from(sampled) * 11).div_euclid(i128::from(gaps) * 10);
+        let threshold = i64::try_from(threshold).unwrap_or(i64::MAX);
+        let at_distance = |distance: i64| range.until + Millis(to_start - distance);
+        let right = [self.last.t + Millis(threshold), self.last.t + Millis(threshold.saturating_add(1))];
+        let left = [at_distance(threshold), at_distance(threshold - 1)];
+        let zero = zero.map(|zero| [at_distance(zero as i64), at_distance(zero as i64 - 1)]);
+        let edges = right.into_iter().chain(left).chain(zero.into_iter().flatten());
+        let until = edges.filter(|t| *t > range.until).min();
+        Motion { moving: left_follows != right_follows, until }
     }
-    let until = edges.into_iter().filter(|t| *t > range.until).min();
-    Motion { moving: left_follows != right_follows, until }
 }
 
 #[cfg(test)]
@@ -279,7 +282,7 @@ mod tests {
             let value = |until: i64| extrapolated(kind, &samples, at(until)).map(f64::to_bits);
             let mut until = last;
             while until < samples[0].t.0 + window {
-                let motion = motion(kind, &samples, at(until));
+                let motion = moving(kind, &samples, at(until)).1;
                 let end = motion.until.map_or(i64::MAX, |t| t.0).min(samples[0].t.0 + window);
                 if !motion.moving {
                     for t in until..end {

@@ -1,0 +1,338 @@
+//! One run of one program: met with all series, then fed at the pace of the clock.
+
+use std::collections::HashMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::fleet::{Fleet, PER_TARGET};
+use crate::harness::{self, Http, Message, Server, free_address, now_ms, webhook_receiver};
+use crate::payload::{Request, RequestBuilder, encode_labels};
+use crate::premises::{Premises, discard};
+use crate::shapes::rule_file;
+use crate::{Kind, Options, Outcome, procfs};
+
+/// Time between two samples of a series.
+const EVERY_MS: u64 = 10_000;
+/// Requests into which a round is cut: so often within ten seconds something is sent.
+const PARTS: usize = 200;
+/// The most samples of one request.
+const REQUEST_SAMPLES: usize = 5000;
+/// How long everything runs before the clocks do.
+const WARM_UP: Duration = Duration::from_secs(30);
+/// Time between two probes.
+const PROBE_EVERY: Duration = Duration::from_millis(500);
+/// How long the alert of the last probe may take.
+const LAST_WITHIN: Duration = Duration::from_secs(40);
+
+/// Whether rules are there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rules {
+    /// None.
+    None,
+    /// All of them.
+    All,
+}
+
+/// What came out.
+pub(crate) struct Measured {
+    pub(crate) version: String,
+    /// Processor time, in seconds a second.
+    pub(crate) cpu: f64,
+    /// Bytes.
+    pub(crate) resident: f64,
+    pub(crate) samples_per_second: f64,
+    /// Alerts that were pending or firing at the end.
+    pub(crate) alerts: u64,
+    pub(crate) missed: u64,
+    /// Of the probes, in order of size.
+    pub(crate) acknowledged_ms: Vec<f64>,
+    pub(crate) arrived_ms: Vec<f64>,
+    /// Only ours tells.
+    pub(crate) decided: Option<Buckets>,
+}
+
+/// Buckets of a histogram: upper bounds in seconds, and how many are below.
+pub(crate) struct Buckets(Vec<(f64, f64)>);
+
+impl Buckets {
+    /// The upper bound of the bucket in which the value at a share lies, in milliseconds.
+    pub(crate) fn at(&self, q: f64) -> String {
+        let total = self.0.last().map_or(0.0, |(_, n)| *n);
+        let bound = self.0.iter().find(|(_, n)| *n >= q * total).map_or(f64::NAN, |(bound, _)| *bound);
+        format!("≤ {}", bound * 1e3)
+    }
+}
+
+/// Runs a program and measures it.
+pub(crate) fn measure(options: &Options, kind: Kind, rules: Rules, premises: &Premises) -> Outcome<Measured> {
+    let data = premises.fresh(kind.name())?;
+    let (receiver, messages) = webhook_receiver()?;
+    let (server, version) = start(options, kind, rules, &data, receiver)?;
+    let mut fleet = Fleet::new(options.series, options.teams())?;
+    let mut sender = Sender::new(server.address)?;
+    let rounds = (options.history * 60_000.0) as u64 / EVERY_MS;
+    for round in 0..=rounds {
+        let ago = ((rounds - round) * EVERY_MS) as i64;
+        (0..fleet.targets()).try_for_each(|target| sender.add(&mut fleet, target, round, now_ms() - ago))?;
+        sender.flush()?;
+    }
+    let stop = AtomicBool::new(false);
+    let probed = thread::scope(|scope| {
+        let (stop, address) = (&stop, server.address);
+        let measured = scope.spawn(move || {
+            let begun = Instant::now();
+            let mut pace = Pace { fleet, sender, begun: Instant::now(), rounds, part: 0 };
+            pace.until(begun + WARM_UP)?;
+            let (before, asked) = (procfs::figures(server.pid())?, Metrics::of(server.address)?);
+            let (clock, samples) = (Instant::now(), pace.sender.samples);
+            pace.until(clock + Duration::from_secs_f64(options.minutes * 60.0))?;
+            let (after, took) = (procfs::figures(server.pid())?, clock.elapsed().as_secs_f64());
+            stop.store(true, Ordering::Relaxed);
+            let told = Metrics::of(server.address)?;
+            let rate = (pace.sender.samples - samples) as f64 / took;
+            // The alerts of the last probes are still to come.
+            pace.until(Instant::now() + if rules == Rules::All { LAST_WITHIN } else { Duration::ZERO })?;
+            Outcome::Ok((
+                (after.cpu - before.cpu) / took,
+                after.resident as f64,
+                rate,
+                asked,
+                told,
+                alerts(server.address)?,
+            ))
+        });
+        let probes = match rules {
+            Rules::All => probe(address, &messages, stop),
+            Rules::None => Ok((Vec::new(), Vec::new())),
+        };
+        let measured = measured.join().map_err(|_| "the measuring thread panicked")??;
+        Outcome::Ok((measured, probes?))
+    });
+    let ((cpu, resident, samples_per_second, asked, told, alerts), (acknowledged_ms, arrived_ms)) = probed?;
+    discard(&data)?;
+    let missed = match kind {
+        Kind::Evenkeel => told.sum("evenkeel_rule_group_iterations_missed_total"),
+        Kind::Prometheus => told.sum("prometheus_rule_group_iterations_missed_total"),
+    };
+    let decided = (kind == Kind::Evenkeel).then(|| told.buckets("evenkeel_decision_duration_seconds_bucket", &asked));
+    let missed = missed as u64;
+    Ok(Measured { version, cpu, resident, samples_per_second, alerts, missed, acknowledged_ms, arrived_ms, decided })
+}
+
+fn start(options: &Options, kind: Kind, rules: Rules, data: &Path, receiver: SocketAddr) -> Outcome<(Server, String)> {
+    fs::create_dir_all(data)?;
+    let program = match kind {
+        Kind::Evenkeel => options.evenkeel.clone().map_or_else(harness::program, Ok)?,
+        Kind::Prometheus => prometheus(&options.peers)?,
+    };
+    let mut config = String::from("global: {evaluation_interval: 15s}\n");
+    if rules == Rules::All {
+        fs::write(data.join("rules.yml"), rule_file(options.rules, options.teams()))?;
+        config += "rule_files: [rules.yml]\n";
+    }
+    config += &format!("alerting: {{alertmanagers: [{{static_configs: [{{targets: ['{receiver}']}}]}}]}}\n");
+    let file = data.join("prometheus.yml");
+    fs::write(&file, config)?;
+    let address = free_address()?;
+    let mut command = Command::new(&program);
+    let stored = data.join("data");
+    match kind {
+        Kind::Evenkeel => {
+            command.arg("serve").arg("--config").arg(&file).arg("--data").arg(&stored);
+            command.arg("--listen").arg(address.to_string());
+        }
+        Kind::Prometheus => {
+            command.arg(format!("--config.file={}", file.display()));
+            command.arg(format!("--storage.tsdb.path={}", stored.display()));
+            command.arg(format!("--web.listen-address={address}"));
+            command.args(["--web.enable-remote-write-receiver", "--log.level=warn"]);
+        }
+    }
+    let said = Command::new(&program).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
+    let version = String::from_utf8_lossy(&said).lines().next().unwrap_or_default().trim().to_owned();
+    Ok((Server::launch(command, address, &data.join("log"))?, version))
+}
+
+/// Prometheus' program below a directory.
+fn prometheus(peers: &Path) -> Outcome<PathBuf> {
+    let mut dirs = vec![peers.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        let direct = dir.join("prometheus");
+        if direct.is_file() {
+            return Ok(fs::canonicalize(direct)?);
+        }
+        let entries = fs::read_dir(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        dirs.extend(entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir() && !path.is_symlink()));
+    }
+    Err(format!("there is no prometheus below {}", peers.display()).into())
+}
+
+/// Sends requests over one connection.
+struct Sender {
+    connection: Connection,
+    builder: RequestBuilder,
+    samples: u64,
+}
+
+impl Sender {
+    fn new(address: SocketAddr) -> Outcome<Sender> {
+        Ok(Sender { connection: Connection::new(address)?, builder: RequestBuilder::default(), samples: 0 })
+    }
+
+    /// Adds what a target shows at a time; sends what is enough for a request.
+    fn add(&mut self, fleet: &mut Fleet, target: usize, round: u64, t: i64) -> Outcome<()> {
+        fleet.scrape(target, round, |labels, value| self.builder.push(labels, t, value));
+        if self.builder.samples() + PER_TARGET > REQUEST_SAMPLES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Outcome<()> {
+        if self.builder.samples() == 0 {
+            return Ok(());
+        }
+        let request = self.builder.finish()?;
+        self.connection.send(&request)?;
+        self.samples += request.samples as u64;
+        Ok(())
+    }
+}
+
+/// A connection that is opened again should the server have closed it: one that rested, or is a few minutes old.
+struct Connection {
+    address: SocketAddr,
+    http: Http,
+}
+
+impl Connection {
+    fn new(address: SocketAddr) -> Outcome<Connection> {
+        Ok(Connection { address, http: Http::connect(address)? })
+    }
+
+    fn send(&mut self, request: &Request) -> Outcome<()> {
+        let answer = match self.http.remote_write(&request.body) {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.http = Http::connect(self.address)?;
+                self.http.remote_write(&request.body)?
+            }
+        };
+        match answer.status {
+            200..=299 => Ok(()),
+            status => Err(format!("a write was answered with {status}: {}", answer.text()).into()),
+        }
+    }
+}
+
+/// All targets again and again, each every ten seconds.
+struct Pace {
+    fleet: Fleet,
+    sender: Sender,
+    begun: Instant,
+    /// Rounds that were sent before.
+    rounds: u64,
+    /// Parts of rounds that were sent.
+    part: u64,
+}
+
+impl Pace {
+    fn until(&mut self, end: Instant) -> Outcome<()> {
+        loop {
+            let due = self.begun + Duration::from_millis(self.part * EVERY_MS / PARTS as u64);
+            if due >= end {
+                return Ok(());
+            }
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            let (round, part) = (self.rounds + 1 + self.part / PARTS as u64, (self.part % PARTS as u64) as usize);
+            let targets = self.fleet.targets();
+            for target in part * targets / PARTS..(part + 1) * targets / PARTS {
+                self.sender.add(&mut self.fleet, target, round, now_ms())?;
+            }
+            self.sender.flush()?;
+            self.part += 1;
+        }
+    }
+}
+
+/// Sends a decisive sample now and then; gives how long each took to be acknowledged, and its alert to arrive.
+fn probe(address: SocketAddr, messages: &mpsc::Receiver<Message>, stop: &AtomicBool) -> Outcome<(Vec<f64>, Vec<f64>)> {
+    let mut connection = Connection::new(address)?;
+    let mut builder = RequestBuilder::default();
+    let (mut sent, mut acknowledged, mut arrived) = (HashMap::new(), Vec::new(), Vec::new());
+    let mut number = 0u64;
+    let mut last = None;
+    thread::sleep(WARM_UP);
+    loop {
+        if !stop.load(Ordering::Relaxed) {
+            let name = format!("p{number}p");
+            let labels = encode_labels([("__name__", "probe_level"), ("probe", name.as_str())]);
+            builder.push(&labels, now_ms(), 1.0);
+            let request = builder.finish()?;
+            let begun = Instant::now();
+            connection.send(&request)?;
+            acknowledged.push(begun.elapsed().as_secs_f64() * 1e3);
+            sent.insert(name, begun);
+            number += 1;
+        } else if sent.is_empty() || last.get_or_insert_with(Instant::now).elapsed() > LAST_WITHIN {
+            break;
+        }
+        let next = Instant::now() + PROBE_EVERY;
+        while let Ok(message) = messages.recv_timeout(next.saturating_duration_since(Instant::now())) {
+            for name in message.body.split('"').filter(|word| word.starts_with('p') && word.ends_with('p')) {
+                if let Some(begun) = sent.remove(name) {
+                    arrived.push(message.arrived.saturating_duration_since(begun).as_secs_f64() * 1e3);
+                }
+            }
+        }
+    }
+    if !sent.is_empty() {
+        eprintln!("{} of {number} probes without an alert", sent.len());
+    }
+    acknowledged.sort_by(f64::total_cmp);
+    arrived.sort_by(f64::total_cmp);
+    Ok((acknowledged, arrived))
+}
+
+/// A program's own numbers.
+struct Metrics(String);
+
+impl Metrics {
+    fn of(address: SocketAddr) -> Outcome<Metrics> {
+        Ok(Metrics(Http::connect(address)?.get("/metrics")?.text()))
+    }
+
+    fn rows<'m>(&'m self, name: &'m str) -> impl Iterator<Item = (&'m str, f64)> {
+        self.0.lines().filter_map(move |line| {
+            let rest = line.strip_prefix(name).filter(|rest| rest.starts_with(['{', ' ']))?;
+            let (labels, value) = rest.rsplit_once(' ')?;
+            Some((labels, value.parse().ok()?))
+        })
+    }
+
+    fn sum(&self, name: &str) -> f64 {
+        self.rows(name).map(|(_, value)| value).sum()
+    }
+
+    /// The buckets of a histogram, without what was in them earlier.
+    fn buckets(&self, name: &str, earlier: &Metrics) -> Buckets {
+        let before: HashMap<&str, f64> = earlier.rows(name).collect();
+        let bucket = |(labels, n): (&str, f64)| {
+            let bound = labels.split('"').nth(1)?.replace("+Inf", "inf").parse().ok()?;
+            Some((bound, n - before.get(labels).copied().unwrap_or(0.0)))
+        };
+        let mut buckets: Vec<(f64, f64)> = self.rows(name).filter_map(bucket).collect();
+        buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Buckets(buckets)
+    }
+}
+
+/// How many alerts are pending or firing.
+fn alerts(address: SocketAddr) -> Outcome<u64> {
+    let answer = Http::connect(address)?.get("/api/v1/alerts")?;
+    let value: serde_json::Value = serde_json::from_slice(&answer.body)?;
+    Ok(value["data"]["alerts"].as_array().map_or(0, |alerts| alerts.len() as u64))
+}
