@@ -5,6 +5,8 @@ mod layering;
 mod tidy;
 
 mod backtest;
+#[path = "../tools/blindness/matrix/mod.rs"]
+mod blindness;
 #[path = "../tools/faults/campaign/mod.rs"]
 mod campaign;
 mod config;

@@ -1,5 +1,6 @@
 //! Tests of `slo` and of what is made of it: `confidence` and `report`.
 
+mod blindness;
 mod burn;
 mod companions;
 mod composites;
