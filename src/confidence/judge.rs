@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{Alert, AlertState, Millis, Timestamp};
-use crate::slo::{BlindCause, BurnStatus, ObjectiveStatus, Severity};
+use crate::slo::{AdjustmentSpan, BlindCause, BurnStatus, ObjectiveStatus, Severity};
 
 use super::evidence::{Evidence, GroupHealth, JobHealth, ReceiverHealth, StorageHealth};
 use super::judgement::{Fact, Judgement, Reason, ServiceJudgement};
@@ -159,7 +159,8 @@ fn whole_reasons(evidence: &Evidence<'_>, objective: &ObjectiveStatus, out: &mut
             objective.units,
         );
         let since = objective.counted_since.unwrap_or(evidence.started_at);
-        out.push(reason(Verdict::AtRisk, ("budget-low", text), since, objective.query.clone(), Vec::new()));
+        let facts = adjustment_facts(objective);
+        out.push(reason(Verdict::AtRisk, ("budget-low", text), since, objective.query.clone(), facts));
     }
 }
 
@@ -214,7 +215,24 @@ fn burn_facts(objective: &ObjectiveStatus, burn: &BurnStatus) -> Vec<Fact> {
         "budget",
         format!("{} of {} left", words::percent(objective.budget.left), objective.window_text),
     ));
+    facts.extend(adjustment_facts(objective));
     facts
+}
+
+/// What did not count within the window.
+fn adjustment_facts(objective: &ObjectiveStatus) -> Vec<Fact> {
+    let taken = objective.adjustments.iter().filter(|span| span.total > 0.0);
+    let fact = |span: &AdjustmentSpan| {
+        let text = format!(
+            "{} events, {} of them bad, from {} to {}",
+            words::count(span.total),
+            words::count(span.bad),
+            span.from,
+            span.until
+        );
+        Fact::new(format!("without {}", span.name), text)
+    };
+    taken.map(fact).collect()
 }
 
 fn input_facts(evidence: &Evidence<'_>, objective: &ObjectiveStatus) -> Vec<Fact> {

@@ -1,11 +1,14 @@
 //! The threads of an open database: timer, two deliverers, upkeep, the record of verdicts, which only call steps of others; and those
 //! that share the work of a query.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rayon_core::{ThreadPool, ThreadPoolBuilder};
+
+use crate::env::lower_thread_priority;
 use crate::model::Timestamp;
 use crate::promql::{Parallel, Workers};
 
@@ -37,7 +40,7 @@ impl Running {
 
     /// Starts the threads.
     pub(super) fn start(inner: Arc<Inner>) -> std::io::Result<Running> {
-        let workers = Some(Workers::new(QueryThreads::new()));
+        let workers = Some(Workers::new(QueryThreads::new(processors() - 1)));
         let mut running = Running { inner, handles: Vec::new(), workers };
         running.spawn("evenkeel-timer", |inner| keep(inner, &inner.timer, Inner::tick_if_due))?;
         for n in 0..running.inner.delivery.len() {
@@ -77,7 +80,7 @@ impl Running {
 
 /// Those who share long work that no database is open for: as many threads as there are processors.
 pub fn workers() -> Workers {
-    Workers::new(QueryThreads::new())
+    Workers::new(QueryThreads::new(processors() - 1))
 }
 
 /// How many processors there are.
@@ -85,15 +88,29 @@ pub(super) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get())
 }
 
-/// Threads that live as long as a piece of a query's work. All queries together have one fewer than there are
-/// processors, so that writers find one: a query that gets none does its work by itself.
+/// Threads for parts of a query's work. All queries together have one fewer than there are processors, so that
+/// writers find one: a query that gets none does its work by itself.
 struct QueryThreads {
     free: AtomicUsize,
+    /// Begun with the first work that is shared; absent if the system gives no threads.
+    pool: OnceLock<Option<ThreadPool>>,
 }
 
 impl QueryThreads {
-    fn new() -> QueryThreads {
-        QueryThreads { free: AtomicUsize::new(processors() - 1) }
+    fn new(threads: usize) -> QueryThreads {
+        QueryThreads { free: AtomicUsize::new(threads), pool: OnceLock::new() }
+    }
+
+    fn pool(&self) -> Option<&ThreadPool> {
+        let begin = || {
+            let threads = self.free.load(Ordering::Relaxed);
+            let builder = ThreadPoolBuilder::new().num_threads(threads).thread_name(|_| "evenkeel-query".to_owned());
+            builder.start_handler(|_| lower_thread_priority()).build().ok()
+        };
+        if self.free.load(Ordering::Relaxed) == 0 && self.pool.get().is_none() {
+            return None;
+        }
+        self.pool.get_or_init(begin).as_ref()
     }
 
     fn take(&self) -> Option<Taken<'_>> {
@@ -113,18 +130,16 @@ impl Drop for Taken<'_> {
 
 impl Parallel for QueryThreads {
     fn run(&self, parts: usize, work: &(dyn Fn(usize) + Sync)) {
-        std::thread::scope(|scope| {
+        // A system that gives no threads leaves the work to those who are there.
+        let Some(pool) = self.pool() else { return work(0) };
+        pool.in_place_scope(|scope| {
             for part in 1..parts {
+                // Who is taken waits for work, and begins at once.
                 let Some(taken) = self.take() else { break };
-                let name = "evenkeel-query".to_owned();
-                let share = move || {
+                scope.spawn(move |_| {
                     let _taken = taken;
                     work(part);
-                };
-                // A system that gives no thread leaves the work to those who are there.
-                if std::thread::Builder::new().name(name).spawn_scoped(scope, share).is_err() {
-                    break;
-                }
+                });
             }
             work(0);
         });
@@ -200,7 +215,7 @@ mod tests {
 
     #[test]
     fn all_queries_together_have_so_many_threads() {
-        let threads = QueryThreads { free: AtomicUsize::new(2) };
+        let threads = QueryThreads::new(2);
         let (calls, inner_calls) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let barrier = std::sync::Barrier::new(3);
         threads.run(8, &|_| {

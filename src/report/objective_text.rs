@@ -61,7 +61,16 @@ pub fn traffic_text(objective: &Objective, events: f64) -> String {
     if events <= 0.0 {
         return format!("    WARNING: no events were counted; over {per} nothing would be measured\n");
     }
-    let facts = format!("{} events in {per}, of which {} may be bad", number(events), number(budget));
+    // Slices of time come whatever the traffic is.
+    let units = objective.units();
+    let (events, budget) = match objective.method.width() {
+        None => (events, budget),
+        Some(width) => {
+            let slices = per.0 as f64 / width.0 as f64;
+            (slices, slices * objective.budget())
+        }
+    };
+    let facts = format!("{} {units} in {per}, of which {} may be bad", number(events), number(budget));
     if budget < BUDGET_EVENTS_MIN {
         let window = Millis((per.0 as f64 * BUDGET_EVENTS_MIN / budget).min(1e15) as i64);
         let share = 1.0 - BUDGET_EVENTS_MIN / events;
@@ -116,6 +125,9 @@ mod tests {
             "    WARNING: 5 events in 30d, of which 0.005 may be bad: chance alone spends such a budget; a window of \
              60000d would carry it\n",
         );
+        let mut sliced = objective(0.99);
+        sliced.method = Method::RatioTimeslices { width: Millis::minutes(1) };
+        assert_eq!(traffic_text(&sliced, 5.0), "    traffic: 43200 slices of 1m in 30d, of which 432 may be bad\n");
         check(0.999, 0.0, "    WARNING: no events were counted; over 30d nothing would be measured\n");
     }
 }

@@ -9,11 +9,11 @@ use axum::body::Body;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-use crate::model::{Histogram, HistogramCounts, Labels, Sample, Timestamp};
+use crate::model::{Histogram, HistogramCounts, Labels, Sample, Timestamp, limits};
 use crate::promql::kernel::native_buckets;
 use crate::promql::{Answer, ElementValue, Value};
 
-use super::number::{Out, push_instant, push_plain, push_string, push_value};
+use super::number::{Line, Out, push_instant, push_plain, push_string, push_value};
 use super::parts::{PART_BYTES, Parts, body_of};
 use super::queries::{LargePlace, QueryStats};
 
@@ -65,11 +65,31 @@ pub(super) struct AnswerWriter {
     place: Place,
     /// Bytes that the next part may take.
     room: usize,
+    /// How the samples of the series begin, by their place: at the same instants, mostly.
+    openings: Vec<Opening>,
+}
+
+/// How a sample at an instant begins.
+struct Opening {
+    t: Timestamp,
+    text: [u8; OPENING_BYTES],
+    len: u8,
+}
+
+impl Opening {
+    fn new(t: Timestamp) -> Option<Opening> {
+        let mut room = [0; SAMPLE_BYTES];
+        let mut line = Line::new(&mut room);
+        open_sample(&mut line, t);
+        let len = line.len();
+        let text = *room.first_chunk::<OPENING_BYTES>()?;
+        (len <= OPENING_BYTES).then_some(Opening { t, text, len: len as u8 })
+    }
 }
 
 impl AnswerWriter {
     pub(super) fn new(answer: Answer) -> AnswerWriter {
-        AnswerWriter { answer, stats: None, place: Place::Head, room: PART_BYTES / 8 }
+        AnswerWriter { answer, stats: None, place: Place::Head, room: PART_BYTES / 8, openings: Vec::new() }
     }
 
     /// The next part, or `None` after the last.
@@ -103,8 +123,9 @@ impl AnswerWriter {
         (!out.is_empty()).then_some(out)
     }
 
-    fn push_result(&self, out: &mut Vec<u8>, series: usize, sample: usize) -> Place {
-        match &self.answer.value {
+    fn push_result(&mut self, out: &mut Vec<u8>, series: usize, sample: usize) -> Place {
+        let AnswerWriter { answer, openings, .. } = self;
+        match &answer.value {
             Value::Scalar(one) => {
                 push_instant(out, one.t);
                 out.put(",\"");
@@ -124,7 +145,7 @@ impl AnswerWriter {
                 match &element.value {
                     ElementValue::Number(v) => {
                         out.put(",\"value\":");
-                        push_sample(out, Sample { t: element.t, v: *v });
+                        push_sample(out, Sample { t: element.t, v: *v }, None);
                     }
                     ElementValue::Histogram(histogram) => {
                         out.put(",\"histogram\":");
@@ -145,16 +166,26 @@ impl AnswerWriter {
                     if at > sample && out.len() >= PART_BYTES {
                         return Place::Series(series, at);
                     }
-                    out.put(match at {
-                        0 if numbers > 0 => ",\"values\":[",
-                        0 => ",\"histograms\":[",
-                        at if at == numbers => "],\"histograms\":[",
-                        _ => ",",
-                    });
                     match row.samples.get(at) {
-                        Some(one) => push_sample(out, *one),
+                        Some(one) => {
+                            if at == 0 {
+                                out.put(",\"values\":[");
+                            } else {
+                                out.push(b',');
+                            }
+                            if at == openings.len() && at < OPENINGS_MAX {
+                                openings.extend(Opening::new(one.t));
+                            }
+                            push_sample(out, *one, openings.get(at));
+                        }
                         None => {
-                            push_histogram(out, row.histograms[at - numbers].t, &row.histograms[at - numbers].histogram)
+                            let one = &row.histograms[at - numbers];
+                            out.put(match at {
+                                0 => ",\"histograms\":[",
+                                at if at == numbers => "],\"histograms\":[",
+                                _ => ",",
+                            });
+                            push_histogram(out, one.t, &one.histogram);
                         }
                     }
                 }
@@ -196,13 +227,30 @@ pub(super) fn push_labels(out: &mut impl Out, labels: &Labels) {
     out.put("}");
 }
 
-fn push_sample(out: &mut Vec<u8>, sample: Sample) {
-    out.reserve(SAMPLE_BYTES);
-    out.put("[");
-    push_instant(out, sample.t);
-    out.put(",\"");
-    push_value(out, sample.v);
-    out.put("\"]");
+fn push_sample(out: &mut Vec<u8>, sample: Sample, known: Option<&Opening>) {
+    // Room for whatever comes is made once, and what is left of it is given back.
+    let before = out.len();
+    out.extend_from_slice(&[0; SAMPLE_BYTES]);
+    let Some(room) = out.last_chunk_mut::<SAMPLE_BYTES>() else { return };
+    let known = known.filter(|known| known.t == sample.t);
+    let begun = known.map_or(0, |known| {
+        room[..OPENING_BYTES].copy_from_slice(&known.text);
+        usize::from(known.len)
+    });
+    let mut line = Line::new(&mut room[begun..]);
+    if known.is_none() {
+        open_sample(&mut line, sample.t);
+    }
+    push_value(&mut line, sample.v);
+    line.put_ascii(b"\"]");
+    let after = before + begun + line.len();
+    out.truncate(after);
+}
+
+fn open_sample(out: &mut impl Out, t: Timestamp) {
+    out.put_ascii(b"[");
+    push_instant(out, t);
+    out.put_ascii(b",\"");
 }
 
 /// Prometheus' statistics, of which ours measures other phases: `queryPreparationTime` is the time that
@@ -228,8 +276,12 @@ fn push_stats(out: &mut Vec<u8>, stats: &QueryStats) {
     );
 }
 
-/// What a sample takes at the most, save for the largest numbers in plain notation.
+/// More than any sample takes: 21 bytes for an instant, 26 for a value, 5 for what is around them.
 const SAMPLE_BYTES: usize = 64;
+/// Beginnings that are kept: those of the longest range.
+const OPENINGS_MAX: usize = limits::RANGE_POINTS_MAX as usize + 1;
+/// What the beginning of a sample takes, for all but absurd instants.
+const OPENING_BYTES: usize = 24;
 
 /// Notes of one kind that are shown; what is left out is counted in one more, as in Prometheus.
 const NOTES_MAX: usize = 10;
@@ -308,6 +360,40 @@ mod tests {
 
     fn labels() -> Labels {
         Labels::new([("__name__", "up"), ("job", "a\"b")]).unwrap()
+    }
+
+    #[test]
+    fn every_sample_fits_into_its_room() {
+        let values =
+            [f64::MIN, -1.234_567_890_123_456_7e-6, -999_999_999_999_999_900_000.0, 0.1, f64::NAN, -5e-324, 7.0];
+        for t in [i64::MIN, -1, 0, 1_435_781_451_781, i64::MAX] {
+            for v in values {
+                let (mut out, mut expected) = (b"before".to_vec(), "before[".to_owned());
+                push_instant(&mut expected, Timestamp(t));
+                expected.push_str(",\"");
+                push_value(&mut expected, v);
+                expected.push_str("\"]");
+                push_sample(&mut out, Sample { t: Timestamp(t), v }, None);
+                assert_eq!(String::from_utf8(out).unwrap(), expected);
+                let known = Opening::new(Timestamp(t));
+                let mut out = b"before".to_vec();
+                push_sample(&mut out, Sample { t: Timestamp(t), v }, known.as_ref());
+                assert_eq!(String::from_utf8(out).unwrap(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn series_with_other_instants_have_their_own() {
+        let row = |times: &[i64]| MatrixSeries {
+            labels: Labels::empty(),
+            samples: times.iter().map(|t| Sample { t: Timestamp(*t), v: *t as f64 }).collect(),
+            histograms: Vec::new(),
+        };
+        let whole =
+            written(Value::Matrix(vec![row(&[1000, 2000, 3000]), row(&[2000, 3500]), row(&[1000, 2000, 3000, 4000])]));
+        let expected = r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1000"],[2,"2000"],[3,"3000"]]},{"metric":{},"values":[[2,"2000"],[3.500,"3500"]]},{"metric":{},"values":[[1,"1000"],[2,"2000"],[3,"3000"],[4,"4000"]]}]}}"#;
+        assert_eq!(whole, expected);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! - A value reads back to the same `f64` (NaN payloads aside): the shortest digits that do.
 //! - An instant is seconds with exactly three decimals, or none.
 
+use std::ops::Range;
+
 use crate::model::Timestamp;
 
 /// What text is written to.
@@ -37,6 +39,49 @@ impl Out for Vec<u8> {
     }
 }
 
+/// A text of a known length at the most.
+pub(super) struct Line<'r> {
+    room: &'r mut [u8],
+    len: usize,
+}
+
+impl<'r> Line<'r> {
+    /// An empty one, which takes up to all of `room`.
+    pub(super) fn new(room: &'r mut [u8]) -> Line<'r> {
+        Line { room, len: 0 }
+    }
+
+    /// How many bytes there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+}
+
+impl Out for Line<'_> {
+    #[inline]
+    fn put(&mut self, text: &str) {
+        self.put_ascii(text.as_bytes());
+    }
+
+    #[inline(always)]
+    fn put_ascii(&mut self, bytes: &[u8]) {
+        let (len, place) = (bytes.len(), &mut self.room[self.len..]);
+        // Two copies of a length that is known when this is compiled take a part of the time of one whose is not.
+        match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>(), bytes.first_chunk::<16>(), bytes.last_chunk::<16>()) {
+            (_, _, Some(first), Some(last)) if len <= 32 => {
+                place[..16].copy_from_slice(first);
+                place[len - 16..len].copy_from_slice(last);
+            }
+            (Some(first), Some(last), ..) if len <= 16 => {
+                place[..8].copy_from_slice(first);
+                place[len - 8..len].copy_from_slice(last);
+            }
+            _ => place[..len].copy_from_slice(bytes),
+        }
+        self.len += len;
+    }
+}
+
 /// A scalar's value: plain notation whatever its size, as Prometheus writes a result that is one number.
 pub(super) fn push_plain(out: &mut impl Out, v: f64) {
     if v.is_finite() {
@@ -54,6 +99,8 @@ pub(super) fn push_value(out: &mut impl Out, v: f64) {
             out.put_ascii(b"-");
         }
         push_whole(out, size as u64);
+    } else if SURELY_PLAIN.contains(&size) {
+        out.put(zmij::Buffer::new().format_finite(v));
     } else if (1e-6..1e21).contains(&size) {
         // Its digits are those of the standard library, several times as fast, and its notation is ours
         // save where it has an exponent.
@@ -75,6 +122,8 @@ pub(super) fn push_value(out: &mut impl Out, v: f64) {
     }
 }
 
+/// Where the digits of a number that is not whole come without an exponent.
+const SURELY_PLAIN: Range<f64> = 1e-3..1e15;
 /// Up to here every whole number is a float of its own.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 

@@ -16,9 +16,9 @@ use crate::promql::Deadline;
 
 /// What a query may have taken to count as quick: some times what two changes of threads cost. The writing of an
 /// answer's part holds an async thread about as long.
-const QUICK: Duration = Duration::from_micros(1000);
+const QUICK: Duration = Duration::from_micros(2500);
 /// Where a quick query that takes longer this time gives up.
-const LONGEST: Duration = Duration::from_millis(4);
+const LONGEST: Duration = Duration::from_millis(6);
 /// Queries that are remembered: the panels of many dashboards.
 const REMEMBERED: usize = 4096;
 
@@ -105,7 +105,7 @@ mod tests {
         assert!(turn.is_some() && quick.turn(one).is_none(), "one at a time");
         drop(turn);
         assert!(quick.turn(one).is_some());
-        quick.note(one, Duration::from_millis(2));
+        quick.note(one, Duration::from_millis(3));
         assert!(quick.turn(one).is_none());
     }
 
@@ -115,7 +115,7 @@ mod tests {
         let (never, over) = (Deadline::new(|| false), Deadline::new(|| true));
         let deadline = soon(clock.clone(), never);
         assert!(!deadline.has_passed());
-        clock.advance(3);
+        clock.advance(5);
         assert!(!deadline.has_passed());
         clock.advance(1);
         assert!(deadline.has_passed());

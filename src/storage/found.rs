@@ -8,6 +8,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::model::Labels;
 
@@ -15,9 +16,10 @@ use crate::model::Labels;
 type PairNumber = u32;
 
 /// The pairs of a question.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pairs {
-    hasher: RandomState,
+    /// Whoever chooses label values does not know it.
+    seed: u64,
     names: Vec<String>,
     /// For each pair its name's number, and where its value is.
     pairs: Vec<(u32, u32, u32)>,
@@ -26,6 +28,11 @@ pub(super) struct Pairs {
 }
 
 impl Pairs {
+    fn new() -> Pairs {
+        let seed = RandomState::new().hash_one(0);
+        Pairs { seed, names: Vec::new(), pairs: Vec::new(), values: String::new(), table: HashTable::new() }
+    }
+
     /// The number of a name. A question meets a few dozen.
     fn name(&mut self, name: &str) -> u32 {
         let known = self.names.iter().position(|other| other == name);
@@ -37,9 +44,10 @@ impl Pairs {
 
     /// The number of a pair.
     fn pair(&mut self, name: u32, value: &str) -> PairNumber {
-        let Pairs { hasher, pairs, values, table, .. } = self;
+        let Pairs { seed, pairs, values, table, .. } = self;
+        let text_hash = |name: u32, value: &str| xxh3_64_with_seed(value.as_bytes(), *seed ^ u64::from(name) << 32);
         let text = |pair: &(u32, u32, u32)| &values[pair.1 as usize..pair.2 as usize];
-        let hash = hasher.hash_one((name, value));
+        let hash = text_hash(name, value);
         let same = |number: &u32| {
             let pair = &pairs[*number as usize];
             pair.0 == name && text(pair) == value
@@ -50,7 +58,7 @@ impl Pairs {
         let number = pairs.len() as u32;
         let rehash = |number: &u32| {
             let pair = &pairs[*number as usize];
-            hasher.hash_one((pair.0, text(pair)))
+            text_hash(pair.0, text(pair))
         };
         table.insert_unique(hash, number, rehash);
         let start = values.len() as u32;
@@ -182,7 +190,7 @@ impl<S: Copy> Found<S> {
     /// None yet.
     pub(super) fn new() -> Found<S> {
         Found {
-            pairs: Pairs::default(),
+            pairs: Pairs::new(),
             lists: Lists::default(),
             sources: Vec::new(),
             ends: Vec::new(),

@@ -9,6 +9,9 @@ use super::found::Found;
 use super::snapshot::{One, ReadError, Snapshot, Source};
 use crate::model::{HistogramSample, Labels, Sample, TimeRange};
 
+/// Series whose memory is fetched together before they are read one by one.
+const FETCHED_AT_ONCE: usize = 32;
+
 /// What is called with the number, the samples and the native histograms of a series; it says whether it has enough.
 pub type Visit<'v> = dyn FnMut(usize, &[Sample], &[HistogramSample]) -> ControlFlow<()> + 'v;
 
@@ -64,14 +67,22 @@ impl<'s> Selection<'s> {
     pub fn read(&self, which: &mut dyn Iterator<Item = usize>, visit: &mut Visit<'_>) -> Result<(), ReadError> {
         self.snapshot.ask(self.range, |asked| {
             let mut content = Content::default();
-            for at in which {
-                content.clear();
-                asked.content(One { found: &self.found, at }, &mut content)?;
-                if visit(at, &content.samples, &content.histograms).is_break() {
-                    break;
+            let mut some = Vec::with_capacity(FETCHED_AT_ONCE);
+            loop {
+                some.clear();
+                some.extend(which.take(FETCHED_AT_ONCE));
+                if some.is_empty() {
+                    return Ok(());
+                }
+                asked.fetch(&self.found, &some);
+                for at in &some {
+                    content.clear();
+                    asked.content(One { found: &self.found, at: *at }, &mut content)?;
+                    if visit(*at, &content.samples, &content.histograms).is_break() {
+                        return Ok(());
+                    }
                 }
             }
-            Ok(())
         })
     }
 }

@@ -477,6 +477,18 @@ impl Asked<'_> {
         Ok(false)
     }
 
+    /// Fetches what [`Asked::content`] is going to read of the head for some series.
+    pub(super) fn fetch(&mut self, found: &Found<Source>, which: &[usize]) {
+        let head = |source: Source| match source {
+            Source::Head(series) => Some(series),
+            Source::Block(..) => None,
+        };
+        let series: Vec<SeriesRef> = which.iter().flat_map(|at| found.sources(*at).filter_map(head)).collect();
+        let view = &self.snapshot.view;
+        let seen = self.seen.get_or_insert_with(|| view.seen_head(self.snapshot.seq));
+        view.fetch(&series, self.range.after, seen);
+    }
+
     /// Puts into `content`, which is empty, what one series has that `cover` does not hide: blocks, then the frozen
     /// generation, then the live one; at one instant the youngest source counts.
     pub(super) fn content(&mut self, one: One<'_>, content: &mut Content) -> Result<(), ReadError> {

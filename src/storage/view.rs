@@ -33,6 +33,14 @@ impl View {
         SeenHead { frozen: self.frozen.as_ref().map(|frozen| frozen.seen(seq)), live: self.live.seen(seq) }
     }
 
+    /// Fetches what [`View::seen_samples`] is going to read of some series.
+    pub(super) fn fetch(&self, series: &[SeriesRef], after: Timestamp, seen: &SeenHead) {
+        if let (Some(frozen), Some(seen)) = (&self.frozen, &seen.frozen) {
+            frozen.fetch(series, after, seen);
+        }
+        self.live.fetch(series, after, &seen.live);
+    }
+
     /// As [`View::head_samples`], of a series of which nothing is hidden.
     pub(super) fn seen_samples(&self, series: SeriesRef, range: TimeRange, seen: &SeenHead, samples: &mut Vec<Sample>) {
         if let (Some(frozen), Some(seen)) = (&self.frozen, &seen.frozen) {

@@ -31,6 +31,18 @@ fn counted(status: &ObjectiveStatus) -> (f64, f64) {
     (status.total, status.total - status.good)
 }
 
+#[test]
+fn what_does_not_count_is_told_with_a_budget_that_is_low() {
+    let mut story = Story::new(vec![maintained("2023-11-14 22:30", Millis::minutes(5), None)]);
+    story.traffic(1200, 15, 20.0, 0.0);
+    story.traffic(300, 15, 20.0, 90.0);
+    let judgement = super::verdict::Known::of(&story).judge();
+    let facts: Vec<String> =
+        judgement.reasons[0].evidence.iter().map(|fact| format!("{}: {}", fact.name, fact.value)).collect();
+    let told = facts.iter().find(|fact| fact.starts_with("without move: ")).unwrap_or_else(|| panic!("{facts:?}"));
+    assert!(told.starts_with("without move: 6,000 events, "), "{told}");
+}
+
 /// What stored history gives is what watching gave.
 fn is_counted_alike(story: &Story, objective: &Objective) {
     let mut seeded = Objectives::new(vec![objective.clone()]).unwrap();

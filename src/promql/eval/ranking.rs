@@ -6,9 +6,11 @@
 //!   same at one instant and over a range. Sorting keeps equal values as they came.
 
 use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 
 use super::aggregate::Members;
 use super::row::Row;
+use crate::model::Labels;
 use crate::promql::ast::AggregateOp;
 use crate::promql::plan::Steps;
 
@@ -25,6 +27,38 @@ fn order(direction: Direction, a: f64, b: f64) -> Ordering {
     a.is_nan().cmp(&b.is_nan()).then(numbers)
 }
 
+/// Steps that are ranked side by side: the values of a row at so many steps come with one line of the cache.
+const STEPS_AT_ONCE: usize = 8;
+
+/// A value among others: the better one is the lesser one.
+#[derive(Debug)]
+struct Ranked<'r> {
+    direction: Direction,
+    v: f64,
+    at: usize,
+    labels: &'r Labels,
+}
+
+impl Ord for Ranked<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        order(self.direction, self.v, other.v).then_with(|| self.labels.cmp(other.labels))
+    }
+}
+
+impl PartialOrd for Ranked<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ranked<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Ranked<'_> {}
+
 /// The first `counts[step]` values of each group at each step. An answer for one instant comes in
 /// the order of the values.
 pub(super) fn select(op: AggregateOp, groups: &[Members], rows: Vec<Row>, counts: &[f64], steps: Steps) -> Vec<Row> {
@@ -32,18 +66,28 @@ pub(super) fn select(op: AggregateOp, groups: &[Members], rows: Vec<Row>, counts
     let mut kept: Vec<Row> = rows.iter().map(Row::like).collect();
     let mut first_step = Vec::new();
     for group in groups {
-        for (step, count) in counts.iter().enumerate() {
-            if *count < 1.0 {
-                continue;
+        for (part, counts) in counts.chunks(STEPS_AT_ONCE).enumerate() {
+            let first = part * STEPS_AT_ONCE;
+            let mut ranked: [BinaryHeap<Ranked<'_>>; STEPS_AT_ONCE] = Default::default();
+            for at in &group.rows {
+                let row = &rows[*at];
+                for (n, (ranked, count)) in ranked.iter_mut().zip(counts).enumerate() {
+                    let Some(v) = row.get(first + n) else { continue };
+                    let one = Ranked { direction, v, at: *at, labels: &row.labels };
+                    if (ranked.len() as f64) < count.floor() {
+                        ranked.push(one);
+                    } else if let Some(mut worst) = ranked.peek_mut()
+                        && one < *worst
+                    {
+                        *worst = one;
+                    }
+                }
             }
-            let mut ranked: Vec<(usize, f64)> =
-                group.rows.iter().filter_map(|at| rows[*at].get(step).map(|v| (*at, v))).collect();
-            let labels = |at: usize| &rows[at].labels;
-            ranked.sort_by(|a, b| order(direction, a.1, b.1).then_with(|| labels(a.0).cmp(labels(b.0))));
-            ranked.truncate(*count as usize);
-            for (at, v) in ranked {
-                kept[at].set(step, v);
-                first_step.push(at);
+            for (step, ranked) in (first..).zip(ranked) {
+                for one in ranked.into_sorted_vec() {
+                    kept[one.at].set(step, one.v);
+                    first_step.push(one.at);
+                }
             }
         }
     }

@@ -28,9 +28,9 @@ use crate::promql::value_type::ValueType;
 const SERIES_AT_ONCE: usize = 32;
 /// Parts that a piece of work is offered in at the most.
 const PARTS_MAX: usize = 8;
-/// Values and samples from which on another thread is worth its start: some five milliseconds of work. On a busy
+/// Values and samples from which on another thread is worth waking: half a millisecond of work. On a busy
 /// machine whoever shares has to wait for the other's turn.
-const SHARED_WORK_MIN: usize = 300_000;
+const SHARED_WORK_MIN: usize = 120_000;
 /// A usual time between two samples, to guess how many there are.
 const USUAL_GAP: Millis = Millis(15_000);
 

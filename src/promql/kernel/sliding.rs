@@ -4,11 +4,15 @@
 //! Invariant: the value is that of [`over_range`] on the samples of the window, bit for bit.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use super::Function;
 use super::range::over_range;
 use super::rate::{Extrapolated, extrapolated_ends};
 use crate::model::{ExactSum, Sample, TimeRange};
+
+/// Samples whose extreme is found at once.
+const STRETCH: usize = 64;
 
 /// A function of windows of which neither edge ever moves back.
 #[derive(Debug)]
@@ -24,8 +28,8 @@ enum State {
     Change { kind: Extrapolated, resets: Vec<usize>, from: usize, to: usize },
     /// The sum of the window's values.
     Sum { sum: ExactSum, from: usize, to: usize },
-    /// The places of the values that are or may become the extreme.
-    Extreme { kept: VecDeque<usize>, to: usize },
+    /// Stretches of samples whose extreme is or may become that of the window, each with it.
+    Extreme { side: Side, kept: VecDeque<Stretch>, to: usize },
     /// How many of the pairs of neighbours count, up to each sample.
     Pairs { before: Vec<u32> },
     /// Nothing is known from the window before.
@@ -48,7 +52,8 @@ impl<'s> Sliding<'s> {
             Function::Increase => change(Extrapolated::Increase),
             Function::Delta => change(Extrapolated::Delta),
             Function::SumOverTime | Function::AvgOverTime => State::Sum { sum: ExactSum::new(), from: 0, to: 0 },
-            Function::MinOverTime | Function::MaxOverTime => State::Extreme { kept: VecDeque::new(), to: 0 },
+            Function::MinOverTime => State::Extreme { side: Side::Least, kept: VecDeque::new(), to: 0 },
+            Function::MaxOverTime => State::Extreme { side: Side::Greatest, kept: VecDeque::new(), to: 0 },
             Function::Changes => pairs(samples, |a, b| a != b && !(a.is_nan() && b.is_nan())),
             Function::Resets => pairs(samples, |a, b| b < a),
             _ => State::Fresh,
@@ -82,33 +87,92 @@ impl<'s> Sliding<'s> {
                 (*first, *last) = (from, to);
                 Some(if self.function == Function::SumOverTime { sum.value() } else { sum.mean(count) })
             }
-            State::Extreme { kept, to: last } => {
-                while kept.front().is_some_and(|at| *at < from) {
+            State::Extreme { side, kept, to: last } => {
+                while kept.front().is_some_and(|stretch| stretch.to <= from) {
                     kept.pop_front();
                 }
-                let smallest = self.function == Function::MinOverTime;
-                for at in (*last).max(from)..to {
-                    let v = self.samples[at].v;
-                    if v.is_nan() {
-                        continue;
-                    }
-                    let beaten = |other: &usize| {
-                        let other = self.samples[*other].v;
-                        if smallest { v < other } else { v > other }
-                    };
-                    while kept.back().is_some_and(beaten) {
+                // The window's edge went into the oldest stretch.
+                if kept.front().is_some_and(|oldest| oldest.from < from)
+                    && let Some(oldest) = kept.pop_front()
+                    && let Some(rest) = side.of(self.samples, from..oldest.to)
+                {
+                    kept.push_front(rest);
+                }
+                for at in ((*last).max(from)..to).step_by(STRETCH) {
+                    let Some(stretch) = side.of(self.samples, at..to.min(at + STRETCH)) else { continue };
+                    // What a later stretch beats tells nothing any more.
+                    while kept.back().is_some_and(|other| !side.beats(other.extreme, stretch.extreme)) {
                         kept.pop_back();
                     }
-                    kept.push_back(at);
+                    kept.push_back(stretch);
                 }
                 *last = to;
-                // Without any number all are NaN, of which the last is as good as any.
-                kept.front().map(|at| self.samples[*at].v).or(window.last().map(|sample| sample.v))
+                let better = |a: f64, b: f64| if side.beats(b, a) { b } else { a };
+                match kept.iter().map(|stretch| stretch.extreme).reduce(better) {
+                    // Of zeros with both signs the first counts.
+                    Some(0.0) => window.iter().map(|sample| sample.v).find(|v| *v == 0.0),
+                    // Without any number all are NaN, of which the last is as good as any.
+                    best => best.or(window.last().map(|sample| sample.v)),
+                }
             }
             State::Pairs { before } => Some(f64::from(before[to - 1] - before[from])),
             State::Fresh => over_range(self.function, args, window, range),
         }
     }
+}
+
+/// Which extreme of some values.
+#[derive(Debug, Clone, Copy)]
+enum Side {
+    Least,
+    Greatest,
+}
+
+/// Samples next to each other.
+#[derive(Debug, Clone, Copy)]
+struct Stretch {
+    from: usize,
+    to: usize,
+    /// Their extreme, a number; the sign of a zero is open.
+    extreme: f64,
+}
+
+impl Side {
+    fn beats(self, a: f64, b: f64) -> bool {
+        match self {
+            Side::Least => a < b,
+            Side::Greatest => a > b,
+        }
+    }
+
+    /// The stretch of some samples, if any is a number.
+    fn of(self, samples: &[Sample], Range { start: from, end: to }: Range<usize>) -> Option<Stretch> {
+        let samples = samples.get(from..to)?;
+        // A comparison with NaN is false, which leaves it out.
+        let (none, extreme) = match self {
+            Side::Least => {
+                (f64::INFINITY, extreme(samples, f64::INFINITY, |v, least| if v < least { v } else { least }))
+            }
+            Side::Greatest => {
+                (f64::NEG_INFINITY, extreme(samples, f64::NEG_INFINITY, |v, most| if v > most { v } else { most }))
+            }
+        };
+        let found = extreme != none || samples.iter().any(|sample| sample.v == none);
+        found.then_some(Stretch { from, to, extreme })
+    }
+}
+
+/// The extreme of samples in a few lanes, which their order does not matter to.
+#[inline(always)]
+fn extreme(samples: &[Sample], none: f64, pick: impl Fn(f64, f64) -> f64) -> f64 {
+    let mut lanes = [none; 8];
+    let (whole, rest) = samples.as_chunks::<8>();
+    for samples in whole {
+        for (lane, sample) in lanes.iter_mut().zip(samples) {
+            *lane = pick(sample.v, *lane);
+        }
+    }
+    rest.iter().map(|sample| sample.v).chain(lanes).fold(none, |best, v| pick(v, best))
 }
 
 fn pairs(samples: &[Sample], counts: impl Fn(f64, f64) -> bool) -> State {
@@ -136,8 +200,11 @@ mod tests {
                 2 => (0i32..2000).prop_map(|n| f64::from(n) / 10.0),
                 1 => any::<f64>(),
                 1 => prop_oneof![Just(f64::NAN), Just(-0.0), Just(0.0)],
-            ], 0..40),
-            windows in proptest::collection::vec((0usize..5, 0usize..9), 1..20),
+            ], 0..260),
+            windows in proptest::collection::vec(
+                prop_oneof![(0usize..5, 0usize..9), (0usize..60, 0usize..150)],
+                1..20,
+            ),
         ) {
             let samples: Vec<Sample> =
                 (1i64..).zip(values).map(|(n, v)| Sample { t: Timestamp(n * 1000 + n % 3), v }).collect();

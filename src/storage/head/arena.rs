@@ -13,6 +13,8 @@ const RUN_HEADER: usize = 1;
 pub(super) const POINT_WORDS: usize = 3;
 /// The longest run.
 const RUN_MAX: u32 = 64;
+/// Most questions read no more runs of a column.
+const RUNS_USUAL: usize = 8;
 /// In [`Column::length`]: the points are not in the order of time.
 const UNORDERED: u32 = 1 << 31;
 
@@ -29,6 +31,14 @@ pub(super) struct Column {
     /// The first word of the last run.
     tail: u32,
     length: u32,
+}
+
+/// Where a run is, and which points of its column it has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run {
+    word: u32,
+    start: u32,
+    end: u32,
 }
 
 /// The memory of many columns, given back as a whole.
@@ -102,19 +112,37 @@ impl Arena {
 
     /// The runs of those points, the last one first.
     pub(super) fn runs(&self, column: Column, early_enough: impl Fn(Point) -> bool) -> Vec<&[[u32; POINT_WORDS]]> {
-        let mut runs = Vec::new();
-        let (mut end, mut run) = (column.len(), column.tail);
-        while let Some(last) = end.checked_sub(1) {
-            let (start, _) = run_of(last);
-            let points = self.run(run, (end - start) as usize).as_chunks::<POINT_WORDS>().0;
+        let mut runs = Vec::with_capacity(RUNS_USUAL);
+        let mut next = self.last_run(column);
+        while let Some(run) = next {
+            let points = self.points_of(run);
             runs.push(points);
             if points.first().is_none_or(|first| early_enough(point_of(first))) {
                 break;
             }
-            run = self.word(run, 0);
-            end = start;
+            next = self.before(run);
         }
         runs
+    }
+
+    /// The last run of a column.
+    #[inline]
+    pub(super) fn last_run(&self, column: Column) -> Option<Run> {
+        let last = column.len().checked_sub(1)?;
+        Some(Run { word: column.tail, start: run_of(last).0, end: column.len() })
+    }
+
+    /// The run before another one.
+    #[inline]
+    pub(super) fn before(&self, run: Run) -> Option<Run> {
+        let last = run.start.checked_sub(1)?;
+        Some(Run { word: self.word(run.word, 0), start: run_of(last).0, end: run.start })
+    }
+
+    /// The points of a run.
+    #[inline]
+    pub(super) fn points_of(&self, run: Run) -> &[[u32; POINT_WORDS]] {
+        self.run(run.word, (run.end - run.start) as usize).as_chunks::<POINT_WORDS>().0
     }
 
     /// The words of the first `count` points of a run.

@@ -4,19 +4,19 @@
 //! - A column only grows, in the order of the log; each sample knows its entry, so that a view of an
 //!   earlier place in the log does not see it.
 //! - One writer appends; after its checkpoint has begun, a generation does not change any more.
-//! - A reader holds a lock for one column, the writer for [`CHUNK`] samples.
+//! - A reader holds a lock for one column, or for a few while it fetches them, the writer for [`CHUNK`] samples.
 
 mod arena;
 mod histograms;
 mod stamps;
 
-use parking_lot::{RwLock, RwLockWriteGuard};
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::model::{HistogramSample, Sample, Seq, SeriesRef, TimeRange, Timestamp};
 
 use super::pages::{PAGE, Pages, place, series_at};
 use super::tombstones::Cover;
-use arena::{Arena, Column, Point, point_of};
+use arena::{Arena, Column, POINT_WORDS, Point, Run, point_of};
 use histograms::HistogramColumns;
 use stamps::Stamps;
 
@@ -27,6 +27,10 @@ const SHARDS: usize = 16;
 /// Samples that the writer appends under the same locks. Enough for the memory of many of them to be
 /// fetched at once, few enough that no reader waits for long.
 const CHUNK: usize = 512;
+/// Points of a cache line.
+const POINTS_PER_LINE: usize = 5;
+/// Points that are fetched at once at the most: what a core's own cache holds.
+const FETCHED_MAX: usize = 16 << 10;
 
 /// The samples taken between two checkpoints.
 #[derive(Debug)]
@@ -135,6 +139,36 @@ impl Generation {
         self.stamps.read().seen(self.entry(seq))
     }
 
+    /// Fetches what [`Generation::read_seen`] is going to read of some series. The memory of a column is a chain, of
+    /// which each link waits for the one before it; those of several columns are fetched together.
+    pub(super) fn fetch(&self, series: &[SeriesRef], after: Timestamp, seen: &SeenStamps) {
+        // Nobody waits here while it holds what another one waits for: what is locked is not fetched.
+        let mut shards: [Option<RwLockReadGuard<'_, Shard>>; SHARDS] = Default::default();
+        let mut next: Vec<(usize, Run)> = Vec::with_capacity(series.len());
+        for series in series {
+            let (page, at) = place(*series);
+            let place = page % SHARDS;
+            if shards[place].is_none() {
+                shards[place] = self.shards[place].try_read();
+            }
+            let run = shards[place].as_ref().and_then(|shard| shard.arena.last_run(shard.column(page, at)));
+            next.extend(run.map(|run| (place, run)));
+        }
+        let (mut fetched, mut left) = (0, FETCHED_MAX);
+        while !next.is_empty() && left > 0 {
+            next.retain_mut(|(place, run)| {
+                let Some(shard) = &shards[*place] else { return false };
+                let points = shard.arena.points_of(*run);
+                fetched ^= points.iter().step_by(POINTS_PER_LINE).fold(0, |all, [stamp, ..]| all ^ stamp);
+                left = left.saturating_sub(points.len());
+                let early = points.first().is_none_or(|[stamp, ..]| *stamp < seen.end && seen.time(*stamp) <= after.0);
+                let before = if early { None } else { shard.arena.before(*run) };
+                before.map(|before| *run = before).is_some()
+            });
+        }
+        std::hint::black_box(fetched);
+    }
+
     /// As [`Generation::read`] for the entries that `seen` is of, of a series of which nothing is hidden.
     pub(super) fn read_seen(&self, series: SeriesRef, range: TimeRange, seen: &SeenStamps, out: &mut Vec<Sample>) {
         let (page, at) = place(series);
@@ -152,15 +186,18 @@ impl Generation {
                 Some(last) if last[0] < seen.end => run,
                 _ => &run[..run.partition_point(|words| words[0] < seen.end)],
             };
-            let (Some(first), Some(last)) = (run.first().map(point_of), run.last().map(point_of)) else { continue };
-            let inside = |stamp: u32| range.contains(Timestamp(seen.time(stamp)));
-            let all_inside = is_ordered && inside(first.stamp) && inside(last.stamp);
-            let sample = |point: Point| Sample { t: Timestamp(seen.time(point.stamp)), v: point.v };
-            if all_inside {
-                out.extend(run.iter().map(|words| sample(point_of(words))));
+            let time = |words: &[u32; POINT_WORDS]| Timestamp(seen.time(words[0]));
+            let sample = |words: &[u32; POINT_WORDS]| Sample { t: time(words), v: point_of(words).v };
+            if is_ordered {
+                let from = run.partition_point(|words| time(words) <= range.after);
+                let run = &run[from..];
+                let run = match run.last() {
+                    Some(last) if time(last) <= range.until => run,
+                    _ => &run[..run.partition_point(|words| time(words) <= range.until)],
+                };
+                out.extend(run.iter().map(sample));
             } else {
-                let samples = run.iter().map(|words| sample(point_of(words)));
-                out.extend(samples.filter(|sample| range.contains(sample.t)));
+                out.extend(run.iter().map(sample).filter(|sample| range.contains(sample.t)));
             }
         }
     }

@@ -14,8 +14,8 @@ const RECENT: usize = 8;
 /// The stamps of a generation.
 #[derive(Debug, Default)]
 pub(super) struct Stamps {
-    /// Times, in full pieces that readers share.
-    full: Vec<Arc<[i64]>>,
+    /// Times, in full pieces that readers share, as they share their list.
+    full: Arc<Vec<Arc<[i64]>>>,
     /// Those behind them.
     current: Vec<i64>,
     len: u32,
@@ -43,7 +43,7 @@ impl Stamps {
         }
         let stamp = self.len;
         if self.current.len() == PIECE {
-            self.full.push(Arc::from(&*self.current));
+            Arc::make_mut(&mut self.full).push(Arc::from(&*self.current));
             self.current.clear();
         }
         self.current.push(t);
@@ -61,7 +61,7 @@ impl Stamps {
 
     /// The stamps of entries up to `entry`.
     pub(super) fn seen(&self, entry: u32) -> SeenStamps {
-        SeenStamps { full: self.full.clone(), current: self.current.clone(), end: self.end(entry) }
+        SeenStamps { full: Arc::clone(&self.full), current: self.current.clone(), end: self.end(entry) }
     }
 
     /// Stamps below this one belong to entries up to `entry`.
@@ -84,7 +84,7 @@ impl Stamps {
 /// The stamps that a reader of many columns sees, without a lock: the writer goes on meanwhile.
 #[derive(Debug)]
 pub(in crate::storage) struct SeenStamps {
-    full: Vec<Arc<[i64]>>,
+    full: Arc<Vec<Arc<[i64]>>>,
     current: Vec<i64>,
     /// Points from this stamp on are not seen.
     pub(super) end: u32,

@@ -1,12 +1,17 @@
 //! Which series of the index satisfy matchers.
 
-use std::collections::HashMap;
-
 use crate::model::{Matcher, SeriesRef};
 
-use super::Index;
 use super::postings::Postings;
-use super::symbols::PairId;
+use super::symbols::{NameId, PairId};
+use super::{Index, KnownPairs};
+
+/// Looking at a series takes about this part of what comparing a value takes.
+const SERIES_PER_VALUE: usize = 4;
+/// What a matcher says of a pair, in [`KnownPairs`].
+const OTHER_NAME: u32 = 0;
+const NOT_SATISFIED: u32 = 1;
+const SATISFIED: u32 = 2;
 
 /// A matcher that the empty value does not satisfy: only series with the label do.
 struct Leading<'i, 'm> {
@@ -30,6 +35,9 @@ impl Index {
             }
             leading.push(self.weigh(matcher));
         }
+        // Where a label has few values beside the series that the other matchers leave, trying each is cheap.
+        let least = leading.iter().filter(|one| one.lists.is_some()).map(|one| one.cost).min().unwrap_or(self.len());
+        leading.iter_mut().for_each(|one| self.spell_out(one, least));
         leading.sort_by_key(|leading| leading.cost);
         let mut leading = leading.into_iter();
         let mut found = Vec::new();
@@ -67,22 +75,38 @@ impl Index {
         Leading { matcher, lists: Some(lists), cost }
     }
 
+    /// Finds the lists of the values that satisfy a matcher, if those are few beside `least` series.
+    fn spell_out<'i>(&'i self, leading: &mut Leading<'i, '_>, least: usize) {
+        let matcher = leading.matcher;
+        let Some(name) = self.symbols.name(matcher.name()).filter(|_| leading.lists.is_none()) else { return };
+        if self.symbols.pairs_of(name).len().saturating_mul(SERIES_PER_VALUE) > least || matcher.is_presence() {
+            return;
+        }
+        let lists = self.satisfying(matcher, name);
+        leading.cost = lists.iter().map(|list| list.len()).sum();
+        leading.lists = Some(lists);
+    }
+
+    /// The lists of the values of a label that satisfy a matcher.
+    fn satisfying(&self, matcher: &Matcher, name: NameId) -> Vec<&Postings> {
+        let all = matcher.is_presence();
+        let prefix = if matcher.is_negative() { "" } else { matcher.prefix() };
+        let satisfies = |pair: &&PairId| {
+            let value = self.symbols.value(**pair);
+            all || value.starts_with(prefix) && matcher.matches(value)
+        };
+        let pairs = self.symbols.pairs_of(name).iter().filter(satisfies);
+        pairs.map(|pair| self.symbols.series(*pair)).collect()
+    }
+
     /// The series that carry a label with a value that satisfies the matcher.
     fn carrying(&self, leading: &Leading<'_, '_>, out: &mut Vec<SeriesRef>) {
         let matching;
         let lists = match &leading.lists {
             Some(lists) => lists,
             None => {
-                let matcher = leading.matcher;
-                let Some(name) = self.symbols.name(matcher.name()) else { return };
-                let all = matcher.is_presence();
-                let prefix = if matcher.is_negative() { "" } else { matcher.prefix() };
-                let satisfies = |pair: &&PairId| {
-                    let value = self.symbols.value(**pair);
-                    all || value.starts_with(prefix) && matcher.matches(value)
-                };
-                let pairs = self.symbols.pairs_of(name).iter().filter(satisfies);
-                matching = pairs.map(|pair| self.symbols.series(*pair)).collect();
+                let Some(name) = self.symbols.name(leading.matcher.name()) else { return };
+                matching = self.satisfying(leading.matcher, name);
                 &matching
             }
         };
@@ -102,21 +126,25 @@ impl Index {
             }
             return;
         };
+        let verdict = |satisfied: bool| if satisfied { SATISFIED } else { NOT_SATISFIED };
+        let mut known = KnownPairs::for_series(found.len());
         // What is spelled out is found by its number, and no value is compared with anything.
-        let mut known: HashMap<PairId, bool> = HashMap::new();
         let spelled = matcher.literals();
         for literal in spelled.unwrap_or_default() {
             if let Some(pair) = self.symbols.pair(matcher.name(), literal) {
-                known.insert(pair, !matcher.is_negative());
+                known.get(pair, || verdict(!matcher.is_negative()));
             }
         }
         found.retain(|series| {
-            let mut pairs = self.pairs(*series).unwrap_or_default().iter();
-            match pairs.find(|pair| self.symbols.name_of(**pair) == name) {
-                Some(pair) if spelled.is_some() => known.get(pair).copied().unwrap_or(matcher.is_negative()),
-                Some(pair) => *known.entry(*pair).or_insert_with(|| matcher.matches(self.symbols.value(*pair))),
-                None => without,
-            }
+            let of_pair = |pair: &PairId| {
+                known.get(*pair, || match self.symbols.name_of(*pair) == name {
+                    true if spelled.is_some() => verdict(matcher.is_negative()),
+                    true => verdict(matcher.matches(self.symbols.value(*pair))),
+                    false => OTHER_NAME,
+                })
+            };
+            let mut verdicts = self.pairs(*series).unwrap_or_default().iter().map(of_pair);
+            verdicts.find(|verdict| *verdict != OTHER_NAME).map_or(without, |verdict| verdict == SATISFIED)
         });
     }
 }
