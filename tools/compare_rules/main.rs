@@ -145,6 +145,7 @@ fn costs(all: &[(Kind, Option<Measured>, Measured)]) -> String {
         "with",
         "added",
         "samples/s",
+        "sender behind, s",
         "alerts",
         "missed evaluations",
     ]);
@@ -153,20 +154,21 @@ fn costs(all: &[(Kind, Option<Measured>, Measured)]) -> String {
         let of = |f: &dyn Fn(&Measured) -> f64| without.as_ref().map_or(f64::NAN, f);
         table.row(vec![
             kind.name().into(),
-            share(of(&|m| m.cpu)),
-            share(with.cpu),
-            share(with.cpu - of(&|m| m.cpu)),
-            bytes(of(&|m| m.resident)),
-            bytes(with.resident),
-            bytes(with.resident - of(&|m| m.resident)),
-            format!("{:.0}", with.samples_per_second),
+            share(of(&|m| m.usage.cpu)),
+            share(with.usage.cpu),
+            share(with.usage.cpu - of(&|m| m.usage.cpu)),
+            bytes(of(&|m| m.usage.resident)),
+            bytes(with.usage.resident),
+            bytes(with.usage.resident - of(&|m| m.usage.resident)),
+            format!("{:.0}", with.usage.rate),
+            format!("{:.1}", with.usage.behind),
             with.alerts.to_string(),
             with.missed.to_string(),
         ]);
     }
     let added = |kind: Kind| {
         let (_, without, with) = all.iter().find(|(of, ..)| *of == kind)?;
-        Some(with.cpu - without.as_ref()?.cpu)
+        Some(with.usage.cpu - without.as_ref()?.usage.cpu)
     };
     let mut text = format!("{}\nCPU is of one core; memory is resident at the end of the run.\n", table.text());
     if let (Some(ours), Some(theirs)) = (added(Kind::Evenkeel), added(Kind::Prometheus)) {

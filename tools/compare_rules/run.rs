@@ -5,8 +5,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,8 @@ const EVERY_MS: u64 = 10_000;
 const PARTS: usize = 200;
 /// The most samples of one request.
 const REQUEST_SAMPLES: usize = 5000;
+/// Connections, as a sender with shards has them.
+const CONNECTIONS: usize = 4;
 /// How long everything runs before the clocks do.
 const WARM_UP: Duration = Duration::from_secs(30);
 /// Time between two probes.
@@ -39,14 +41,22 @@ pub(crate) enum Rules {
     All,
 }
 
-/// What came out.
-pub(crate) struct Measured {
-    pub(crate) version: String,
+/// What a program used.
+pub(crate) struct Usage {
     /// Processor time, in seconds a second.
     pub(crate) cpu: f64,
     /// Bytes.
     pub(crate) resident: f64,
-    pub(crate) samples_per_second: f64,
+    /// Samples a second that were acknowledged.
+    pub(crate) rate: f64,
+    /// How far the sending was behind the clock at the most, in seconds.
+    pub(crate) behind: f64,
+}
+
+/// What came out.
+pub(crate) struct Measured {
+    pub(crate) version: String,
+    pub(crate) usage: Usage,
     /// Alerts that were pending or firing at the end.
     pub(crate) alerts: u64,
     pub(crate) missed: u64,
@@ -87,25 +97,22 @@ pub(crate) fn measure(options: &Options, kind: Kind, rules: Rules, premises: &Pr
         let (stop, address) = (&stop, server.address);
         let measured = scope.spawn(move || {
             let begun = Instant::now();
-            let mut pace = Pace { fleet, sender, begun: Instant::now(), rounds, part: 0 };
+            let mut pace = Pace { fleet, sender, begun: Instant::now(), rounds, part: 0, behind: Duration::ZERO };
             pace.until(begun + WARM_UP)?;
             let (before, asked) = (procfs::figures(server.pid())?, Metrics::of(server.address)?);
-            let (clock, samples) = (Instant::now(), pace.sender.samples);
+            let (clock, samples) = (Instant::now(), pace.sender.samples());
+            pace.behind = Duration::ZERO;
             pace.until(clock + Duration::from_secs_f64(options.minutes * 60.0))?;
             let (after, took) = (procfs::figures(server.pid())?, clock.elapsed().as_secs_f64());
             stop.store(true, Ordering::Relaxed);
             let told = Metrics::of(server.address)?;
-            let rate = (pace.sender.samples - samples) as f64 / took;
+            let (rate, behind) = ((pace.sender.samples() - samples) as f64 / took, pace.behind.as_secs_f64());
             // The alerts of the last probes are still to come.
             pace.until(Instant::now() + if rules == Rules::All { LAST_WITHIN } else { Duration::ZERO })?;
-            Outcome::Ok((
-                (after.cpu - before.cpu) / took,
-                after.resident as f64,
-                rate,
-                asked,
-                told,
-                alerts(server.address)?,
-            ))
+            pace.sender.finish()?;
+            let alerts = alerts(server.address)?;
+            let usage = Usage { cpu: (after.cpu - before.cpu) / took, resident: after.resident as f64, rate, behind };
+            Outcome::Ok((usage, asked, told, alerts))
         });
         let probes = match rules {
             Rules::All => probe(address, &messages, stop),
@@ -114,7 +121,7 @@ pub(crate) fn measure(options: &Options, kind: Kind, rules: Rules, premises: &Pr
         let measured = measured.join().map_err(|_| "the measuring thread panicked")??;
         Outcome::Ok((measured, probes?))
     });
-    let ((cpu, resident, samples_per_second, asked, told, alerts), (acknowledged_ms, arrived_ms)) = probed?;
+    let ((usage, asked, told, alerts), (acknowledged_ms, arrived_ms)) = probed?;
     discard(&data)?;
     let missed = match kind {
         Kind::Evenkeel => told.sum("evenkeel_rule_group_iterations_missed_total"),
@@ -122,7 +129,7 @@ pub(crate) fn measure(options: &Options, kind: Kind, rules: Rules, premises: &Pr
     };
     let decided = (kind == Kind::Evenkeel).then(|| told.buckets("evenkeel_decision_duration_seconds_bucket", &asked));
     let missed = missed as u64;
-    Ok(Measured { version, cpu, resident, samples_per_second, alerts, missed, acknowledged_ms, arrived_ms, decided })
+    Ok(Measured { version, usage, alerts, missed, acknowledged_ms, arrived_ms, decided })
 }
 
 fn start(options: &Options, kind: Kind, rules: Rules, data: &Path, receiver: SocketAddr) -> Outcome<(Server, String)> {
@@ -173,32 +180,69 @@ fn prometheus(peers: &Path) -> Outcome<PathBuf> {
     Err(format!("there is no prometheus below {}", peers.display()).into())
 }
 
-/// Sends requests over one connection.
+/// Sends requests over several connections, those of one target always over the same.
 struct Sender {
-    connection: Connection,
+    shards: Vec<Shard>,
+    acknowledged: Arc<AtomicU64>,
+}
+
+struct Shard {
     builder: RequestBuilder,
-    samples: u64,
+    requests: mpsc::SyncSender<Request>,
+    thread: thread::JoinHandle<Outcome<()>>,
 }
 
 impl Sender {
     fn new(address: SocketAddr) -> Outcome<Sender> {
-        Ok(Sender { connection: Connection::new(address)?, builder: RequestBuilder::default(), samples: 0 })
+        let acknowledged = Arc::new(AtomicU64::new(0));
+        let shard = |_| {
+            let (requests, waiting) = mpsc::sync_channel::<Request>(1);
+            let (mut connection, acknowledged) = (Connection::new(address)?, Arc::clone(&acknowledged));
+            let thread = thread::spawn(move || {
+                for request in waiting {
+                    connection.send(&request)?;
+                    acknowledged.fetch_add(request.samples as u64, Ordering::Relaxed);
+                }
+                Ok(())
+            });
+            Ok(Shard { builder: RequestBuilder::default(), requests, thread })
+        };
+        Ok(Sender { shards: (0..CONNECTIONS).map(shard).collect::<Outcome<_>>()?, acknowledged })
+    }
+
+    /// Samples that were acknowledged.
+    fn samples(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
     }
 
     /// Adds what a target shows at a time; sends what is enough for a request.
     fn add(&mut self, fleet: &mut Fleet, target: usize, round: u64, t: i64) -> Outcome<()> {
-        fleet.scrape(target, round, |labels, value| self.builder.push(labels, t, value));
-        if self.builder.samples() + PER_TARGET > REQUEST_SAMPLES { self.flush() } else { Ok(()) }
+        let shard = &mut self.shards[target % CONNECTIONS];
+        fleet.scrape(target, round, |labels, value| shard.builder.push(labels, t, value));
+        if shard.builder.samples() + PER_TARGET > REQUEST_SAMPLES { shard.flush() } else { Ok(()) }
     }
 
+    fn flush(&mut self) -> Outcome<()> {
+        self.shards.iter_mut().try_for_each(Shard::flush)
+    }
+
+    /// Waits until everything is acknowledged.
+    fn finish(self) -> Outcome<()> {
+        for shard in self.shards {
+            drop(shard.requests);
+            shard.thread.join().map_err(|_| "a sending thread panicked")??;
+        }
+        Ok(())
+    }
+}
+
+impl Shard {
     fn flush(&mut self) -> Outcome<()> {
         if self.builder.samples() == 0 {
             return Ok(());
         }
         let request = self.builder.finish()?;
-        self.connection.send(&request)?;
-        self.samples += request.samples as u64;
-        Ok(())
+        self.requests.send(request).map_err(|_| "a connection has ended; see the program's log".into())
     }
 }
 
@@ -237,6 +281,8 @@ struct Pace {
     rounds: u64,
     /// Parts of rounds that were sent.
     part: u64,
+    /// How far the sending was behind the clock at the most.
+    behind: Duration,
 }
 
 impl Pace {
@@ -246,7 +292,9 @@ impl Pace {
             if due >= end {
                 return Ok(());
             }
-            thread::sleep(due.saturating_duration_since(Instant::now()));
+            let now = Instant::now();
+            thread::sleep(due.saturating_duration_since(now));
+            self.behind = self.behind.max(now.saturating_duration_since(due));
             let (round, part) = (self.rounds + 1 + self.part / PARTS as u64, (self.part % PARTS as u64) as usize);
             let targets = self.fleet.targets();
             for target in part * targets / PARTS..(part + 1) * targets / PARTS {

@@ -3,8 +3,8 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::budget;
-use super::result::{RuleSet, Tested, time_text};
-use super::words::share_text;
+use super::result::{RuleSet, Tested, time_text, zoned};
+use super::words::{rounded, share_text};
 use crate::backtest::{Interruption, Span};
 use crate::model::{Millis, Timestamp};
 
@@ -14,6 +14,8 @@ const WIDTH: f64 = 1000.0;
 const ROW: f64 = 18.0;
 /// The narrowest bar that can be seen.
 const BAR_MIN: f64 = 2.0;
+/// Instants that are named under a timeline.
+const AXIS: i64 = 5;
 
 /// The document.
 pub(super) fn html(tested: &Tested) -> String {
@@ -53,7 +55,7 @@ fn summary(tested: &Tested) -> Markup {
     let accuracy = |set: &RuleSet, tell: &dyn Fn(&crate::backtest::Accuracy) -> String| {
         set.score.accuracy.as_ref().map_or_else(String::new, tell)
     };
-    let time = |time: Option<Millis>| time.map_or_else(|| "none".to_owned(), |time| time.to_string());
+    let time = |time: Option<Millis>| time.map_or_else(|| "none".to_owned(), |time| rounded(time).to_string());
     html! {
         table.summary {
             thead { tr { th scope="col" { "" } @for set in &tested.sets { th scope="col" { (set.name) " rules" } } } }
@@ -66,7 +68,7 @@ fn summary(tested: &Tested) -> Markup {
                         @for set in &tested.sets { td { (set.score.pages[class as usize]) } }
                     }
                 }
-                tr { th scope="row" { "time firing" } @for set in &tested.sets { td { (set.score.firing) } } }
+                tr { th scope="row" { "time firing" } @for set in &tested.sets { td { (rounded(set.score.firing)) } } }
                 @if !tested.episodes.is_empty() {
                     tr { th scope="row" { "precision" } @for set in &tested.sets { td { (accuracy(set, &|a| share_text(a.precision))) } } }
                     tr { th scope="row" { "recall" } @for set in &tested.sets { td { (accuracy(set, &|a| share_text(a.recall))) } } }
@@ -120,11 +122,35 @@ fn timeline(tested: &Tested, set: &RuleSet) -> Markup {
                     }
                 }
             }
+            div {}
+            (axis(tested))
         }
         p.legend {
             span.key.page {} " pages  "
             span.key.quiet {} " does not page  "
             @if !tested.episodes.is_empty() { span.key.episode {} " episode" }
+        }
+    }
+}
+
+/// Four digits: the page has the others in the cell's title.
+fn short(v: f64) -> String {
+    if v == 0.0 || !v.is_finite() {
+        return v.to_string();
+    }
+    let digits = 3 - v.abs().log10().floor() as i32;
+    let scale = 10f64.powi(digits);
+    ((v * scale).round() / scale).to_string()
+}
+
+/// The instants under a timeline.
+fn axis(tested: &Tested) -> Markup {
+    let whole = (tested.range.until - tested.range.after).0;
+    let at = |n: i64| tested.range.after + Millis(whole / AXIS * n);
+    let format = if whole > Millis::days(2).0 { "%b %d" } else { "%a %H:%M" };
+    html! {
+        div.axis {
+            @for n in 0..AXIS { span { (zoned(at(n), &tested.zone).strftime(format)) } }
         }
     }
 }
@@ -143,10 +169,10 @@ fn alerts(tested: &Tested, set: &RuleSet) -> Markup {
                     @for (span, pages) in set.spans.iter().zip(&set.paging) {
                         tr {
                             td.time { (time_text(span.start, &tested.zone)) }
-                            td { @match span.end { Some(end) => (end - span.start), None => "fires on" } }
+                            td { @match span.end { Some(end) => (rounded(end - span.start)), None => "fires on" } }
                             td { @if *pages { "page, " (Interruption::of(super::local_time(span.start, &tested.zone)).as_str()) } @else { "nobody" } }
                             td { code { (span.labels) } }
-                            td { (crate::model::float_text(span.value)) }
+                            td title=(span.value) { (short(span.value)) }
                         }
                     }
                 }
@@ -175,7 +201,7 @@ fn episodes(tested: &Tested) -> Markup {
                             td {
                                 @match set.score.accuracy.as_ref().and_then(|accuracy| accuracy.detection[at]) {
                                     Some(time) => {
-                                        "after " (time)
+                                        "after " (rounded(time))
                                         @if let Some(spent) = set.spent.as_ref().and_then(|spent| spent[at].as_ref()) {
                                             ", " (budget::share_text(Some(spent.share))) " of " (spent.objective) " spent"
                                         }

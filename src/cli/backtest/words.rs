@@ -59,7 +59,7 @@ fn table(text: &mut String, tested: &Tested, set: &RuleSet) {
 }
 
 /// Whole seconds of what is longer than a minute.
-fn rounded(span: Millis) -> Millis {
+pub(super) fn rounded(span: Millis) -> Millis {
     if span < Millis::minutes(1) { span } else { Millis(span.0 / 1000 * 1000) }
 }
 
