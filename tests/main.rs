@@ -5,6 +5,8 @@ mod layering;
 mod tidy;
 
 mod backtest;
+#[path = "../tools/blindness/matrix/mod.rs"]
+mod blindness;
 #[path = "../tools/faults/campaign/mod.rs"]
 mod campaign;
 mod config;
@@ -12,6 +14,9 @@ mod db;
 mod decoders;
 #[path = "../tools/fuzz/mod.rs"]
 mod fuzz;
+#[allow(dead_code, reason = "the tool uses all of it")]
+#[path = "../tools/incidents/sim/mod.rs"]
+mod incidents;
 mod notify;
 mod promql;
 mod rules;

@@ -191,6 +191,7 @@ fn remedy(code: &str) -> &'static str {
     match code {
         "no-series" => "compare the objective's selectors with the metrics that there are",
         "not-proven" | "no-input-since-start" => "wait for its next samples; if none come, look at its targets",
+        "traffic-vanished" => "look at what stands before the service: balancers, names, certificates, clients",
         "input-stopped" => "look at the targets or the sender of its samples",
         "rule-failing" => "correct its expression",
         "receiver-failing" => "look at the receiver's address and its answers",

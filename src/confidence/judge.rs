@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{Alert, AlertState, Millis, Timestamp};
-use crate::slo::{AdjustmentSpan, BlindCause, BurnStatus, ObjectiveStatus, Severity};
+use crate::slo::{AdjustmentSpan, BlindCause, BurnStatus, Companion, ObjectiveStatus, Severity};
 
 use super::evidence::{Evidence, GroupHealth, JobHealth, ReceiverHealth, StorageHealth};
 use super::judgement::{Fact, Judgement, Reason, ServiceJudgement};
@@ -127,6 +127,19 @@ fn whole_reasons(evidence: &Evidence<'_>, objective: &ObjectiveStatus, out: &mut
         let text = burn_text(evidence, objective, burn, since);
         out.push(reason(verdict, ("burning", text), since, query, burn_facts(objective, burn)));
     }
+    // What drains is told of by what burns.
+    let companions = objective.companions.iter().filter(|(which, _)| fastest.is_none() || *which != Companion::Drain);
+    for (companion, since) in companions {
+        let alert = objective.alerts.iter().find(|alert| alert.labels.get("alertname") == companion.alert_name());
+        let Some(alert) = alert else { continue };
+        let (verdict, code) = match companion {
+            Companion::Drain => (Verdict::AtRisk, "budget-drains"),
+            Companion::Exhausted => (Verdict::AtRisk, "budget-exhausted"),
+            Companion::Vanished => (Verdict::Blind, "traffic-vanished"),
+        };
+        let text = alert.annotations.get("summary").to_owned();
+        out.push(reason(verdict, (code, text), *since, alert.expr.clone(), Vec::new()));
+    }
     if let Some(blind) = &objective.blind {
         let text = format!("{}: {}", objective.name, blind.reason);
         let facts = input_facts(evidence, objective);
@@ -148,7 +161,7 @@ fn whole_reasons(evidence: &Evidence<'_>, objective: &ObjectiveStatus, out: &mut
         let facts = input_facts(evidence, objective);
         let told = ("no-input-since-start", text);
         out.push(reason(Verdict::Blind, told, evidence.started_at, objective.query.clone(), facts));
-    } else if fastest.is_none() && objective.budget.left < BUDGET_LEFT_LOW {
+    } else if fastest.is_none() && objective.companions.is_empty() && objective.budget.left < BUDGET_LEFT_LOW {
         let text = format!(
             "{}: {} of the {} is left ({} of {} bad {} spent)",
             objective.title(),

@@ -8,6 +8,7 @@ use crate::model::{
     Alert, AlertState, Labels, LabelsError, Millis, Seq, Timestamp, Transition, TransitionId, TransitionKind,
 };
 
+use super::burn::{Companion, Missed};
 use super::history::Counts;
 use super::objective::Objective;
 use super::pair::{BurnPair, Severity};
@@ -100,6 +101,88 @@ pub(super) fn firing(objective: &Objective, pair: &BurnPair, at: Timestamp, long
         keep_firing_since: None,
         expr: expr(objective, pair),
     }
+}
+
+/// The alert of a companion that begins to fire: what it saw, and over which span.
+pub(super) fn companion(
+    objective: &Objective,
+    companion: Companion,
+    at: Timestamp,
+    value: f64,
+    summary: &str,
+    span: Millis,
+) -> Alert {
+    let mut labels = objective.labels.builder();
+    for label in objective.ticket_labels.iter() {
+        labels.set(label.name, label.value);
+    }
+    if labels.get("severity").is_empty() {
+        labels.set("severity", Severity::Ticket.as_str());
+    }
+    labels.set("alertname", companion.alert_name()).set("service", &objective.service).set("slo", &objective.name);
+    let mut texts = Labels::empty().builder();
+    texts.set("summary", summary);
+    for label in objective.annotations.iter() {
+        texts.set(label.name, label.value);
+    }
+    let expr = match companion {
+        Companion::Drain | Companion::Exhausted => {
+            format!("({}) > {}", objective.indicator.error_query(coarse(span)), trimmed(objective.budget()))
+        }
+        Companion::Vanished => objective.indicator.total_query(span),
+    };
+    Alert {
+        // Checked when the objective was taken, and shorter than those of a pair.
+        labels: labels.build().unwrap_or_else(|_| Labels::empty()),
+        annotations: texts.build().unwrap_or_else(|_| objective.annotations.clone()),
+        state: AlertState::Firing,
+        value,
+        active_at: at,
+        fired_at: Some(at),
+        resolved_at: None,
+        keep_firing_since: None,
+        expr,
+    }
+}
+
+/// What a drain tells.
+pub(super) fn drain_summary(objective: &Objective, burn: f64, counts: Counts, span: Millis) -> String {
+    format!(
+        "{} {} spends its {} error budget {} times too fast since {}: {} of {} events were bad, {} of them may be",
+        objective.service,
+        objective.name,
+        objective.window,
+        factor(burn),
+        coarse(span),
+        count(counts.bad),
+        count(counts.total),
+        percent(objective.budget()),
+    )
+}
+
+/// What an exhausted budget tells.
+pub(super) fn exhausted_summary(objective: &Objective, all: Counts) -> String {
+    format!(
+        "{} {} has spent its error budget: {} of {} events of the last {} were bad, {} of them may be",
+        objective.service,
+        objective.name,
+        count(all.bad),
+        count(all.total),
+        objective.window,
+        percent(objective.budget()),
+    )
+}
+
+/// What vanished traffic tells.
+pub(super) fn vanished_summary(objective: &Objective, missed: Missed) -> String {
+    format!(
+        "{} {}: {} events came in the last {}, where this hour of the week brings {}",
+        objective.service,
+        objective.name,
+        count(missed.came),
+        missed.span,
+        count(missed.expected.round()),
+    )
 }
 
 /// The same alert after it stopped.

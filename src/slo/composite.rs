@@ -170,6 +170,7 @@ impl Composite {
             query: objective.error_query(objective.window),
             blind: blind(&parts, at),
             adjustments: Vec::new(),
+            companions: Vec::new(),
             groups: None,
             parts: shares(&parts),
         }

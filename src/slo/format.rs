@@ -10,6 +10,7 @@ use crate::codec::{
 use crate::model::{Alert, AlertState, Labels, Millis, Timestamp};
 
 use super::adjustment::Excluded;
+use super::burn::{Burning, Drain};
 use super::composite::Composite;
 use super::history::{Counts, History, Point, Tier};
 use super::input::Input;
@@ -20,7 +21,7 @@ use super::watch::{PairState, Waiting, Watch};
 
 const KIND: [u8; 8] = *b"evkobjct";
 /// The version that is written.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 /// The first version, of plain objectives, which is read too.
 const VERSION_1: u32 = 1;
 
@@ -105,6 +106,7 @@ pub(super) struct SavedCounts {
     pub(super) heard: [Option<Timestamp>; 2],
     pub(super) waiting: Vec<(Timestamp, Waiting)>,
     pub(super) pairs: Vec<PairState>,
+    pub(super) burning: Burning,
     pub(super) slices: Slices,
     pub(super) excluded: Vec<(Timestamp, Excluded)>,
 }
@@ -225,6 +227,7 @@ fn put_counts(out: &mut Vec<u8>, watch: &Watch) {
     }
     put_varint(out, watch.pairs.len() as u64);
     watch.pairs.iter().for_each(|state| put_pair(out, state));
+    put_burning(out, &watch.burning);
     put_varint(out, watch.history.edges.len() as u64);
     for edge in &watch.history.edges {
         put_signed(out, edge.t.0);
@@ -256,6 +259,31 @@ fn put_pair(out: &mut Vec<u8>, PairState { pair, firing }: &PairState) {
     if let Some(alert) = firing {
         put_alert(out, alert);
     }
+}
+
+fn put_burning(out: &mut Vec<u8>, burning: &Burning) {
+    burning.cleared.iter().for_each(|cleared| put_time(out, *cleared));
+    put_time(out, burning.looked_at);
+    put_time(out, burning.drain.since);
+    put_float(out, burning.drain.excess);
+    put_float(out, burning.drain.counts.bad);
+    put_float(out, burning.drain.counts.total);
+    for alert in &burning.firing {
+        out.push(u8::from(alert.is_some()));
+        alert.iter().for_each(|alert| put_alert(out, alert));
+    }
+}
+
+fn take_burning(from: &mut Bytes<'_>) -> Result<Burning, Damaged> {
+    let cleared = [take_maybe_time(from)?, take_maybe_time(from)?];
+    let looked_at = take_maybe_time(from)?;
+    let since = take_maybe_time(from)?;
+    let drain = Drain { since, excess: from.f64()?, counts: Counts { bad: from.f64()?, total: from.f64()? } };
+    let mut burning = Burning { cleared, looked_at, drain, ..Burning::default() };
+    for slot in &mut burning.firing {
+        *slot = if take_mark(from)? { Some(take_alert(from)?) } else { None };
+    }
+    Ok(burning)
 }
 
 fn put_alert(out: &mut Vec<u8>, alert: &Alert) {
@@ -381,10 +409,12 @@ fn take_counts(from: &mut Bytes<'_>, version: u32) -> Result<SavedCounts, Damage
             Ok((t, Waiting { arrived, more: Increase { part: from.f64()?, total: from.f64()? } }))
         })?,
         pairs: take_list(from, take_pair)?,
+        burning: Burning::default(),
         slices: Slices::default(),
         excluded: Vec::new(),
     };
     if version > VERSION_1 {
+        saved.burning = take_burning(from)?;
         let edges = take_list(from, |from| Ok(Point { t: take_time(from)?, sum: take_sums(from)? }))?;
         saved.history.edges = edges.into();
         for _ in 0..from.length()? {

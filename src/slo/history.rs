@@ -185,6 +185,19 @@ impl History {
         self.sum_at(until).since(self.sum_at(until - length))
     }
 
+    /// The shortest window of at least `least` that holds so many events; `most` if none up to that does.
+    pub(super) fn holding(&self, until: Timestamp, events: f64, least: Millis, most: Millis) -> Millis {
+        if self.window(until, least).total >= events {
+            return least;
+        }
+        let before = self.sum_at(until).total - events;
+        let edge = self.tiers.iter().find_map(|tier| {
+            let after = tier.points.partition_point(|point| point.sum.total <= before);
+            tier.points.get(after.checked_sub(1)?).map(|point| point.t)
+        });
+        edge.map_or(most, |edge| (until - edge).clamp(least, most.max(least)))
+    }
+
     /// Keeps the counts up to an edge of the calendar: exactly, if nothing behind it is counted yet.
     pub(super) fn mark(&mut self, edge: Timestamp) {
         let newest = self.tiers.iter().filter_map(|tier| tier.points.back()).map(|point| point.t).max();

@@ -10,6 +10,7 @@
 
 mod adjustment;
 mod alert;
+mod burn;
 mod calendar;
 mod composite;
 mod events;
@@ -32,6 +33,7 @@ mod watch;
 mod what_if;
 
 pub use adjustment::Adjustment;
+pub use burn::Companion;
 pub use calendar::{Calendar, CalendarError, CalendarUnit};
 pub use events::{Events, Reading, Term};
 pub use format::RestoreError;

@@ -8,6 +8,7 @@ use crate::model::{
 };
 
 use super::alert;
+use super::burn::Companion;
 use super::composite::Composite;
 use super::groups::Groups;
 use super::objective::{Indicator, Objective, ObjectiveError, Part};
@@ -15,7 +16,7 @@ use super::pair::{BurnPair, pairs_of};
 use super::series::Origin;
 use super::slices::Method;
 use super::status::{BurnHistory, ObjectiveStatus};
-use super::watch::{Bindings, Decision, Watch};
+use super::watch::{Bindings, Watch};
 
 /// Every objective, watched as the log goes by.
 ///
@@ -275,19 +276,7 @@ impl Watch {
             }
         }
         for decision in self.decide(at) {
-            let (kind, changed) = match decision {
-                Decision::Fire(n) => {
-                    let pair = self.pairs[n].pair;
-                    let [long, short] = [pair.long, pair.short].map(|length| self.history.window(at, length));
-                    let alert = alert::firing(&self.objective, &pair, at, long, short);
-                    self.pairs[n].firing = Some(alert.clone());
-                    (TransitionKind::Firing, alert)
-                }
-                Decision::Resolve(n) => {
-                    let Some(alert) = self.pairs[n].firing.take() else { continue };
-                    (TransitionKind::Resolved, alert::resolved(alert, at))
-                }
-            };
+            let Some((kind, changed)) = self.carry_out(decision, at) else { continue };
             out.push(alert::transition(seq, at, kind, changed));
         }
         self.plan();
@@ -303,6 +292,13 @@ impl Watch {
             let same = |(pair, alert): &(BurnPair, Alert)| *pair == state.pair && labels.as_ref() == Ok(&alert.labels);
             state.firing = firing.iter().position(same).map(|n| firing.swap_remove(n).1);
         }
+        let mut told = old.burning;
+        for companion in Companion::ALL {
+            let kept = alert::companion(&self.objective, companion, Timestamp(0), 0.0, "", Millis(1)).labels;
+            let gone = told.firing[companion as usize].take_if(|alert| alert.labels != kept);
+            firing.extend(gone.map(|alert| (BurnPair::standard(self.objective.window)[0], alert)));
+        }
+        self.burning = told;
         let same_edges = self.edges_of == old.edges_of;
         self.recount = old.recount
             || self.objective.reach() > old.objective.reach()

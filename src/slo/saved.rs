@@ -90,6 +90,7 @@ fn counted(old: SavedCounts, objective: Objective) -> Watch {
     watch.heard = old.heard;
     watch.waiting = old.waiting.into_iter().collect();
     watch.pairs = old.pairs;
+    watch.burning = old.burning;
     watch.slices = old.slices;
     watch.exclusions.taken = old.excluded.into_iter().collect();
     watch

@@ -149,6 +149,7 @@ impl Watch {
     fn put_in_place(&mut self, found: Watch, at: Timestamp) {
         (self.since, self.recount) = (self.since.or(Some(at)), false);
         (self.history, self.input, self.heard) = (found.history, found.input, found.heard);
+        self.burning.drain = found.burning.drain;
         (self.slices, self.exclusions) = (found.slices, found.exclusions);
         // It has been counted.
         self.waiting.clear();
@@ -159,7 +160,7 @@ impl Watch {
         }
         for (labels, old) in firing.into_iter().filter(|(_, watch)| watch.fires()) {
             match self.groups.members.get_mut(&labels) {
-                Some(group) => group.pairs = old.pairs,
+                Some(group) => (group.pairs, group.burning) = (old.pairs, old.burning),
                 None => drop(self.groups.members.insert(labels, old)),
             }
         }

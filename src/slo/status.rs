@@ -3,6 +3,7 @@
 use crate::model::{Alert, Labels, Millis, TimeRange, Timestamp};
 use crate::stats::binomial_lower;
 
+use super::burn::Companion;
 use super::history::Counts;
 use super::objective::titled;
 use super::pair::BurnPair;
@@ -55,6 +56,8 @@ pub struct ObjectiveStatus {
     pub query: String,
     /// Why nothing can be said, if so.
     pub blind: Option<Blind>,
+    /// What fires besides the pairs: which, and since when.
+    pub companions: Vec<(Companion, Timestamp)>,
     /// The times in which events do not count: those of the window and the next to come.
     pub adjustments: Vec<AdjustmentSpan>,
     /// The budgets of its groups, if it has groups. The numbers above are of all together.
@@ -300,7 +303,7 @@ impl Watch {
                     firing_since: state.firing.as_ref().map(|alert| alert.active_at),
                 })
                 .collect(),
-            alerts: self.pairs.iter().filter_map(|state| state.firing.clone()).collect(),
+            alerts: self.own_alerts().cloned().collect(),
             counted_since: self.history.first,
             last_input: self.input.last_at,
             interval: self.input.interval(),
@@ -308,16 +311,25 @@ impl Watch {
             series_refused: self.series.refused,
             query: objective.error_query(shown),
             blind: self.blind(at),
+            companions: Companion::ALL
+                .into_iter()
+                .filter_map(|companion| Some((companion, self.burning.firing[companion as usize].as_ref()?.active_at)))
+                .collect(),
             group: Labels::empty(),
             groups: None,
             parts: Vec::new(),
         }
     }
 
+    /// The alerts that fire of all together, or of this group.
+    pub(super) fn own_alerts(&self) -> impl Iterator<Item = &Alert> {
+        let pairs = self.pairs.iter().map(|state| &state.firing);
+        pairs.chain(&self.burning.firing).filter_map(Option::as_ref)
+    }
+
     /// The alerts that fire, those of groups last.
     pub(super) fn alerts(&self) -> Vec<Alert> {
-        let groups = self.groups.members.values().flat_map(|group| group.pairs.iter());
-        self.pairs.iter().chain(groups).filter_map(|state| state.firing.clone()).collect()
+        self.own_alerts().chain(self.groups.members.values().flat_map(Watch::own_alerts)).cloned().collect()
     }
 
     pub(super) fn covered(&self, at: Timestamp, window: Millis) -> Millis {

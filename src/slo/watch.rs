@@ -3,18 +3,15 @@
 //! Invariants:
 //! - An increase counts from its own instant on, and not before both sides of the ratio have been heard
 //!   up to it (or patience is over): halves that come in different transactions never look like failures.
-//! - A pair fires on evidence: in both windows the lower bound of the error ratio, one-sided at
-//!   [`CONFIDENCE`], is above threshold times budget, and at least [`FAILURES_MIN`] events were bad.
-//! - A firing pair resolves when the short window's ratio is below. While the input is stale the short
-//!   window says nothing, and the long one must be below: blindness alone ends no alert.
+//! - What alerts, and when that is over, is decided in `burn`.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::model::limits;
 use crate::model::{Alert, Labels, Millis, Sample, SeriesRef, SeriesRefs, Timestamp};
-use crate::stats::binomial_tail;
 
 use super::adjustment::Exclusions;
+use super::burn::{Burning, Decision};
 use super::groups::Groups;
 use super::history::{Counts, History};
 use super::input::Input;
@@ -23,12 +20,11 @@ use super::pair::BurnPair;
 use super::series::{Increase, Increases, Roles, SeriesSet, join};
 use super::slices::{Method, Slices};
 
-/// The confidence of the lower bound. At 99 % a service that exactly meets 99.9 % and sees ten requests an
-/// hour needs two failures within the hour to page, a hundred need six; a full outage of a service with
-/// one request a second pages after 69 instead of 52 seconds, with fifty after 53.
+/// The confidence of the lower bounds that are shown.
 pub(super) const CONFIDENCE: f64 = 0.99;
-/// Fewer bad events than this in either window never fire: at 99.99 % even a single failure of six is beyond the bound.
-pub(super) const FAILURES_MIN: f64 = 2.0;
+/// Fewer bad events than this never alert: at 99.99 % even a single failure of six would be evidence, and two are one
+/// request that was tried again.
+pub(super) const FAILURES_MIN: f64 = 3.0;
 
 /// How often an objective looks for series that it need not remember.
 const FORGET_EVERY: Millis = Millis::hours(1);
@@ -73,15 +69,6 @@ fn hear(heard: &mut [Option<Timestamp>; 2], roles: Roles, t: Timestamp) {
     }
 }
 
-/// What an evaluation decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Decision {
-    /// The pair at this position begins to fire.
-    Fire(usize),
-    /// It stops.
-    Resolve(usize),
-}
-
 /// The running state of one objective.
 #[derive(Debug, Clone)]
 pub(super) struct Watch {
@@ -100,6 +87,8 @@ pub(super) struct Watch {
     /// Up to which instant of the log everything is decided.
     pub(super) decided: Option<Timestamp>,
     deadline: Option<Timestamp>,
+    /// What alerts rest on besides the counts.
+    pub(super) burning: Burning,
     /// Slices of time that can still change; without a method of slices there are none.
     pub(super) slices: Slices,
     /// What did not count.
@@ -135,6 +124,7 @@ impl Watch {
             since: None,
             decided: None,
             deadline: None,
+            burning: Burning::default(),
             touched: false,
             recount: false,
         }
@@ -293,6 +283,7 @@ impl Watch {
             self.period_end = Some(end);
         }
         self.history.add(t, more);
+        self.burning.drain.add(t, more, self.objective.budget());
     }
 
     /// Counts increases of which both sides are at hand.
@@ -310,17 +301,8 @@ impl Watch {
         if self.objective.method != Method::Occurrences {
             self.close_slices(self.sliced_until(at));
         }
-        let mut decisions = Vec::new();
-        for (n, state) in self.pairs.iter().enumerate() {
-            match state.firing {
-                // What one group's alert says already is not said again for all.
-                None if self.credible(&state.pair, at) && !self.groups.fire(state.pair.severity) => {
-                    decisions.push(Decision::Fire(n))
-                }
-                Some(_) if self.over(&state.pair, at) => decisions.push(Decision::Resolve(n)),
-                _ => {}
-            }
-        }
+        let decisions = self.decisions(at);
+        self.forget_drain(at);
         self.decided = Some(at);
         self.touched = false;
         decisions
@@ -338,23 +320,6 @@ impl Watch {
         }
     }
 
-    /// Whether the evidence of both windows suffices to fire.
-    fn credible(&self, pair: &BurnPair, at: Timestamp) -> bool {
-        let share = pair.threshold * self.objective.budget();
-        let above = |counts: &Counts| counts.bad >= FAILURES_MIN && counts.ratio().is_some_and(|ratio| ratio > share);
-        let certain = |counts: &Counts| binomial_tail(counts.bad, counts.total, share) < 1.0 - CONFIDENCE;
-        let windows = [pair.short, pair.long].map(|length| self.history.window(at, length));
-        // The cheap question first: nearly always the answer is no.
-        windows.iter().all(above) && windows.iter().all(certain) && !self.input.stale(at)
-    }
-
-    /// Whether a firing pair has burnt out.
-    fn over(&self, pair: &BurnPair, at: Timestamp) -> bool {
-        let share = pair.threshold * self.objective.budget();
-        let length = if self.input.stale(at) { pair.long } else { pair.short };
-        self.history.window(at, length).ratio().is_none_or(|ratio| ratio < share)
-    }
-
     /// Computes when time alone can change something next. After each change of state.
     pub(super) fn plan(&mut self) {
         let Some(now) = self.decided else {
@@ -363,20 +328,8 @@ impl Watch {
         };
         let stale_from = self.input.stale_from().filter(|from| *from > now);
         let waiting = self.waiting.iter().map(|(t, w)| self.due(*t, w)).min();
-        let firing = self.pairs.iter().filter(|state| state.firing.is_some());
-        let resolving = firing.filter_map(|state| {
-            let share = state.pair.threshold * self.objective.budget();
-            let short = self.history.sinks_below(share, state.pair.short, now);
-            match stale_from {
-                Some(from) if short.is_none_or(|t| t >= from) => {
-                    // By then the input counts as stale; what is planned there sees to the rest.
-                    None
-                }
-                Some(_) => short,
-                None if self.input.stale(now) => self.history.sinks_below(share, state.pair.long, now),
-                None => short,
-            }
-        });
+        // After input counts as stale, what is planned then sees to the rest.
+        let resolving = self.resolving(now).filter(|end| stale_from.is_none_or(|from| *end < from));
         let next = waiting.into_iter().chain(stale_from).chain(self.slice_due()).chain(resolving).min();
         let own = next.map(|t| Timestamp(t.0.max(now.0.saturating_add(1))));
         self.deadline = self.groups.members.values().filter_map(Watch::deadline).chain(own).min();
@@ -384,7 +337,7 @@ impl Watch {
 
     /// Whether an alert of its own fires.
     pub(super) fn fires(&self) -> bool {
-        self.pairs.iter().any(|state| state.firing.is_some())
+        self.own_alerts().next().is_some()
     }
 
     /// When time alone can change something next.

@@ -1,7 +1,10 @@
 //! Tests of `slo` and of what is made of it: `confidence` and `report`.
 
+mod blindness;
 mod burn;
+mod companions;
 mod composites;
+mod episodes;
 mod groups;
 mod input;
 mod random;

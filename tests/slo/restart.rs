@@ -51,7 +51,7 @@ fn known(number: SeriesRef) -> Labels {
 #[test]
 fn a_restart_at_any_place_changes_nothing() {
     let story = incident();
-    assert!(story.transitions.len() >= 4, "{:#?}", story.transitions);
+    assert!(story.transitions.len() >= 2, "{:#?}", story.transitions);
     let last = story.now;
     for cut in (0..=story.log.len()).step_by(7) {
         let mut first = Objectives::new(vec![shop(0.999, ratio())]).unwrap();
@@ -166,7 +166,7 @@ fn what_nothing_watches_any_more_is_resolved() {
     story.traffic(1800, 15, 20.0, 0.0);
     story.traffic(300, 15, 20.0, 50.0);
     let firing = story.objectives.alerts();
-    assert_eq!(firing.len(), 4);
+    assert_eq!(firing.len(), 1);
     let bytes = story.objectives.save();
     let resolved = |objectives: &mut Objectives| {
         let due = objectives.next_deadline().unwrap();
@@ -287,7 +287,13 @@ fn a_state_of_the_first_version_is_read() {
     story.traffic(60, 15, 20.0, 50.0);
     let mut restored = Objectives::new(vec![shop(0.999, ratio())]).unwrap();
     restored.restore(&bytes).unwrap();
-    assert_eq!(restored.statuses(story.now), story.objectives.statuses(story.now));
-    assert_eq!(restored.next_deadline(), story.objectives.next_deadline());
+    // In that version every pair had an alert of its own, which fires on until it is over.
     assert_eq!(restored.alerts().len(), 4);
+    let counts = |objectives: &Objectives| {
+        let mut status = objectives.statuses(story.now).remove(0);
+        status.alerts.clear();
+        status.burns.iter_mut().for_each(|burn| burn.firing_since = None);
+        status
+    };
+    assert_eq!(counts(&restored), counts(&story.objectives));
 }

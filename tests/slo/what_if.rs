@@ -100,16 +100,16 @@ fn a_stored_ratio_is_averaged_over_its_samples() {
     let indicator = Indicator::ErrorRatio { errors: of(Reading::Each), total: of(Reading::One) };
     let objective = shop(0.99, indicator);
     let mut story = Story::new(vec![objective.clone()]);
-    for n in 0..40 {
+    for n in 0..100 {
         story.pass(Millis::seconds(15));
         let ratio = if n >= 30 { 0.5 } else { 0.0 };
         story.send(&[(metric("error_ratio", &[]), ratio)], story.now);
     }
     let status = story.status();
-    assert_eq!((status.total, status.total - status.good), (40.0, 5.0));
+    assert_eq!((status.total, status.total - status.good), (100.0, 35.0));
     assert!(story.transitions.iter().any(|t| t.kind == TransitionKind::Firing));
     story.survives_restarts(std::slice::from_ref(&objective), 7);
     let mut seeded = Objectives::new(vec![objective]).unwrap();
     seeded.seed(story.now, &story.stored()).unwrap();
-    assert_eq!(seeded.statuses(story.now)[0].error_ratio, Some(0.125));
+    assert_eq!(seeded.statuses(story.now)[0].error_ratio, Some(0.35));
 }

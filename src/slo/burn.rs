@@ -1,0 +1,437 @@
+//! When an objective alerts: tiers of burn pairs, the evidence they need, and companions for what pairs do not see.
+//!
+//! Invariants:
+//! - Of one severity at most one alert fires; no ticket begins while a page fires. What came before an alert ended
+//!   gives rise to no other: it counts for nobody twice.
+//! - A pair fires if its long window burns above the threshold, its short one still does, at least
+//!   [`EPISODE_SPENT`] of the budget was spent, and in some window between both it is certain that the true burn is
+//!   above half the threshold and above 1. The short window is longer if it would hold fewer than [`EVENTS_MIN`] events.
+//! - The slower pairs of a severity speak once half of their long window has been counted: of a young history, where all
+//!   windows are the same, the fastest speaks.
+//! - Blindness alone ends no alert: while the input is stale, the long window must be below.
+
+use crate::model::{Alert, Millis, Timestamp, TransitionKind};
+use crate::stats::binomial_tail;
+
+use super::alert;
+use super::history::Counts;
+use super::pair::{BurnPair, Severity};
+use super::watch::{FAILURES_MIN, Watch};
+
+/// How surprising failures must be before they alert, over all windows that are looked at: 99 % confidence. With 99.9 %,
+/// three failures among six requests page, and six among a hundred.
+const DOUBT: f64 = 0.01;
+/// A short window with fewer events says nothing yet.
+const EVENTS_MIN: f64 = 3.0;
+/// Less of the budget is no episode, and nobody's business: a night of few requests may burn fast and spend nothing.
+const EPISODE_SPENT: f64 = 0.01;
+/// An alert that begins again so soon was ended too early the time before: the service comes and goes.
+const FLAPPING: Millis = Millis::hours(1);
+/// How surprising few failures must be before it is taken that the burn is over.
+const OVER_DOUBT: f64 = 0.01;
+/// A steady drain tells of itself when so much more than its even share of the budget was spent.
+const DRAIN_SPENT: f64 = 0.02;
+/// A drain's beginning is chosen by hindsight, so it must be more surprising than what a window holds by chance.
+const DRAIN_DOUBT: f64 = 1e-6;
+/// How often companions are looked at.
+const LOOK_EVERY: Millis = Millis::minutes(1);
+/// An exhausted budget counts as recovered with so much left.
+const RECOVERED: f64 = 0.05;
+/// Traffic has vanished below this share of what the hour of the week brings.
+const VANISHED_BELOW: f64 = 0.1;
+/// And is back above this one.
+const VANISHED_UNTIL: f64 = 0.3;
+/// How surprising so few requests must be, even if only half of the usual were to come.
+const VANISHED_DOUBT: f64 = 1e-4;
+/// The spans over which requests are missed: the busier the service, the shorter.
+const VANISHED_SPANS: [Millis; 3] = [Millis::minutes(15), Millis::hours(1), Millis::hours(6)];
+/// Weeks that are looked back to; the quietest of them is what is expected.
+const WEEKS: i64 = 4;
+
+/// What tells of that which no pair sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Companion {
+    /// The budget is spent faster than evenly for long, at a rate that no pair waits for.
+    Drain,
+    /// Nothing of the budget is left.
+    Exhausted,
+    /// Requests have stopped that the hour of the week brings.
+    Vanished,
+}
+
+impl Companion {
+    /// All of them.
+    pub const ALL: [Companion; 3] = [Companion::Drain, Companion::Exhausted, Companion::Vanished];
+
+    /// The `alertname` of its alerts.
+    pub fn alert_name(self) -> &'static str {
+        match self {
+            Companion::Drain => "ErrorBudgetDrain",
+            Companion::Exhausted => "ErrorBudgetExhausted",
+            Companion::Vanished => "TrafficVanished",
+        }
+    }
+}
+
+/// What an evaluation decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// It begins to fire.
+    Fire(Subject),
+    /// It stops.
+    Resolve(Subject),
+}
+
+/// What can fire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// The pair at this position.
+    Pair(usize),
+    Companion(Companion),
+}
+
+/// What the decisions of an objective rest on besides its counts.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Burning {
+    /// Up to when failures were told of, by pages and by tickets.
+    pub(super) cleared: [Option<Timestamp>; 2],
+    pub(super) drain: Drain,
+    /// The alerts of the companions, by [`Companion::ALL`].
+    pub(super) firing: [Option<Alert>; 3],
+    /// When companions were last looked at.
+    pub(super) looked_at: Option<Timestamp>,
+}
+
+/// Bad events beyond what an even pace would have spent, since there were none (a cumulative sum, Page 1954).
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Drain {
+    pub(super) excess: f64,
+    pub(super) since: Option<Timestamp>,
+    pub(super) counts: Counts,
+}
+
+impl Drain {
+    /// Counts events of a budget.
+    pub(super) fn add(&mut self, t: Timestamp, more: Counts, budget: f64) {
+        self.excess += more.bad - budget * more.total;
+        if self.excess <= 0.0 {
+            *self = Drain::default();
+            return;
+        }
+        self.since = self.since.or(Some(t));
+        self.counts.bad += more.bad;
+        self.counts.total += more.total;
+    }
+}
+
+fn tier(severity: Severity) -> usize {
+    match severity {
+        Severity::Page => 0,
+        Severity::Ticket => 1,
+    }
+}
+
+/// Requests that came, and how many the hour of the week brings.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Missed {
+    pub(super) span: Millis,
+    pub(super) came: f64,
+    pub(super) expected: f64,
+}
+
+impl Watch {
+    /// Which alerts change at `at`.
+    pub(super) fn decisions(&mut self, at: Timestamp) -> Vec<Decision> {
+        let mut decisions = Vec::new();
+        let paging = self.firing_pair(Severity::Page).is_some();
+        decisions.extend(self.tier_decision(Severity::Page, at));
+        let paging = paging || !decisions.is_empty();
+        // With a page, a ticket that fires may end; none begins.
+        let ticket = self.tier_decision(Severity::Ticket, at);
+        decisions.extend(ticket.filter(|decision| !paging || matches!(decision, Decision::Resolve(_))));
+        let drains =
+            decisions.is_empty() && self.burning.firing[Companion::Drain as usize].is_none() && self.drains(at);
+        decisions.extend(drains.then_some(Decision::Fire(Subject::Companion(Companion::Drain))));
+        let due = self.burning.looked_at.is_none_or(|last| at - last >= LOOK_EVERY || at < last);
+        if due {
+            self.burning.looked_at = Some(at);
+            self.companion_decisions(at, &mut decisions);
+        }
+        decisions
+    }
+
+    fn firing_pair(&self, severity: Severity) -> Option<usize> {
+        self.pairs.iter().position(|state| state.pair.severity == severity && state.firing.is_some())
+    }
+
+    fn tier_decision(&self, severity: Severity, at: Timestamp) -> Option<Decision> {
+        match self.firing_pair(severity) {
+            Some(n) => self.tier_over(severity, at).then_some(Decision::Resolve(Subject::Pair(n))),
+            // What one group's alert says already is not said again for all.
+            None if self.groups.fire(severity) => None,
+            None => {
+                let n = self.speaking(severity, at).find(|n| self.credible(&self.pairs[*n].pair, at))?;
+                Some(Decision::Fire(Subject::Pair(n)))
+            }
+        }
+    }
+
+    /// The pairs of a severity that have something to say: the first, and those of which enough has been counted.
+    fn speaking(&self, severity: Severity, at: Timestamp) -> impl Iterator<Item = usize> + '_ {
+        let covered = self.history.first.map_or(Millis::ZERO, |first| at - first);
+        let of_it = self.pairs.iter().enumerate().filter(move |(_, state)| state.pair.severity == severity);
+        let mut seen = false;
+        of_it.filter_map(move |(n, state)| {
+            let first = !std::mem::replace(&mut seen, true);
+            (first || covered.0 >= state.pair.long.0 / 2).then_some(n)
+        })
+    }
+
+    /// Makes a decision come true and gives what becomes of the alert.
+    pub(super) fn carry_out(&mut self, decision: Decision, at: Timestamp) -> Option<(TransitionKind, Alert)> {
+        match decision {
+            Decision::Fire(Subject::Pair(n)) => {
+                let pair = self.pairs[n].pair;
+                let [long, short] = [pair.long, self.short_of(&pair, at)].map(|length| self.history.window(at, length));
+                let alert = alert::firing(&self.objective, &pair, at, long, short);
+                self.pairs[n].firing = Some(alert.clone());
+                Some((TransitionKind::Firing, alert))
+            }
+            Decision::Resolve(Subject::Pair(n)) => {
+                let alert = self.pairs[n].firing.take()?;
+                self.burning.cleared[1] = Some(at);
+                if self.pairs[n].pair.severity == Severity::Page {
+                    self.burning.cleared[0] = Some(at);
+                }
+                self.burning.drain = Drain::default();
+                Some((TransitionKind::Resolved, alert::resolved(alert, at)))
+            }
+            Decision::Fire(Subject::Companion(companion)) => {
+                let alert = self.companion_alert(companion, at);
+                self.burning.firing[companion as usize] = Some(alert.clone());
+                Some((TransitionKind::Firing, alert))
+            }
+            Decision::Resolve(Subject::Companion(companion)) => {
+                let alert = self.burning.firing[companion as usize].take()?;
+                Some((TransitionKind::Resolved, alert::resolved(alert, at)))
+            }
+        }
+    }
+
+    /// Events since `at - length`, and since failures were last told of.
+    fn untold(&self, severity: Severity, at: Timestamp, length: Millis) -> Counts {
+        let told = self.burning.cleared[tier(severity)].map_or(length, |cleared| (at - cleared).max(Millis::ZERO));
+        self.history.window(at, length.min(told))
+    }
+
+    /// The short window, longer where few events come.
+    fn short_of(&self, pair: &BurnPair, at: Timestamp) -> Millis {
+        self.history.holding(at, EVENTS_MIN, pair.short, pair.long)
+    }
+
+    /// Whether a pair may fire.
+    fn credible(&self, pair: &BurnPair, at: Timestamp) -> bool {
+        let share = pair.threshold * self.objective.budget();
+        // The cheap question first: nearly always the answer is no.
+        let long = self.history.window(at, pair.long);
+        if long.bad < FAILURES_MIN || long.ratio().is_none_or(|ratio| ratio <= share) {
+            return false;
+        }
+        let untold = self.untold(pair.severity, at, pair.long);
+        if untold.bad < FAILURES_MIN || untold.bad <= share * long.total {
+            return false;
+        }
+        let shortest = self.short_of(pair, at);
+        let short = self.untold(pair.severity, at, shortest);
+        short.ratio().is_some_and(|ratio| ratio > share)
+            && untold.bad >= EPISODE_SPENT * self.expected_budget(at)
+            && !self.input.stale(at)
+            && self.certain(pair, at, shortest)
+    }
+
+    /// Whether in some window between the long one and the shortest the true burn is above half the threshold for
+    /// certain, and above 1.
+    fn certain(&self, pair: &BurnPair, at: Timestamp, shortest: Millis) -> bool {
+        let share = (pair.threshold / 2.0).max(1.0) * self.objective.budget();
+        let halves = std::iter::successors(Some(pair.long), |length| Some(Millis(length.0 / 2)));
+        let lengths: Vec<Millis> = halves.take_while(|length| *length > shortest).chain([shortest]).collect();
+        let doubt = DOUBT / lengths.len() as f64;
+        lengths.iter().any(|length| {
+            let counts = self.untold(pair.severity, at, *length);
+            counts.bad >= FAILURES_MIN
+                && counts.ratio().is_some_and(|ratio| ratio > share)
+                && binomial_tail(counts.bad, counts.total, share) < doubt
+        })
+    }
+
+    /// Bad events that the window may hold, as the traffic so far lets expect.
+    fn expected_budget(&self, at: Timestamp) -> f64 {
+        let window = self.objective.window;
+        let covered = self.history.first.map_or(Millis::ZERO, |first| at - first).clamp(Millis(1), window);
+        let all = self.history.window(at, window);
+        all.total * (window.0 as f64 / covered.0 as f64) * self.objective.budget()
+    }
+
+    /// Whether both windows of a pair are above its threshold.
+    fn holds(&self, pair: &BurnPair, at: Timestamp) -> bool {
+        let share = pair.threshold * self.objective.budget();
+        let above = |length| self.history.window(at, length).ratio().is_some_and(|ratio| ratio >= share);
+        above(pair.long) && (self.input.stale(at) || above(self.short_of(pair, at)))
+    }
+
+    /// Whether a tier's alert is over: no pair holds, or the latest events leave no doubt.
+    fn tier_over(&self, severity: Severity, at: Timestamp) -> bool {
+        let pairs = || self.speaking(severity, at).map(|n| &self.pairs[n].pair);
+        if !pairs().any(|pair| self.holds(pair, at)) {
+            return true;
+        }
+        let firing = self.pairs.iter().filter(|state| state.pair.severity == severity);
+        let began = firing.filter_map(|state| Some(state.firing.as_ref()?.active_at)).next();
+        let again =
+            self.burning.cleared[tier(severity)].zip(began).is_some_and(|(cleared, began)| began - cleared < FLAPPING);
+        if self.input.stale(at) || again {
+            return false;
+        }
+        let Some(slowest) = pairs().min_by(|a, b| a.threshold.total_cmp(&b.threshold)) else { return true };
+        let share = slowest.threshold * self.objective.budget();
+        let recent = self.history.window(at, Millis(slowest.short.0 / 2));
+        recent.ratio().is_some_and(|ratio| ratio < share)
+            && 1.0 - binomial_tail(recent.bad.floor() + 1.0, recent.total, share) < OVER_DOUBT
+    }
+
+    /// The instants at which time alone may end what fires.
+    pub(super) fn resolving(&self, now: Timestamp) -> Option<Timestamp> {
+        let severities = [Severity::Page, Severity::Ticket].into_iter().filter(|s| self.firing_pair(*s).is_some());
+        let holding = severities.flat_map(|severity| self.speaking(severity, now).map(|n| self.pairs[n].pair));
+        let stale = self.input.stale(now);
+        let ends = holding.filter(|pair| self.holds(pair, now)).flat_map(|pair| {
+            let share = pair.threshold * self.objective.budget();
+            let long = self.history.sinks_below(share, pair.long, now);
+            let stretched = self.short_of(&pair, now) > pair.short;
+            let short = if stale || stretched { None } else { self.history.sinks_below(share, pair.short, now) };
+            [long, short]
+        });
+        ends.flatten().filter(|end| *end > now).min()
+    }
+
+    fn companion_decisions(&self, at: Timestamp, out: &mut Vec<Decision>) {
+        for companion in Companion::ALL {
+            let fires = self.burning.firing[companion as usize].is_some();
+            let subject = Subject::Companion(companion);
+            match companion {
+                Companion::Drain if fires && self.drain_over(at) => out.push(Decision::Resolve(subject)),
+                Companion::Exhausted => {
+                    let all = self.history.window(at, self.objective.window);
+                    let left = 1.0 - all.bad / self.expected_budget(at).max(f64::MIN_POSITIVE);
+                    if fires && left > RECOVERED {
+                        out.push(Decision::Resolve(subject));
+                    } else if !fires && left <= 0.0 && all.bad >= FAILURES_MIN && self.counted_a_day(at) {
+                        out.push(Decision::Fire(subject));
+                    }
+                }
+                Companion::Vanished if fires => {
+                    let back = self.missed(at, VANISHED_UNTIL).is_none();
+                    out.extend((back && !self.input.stale(at)).then_some(Decision::Resolve(subject)));
+                }
+                Companion::Vanished if self.missed(at, VANISHED_BELOW).is_some() => out.push(Decision::Fire(subject)),
+                Companion::Drain | Companion::Vanished => {}
+            }
+        }
+    }
+
+    /// A budget of which an hour is known is not exhausted by it.
+    fn counted_a_day(&self, at: Timestamp) -> bool {
+        self.history.first.is_some_and(|first| at - first >= Millis::days(1).min(self.objective.window))
+    }
+
+    /// Whether the budget drains for certain, and nobody was told.
+    fn drains(&self, at: Timestamp) -> bool {
+        let Drain { excess, counts, since } = self.burning.drain;
+        // What burns so fast that a page comes is left to it.
+        let patience = self.pairs.first().map_or(Millis::ZERO, |state| Millis(state.pair.long.0 / 2));
+        let told = self.pairs.iter().any(|state| state.firing.is_some());
+        counts.bad >= FAILURES_MIN
+            && !told
+            && since.is_some_and(|since| at - since >= patience)
+            && excess >= DRAIN_SPENT * self.expected_budget(at)
+            && binomial_tail(counts.bad, counts.total, self.objective.budget()) < DRAIN_DOUBT
+            && !self.drain_over(at)
+            && !self.input.stale(at)
+    }
+
+    /// Whether lately no more than the even share was spent; of few events it takes many hours to tell.
+    fn drain_over(&self, at: Timestamp) -> bool {
+        let budget = self.objective.budget();
+        let (least, most) = (Millis::hours(1), Millis::days(3).min(self.objective.window));
+        let length = self.history.holding(at, 4.0 / budget, least.min(most), most);
+        !self.input.stale(at) && self.history.window(at, length).ratio().is_none_or(|ratio| ratio <= budget)
+    }
+
+    /// A drain that is over begins anew.
+    pub(super) fn forget_drain(&mut self, at: Timestamp) {
+        if self.burning.drain.since.is_some() && self.burning.looked_at == Some(at) && self.drain_over(at) {
+            self.burning.drain = Drain::default();
+        }
+    }
+
+    /// Whether fewer requests came than `below` of what the hour of the week brings, for certain. Known after a
+    /// week; before that, the hour of the day before tells.
+    pub(super) fn missed(&self, at: Timestamp, below: f64) -> Option<Missed> {
+        let first = self.history.first?;
+        if self.objective.indicator.sides().is_none() || self.input.stale(at) {
+            return None;
+        }
+        let hour = Millis::hours(1);
+        let known = |back: Millis| first <= at - back - hour;
+        let weeks: Vec<Millis> = (1..=WEEKS).map(|n| Millis::days(7 * n)).filter(|back| known(*back)).collect();
+        let days: Vec<Millis> = (1..=3).map(Millis::days).filter(|back| known(*back)).collect();
+        let backs = if weeks.is_empty() { days } else { weeks };
+        let nearest = *backs.first()?;
+        VANISHED_SPANS.into_iter().find_map(|span| {
+            // Of a quarter of an hour the hours around it tell more surely: of the one that ends with it and the one that
+            // begins with it the quieter, for traffic may fall steeply in the evening.
+            let wide = span.max(hour);
+            let usual = |back: &Millis| {
+                let hours =
+                    [at - *back, at - *back + (wide - span)].map(|until| self.history.window(until, wide).total);
+                hours[0].min(hours[1]) * span.0 as f64 / wide.0 as f64
+            };
+            let came = self.history.window(at, span).total;
+            // The cheap question first.
+            if came > below * usual(&nearest) {
+                return None;
+            }
+            let expected = backs.iter().map(usual).min_by(f64::total_cmp)?;
+            let few = came <= below * expected && fewer(came, expected / 2.0) < VANISHED_DOUBT;
+            few.then_some(Missed { span, came, expected })
+        })
+    }
+
+    fn companion_alert(&self, companion: Companion, at: Timestamp) -> Alert {
+        let (value, summary, span) = match companion {
+            Companion::Drain => {
+                let Drain { counts, since, .. } = self.burning.drain;
+                let since = since.unwrap_or(at);
+                let burn = counts.ratio().unwrap_or(0.0) / self.objective.budget();
+                (burn, alert::drain_summary(&self.objective, burn, counts, at - since), at - since)
+            }
+            Companion::Exhausted => {
+                let all = self.history.window(at, self.objective.window);
+                let spent = all.bad / self.expected_budget(at).max(f64::MIN_POSITIVE);
+                (spent, alert::exhausted_summary(&self.objective, all), self.objective.window)
+            }
+            Companion::Vanished => {
+                let missed = self.missed(at, VANISHED_BELOW);
+                let missed = missed.unwrap_or(Missed { span: VANISHED_SPANS[0], came: 0.0, expected: 0.0 });
+                (missed.came, alert::vanished_summary(&self.objective, missed), missed.span)
+            }
+        };
+        alert::companion(&self.objective, companion, at, value, &summary, span)
+    }
+}
+
+/// The probability of so few events where so many are expected (Poisson, as a binomial of very many trials).
+fn fewer(came: f64, expected: f64) -> f64 {
+    const TRIALS: f64 = 1e7;
+    1.0 - binomial_tail(came.floor() + 1.0, TRIALS.max(expected * 1000.0), expected / TRIALS.max(expected * 1000.0))
+}
