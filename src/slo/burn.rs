@@ -19,7 +19,7 @@ use super::pair::{BurnPair, Severity};
 use super::watch::{FAILURES_MIN, Watch};
 
 /// How surprising failures must be before they alert, over all windows that are looked at: 99 % confidence. With 99.9 %,
-/// three failures among six requests page, and six among a hundred.
+/// three failures among ten requests page, and five among a hundred.
 const DOUBT: f64 = 0.01;
 /// A short window with fewer events says nothing yet.
 const EVENTS_MIN: f64 = 3.0;
