@@ -234,6 +234,8 @@ mod tests {
             assert!(check(&numbers) <= bytes, "{} bytes of {bytes} for {:?}…", check(&numbers), numbers.get(..2));
         }
         check(&[0, u64::MAX, 1 << 63, (1 << 63) - 1, 0]);
+        // The first step is what is written, not the second number.
+        check(&[72_613_693_956_133_538, 0, 68_719_476_736]);
     }
 
     proptest! {

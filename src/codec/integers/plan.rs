@@ -73,7 +73,12 @@ impl Plan {
     /// The cheapest plan of one order.
     fn of_order(order: Order, numbers: &[u64], scratch: &mut Vec<u64>) -> Plan {
         differences(order, numbers, scratch);
-        let head = 2 + numbers[..order as usize].iter().map(|n| signed_bytes(*n)).sum::<usize>();
+        // What the sums begin with: the first number, and the first step.
+        let head = match (order, numbers) {
+            (Order::Steps, [first, ..]) => 2 + signed_bytes(*first),
+            (Order::Turns, [first, second, ..]) => 2 + signed_bytes(*first) + signed_bytes(second.wrapping_sub(*first)),
+            _ => 2,
+        };
         // Signed order: what is near zero on both sides lies together.
         for n in scratch.iter_mut() {
             *n ^= 1 << 63;
