@@ -220,3 +220,10 @@ pub(super) fn deploys(deploys: &[Deploy], now: Timestamp) -> Markup {
 pub(super) fn state_cell(state: State) -> Markup {
     html! { td data-label="State" { (badge(state)) } }
 }
+
+/// What stands in the place of rules where there are none.
+pub(super) fn no_rules() -> Markup {
+    html! {
+        p class="empty" { "No rules. Name files with " code { "rule_files: [\"rules/*.yml\"]" } " in the configuration." }
+    }
+}

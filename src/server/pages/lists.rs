@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::layout::{alerts as alert_list, page, query_link, state_cell, when};
+use super::layout::{alerts as alert_list, no_rules, page, query_link, state_cell, when};
 use super::view::{Alerts, Shell, TargetRow};
 
 /// `/alerts`.
@@ -13,7 +13,7 @@ pub(crate) fn alerts(shell: &Shell, view: &Alerts) -> Markup {
         @else { (alert_list(&view.alerts, shell.now)) }
         h2 { "Rules" }
         @if view.rules.is_empty() {
-            p class="empty" { "No rules. Name files with " code { "rule_files: [\"rules/*.yaml\"]" } " in the configuration." }
+            (no_rules())
         } @else {
             table class="rules" {
                 thead {

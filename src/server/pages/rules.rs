@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::report::{PartReport, WhyReport};
 
 use super::figures::line_chart;
-use super::layout::{alerts as alert_list, encode, page, query_link, state_cell, tiles, when};
+use super::layout::{alerts as alert_list, encode, no_rules, page, query_link, state_cell, tiles, when};
 use super::view::{AlertPage, RuleLine, RulePage, RulesPage, Shell};
 
 /// `/rules`.
@@ -13,7 +13,7 @@ pub(crate) fn rules(shell: &Shell, view: &RulesPage) -> Markup {
     let body = html! {
         h1 { "Rules" }
         @if view.groups.is_empty() {
-            p class="empty" { "No rules. Name files with " code { "rule_files: [\"rules/*.yml\"]" } " in the configuration." }
+            (no_rules())
         }
         @for group in &view.groups {
             h2 { (group.name) small { (group.file) " · every " (group.interval) " · " (group.mode) } }
