@@ -28,6 +28,8 @@ pub(super) struct Aggregation {
 struct Group {
     accumulator: Accumulator,
     members: Vec<u32>,
+    /// How many of the values are below zero.
+    negative: u32,
     rebuild: bool,
     dirty: bool,
 }
@@ -42,6 +44,22 @@ impl Aggregation {
     pub(super) fn follows(op: AggregateOp) -> bool {
         use AggregateOp::{Avg, Count, Group, Max, Min, Stddev, Stdvar, Sum};
         matches!(op, Sum | Avg | Min | Max | Count | Group | Stddev | Stdvar)
+    }
+
+    /// Its operator.
+    pub(super) fn op(&self) -> AggregateOp {
+        self.op
+    }
+
+    /// The slots below of a group.
+    pub(super) fn members(&self, group: u32) -> &[u32] {
+        &self.groups[group as usize].members
+    }
+
+    /// Whether a group's value is off by no greater share than its members' are.
+    pub(super) fn is_bounded(&self, group: u32) -> bool {
+        let is_extreme = matches!(self.op, AggregateOp::Min | AggregateOp::Max);
+        is_extreme || self.groups[group as usize].negative == 0
     }
 
     /// Moves the changed members' values into their groups.
@@ -61,9 +79,11 @@ impl Aggregation {
             }
             let group = &mut self.groups[*at as usize];
             if let Some(old) = *seen {
+                group.negative -= u32::from(old < 0.0);
                 group.rebuild |= group.accumulator.remove(old) == Removal::Rebuild;
             }
             if let Some(new) = value {
+                group.negative += u32::from(new < 0.0);
                 group.accumulator.add(new);
             }
             *seen = value;
@@ -113,7 +133,7 @@ impl Aggregation {
             return *group;
         }
         let accumulator = Accumulator::new(self.op);
-        self.groups.push(Group { accumulator, members: Vec::new(), rebuild: false, dirty: false });
+        self.groups.push(Group { accumulator, members: Vec::new(), negative: 0, rebuild: false, dirty: false });
         let group = out.add(labels.clone());
         self.by_labels.insert(labels, group);
         group

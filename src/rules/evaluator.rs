@@ -161,7 +161,7 @@ impl Evaluator {
         self.now = at;
         self.graph.seed(at, source, limits::QUERY_SAMPLES_MAX)?;
         self.graph.propagate(at, &mut self.timers);
-        self.graph.settle();
+        self.graph.settle(at);
         // Those that turn now are evaluated at their interval, as they would be had they turned before.
         self.turn();
         self.resync = (0..self.rules.len()).filter(|at| self.rules[*at].kind.is_followed()).collect();
@@ -269,7 +269,7 @@ impl Evaluator {
     /// Gives up what series left behind that are gone, their windows empty. To be called from time to time;
     /// no decision depends on when, or on whether at all.
     pub fn tidy(&mut self) {
-        let nodes = self.graph.tidy(&mut self.timers);
+        let nodes = self.graph.tidy(self.now, &mut self.timers);
         for entry in &mut self.rules {
             if let Kind::Followed { rule, plan, .. } = &mut entry.kind
                 && let Some(Some(slots)) = nodes.get(plan.node)
@@ -344,7 +344,7 @@ impl Evaluator {
                     Target::Group { group } => {
                         groups.insert(group as usize);
                     }
-                    Target::Series { .. } | Target::Element { .. } | Target::Node { .. } => {}
+                    Target::Series { .. } | Target::Node { .. } => {}
                 }
             }
         }
@@ -393,7 +393,7 @@ impl Evaluator {
             let goes_on = outcome.derived.series().iter().cloned().collect();
             self.leaving.drain(..).for_each(|mut entry| entry.leave(&goes_on, &mut moment, &mut outcome.derived));
         }
-        self.graph.settle();
+        self.graph.settle(at);
         told.into_iter().for_each(|group| self.arm_group(group));
         for group in groups {
             self.poll(group, seq, at, source, outcome);

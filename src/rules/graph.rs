@@ -11,13 +11,15 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::model::{HistogramSample, Labels, Sample, SeriesRef, Timestamp};
+use crate::model::{HistogramSample, Labels, Matcher, Millis, Sample, SeriesRef, Timestamp};
 use crate::promql::{SeriesSource, SourceError};
 
 use super::bindings::Bindings;
-use super::leaf::{Leaf, Touched};
+use super::feed::{Feed, Touched};
+use super::leaf::{Leaf, Reach};
 use super::node::{Below, Node, Op, Renumbered};
 use super::renumbering::Renumbering;
+use super::slack::{Slack, passed_on, slack_of};
 use super::timers::{Target, Timers};
 use super::worklist::Worklist;
 
@@ -29,15 +31,24 @@ const VACANT_MIN: u32 = 64;
 pub(super) struct Graph {
     pub(super) nodes: Vec<Node>,
     readers: Vec<Vec<usize>>,
+    pub(super) feeds: Vec<Feed>,
+    /// Of each feed the leaves that look at it.
+    readers_of: Vec<Vec<usize>>,
     pub(super) leaves: Vec<Leaf>,
+    /// Of each leaf the nodes that follow it.
     followers: Vec<Vec<usize>>,
     by_name: HashMap<String, Vec<usize>>,
     nameless: Vec<usize>,
     node_keys: HashMap<String, usize>,
-    leaf_keys: HashMap<String, usize>,
+    feed_keys: HashMap<String, usize>,
+    leaf_keys: HashMap<(usize, Millis, Reach), usize>,
     bindings: Bindings,
     dirty: Worklist,
-    /// Those of which a series is marked.
+    /// Rounds begun.
+    round: u64,
+    /// Those of which a series has got samples.
+    touched_feeds: Vec<usize>,
+    /// Those of which a series is to be looked at.
     touched_leaves: Vec<usize>,
     /// The leaves that carry native histograms.
     carrying: BTreeSet<usize>,
@@ -47,20 +58,38 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    /// The leaf with this key, made if it is new.
-    pub(super) fn leaf(&mut self, key: String, make: impl FnOnce() -> Leaf) -> usize {
-        if let Some(leaf) = self.leaf_keys.get(&key) {
-            return *leaf;
+    /// The window over a selector that reaches so far, made if it is new.
+    pub(super) fn leaf(&mut self, matchers: &[Matcher], offset: Millis, reach: Reach) -> usize {
+        let feed = self.feed(matchers, offset, reach);
+        let leaves = &mut self.leaves;
+        *self.leaf_keys.entry((feed, offset, reach)).or_insert_with(|| {
+            leaves.push(Leaf::new(feed, offset, reach));
+            self.followers.push(Vec::new());
+            self.readers_of[feed].push(leaves.len() - 1);
+            leaves.len() - 1
+        })
+    }
+
+    fn feed(&mut self, matchers: &[Matcher], offset: Millis, reach: Reach) -> usize {
+        let key = Feed::key(matchers, offset, reach);
+        if let Some(feed) = self.feed_keys.get(&key) {
+            self.feeds[*feed].widen(offset, reach);
+            return *feed;
         }
-        let (at, leaf) = (self.leaves.len(), make());
-        match leaf.metric_name() {
+        let (at, feed) = (self.feeds.len(), Feed::new(matchers.to_vec(), offset, reach));
+        match feed.metric_name() {
             Some(name) => self.by_name.entry(name.to_owned()).or_default().push(at),
             None => self.nameless.push(at),
         }
-        self.leaves.push(leaf);
-        self.followers.push(Vec::new());
-        self.leaf_keys.insert(key, at);
+        self.feeds.push(feed);
+        self.readers_of.push(Vec::new());
+        self.feed_keys.insert(key, at);
         at
+    }
+
+    /// The feed that a leaf looks at.
+    pub(super) fn feed_of(&self, leaf: usize) -> &Feed {
+        &self.feeds[self.leaves[leaf].feed()]
     }
 
     /// The node with this key, made if it is new.
@@ -75,11 +104,59 @@ impl Graph {
         if let Op::Follow(follow) = &op {
             self.followers[follow.leaf].push(at);
         }
-        self.nodes.push(Node::new(op));
+        let (slack, wanted) = slack_of(&op, &self.nodes);
+        wanted.into_iter().for_each(|input| self.want(input));
+        self.nodes.push(Node::new(op, slack));
         self.readers.push(Vec::new());
         self.dirty.insert(at);
         self.node_keys.insert(key, at);
         at
+    }
+
+    /// Notes that somebody needs a node's values themselves, at least at whole seconds: from those below, they
+    /// are kept up to date. Before any sample has come.
+    pub(super) fn want(&mut self, node: usize) {
+        let mut open = vec![node];
+        while let Some(at) = open.pop() {
+            if self.nodes[at].want() {
+                open.extend(passed_on(&self.nodes[at].op));
+            }
+        }
+    }
+
+    /// Brings what an element of a comparison is made of up to date in this round, and has it made again.
+    fn refresh(&mut self, judge: usize, id: u32) {
+        let node = &mut self.nodes[judge];
+        let mut open: Vec<(usize, u32)> = match &node.op {
+            Op::Map { child, .. } => vec![(*child, id)],
+            Op::Join { left, right, join } => {
+                let [l, r] = join.members(id);
+                l.iter().map(|slot| (*left, *slot)).chain(r.iter().map(|slot| (*right, *slot))).collect()
+            }
+            _ => return,
+        };
+        node.judge.due.push(id);
+        self.dirty.insert(judge);
+        while let Some((at, slot)) = open.pop() {
+            let node = &mut self.nodes[at];
+            if node.slack() == Slack::None || node.out.value(slot).is_none() {
+                continue;
+            }
+            match &mut node.op {
+                Op::Follow(follow) => {
+                    if follow.demand(slot) {
+                        self.dirty.insert(at);
+                    }
+                }
+                Op::Map { child, .. } => open.push((*child, slot)),
+                Op::Aggregate { child, groups } => open.extend(groups.members(slot).iter().map(|slot| (*child, *slot))),
+                Op::Join { left, right, join } => {
+                    let (l, r) = join.sources(slot);
+                    open.extend(l.map(|slot| (*left, slot)).into_iter().chain(r.map(|slot| (*right, slot))));
+                }
+                _ => {}
+            }
+        }
     }
 
     /// The leaves that a node stands on.
@@ -98,7 +175,7 @@ impl Graph {
     /// Whether a series is one of a selector's.
     pub(super) fn follows(&self, labels: &Labels) -> bool {
         let named = self.by_name.get(labels.metric_name()).map_or(&[][..], Vec::as_slice);
-        named.iter().chain(&self.nameless).any(|leaf| self.leaves[*leaf].matches(labels))
+        named.iter().chain(&self.nameless).any(|feed| self.feeds[*feed].matches(labels))
     }
 
     /// Meets a series: from now on its samples go to the selectors that it satisfies.
@@ -109,10 +186,10 @@ impl Graph {
         let named = self.by_name.get(labels.metric_name()).map_or(&[][..], Vec::as_slice);
         let mut slots = Vec::new();
         for at in named.iter().chain(&self.nameless) {
-            let leaf = &mut self.leaves[*at];
-            if leaf.matches(labels) {
-                let slot = leaf.slot(labels);
-                leaf.number(slot);
+            let feed = &mut self.feeds[*at];
+            if feed.matches(labels) {
+                let slot = feed.slot(labels);
+                feed.number(slot);
                 slots.push((*at as u32, slot));
             }
         }
@@ -121,18 +198,18 @@ impl Graph {
 
     /// Takes in a sample.
     pub(super) fn insert(&mut self, series: SeriesRef, sample: Sample, now: Timestamp) {
-        for &(leaf, slot) in self.bindings.of(series) {
-            if self.leaves[leaf as usize].insert(slot, sample, now) == Touched::First {
-                self.touched_leaves.push(leaf as usize);
+        for &(feed, slot) in self.bindings.of(series) {
+            if self.feeds[feed as usize].insert(slot, sample, now) == Touched::First {
+                self.touched_feeds.push(feed as usize);
             }
         }
     }
 
     /// Takes in a native histogram.
     pub(super) fn insert_histogram(&mut self, series: SeriesRef, sample: &HistogramSample, now: Timestamp) {
-        for &(leaf, slot) in self.bindings.of(series) {
-            if self.leaves[leaf as usize].insert_histogram(slot, sample, now) == Touched::First {
-                self.touched_leaves.push(leaf as usize);
+        for &(feed, slot) in self.bindings.of(series) {
+            if self.feeds[feed as usize].insert_histogram(slot, sample, now) == Touched::First {
+                self.touched_feeds.push(feed as usize);
             }
         }
     }
@@ -146,8 +223,8 @@ impl Graph {
     /// should they come back, they do so by their labels.
     pub(super) fn retire(&mut self, series: &[SeriesRef]) {
         for number in series {
-            for (leaf, slot) in self.bindings.remove(*number) {
-                self.leaves[leaf as usize].retire(slot);
+            for (feed, slot) in self.bindings.remove(*number) {
+                self.feeds[feed as usize].retire(slot);
             }
         }
     }
@@ -157,11 +234,15 @@ impl Graph {
     ///
     /// All at once and seldom, in place of a few each time: so whoever reads a node knows a slot by its number,
     /// and need not ask whether it has become another's since.
-    pub(super) fn tidy(&mut self, timers: &mut Timers) -> Vec<Option<Renumbering>> {
-        let leaves: Vec<_> = (0..self.leaves.len()).map(|at| self.vacancies(at)).collect();
-        if leaves.iter().all(Option::is_none) {
+    pub(super) fn tidy(&mut self, now: Timestamp, timers: &mut Timers) -> Vec<Option<Renumbering>> {
+        let feeds: Vec<_> = (0..self.feeds.len()).map(|at| self.vacancies(at, now)).collect();
+        if feeds.iter().all(Option::is_none) {
             return Vec::new();
         }
+        for (feed, slots) in self.feeds.iter_mut().zip(&feeds) {
+            slots.iter().for_each(|slots| feed.renumber(slots));
+        }
+        let leaves: Vec<_> = self.leaves.iter().map(|leaf| feeds[leaf.feed()].as_ref()).collect();
         for (leaf, slots) in self.leaves.iter_mut().zip(&leaves) {
             slots.iter().for_each(|slots| leaf.renumber(slots));
         }
@@ -175,27 +256,34 @@ impl Graph {
             None => true,
         };
         // One with a number is not vacant.
-        self.bindings.for_each(|leaf, slot| {
-            rename(leaves[leaf as usize].as_ref(), slot);
+        self.bindings.for_each(|feed, slot| {
+            rename(feeds[feed as usize].as_ref(), slot);
         });
         timers.rename(|target| match target {
-            Target::Series { leaf, slot } => rename(leaves[*leaf as usize].as_ref(), slot),
-            Target::Element { node, slot } => rename(nodes[*node as usize].as_ref(), slot),
+            Target::Series { leaf, slot } => rename(leaves[*leaf as usize], slot),
             Target::Node { .. } | Target::Alert { .. } | Target::Group { .. } => true,
         });
         nodes
     }
 
-    /// The slots of a leaf that are to stay, if enough are to go.
-    fn vacancies(&self, at: usize) -> Option<Renumbering> {
-        let leaf = &self.leaves[at];
-        let enough = (leaf.len() / 2).max(VACANT_MIN);
-        if leaf.unnumbered() < enough {
+    /// The slots of a feed that are to stay, if enough are to go.
+    fn vacancies(&mut self, at: usize, now: Timestamp) -> Option<Renumbering> {
+        let feed = &mut self.feeds[at];
+        let enough = (feed.len() / 2).max(VACANT_MIN);
+        if feed.unnumbered() < enough {
             return None;
         }
-        let followers: Vec<&Node> = self.followers[at].iter().map(|node| &self.nodes[*node]).collect();
-        let is_free = |slot| leaf.is_vacant(slot) && followers.iter().all(|node| node.is_vacant(slot));
-        let slots = Renumbering::new(leaf.len(), |slot| !is_free(slot));
+        let leaves: Vec<&Leaf> = self.readers_of[at].iter().map(|leaf| &self.leaves[*leaf]).collect();
+        let followers = self.readers_of[at].iter().flat_map(|leaf| &self.followers[*leaf]);
+        let followers: Vec<&Node> = followers.map(|node| &self.nodes[*node]).collect();
+        let is_free: Vec<bool> = (0..feed.len())
+            .map(|slot| {
+                feed.is_vacant(slot, now)
+                    && leaves.iter().all(|leaf| leaf.is_vacant(slot))
+                    && followers.iter().all(|node| node.is_vacant(slot))
+            })
+            .collect();
+        let slots = Renumbering::new(feed.len(), |slot| !is_free[slot as usize]);
         (slots.gone() >= enough).then_some(slots)
     }
 
@@ -205,25 +293,18 @@ impl Graph {
         for target in targets {
             match target {
                 Target::Series { leaf, slot } => {
-                    let at = &mut self.leaves[leaf as usize];
-                    if timers.goes_off(at.alarm(slot), due, target) && at.mark(slot) == Touched::First {
+                    if self.leaves[leaf as usize].goes_off(slot, due, target, timers) == Touched::First {
                         self.touched_leaves.push(leaf as usize);
                     }
                 }
-                Target::Element { node, slot } => {
-                    if let Op::Follow(follow) = &mut self.nodes[node as usize].op
-                        && timers.goes_off(&mut follow.alarms[slot as usize], due, target)
-                    {
-                        follow.due.push(slot);
-                        self.dirty.insert(node as usize);
-                    }
-                }
                 Target::Node { node } => {
-                    if let Op::Time { armed, .. } = &mut self.nodes[node as usize].op
-                        && *armed == Some(due)
-                    {
+                    let Node { op, judge, .. } = &mut self.nodes[node as usize];
+                    let armed = if let Op::Time { armed, .. } = op { armed } else { &mut judge.armed };
+                    if *armed == Some(due) {
                         *armed = None;
                         self.dirty.insert(node as usize);
+                        let watched = std::mem::take(&mut self.nodes[node as usize].judge.watched);
+                        watched.into_iter().for_each(|id| self.refresh(node as usize, id));
                     }
                 }
                 other => others.push(other),
@@ -235,12 +316,40 @@ impl Graph {
     /// Brings every node up to date; gives those whose result changed. [`settle`](Graph::settle)
     /// ends the round.
     pub(super) fn propagate(&mut self, now: Timestamp, timers: &mut Timers) -> &[usize] {
+        self.round += 1;
+        self.look(now, timers);
+        while let Some(at) = self.dirty.pop_first() {
+            let (nodes, rest) = self.nodes.split_at_mut(at);
+            let (node, leaves, feeds, round) = (&mut rest[0], &mut self.leaves, &self.feeds, self.round);
+            node.update(&mut Below { nodes, leaves, feeds, now, round, timers, node: at as u32 });
+            let asks = std::mem::take(&mut node.judge.asks);
+            if node.out.is_changed() {
+                self.readers[at].iter().for_each(|node| self.dirty.insert(*node));
+                self.touched_nodes.push(at);
+            }
+            asks.into_iter().for_each(|id| self.refresh(at, id));
+        }
+        &self.touched_nodes
+    }
+
+    /// Moves the windows on of the series that got samples or whose time has come.
+    fn look(&mut self, now: Timestamp, timers: &mut Timers) {
+        for &at in &self.touched_feeds {
+            let feed = &self.feeds[at];
+            for &number in &self.readers_of[at] {
+                let leaf = &mut self.leaves[number];
+                leaf.grow(feed.len());
+                let was_touched = !leaf.changed().is_empty();
+                feed.changed().iter().for_each(|slot| leaf.note(*slot, number as u32, feed, now, timers));
+                if !was_touched && !leaf.changed().is_empty() {
+                    self.touched_leaves.push(number);
+                }
+            }
+        }
         for &at in &self.touched_leaves {
             let leaf = &mut self.leaves[at];
             for i in 0..leaf.changed().len() {
-                let slot = leaf.changed()[i];
-                let due = leaf.evict(slot, now);
-                timers.set(leaf.alarm(slot), due, || Target::Series { leaf: at as u32, slot });
+                leaf.begin(leaf.changed()[i], at as u32, &self.feeds[leaf.feed()], now, timers);
             }
             let turned = match leaf.carries_histograms() {
                 true => self.carrying.insert(at),
@@ -251,29 +360,22 @@ impl Graph {
             }
             self.followers[at].iter().for_each(|node| self.dirty.insert(*node));
         }
-        while let Some(at) = self.dirty.pop_first() {
-            let (below, rest) = self.nodes.split_at_mut(at);
-            let node = &mut rest[0];
-            node.update(&mut Below { nodes: below, leaves: &self.leaves, now, timers, node: at as u32 });
-            if node.out.is_changed() {
-                self.readers[at].iter().for_each(|node| self.dirty.insert(*node));
-                self.touched_nodes.push(at);
-            }
-        }
-        &self.touched_nodes
     }
 
     /// Makes every window wrong: its samples stand for others.
     #[cfg(test)]
     pub(super) fn distort(&mut self) {
-        for (at, leaf) in self.leaves.iter_mut().enumerate() {
-            leaf.distort();
-            self.touched_leaves.push(at);
+        for (at, feed) in self.feeds.iter_mut().enumerate() {
+            feed.distort();
+            self.touched_feeds.push(at);
         }
     }
 
     /// Ends a round.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn settle(&mut self, now: Timestamp) {
+        for at in self.touched_feeds.drain(..) {
+            self.feeds[at].settle(now);
+        }
         for at in self.touched_leaves.drain(..) {
             self.leaves[at].settle();
         }
@@ -292,21 +394,20 @@ impl Graph {
         source: &dyn SeriesSource,
         samples_max: usize,
     ) -> Result<(), SourceError> {
-        for (number, leaf) in self.leaves.iter_mut().enumerate() {
+        for (number, feed) in self.feeds.iter_mut().enumerate() {
             // One sample in the place of many would be taken for all there were.
-            let mut range = leaf.range_needed(at);
-            range.after = source.raw_since(leaf.matchers(), range)?;
-            for series in source.select(leaf.matchers(), range, samples_max)? {
-                let slot = leaf.slot(&series.labels);
+            let mut range = feed.range_needed(at);
+            range.after = source.raw_since(feed.matchers(), range)?;
+            for series in source.select(feed.matchers(), range, samples_max)? {
+                let slot = feed.slot(&series.labels);
                 for sample in series.samples {
-                    leaf.insert(slot, sample, at);
+                    feed.insert(slot, sample, at);
                 }
                 for sample in &series.histograms {
-                    leaf.insert_histogram(slot, sample, at);
+                    feed.insert_histogram(slot, sample, at);
                 }
-                leaf.mark(slot);
             }
-            self.touched_leaves.push(number);
+            self.touched_feeds.push(number);
         }
         Ok(())
     }

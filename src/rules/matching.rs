@@ -7,14 +7,15 @@
 //! - A bucket with several elements where one is allowed is an error as long as it is so, and
 //!   only while both sides have elements at all, as in a query.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::Labels;
 use crate::promql::kernel;
 use crate::promql::{BinaryOp, Group, MatchLabels, Matching};
 
-use super::node::slots_of;
+use super::node::{Node, slots_of};
 use super::renumbering::Renumbering;
+use super::slack::{Bounds, Judge, Slack, bounds};
 use super::vector::{Vector, is_metadata};
 
 /// The state of one operator.
@@ -27,6 +28,8 @@ pub(super) struct Join {
     buckets: Vec<Bucket>,
     /// The bucket of each slot of the left and of the right side.
     sides: [Vec<u32>; 2],
+    /// Of each output the elements that it was last made of.
+    sources: Vec<Key>,
     /// Buckets that are in error, with the words for it.
     errors: BTreeMap<u32, String>,
 }
@@ -53,12 +56,42 @@ impl Join {
     /// No elements on either side.
     pub(super) fn new(op: BinaryOp, returns_bool: bool, matching: Matching) -> Join {
         let (by_signature, buckets, errors) = (HashMap::new(), Vec::new(), BTreeMap::new());
-        Join { op, returns_bool, matching, by_signature, buckets, sides: [Vec::new(), Vec::new()], errors }
+        let (sides, sources) = ([Vec::new(), Vec::new()], Vec::new());
+        Join { op, returns_bool, matching, by_signature, buckets, sides, sources, errors }
     }
 
-    /// Works through the buckets of what changed; gives the error that now holds.
-    pub(super) fn update(&mut self, out: &mut Vector, left: &Vector, right: &Vector, fresh: bool) -> Option<String> {
-        let mut dirty = Vec::new();
+    /// Its operator.
+    pub(super) fn op(&self) -> BinaryOp {
+        self.op
+    }
+
+    /// Whether a comparison gives 0 or 1.
+    pub(super) fn returns_bool(&self) -> bool {
+        self.returns_bool
+    }
+
+    /// The elements that an output was last made of.
+    pub(super) fn sources(&self, output: u32) -> Key {
+        self.sources.get(output as usize).copied().unwrap_or_default()
+    }
+
+    /// The slots of both sides in a bucket.
+    pub(super) fn members(&self, bucket: u32) -> [&[u32]; 2] {
+        let bucket = &self.buckets[bucket as usize];
+        [&bucket.left, &bucket.right]
+    }
+
+    /// Works through the buckets of what changed; gives the error that now holds. Buckets that are in doubt are left
+    /// as they are, for the judge to ask for.
+    pub(super) fn update(
+        &mut self,
+        out: &mut Vector,
+        [left, right]: [&Vector; 2],
+        fresh: bool,
+        judging: Judging<'_>,
+    ) -> Option<String> {
+        let due = judging.judge.take_due();
+        let mut dirty = due.clone();
         for (side, input) in [left, right].into_iter().enumerate() {
             while (self.sides[side].len() as u32) < input.len() {
                 let slot = self.sides[side].len() as u32;
@@ -75,13 +108,21 @@ impl Join {
                 slots.iter().filter_map(|&slot| Some(Element { slot, v: input.value(slot)? })).collect()
             };
             let (l, r) = (live(&bucket.left, left), live(&bucket.right, right));
+            let in_doubt = judging.in_doubt(self.op, self.returns_bool, &l, &r);
+            if in_doubt && !fresh && due.binary_search(&at).is_err() {
+                judging.judge.asks.push(at);
+                continue;
+            }
+            judging.judge.watch(at, in_doubt);
             let plan = Plan { op: self.op, returns_bool: self.returns_bool, matching: &self.matching };
             let result = if self.op.is_set() {
                 Ok(plan.set(&l, &r))
             } else {
                 plan.pairs(&l, &r, bucket.signature.as_ref(), left, right)
             };
-            let written = result.and_then(|results| bucket.write(out, results, |key| plan.labels(key, left, right)));
+            let sources = &mut self.sources;
+            let written =
+                result.and_then(|results| bucket.write(out, sources, results, |key| plan.labels(key, left, right)));
             match written {
                 Ok(()) => {
                     self.errors.remove(&at);
@@ -98,7 +139,12 @@ impl Join {
 
     /// Follows the renumbering of the slots of both sides, and gives that of its own `count`: outputs of which
     /// a part is gone go.
-    pub(super) fn renumber(&mut self, sides: [Option<&Renumbering>; 2], count: u32) -> Renumbering {
+    pub(super) fn renumber(
+        &mut self,
+        sides: [Option<&Renumbering>; 2],
+        count: u32,
+        watched: &mut BTreeSet<u32>,
+    ) -> Renumbering {
         let new = |side: usize, slot: u32| sides[side].map_or(Some(slot), |slots| slots.get(slot));
         for (side, buckets) in self.sides.iter_mut().enumerate() {
             if let Some(slots) = sides[side] {
@@ -119,21 +165,26 @@ impl Join {
             bucket.outputs.values().for_each(|output| stays[*output as usize] = true);
         }
         let own = Renumbering::new(count, |output| stays[output as usize]);
+        own.retain(&mut self.sources);
+        self.sources.iter_mut().for_each(|(l, r)| {
+            (*l, *r) = (l.and_then(|slot| new(0, slot)), r.and_then(|slot| new(1, slot)));
+        });
         for bucket in &mut self.buckets {
             bucket.outputs.values_mut().for_each(|output| *output = own.get(*output).unwrap_or(*output));
             bucket.places.retain(|_, output| own.get(*output).map(|new| *output = new).is_some());
         }
-        self.drop_empty_buckets();
+        self.drop_empty_buckets(watched);
         own
     }
 
-    fn drop_empty_buckets(&mut self) {
+    fn drop_empty_buckets(&mut self, watched: &mut BTreeSet<u32>) {
         let is_used = |bucket: &Bucket| !(bucket.left.is_empty() && bucket.right.is_empty());
         let buckets = Renumbering::new(self.buckets.len() as u32, |at| is_used(&self.buckets[at as usize]));
         buckets.retain(&mut self.buckets);
         self.by_signature.retain(|_, at| buckets.get(*at).map(|new| *at = new).is_some());
         self.by_signature.shrink_to(self.buckets.len() * 2);
         self.sides.iter_mut().flatten().for_each(|at| *at = buckets.get(*at).unwrap_or(*at));
+        *watched = watched.iter().filter_map(|at| buckets.get(*at)).collect();
         let errors = std::mem::take(&mut self.errors);
         self.errors = errors.into_iter().filter_map(|(at, error)| Some((buckets.get(at)?, error))).collect();
     }
@@ -172,11 +223,39 @@ impl Join {
 /// Which elements an output is made of.
 type Key = (Option<u32>, Option<u32>);
 
+/// What a comparison needs to know of values that may be off.
+pub(super) struct Judging<'a> {
+    /// The nodes below, among them both sides.
+    pub(super) nodes: &'a [Node],
+    pub(super) sides: [usize; 2],
+    /// Whether somebody needs the values that it lets through.
+    pub(super) wanted: bool,
+    pub(super) judge: &'a mut Judge,
+}
+
+impl Judging<'_> {
+    /// Whether the elements of a bucket have to be brought up to date before they are compared.
+    fn in_doubt(&self, op: BinaryOp, returns_bool: bool, left: &[Element], right: &[Element]) -> bool {
+        if !op.is_comparison() || self.sides.iter().all(|side| self.nodes[*side].slack() == Slack::None) {
+            return false;
+        }
+        let of = |side: usize| move |element: &Element| bounds(self.nodes, self.sides[side], element.slot);
+        let right: Vec<Bounds> = right.iter().map(of(1)).collect();
+        left.iter().map(of(0)).any(|l| {
+            right.iter().any(|r| match l.compared(op, *r) {
+                None => true,
+                Some(holds) => holds && self.wanted && !returns_bool && !l.is_exact(),
+            })
+        })
+    }
+}
+
 impl Bucket {
     /// Writes the results; outputs without one lose their value.
     fn write(
         &mut self,
         out: &mut Vector,
+        sources: &mut Vec<Key>,
         results: Vec<(Key, Option<f64>)>,
         labels: impl Fn(Key) -> Labels,
     ) -> Result<(), String> {
@@ -187,6 +266,10 @@ impl Bucket {
                 let labels = labels(key);
                 *places.entry(labels.clone()).or_insert_with(|| out.add(labels))
             });
+            sources.resize(out.len() as usize, (None, None));
+            if v.is_some() {
+                sources[slot as usize] = key;
+            }
             taken.push((slot, v));
         }
         taken.sort_unstable_by_key(|(slot, _)| *slot);

@@ -15,7 +15,7 @@ use crate::promql::{Aggregate, AggregateOp, Binary, BinaryOp, Edges, Expr, ExprK
 
 use super::aggregate::Aggregation;
 use super::graph::Graph;
-use super::leaf::{Leaf, Reach};
+use super::leaf::Reach;
 use super::matching::Join;
 use super::node::{Follow, Map, Op, View};
 use super::quantile::Buckets;
@@ -47,6 +47,7 @@ pub(super) fn plan(graph: &mut Graph, expr: &Expr, delay: Millis) -> Result<Plan
     let mut planner = Planner { graph, delay, by_value: BTreeSet::new() };
     let node = planner.expr(expr, Use::Value)?;
     let by_value = planner.by_value;
+    graph.want(node);
     Ok(Plan { node, by_value, leaves: graph.leaves_below(node) })
 }
 
@@ -233,16 +234,12 @@ impl Planner<'_> {
     }
 
     fn leaf(&mut self, selector: &Selector, reach: Reach) -> usize {
-        let offset = selector.shift.offset + self.delay;
-        let mut texts: Vec<String> = selector.matchers.iter().map(Matcher::to_string).collect();
-        texts.sort_unstable();
-        let key = format!("{texts:?} {offset} {reach:?}");
-        self.graph.leaf(key, || Leaf::new(selector.matchers.clone(), offset, reach))
+        self.graph.leaf(&selector.matchers, selector.shift.offset + self.delay, reach)
     }
 
     fn follow(&mut self, leaf: usize, view: View) -> usize {
         let key = format!("follow {leaf} {view:?}");
-        self.graph.node(key, || Op::Follow(Follow { leaf, view, alarms: Vec::new(), due: Vec::new() }))
+        self.graph.node(key, || Op::Follow(Follow::new(leaf, view)))
     }
 
     fn map(&mut self, child: usize, map: Map, keeps_name: bool) -> usize {
