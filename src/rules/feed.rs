@@ -11,13 +11,12 @@
 //! - A native histogram is kept as its time alone, with a marker for a value: who counts samples needs no
 //!   more, and whoever reads values asks [`Leaf::carries_histograms`](super::leaf::Leaf::carries_histograms) first.
 
-use std::collections::HashMap;
-
 use crate::model::{
     HistogramSample, Labels, MatchOp, Matcher, Millis, STALE_NAN, Sample, TimeRange, Timestamp, is_stale,
 };
 
 use super::leaf::Reach;
+use super::places::Places;
 use super::renumbering::Renumbering;
 use super::vector::without_name;
 
@@ -51,7 +50,7 @@ pub(super) struct Feed {
     /// How long after its time a sample has left every window.
     span: Millis,
     series: Vec<Series>,
-    by_labels: HashMap<Labels, u32>,
+    by_labels: Places,
     /// How many slots have a number in the store.
     numbered: u32,
     /// Whether it has ever met a series.
@@ -83,7 +82,7 @@ impl Feed {
             Reach::Instant(_) => Kept::Newest { offset },
             Reach::Range(_) => Kept::All,
         };
-        let (series, by_labels, changed) = (Vec::new(), HashMap::new(), Vec::new());
+        let (series, by_labels, changed) = (Vec::new(), Places::default(), Vec::new());
         Feed {
             matchers,
             kept,
@@ -136,11 +135,12 @@ impl Feed {
 
     /// The slot of a series.
     pub(super) fn slot(&mut self, labels: &Labels) -> u32 {
-        if let Some(slot) = self.by_labels.get(labels) {
-            return *slot;
+        let series = &self.series;
+        if let Some(slot) = self.by_labels.get(labels, |slot| &series[slot as usize].labels) {
+            return slot;
         }
         let slot = self.series.len() as u32;
-        self.by_labels.insert(labels.clone(), slot);
+        self.by_labels.insert(labels, slot, |slot| &series[slot as usize].labels);
         let nameless = (self.kept == Kept::All).then(|| without_name(labels));
         let (samples, labels) = (Vec::new(), labels.clone());
         self.series.push(Series { samples, base: 0, marked: false, disordered: false, numbers: 0, labels, nameless });
@@ -195,8 +195,8 @@ impl Feed {
     /// Gives up vacant slots. Between rounds.
     pub(super) fn renumber(&mut self, slots: &Renumbering) {
         slots.retain(&mut self.series);
-        self.by_labels.retain(|_, slot| slots.get(*slot).map(|new| *slot = new).is_some());
-        self.by_labels.shrink_to(self.series.len() * 2);
+        let series = &self.series;
+        self.by_labels.renumber(slots, |slot| &series[slot as usize].labels);
     }
 
     /// How many slots there are.

@@ -14,6 +14,7 @@ use crate::promql::kernel;
 use crate::promql::{BinaryOp, Group, MatchLabels, Matching};
 
 use super::node::{Node, slots_of};
+use super::places::Places;
 use super::renumbering::Renumbering;
 use super::slack::{Bounds, Judge, Slack, bounds};
 use super::vector::{Vector, is_metadata};
@@ -24,7 +25,7 @@ pub(super) struct Join {
     op: BinaryOp,
     returns_bool: bool,
     matching: Matching,
-    by_signature: HashMap<Labels, u32>,
+    by_signature: Places,
     buckets: Vec<Bucket>,
     /// The bucket of each slot of the left and of the right side.
     sides: [Vec<u32>; 2],
@@ -34,15 +35,36 @@ pub(super) struct Join {
     errors: BTreeMap<u32, String>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Bucket {
-    signature: Option<Labels>,
+    signature: Labels,
     left: Vec<u32>,
     right: Vec<u32>,
-    /// The output slots: for an element of one side, or for a pair.
-    outputs: HashMap<Key, u32>,
-    /// The output slots by their labels: pairs with the same labels share one.
-    places: HashMap<Labels, u32>,
+    /// The output slots: for an element of one side, or for a pair. Pairs with the same labels share one.
+    outputs: Vec<(Key, u32)>,
+    /// Each output slot once.
+    slots: Vec<u32>,
+    /// Finds outputs where there are many.
+    index: Option<Box<Index>>,
+}
+
+/// Outputs of a bucket by what they are made of, and by their labels.
+#[derive(Debug, Default)]
+struct Index {
+    by_key: HashMap<Key, u32>,
+    by_labels: Places,
+}
+
+/// From how many outputs on a bucket has an index.
+const INDEXED_FROM: usize = 9;
+
+/// Room that is used again for each bucket.
+#[derive(Debug, Default)]
+struct Scratch {
+    left: Vec<Element>,
+    right: Vec<Element>,
+    results: Vec<(Key, Option<f64>)>,
+    taken: Vec<(u32, Option<f64>)>,
 }
 
 /// One element of a side inside a bucket.
@@ -55,7 +77,7 @@ struct Element {
 impl Join {
     /// No elements on either side.
     pub(super) fn new(op: BinaryOp, returns_bool: bool, matching: Matching) -> Join {
-        let (by_signature, buckets, errors) = (HashMap::new(), Vec::new(), BTreeMap::new());
+        let (by_signature, buckets, errors) = (Places::default(), Vec::new(), BTreeMap::new());
         let (sides, sources) = ([Vec::new(), Vec::new()], Vec::new());
         Join { op, returns_bool, matching, by_signature, buckets, sides, sources, errors }
     }
@@ -102,27 +124,32 @@ impl Join {
         }
         dirty.sort_unstable();
         dirty.dedup();
+        let mut scratch = Scratch::default();
         for at in dirty {
             let bucket = &mut self.buckets[at as usize];
-            let live = |slots: &[u32], input: &Vector| -> Vec<Element> {
-                slots.iter().filter_map(|&slot| Some(Element { slot, v: input.value(slot)? })).collect()
-            };
-            let (l, r) = (live(&bucket.left, left), live(&bucket.right, right));
-            let in_doubt = judging.in_doubt(self.op, self.returns_bool, &l, &r);
+            let Scratch { left: l, right: r, results, taken } = &mut scratch;
+            for (elements, slots, input) in [(&mut *l, &bucket.left, left), (&mut *r, &bucket.right, right)] {
+                elements.clear();
+                let live = slots.iter().filter_map(|&slot| Some(Element { slot, v: input.value(slot)? }));
+                elements.extend(live);
+            }
+            let in_doubt = judging.in_doubt(self.op, self.returns_bool, l, r);
             if in_doubt && !fresh && due.binary_search(&at).is_err() {
                 judging.judge.asks.push(at);
                 continue;
             }
             judging.judge.watch(at, in_doubt);
             let plan = Plan { op: self.op, returns_bool: self.returns_bool, matching: &self.matching };
+            results.clear();
             let result = if self.op.is_set() {
-                Ok(plan.set(&l, &r))
+                plan.set(l, r, results);
+                Ok(())
             } else {
-                plan.pairs(&l, &r, bucket.signature.as_ref(), left, right)
+                plan.pairs(l, r, &bucket.signature, [left, right], results)
             };
             let sources = &mut self.sources;
-            let written =
-                result.and_then(|results| bucket.write(out, sources, results, |key| plan.labels(key, left, right)));
+            let labels = |key| plan.labels(key, left, right);
+            let written = result.and_then(|()| bucket.write(out, sources, results, taken, labels));
             match written {
                 Ok(()) => {
                     self.errors.remove(&at);
@@ -162,7 +189,7 @@ impl Join {
             let outputs = std::mem::take(&mut bucket.outputs);
             let renamed = |((l, r), output)| Some(((half(0, l)?, half(1, r)?), output));
             bucket.outputs = outputs.into_iter().filter_map(renamed).collect();
-            bucket.outputs.values().for_each(|output| stays[*output as usize] = true);
+            bucket.outputs.iter().for_each(|(_, output)| stays[*output as usize] = true);
         }
         let own = Renumbering::new(count, |output| stays[output as usize]);
         own.retain(&mut self.sources);
@@ -170,8 +197,10 @@ impl Join {
             (*l, *r) = (l.and_then(|slot| new(0, slot)), r.and_then(|slot| new(1, slot)));
         });
         for bucket in &mut self.buckets {
-            bucket.outputs.values_mut().for_each(|output| *output = own.get(*output).unwrap_or(*output));
-            bucket.places.retain(|_, output| own.get(*output).map(|new| *output = new).is_some());
+            bucket.outputs.iter_mut().for_each(|(_, output)| *output = own.get(*output).unwrap_or(*output));
+            own.rename(&mut bucket.slots);
+            // Made anew when something is looked for.
+            bucket.index = None;
         }
         self.drop_empty_buckets(watched);
         own
@@ -181,8 +210,8 @@ impl Join {
         let is_used = |bucket: &Bucket| !(bucket.left.is_empty() && bucket.right.is_empty());
         let buckets = Renumbering::new(self.buckets.len() as u32, |at| is_used(&self.buckets[at as usize]));
         buckets.retain(&mut self.buckets);
-        self.by_signature.retain(|_, at| buckets.get(*at).map(|new| *at = new).is_some());
-        self.by_signature.shrink_to(self.buckets.len() * 2);
+        let signed = &self.buckets;
+        self.by_signature.renumber(&buckets, |at| &signed[at as usize].signature);
         self.sides.iter_mut().flatten().for_each(|at| *at = buckets.get(*at).unwrap_or(*at));
         *watched = watched.iter().filter_map(|at| buckets.get(*at)).collect();
         let errors = std::mem::take(&mut self.errors);
@@ -192,7 +221,7 @@ impl Join {
     /// How much it keeps for elements, buckets and outputs.
     #[cfg(test)]
     pub(super) fn size(&self) -> usize {
-        let of = |bucket: &Bucket| bucket.left.len() + bucket.right.len() + bucket.outputs.len() + bucket.places.len();
+        let of = |bucket: &Bucket| bucket.left.len() + bucket.right.len() + bucket.outputs.len() + bucket.slots.len();
         let sides: usize = self.sides.iter().map(Vec::len).sum();
         sides
             + self.by_signature.len()
@@ -206,9 +235,12 @@ impl Join {
             MatchLabels::Ignoring(names) => labels.filter(|name| !is_metadata(name) && names.iter().all(|n| n != name)),
         };
         let buckets = &mut self.buckets;
-        let at = *self.by_signature.entry(signature).or_insert_with_key(|signature| {
-            buckets.push(Bucket { signature: Some(signature.clone()), ..Bucket::default() });
-            buckets.len() as u32 - 1
+        let at = self.by_signature.get(&signature, |at| &buckets[at as usize].signature).unwrap_or_else(|| {
+            let at = buckets.len() as u32;
+            self.by_signature.insert(&signature, at, |at| &buckets[at as usize].signature);
+            let (left, right, outputs, slots) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+            buckets.push(Bucket { signature, left, right, outputs, slots, index: None });
+            at
         });
         let bucket = &mut self.buckets[at as usize];
         if side == 0 {
@@ -256,17 +288,16 @@ impl Bucket {
         &mut self,
         out: &mut Vector,
         sources: &mut Vec<Key>,
-        results: Vec<(Key, Option<f64>)>,
+        results: &[(Key, Option<f64>)],
+        taken: &mut Vec<(u32, Option<f64>)>,
         labels: impl Fn(Key) -> Labels,
     ) -> Result<(), String> {
-        let mut taken: Vec<(u32, Option<f64>)> = Vec::with_capacity(results.len());
-        for (key, v) in results {
-            let places = &mut self.places;
-            let slot = *self.outputs.entry(key).or_insert_with(|| {
-                let labels = labels(key);
-                *places.entry(labels.clone()).or_insert_with(|| out.add(labels))
-            });
-            sources.resize(out.len() as usize, (None, None));
+        taken.clear();
+        for &(key, v) in results {
+            let slot = self.output(key, out, &labels);
+            if sources.len() < out.len() as usize {
+                sources.resize(out.len() as usize, (None, None));
+            }
             if v.is_some() {
                 sources[slot as usize] = key;
             }
@@ -276,15 +307,50 @@ impl Bucket {
         if taken.windows(2).any(|two| two[0].0 == two[1].0) {
             return Err("multiple matches for labels: grouping labels must ensure unique matches".to_owned());
         }
-        for slot in self.places.values() {
+        for slot in &self.slots {
             let found = taken.binary_search_by_key(slot, |(slot, _)| *slot);
             out.set(*slot, found.ok().and_then(|at| taken[at].1));
         }
         Ok(())
     }
 
+    /// The output slot of an element or a pair.
+    fn output(&mut self, key: Key, out: &mut Vector, labels: impl Fn(Key) -> Labels) -> u32 {
+        if self.index.is_none() && self.outputs.len() >= INDEXED_FROM {
+            let mut index = Index { by_key: self.outputs.iter().copied().collect(), by_labels: Places::default() };
+            self.slots
+                .iter()
+                .for_each(|slot| index.by_labels.insert(out.labels(*slot), *slot, |slot| out.labels(slot)));
+            self.index = Some(Box::new(index));
+        }
+        let known = match &self.index {
+            Some(index) => index.by_key.get(&key).copied(),
+            None => self.outputs.iter().find(|(other, _)| *other == key).map(|(_, slot)| *slot),
+        };
+        known.unwrap_or_else(|| {
+            let labels = labels(key);
+            let same = match &self.index {
+                Some(index) => index.by_labels.get(&labels, |slot| out.labels(slot)),
+                None => self.slots.iter().copied().find(|slot| *out.labels(*slot) == labels),
+            };
+            let slot = same.unwrap_or_else(|| {
+                let slot = out.add(labels);
+                self.slots.push(slot);
+                if let Some(index) = &mut self.index {
+                    index.by_labels.insert(out.labels(slot), slot, |slot| out.labels(slot));
+                }
+                slot
+            });
+            self.outputs.push((key, slot));
+            self.index.iter_mut().for_each(|index| {
+                index.by_key.insert(key, slot);
+            });
+            slot
+        })
+    }
+
     fn clear(&self, out: &mut Vector) {
-        self.places.values().for_each(|slot| out.set(*slot, None));
+        self.slots.iter().for_each(|slot| out.set(*slot, None));
     }
 }
 
@@ -296,14 +362,14 @@ struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    fn set(&self, left: &[Element], right: &[Element]) -> Vec<(Key, Option<f64>)> {
+    fn set(&self, left: &[Element], right: &[Element], results: &mut Vec<(Key, Option<f64>)>) {
         let lefts = left.iter().map(|e| ((Some(e.slot), None), Some(e.v)));
         let rights = right.iter().map(|e| ((None, Some(e.slot)), Some(e.v)));
         match self.op {
-            BinaryOp::And if right.is_empty() => Vec::new(),
-            BinaryOp::Unless if !right.is_empty() => Vec::new(),
-            BinaryOp::Or if left.is_empty() => rights.collect(),
-            _ => lefts.collect(),
+            BinaryOp::And if right.is_empty() => {}
+            BinaryOp::Unless if !right.is_empty() => {}
+            BinaryOp::Or if left.is_empty() => results.extend(rights),
+            _ => results.extend(lefts),
         }
     }
 
@@ -312,10 +378,10 @@ impl Plan<'_> {
         &self,
         left: &[Element],
         right: &[Element],
-        signature: Option<&Labels>,
-        left_input: &Vector,
-        right_input: &Vector,
-    ) -> Result<Vec<(Key, Option<f64>)>, String> {
+        signature: &Labels,
+        [left_input, right_input]: [&Vector; 2],
+        results: &mut Vec<(Key, Option<f64>)>,
+    ) -> Result<(), String> {
         let many_is_left = !matches!(self.matching.group, Group::Right(_));
         let (many, one) = if many_is_left { (left, right) } else { (right, left) };
         if let [first, second, ..] = one {
@@ -323,12 +389,12 @@ impl Plan<'_> {
             return Err(format!(
                 "found duplicate series for the match group {} on the {side} hand-side of the operation: [{}, {}];\
                  many-to-many matching not allowed: matching labels must be unique on one side",
-                signature.unwrap_or(&Labels::empty()),
+                signature,
                 input.labels(first.slot),
                 input.labels(second.slot),
             ));
         }
-        let Some(one) = one.first() else { return Ok(Vec::new()) };
+        let Some(one) = one.first() else { return Ok(()) };
         if self.matching.group == Group::OneToOne && many.len() > 1 {
             return Err("multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
                 .to_owned());
@@ -341,7 +407,8 @@ impl Plan<'_> {
             let (l, r) = if many_is_left { (element, one) } else { (one, element) };
             ((Some(l.slot), Some(r.slot)), value(l, r))
         };
-        Ok(many.iter().map(pair).collect())
+        results.extend(many.iter().map(pair));
+        Ok(())
     }
 
     /// The labels of an output.

@@ -61,6 +61,7 @@ mod matching;
 mod naming;
 mod node;
 mod overlay;
+mod places;
 mod plan;
 mod quantile;
 mod reading;

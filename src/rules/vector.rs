@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use crate::model::Labels;
 
+use super::places::Places;
 use super::renumbering::Renumbering;
 
 /// The elements of an instant vector; a scalar is slot 0 with the empty labels.
@@ -26,15 +27,17 @@ pub(super) struct Vector {
 /// Slots that share their labels: at most one of them may have a value.
 #[derive(Debug, Default)]
 struct Twins {
-    first: HashMap<Labels, u32>,
-    groups: HashMap<Labels, Vec<u32>>,
+    first: Places,
+    /// By the first of them.
+    groups: HashMap<u32, Vec<u32>>,
 }
 
 impl Twins {
-    fn add(&mut self, labels: &Labels, slot: u32) {
-        let first = *self.first.entry(labels.clone()).or_insert(slot);
-        if first != slot {
-            self.groups.entry(labels.clone()).or_insert_with(|| vec![first]).push(slot);
+    /// Adds a slot; `others` are the labels of those before it.
+    fn add(&mut self, labels: &Labels, slot: u32, others: &[Labels]) {
+        match self.first.get(labels, |slot| &others[slot as usize]) {
+            Some(first) => self.groups.entry(first).or_insert_with(|| vec![first]).push(slot),
+            None => self.first.insert(labels, slot, |slot| &others[slot as usize]),
         }
     }
 }
@@ -52,7 +55,7 @@ impl Vector {
     pub(super) fn add(&mut self, labels: Labels) -> u32 {
         let slot = self.labels.len() as u32;
         if let Some(twins) = &mut self.twins {
-            twins.add(&labels, slot);
+            twins.add(&labels, slot, &self.labels);
         }
         self.labels.push(labels);
         self.values.push(None);
@@ -136,7 +139,7 @@ impl Vector {
         slots.retain(&mut self.marked);
         if let Some(twins) = &mut self.twins {
             *twins = Twins::default();
-            self.labels.iter().zip(0..).for_each(|(labels, slot)| twins.add(labels, slot));
+            self.labels.iter().zip(0..).for_each(|(labels, slot)| twins.add(labels, slot, &self.labels));
         }
     }
 
@@ -162,6 +165,9 @@ pub(super) fn is_metadata(name: &str) -> bool {
 
 /// The labels without those that describe the metric.
 pub(super) fn without_name(labels: &Labels) -> Labels {
+    if !labels.iter().any(|label| is_metadata(label.name)) {
+        return labels.clone();
+    }
     labels.filter(|name| !is_metadata(name))
 }
 
