@@ -161,7 +161,7 @@ impl Evaluator {
         self.now = at;
         self.graph.seed(at, source, limits::QUERY_SAMPLES_MAX)?;
         self.graph.propagate(at, &mut self.timers);
-        self.graph.settle(at);
+        self.graph.settle();
         // Those that turn now are evaluated at their interval, as they would be had they turned before.
         self.turn();
         self.resync = (0..self.rules.len()).filter(|at| self.rules[*at].kind.is_followed()).collect();
@@ -364,7 +364,7 @@ impl Evaluator {
             let (entry, begun) = (&mut self.rules[number], self.timing.elapsed());
             let (series, error) = match &mut entry.kind {
                 Kind::Followed { rule, plan, carrying: None, .. } => {
-                    rule.follow(&self.graph.nodes[plan.node].out, &mut moment);
+                    rule.follow(&self.graph.nodes[plan.node].out, self.graph.round(), &mut moment);
                     self.auditor.count(1);
                     (rule.elements(), &rule.error)
                 }
@@ -393,7 +393,7 @@ impl Evaluator {
             let goes_on = outcome.derived.series().iter().cloned().collect();
             self.leaving.drain(..).for_each(|mut entry| entry.leave(&goes_on, &mut moment, &mut outcome.derived));
         }
-        self.graph.settle(at);
+        self.graph.settle();
         told.into_iter().for_each(|group| self.arm_group(group));
         for group in groups {
             self.poll(group, seq, at, source, outcome);

@@ -50,6 +50,7 @@ pub(super) struct Feed {
     /// How long after its time a sample has left every window.
     span: Millis,
     series: Vec<Series>,
+    names: Vec<Names>,
     by_labels: Places,
     /// How many slots have a number in the store.
     numbered: u32,
@@ -57,6 +58,8 @@ pub(super) struct Feed {
     has_met: bool,
     /// Whether a native histogram has ever come; most selectors never see any.
     has_met_histogram: bool,
+    /// Whether a sample came out of order in this round.
+    has_disorder: bool,
     changed: Vec<u32>,
 }
 
@@ -65,11 +68,15 @@ struct Series {
     samples: Vec<Sample>,
     /// The position of the first of them.
     base: u32,
-    marked: bool,
-    /// Whether a sample came out of order in this round.
-    disordered: bool,
     /// How many numbers of the store lead here: one, or none of a series that is retired or only seeded.
     numbers: u32,
+    /// Whether a sample came out of order in this round.
+    disordered: bool,
+}
+
+/// What a series is called; apart, for it is seldom asked for.
+#[derive(Debug)]
+struct Names {
     labels: Labels,
     /// The same without those that describe the metric, which functions drop.
     nameless: Option<Labels>,
@@ -82,16 +89,18 @@ impl Feed {
             Reach::Instant(_) => Kept::Newest { offset },
             Reach::Range(_) => Kept::All,
         };
-        let (series, by_labels, changed) = (Vec::new(), Places::default(), Vec::new());
+        let (series, names, by_labels, changed) = (Vec::new(), Vec::new(), Places::default(), Vec::new());
         Feed {
             matchers,
             kept,
             span: offset + reach.span(),
             series,
+            names,
             by_labels,
             numbered: 0,
             has_met: false,
             has_met_histogram: false,
+            has_disorder: false,
             changed,
         }
     }
@@ -135,15 +144,15 @@ impl Feed {
 
     /// The slot of a series.
     pub(super) fn slot(&mut self, labels: &Labels) -> u32 {
-        let series = &self.series;
-        if let Some(slot) = self.by_labels.get(labels, |slot| &series[slot as usize].labels) {
+        let names = &self.names;
+        if let Some(slot) = self.by_labels.get(labels, |slot| &names[slot as usize].labels) {
             return slot;
         }
         let slot = self.series.len() as u32;
-        self.by_labels.insert(labels, slot, |slot| &series[slot as usize].labels);
+        self.by_labels.insert(labels, slot, |slot| &names[slot as usize].labels);
         let nameless = (self.kept == Kept::All).then(|| without_name(labels));
-        let (samples, labels) = (Vec::new(), labels.clone());
-        self.series.push(Series { samples, base: 0, marked: false, disordered: false, numbers: 0, labels, nameless });
+        self.names.push(Names { labels: labels.clone(), nameless });
+        self.series.push(Series { samples: Vec::new(), base: 0, numbers: 0, disordered: false });
         self.has_met = true;
         slot
     }
@@ -189,14 +198,15 @@ impl Feed {
             series.base = series.base.wrapping_add(series.samples.len() as u32);
             series.samples = Vec::new();
         }
-        series.samples.is_empty() && !series.marked
+        series.samples.is_empty()
     }
 
     /// Gives up vacant slots. Between rounds.
     pub(super) fn renumber(&mut self, slots: &Renumbering) {
         slots.retain(&mut self.series);
-        let series = &self.series;
-        self.by_labels.renumber(slots, |slot| &series[slot as usize].labels);
+        slots.retain(&mut self.names);
+        let names = &self.names;
+        self.by_labels.renumber(slots, |slot| &names[slot as usize].labels);
     }
 
     /// How many slots there are.
@@ -206,13 +216,13 @@ impl Feed {
 
     /// The labels of a slot.
     pub(super) fn labels(&self, slot: u32) -> &Labels {
-        &self.series[slot as usize].labels
+        &self.names[slot as usize].labels
     }
 
     /// The labels of a slot without those that describe the metric.
     pub(super) fn nameless(&self, slot: u32) -> Labels {
-        let series = &self.series[slot as usize];
-        series.nameless.clone().unwrap_or_else(|| without_name(&series.labels))
+        let Names { labels, nameless } = &self.names[slot as usize];
+        nameless.clone().unwrap_or_else(|| without_name(labels))
     }
 
     /// The samples of a slot, in the order of time, and the position of the first.
@@ -226,7 +236,12 @@ impl Feed {
         self.series[slot as usize].disordered
     }
 
-    /// The slots of which samples came in this round.
+    /// Whether the newest sample of a slot counts already for a window that is not shifted.
+    pub(super) fn is_current(&self, slot: u32, now: Timestamp) -> bool {
+        self.series[slot as usize].samples.last().is_some_and(|newest| newest.t <= now)
+    }
+
+    /// The slots of which samples came in this round; some perhaps more than once.
     pub(super) fn changed(&self) -> &[u32] {
         &self.changed
     }
@@ -251,16 +266,13 @@ impl Feed {
                     series.samples.insert(at, sample);
                 }
                 series.disordered = true;
+                self.has_disorder = true;
             }
-            _ => {
-                if series.samples.len() == series.samples.capacity() {
-                    series.samples.reserve_exact(series.samples.len() / 4 + 2);
-                }
+            last => {
+                let last = last.map(|last| last.t);
+                series.make_room(self.kept, self.span, sample, last, now);
                 series.samples.push(sample);
             }
-        }
-        if std::mem::replace(&mut series.marked, true) {
-            return Touched::Not;
         }
         self.changed.push(slot);
         if self.changed.len() == 1 { Touched::First } else { Touched::Not }
@@ -279,31 +291,42 @@ impl Feed {
         for (slot, series) in (0..).zip(&mut self.series) {
             series.samples.iter_mut().for_each(|sample| sample.v += 0.5);
             series.disordered = true;
-            if !std::mem::replace(&mut series.marked, true) {
-                self.changed.push(slot);
-            }
+            self.changed.push(slot);
         }
+        self.has_disorder = true;
     }
 
-    /// Ends the round. Where there is no room for another sample, those that have left every window are let go.
-    pub(super) fn settle(&mut self, now: Timestamp) {
-        for slot in self.changed.drain(..) {
-            let series = &mut self.series[slot as usize];
-            (series.marked, series.disordered) = (false, false);
-            let left = match self.kept {
-                Kept::Newest { offset } if series.samples.len() > 1 => {
-                    series.samples.partition_point(|s| s.t + offset <= now).saturating_sub(1)
-                }
-                Kept::All if series.samples.len() == series.samples.capacity() => {
-                    let left = series.samples.partition_point(|s| s.t + self.span <= now);
-                    if left * 5 >= series.samples.len() { left } else { 0 }
-                }
-                Kept::Newest { .. } | Kept::All => 0,
-            };
-            if left > 0 {
-                series.samples.drain(..left);
-                series.base = series.base.wrapping_add(left as u32);
+    /// Ends the round.
+    pub(super) fn settle(&mut self) {
+        if std::mem::take(&mut self.has_disorder) {
+            self.changed.iter().for_each(|slot| self.series[*slot as usize].disordered = false);
+        }
+        self.changed.clear();
+    }
+}
+
+impl Series {
+    /// Lets go of what no window sees any more, if room is needed for a sample that comes after the others.
+    fn make_room(&mut self, kept: Kept, span: Millis, sample: Sample, last: Option<Timestamp>, now: Timestamp) {
+        let left = match (kept, last) {
+            (Kept::Newest { offset }, Some(_)) if sample.t + offset <= now => self.samples.len(),
+            (Kept::Newest { offset }, Some(_)) if self.samples.len() == self.samples.capacity() => {
+                self.samples.partition_point(|s| s.t + offset <= now).saturating_sub(1)
             }
+            // Whoever looked at the window when the last one came has passed them.
+            (Kept::All, Some(last)) if self.samples.len() == self.samples.capacity() => {
+                let seen = last.min(now);
+                self.samples.partition_point(|s| s.t + span <= seen)
+            }
+            _ => 0,
+        };
+        if kept == Kept::All && left * 5 < self.samples.len() {
+            if self.samples.len() == self.samples.capacity() {
+                self.samples.reserve_exact(self.samples.len() / 4 + 2);
+            }
+        } else if left > 0 {
+            self.samples.drain(..left);
+            self.base = self.base.wrapping_add(left as u32);
         }
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! Invariants:
 //! - Nodes are numbered from below to above: an input has a smaller number than its reader.
-//! - After a round every node's result is that of a query at the round's time over the same data;
-//!   a value that moves by itself is brought up to date at whole seconds.
+//! - After a round every rule's result is that of a query at the round's time over the same data;
+//!   a value that moves by itself is brought up to date at whole seconds. Below comparisons, values lie within the
+//!   bounds that [`slack`](super::slack) tells of.
 //! - A series is compared with the selectors once, when it is met for the first time.
 //! - Slots of series that are gone are at most half of a selector's, or few.
+//! - Marks of a round need no clearing: what changed carries the round's number.
 //! - Of native histograms only their number and times are known: results are right above leaves that carry
 //!   none, and where [`plan`](super::plan) has found that only presence counts.
 
@@ -19,7 +21,7 @@ use super::feed::{Feed, Touched};
 use super::leaf::{Leaf, Reach};
 use super::node::{Below, Node, Op, Renumbered};
 use super::renumbering::Renumbering;
-use super::slack::{Slack, passed_on, slack_of};
+use super::slack::{Slack, judges, passed_on, slack_of};
 use super::timers::{Target, Timers};
 use super::worklist::Worklist;
 
@@ -44,8 +46,8 @@ pub(super) struct Graph {
     leaf_keys: HashMap<(usize, Millis, Reach), usize>,
     bindings: Bindings,
     dirty: Worklist,
-    /// Rounds begun.
-    round: u64,
+    /// Rounds that have ended.
+    rounds: u64,
     /// Those of which a series has got samples.
     touched_feeds: Vec<usize>,
     /// Those of which a series is to be looked at.
@@ -54,7 +56,10 @@ pub(super) struct Graph {
     carrying: BTreeSet<usize>,
     /// Those that have come to carry some, or ceased to, since somebody asked.
     turned: BTreeSet<usize>,
-    touched_nodes: Vec<usize>,
+    /// How many nodes have an error.
+    errors: usize,
+    /// Nodes whose results are rules', and changed in this round.
+    touched_roots: Vec<usize>,
 }
 
 impl Graph {
@@ -106,16 +111,22 @@ impl Graph {
         }
         let (slack, wanted) = slack_of(&op, &self.nodes);
         wanted.into_iter().for_each(|input| self.want(input));
-        self.nodes.push(Node::new(op, slack));
+        let judges = judges(&op, &self.nodes);
+        self.nodes.push(Node::new(op, slack, judges));
         self.readers.push(Vec::new());
         self.dirty.insert(at);
         self.node_keys.insert(key, at);
         at
     }
 
-    /// Notes that somebody needs a node's values themselves, at least at whole seconds: from those below, they
-    /// are kept up to date. Before any sample has come.
-    pub(super) fn want(&mut self, node: usize) {
+    /// Notes that a node's result is a rule's, who needs the values themselves, at least at whole seconds. Before
+    /// any sample has come.
+    pub(super) fn want_root(&mut self, node: usize) {
+        self.nodes[node].is_root = true;
+        self.want(node);
+    }
+
+    fn want(&mut self, node: usize) {
         let mut open = vec![node];
         while let Some(at) = open.pop() {
             if self.nodes[at].want() {
@@ -135,7 +146,8 @@ impl Graph {
             }
             _ => return,
         };
-        node.judge.due.push(id);
+        let Some(judge_of) = &mut node.judge else { return };
+        judge_of.due.push(id);
         self.dirty.insert(judge);
         while let Some((at, slot)) = open.pop() {
             let node = &mut self.nodes[at];
@@ -299,11 +311,15 @@ impl Graph {
                 }
                 Target::Node { node } => {
                     let Node { op, judge, .. } = &mut self.nodes[node as usize];
-                    let armed = if let Op::Time { armed, .. } = op { armed } else { &mut judge.armed };
+                    let (armed, watched) = match (op, judge) {
+                        (Op::Time { armed, .. }, _) => (armed, None),
+                        (_, Some(judge)) => (&mut judge.armed, Some(&mut judge.watched)),
+                        (_, None) => continue,
+                    };
                     if *armed == Some(due) {
                         *armed = None;
+                        let watched = watched.map(std::mem::take).unwrap_or_default();
                         self.dirty.insert(node as usize);
-                        let watched = std::mem::take(&mut self.nodes[node as usize].judge.watched);
                         watched.into_iter().for_each(|id| self.refresh(node as usize, id));
                     }
                 }
@@ -313,23 +329,26 @@ impl Graph {
         others
     }
 
-    /// Brings every node up to date; gives those whose result changed. [`settle`](Graph::settle)
+    /// Brings every node up to date; gives those that are rules' whose result changed. [`settle`](Graph::settle)
     /// ends the round.
     pub(super) fn propagate(&mut self, now: Timestamp, timers: &mut Timers) -> &[usize] {
-        self.round += 1;
         self.look(now, timers);
         while let Some(at) = self.dirty.pop_first() {
             let (nodes, rest) = self.nodes.split_at_mut(at);
-            let (node, leaves, feeds, round) = (&mut rest[0], &mut self.leaves, &self.feeds, self.round);
-            node.update(&mut Below { nodes, leaves, feeds, now, round, timers, node: at as u32 });
-            let asks = std::mem::take(&mut node.judge.asks);
-            if node.out.is_changed() {
+            let (node, leaves, feeds, round) = (&mut rest[0], &mut self.leaves, &self.feeds, self.rounds + 1);
+            let (had_error, has_errors) = (node.out.error().is_some(), self.errors > 0);
+            node.update(&mut Below { nodes, leaves, feeds, now, round, has_errors, timers, node: at as u32 });
+            self.errors = self.errors + usize::from(node.out.error().is_some()) - usize::from(had_error);
+            let asks = node.judge.as_mut().map(|judge| std::mem::take(&mut judge.asks)).unwrap_or_default();
+            if node.out.is_changed(round) {
                 self.readers[at].iter().for_each(|node| self.dirty.insert(*node));
-                self.touched_nodes.push(at);
+                if node.is_root {
+                    self.touched_roots.push(at);
+                }
             }
             asks.into_iter().for_each(|id| self.refresh(at, id));
         }
-        &self.touched_nodes
+        &self.touched_roots
     }
 
     /// Moves the windows on of the series that got samples or whose time has come.
@@ -372,16 +391,16 @@ impl Graph {
     }
 
     /// Ends a round.
-    pub(super) fn settle(&mut self, now: Timestamp) {
-        for at in self.touched_feeds.drain(..) {
-            self.feeds[at].settle(now);
-        }
-        for at in self.touched_leaves.drain(..) {
-            self.leaves[at].settle();
-        }
-        for at in self.touched_nodes.drain(..) {
-            self.nodes[at].out.settle();
-        }
+    pub(super) fn settle(&mut self) {
+        self.touched_feeds.drain(..).for_each(|at| self.feeds[at].settle());
+        self.touched_leaves.drain(..).for_each(|at| self.leaves[at].settle());
+        self.touched_roots.clear();
+        self.rounds += 1;
+    }
+
+    /// The number of the round, for [`Vector::changed`](super::vector::Vector::changed).
+    pub(super) fn round(&self) -> u64 {
+        self.rounds + 1
     }
 
     /// Fills every window from stored history, as it is at `at`.

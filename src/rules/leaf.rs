@@ -190,6 +190,10 @@ impl Leaf {
     /// Notes that samples of a series have come. If none of them is inside the window yet, it is not looked at
     /// before one is.
     pub(super) fn note(&mut self, slot: u32, number: u32, feed: &Feed, now: Timestamp, timers: &mut Timers) {
+        if self.offset == Millis::ZERO && feed.is_current(slot, now) {
+            self.mark(slot);
+            return;
+        }
         let enters = self.at(slot, feed, now).enters();
         let alarm = &mut self.slots[slot as usize].alarm;
         match enters.filter(|enters| *enters > now && !feed.is_disordered(slot) && !feed.has_met_histogram()) {
@@ -226,9 +230,14 @@ impl Leaf {
         glance
     }
 
-    /// The same at the beginning of a round, after which those who follow it set the alarm anew.
+    /// Begins to look at a series in a round: those who follow it set the alarm anew.
     pub(super) fn begin(&mut self, slot: u32, number: u32, feed: &Feed, now: Timestamp, timers: &mut Timers) {
-        self.slots[slot as usize].alarm.put_off();
+        let own = &mut self.slots[slot as usize];
+        own.alarm.put_off();
+        own.marked = false;
+        if !feed.has_met_histogram() {
+            return;
+        }
         let glance = self.look(slot, feed, now);
         if self.slots[slot as usize].carries
             && let Some(due) = earliest(glance.leaves(), glance.enters())
@@ -244,8 +253,6 @@ impl Leaf {
 
     /// Ends the round.
     pub(super) fn settle(&mut self) {
-        for slot in self.changed.drain(..) {
-            self.slots[slot as usize].marked = false;
-        }
+        self.changed.clear();
     }
 }

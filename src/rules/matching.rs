@@ -7,7 +7,7 @@
 //! - A bucket with several elements where one is allowed is an error as long as it is so, and
 //!   only while both sides have elements at all, as in a query.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::model::Labels;
 use crate::promql::kernel;
@@ -31,6 +31,7 @@ pub(super) struct Join {
     sides: [Vec<u32>; 2],
     /// Of each output the elements that it was last made of.
     sources: Vec<Key>,
+    scratch: Scratch,
     /// Buckets that are in error, with the words for it.
     errors: BTreeMap<u32, String>,
 }
@@ -61,6 +62,7 @@ const INDEXED_FROM: usize = 9;
 /// Room that is used again for each bucket.
 #[derive(Debug, Default)]
 struct Scratch {
+    dirty: Vec<u32>,
     left: Vec<Element>,
     right: Vec<Element>,
     results: Vec<(Key, Option<f64>)>,
@@ -78,8 +80,8 @@ impl Join {
     /// No elements on either side.
     pub(super) fn new(op: BinaryOp, returns_bool: bool, matching: Matching) -> Join {
         let (by_signature, buckets, errors) = (Places::default(), Vec::new(), BTreeMap::new());
-        let (sides, sources) = ([Vec::new(), Vec::new()], Vec::new());
-        Join { op, returns_bool, matching, by_signature, buckets, sides, sources, errors }
+        let (sides, sources, scratch) = ([Vec::new(), Vec::new()], Vec::new(), Scratch::default());
+        Join { op, returns_bool, matching, by_signature, buckets, sides, sources, scratch, errors }
     }
 
     /// Its operator.
@@ -110,35 +112,37 @@ impl Join {
         out: &mut Vector,
         [left, right]: [&Vector; 2],
         fresh: bool,
-        judging: Judging<'_>,
+        mut judging: Judging<'_>,
     ) -> Option<String> {
-        let due = judging.judge.take_due();
-        let mut dirty = due.clone();
+        let due = judging.judge.as_mut().map_or(Vec::new(), |judge| judge.take_due());
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let Scratch { dirty, left: l, right: r, results, taken } = &mut scratch;
+        dirty.extend(&due);
         for (side, input) in [left, right].into_iter().enumerate() {
             while (self.sides[side].len() as u32) < input.len() {
                 let slot = self.sides[side].len() as u32;
                 let bucket = self.bucket(side, slot, input.labels(slot));
                 self.sides[side].push(bucket);
             }
-            dirty.extend(slots_of(input, fresh).map(|slot| self.sides[side][slot as usize]));
+            dirty.extend(slots_of(input, fresh, judging.round).map(|slot| self.sides[side][slot as usize]));
         }
         dirty.sort_unstable();
         dirty.dedup();
-        let mut scratch = Scratch::default();
-        for at in dirty {
+        for at in dirty.drain(..) {
             let bucket = &mut self.buckets[at as usize];
-            let Scratch { left: l, right: r, results, taken } = &mut scratch;
             for (elements, slots, input) in [(&mut *l, &bucket.left, left), (&mut *r, &bucket.right, right)] {
                 elements.clear();
                 let live = slots.iter().filter_map(|&slot| Some(Element { slot, v: input.value(slot)? }));
                 elements.extend(live);
             }
             let in_doubt = judging.in_doubt(self.op, self.returns_bool, l, r);
-            if in_doubt && !fresh && due.binary_search(&at).is_err() {
-                judging.judge.asks.push(at);
-                continue;
+            if let Some(judge) = &mut judging.judge {
+                if in_doubt && !fresh && due.binary_search(&at).is_err() {
+                    judge.asks.push(at);
+                    continue;
+                }
+                judge.watch(at, in_doubt);
             }
-            judging.judge.watch(at, in_doubt);
             let plan = Plan { op: self.op, returns_bool: self.returns_bool, matching: &self.matching };
             results.clear();
             let result = if self.op.is_set() {
@@ -160,6 +164,7 @@ impl Join {
                 }
             }
         }
+        self.scratch = scratch;
         let short_cut = left.live() == 0 || right.live() == 0;
         if short_cut { None } else { self.errors.values().next().cloned() }
     }
@@ -170,7 +175,7 @@ impl Join {
         &mut self,
         sides: [Option<&Renumbering>; 2],
         count: u32,
-        watched: &mut BTreeSet<u32>,
+        judge: Option<&mut Judge>,
     ) -> Renumbering {
         let new = |side: usize, slot: u32| sides[side].map_or(Some(slot), |slots| slots.get(slot));
         for (side, buckets) in self.sides.iter_mut().enumerate() {
@@ -202,18 +207,20 @@ impl Join {
             // Made anew when something is looked for.
             bucket.index = None;
         }
-        self.drop_empty_buckets(watched);
+        self.drop_empty_buckets(judge);
         own
     }
 
-    fn drop_empty_buckets(&mut self, watched: &mut BTreeSet<u32>) {
+    fn drop_empty_buckets(&mut self, judge: Option<&mut Judge>) {
         let is_used = |bucket: &Bucket| !(bucket.left.is_empty() && bucket.right.is_empty());
         let buckets = Renumbering::new(self.buckets.len() as u32, |at| is_used(&self.buckets[at as usize]));
         buckets.retain(&mut self.buckets);
         let signed = &self.buckets;
         self.by_signature.renumber(&buckets, |at| &signed[at as usize].signature);
         self.sides.iter_mut().flatten().for_each(|at| *at = buckets.get(*at).unwrap_or(*at));
-        *watched = watched.iter().filter_map(|at| buckets.get(*at)).collect();
+        if let Some(judge) = judge {
+            judge.watched = judge.watched.iter().filter_map(|at| buckets.get(*at)).collect();
+        }
         let errors = std::mem::take(&mut self.errors);
         self.errors = errors.into_iter().filter_map(|(at, error)| Some((buckets.get(at)?, error))).collect();
     }
@@ -260,15 +267,17 @@ pub(super) struct Judging<'a> {
     /// The nodes below, among them both sides.
     pub(super) nodes: &'a [Node],
     pub(super) sides: [usize; 2],
+    pub(super) round: u64,
     /// Whether somebody needs the values that it lets through.
     pub(super) wanted: bool,
-    pub(super) judge: &'a mut Judge,
+    /// Absent where no value may be off.
+    pub(super) judge: Option<&'a mut Judge>,
 }
 
 impl Judging<'_> {
     /// Whether the elements of a bucket have to be brought up to date before they are compared.
     fn in_doubt(&self, op: BinaryOp, returns_bool: bool, left: &[Element], right: &[Element]) -> bool {
-        if !op.is_comparison() || self.sides.iter().all(|side| self.nodes[*side].slack() == Slack::None) {
+        if self.judge.is_none() || self.sides.iter().all(|side| self.nodes[*side].slack() == Slack::None) {
             return false;
         }
         let of = |side: usize| move |element: &Element| bounds(self.nodes, self.sides[side], element.slot);

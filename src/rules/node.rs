@@ -32,8 +32,10 @@ pub(super) struct Node {
     slack: Slack,
     /// Whether somebody does.
     wanted: bool,
-    /// Of a comparison what it knows of its elements.
-    pub(super) judge: Judge,
+    /// Whether its result is a rule's.
+    pub(super) is_root: bool,
+    /// Of a comparison of values that may be off, what it knows of its elements.
+    pub(super) judge: Option<Box<Judge>>,
 }
 
 /// What a node does. Nodes below are named by their number, which is smaller than its own.
@@ -50,9 +52,9 @@ pub(super) enum Op {
     /// `sum by (…)` and its like.
     Aggregate { child: usize, groups: Aggregation },
     /// An operator between two vectors.
-    Join { left: usize, right: usize, join: Join },
+    Join { left: usize, right: usize, join: Box<Join> },
     /// `histogram_quantile` of classic buckets.
-    Quantile { q: usize, child: usize, buckets: Buckets },
+    Quantile { q: usize, child: usize, buckets: Box<Buckets> },
     /// `absent`.
     Absent { child: usize, labels: Labels },
     /// `scalar`.
@@ -104,6 +106,8 @@ pub(super) struct Below<'a> {
     pub(super) now: Timestamp,
     /// The number of the round.
     pub(super) round: u64,
+    /// Whether any node has an error.
+    pub(super) has_errors: bool,
     pub(super) timers: &'a mut Timers,
     /// The number of the node itself.
     pub(super) node: u32,
@@ -138,7 +142,7 @@ impl Op {
 
 impl Node {
     /// A node that has not been computed yet.
-    pub(super) fn new(op: Op, slack: Slack) -> Node {
+    pub(super) fn new(op: Op, slack: Slack, judges: bool) -> Node {
         let unique = match &op {
             Op::Follow(follow) => matches!(follow.view, View::Window { keeps_name: true, .. } | View::Value),
             Op::Map { keeps_name, .. } => *keeps_name,
@@ -146,7 +150,8 @@ impl Node {
             _ => true,
         };
         let (inputs, out) = (op.inputs(), if unique { Vector::default() } else { Vector::with_twins() });
-        Node { op, inputs, out, fresh: true, slack, wanted: false, judge: Judge::default() }
+        let judge = judges.then(Box::default);
+        Node { op, inputs, out, fresh: true, slack, wanted: false, is_root: false, judge }
     }
 
     /// By how much values may be off between the instants at which they are brought up to date.
@@ -166,7 +171,10 @@ impl Node {
     pub(super) fn update(&mut self, below: &mut Below<'_>) {
         let fresh = std::mem::take(&mut self.fresh);
         let out = &mut self.out;
-        let mut error = self.inputs.iter().find_map(|input| below.nodes[*input].out.error().map(str::to_owned));
+        let round = below.round;
+        out.begin(round);
+        let of_input = |input: &usize| below.nodes[*input].out.error().map(str::to_owned);
+        let mut error = if below.has_errors { self.inputs.iter().find_map(of_input) } else { None };
         match &mut self.op {
             Op::Number(v) => set_only(out, Some(*v)),
             Op::Time { offset, armed } => {
@@ -177,23 +185,21 @@ impl Node {
             Op::Follow(follow) => follow.update(out, fresh, below),
             Op::Map { child, map, keeps_name } => {
                 map.make_room(out, *child, *keeps_name, below);
-                let is_judged = map.is_comparison() && below.nodes[*child].slack() != Slack::None;
-                match is_judged {
-                    true => map.judge(out, *child, fresh, self.wanted, &mut self.judge, below),
-                    false => map.update(out, *child, fresh, below),
+                match self.judge.as_mut().filter(|_| below.nodes[*child].slack() != Slack::None) {
+                    Some(judge) => map.judge(out, *child, fresh, self.wanted, judge, below),
+                    None => map.update(out, *child, fresh, below),
                 }
             }
-            Op::Aggregate { child, groups } => groups.update(out, &below.nodes[*child].out, fresh),
+            Op::Aggregate { child, groups } => groups.update(out, &below.nodes[*child].out, fresh, round),
             Op::Join { left, right, join } => {
                 let (sides, inputs) = ([*left, *right], [left, right].map(|side| &below.nodes[*side].out));
-                let judge = &mut self.judge;
-                let own =
-                    join.update(out, inputs, fresh, Judging { nodes: below.nodes, sides, wanted: self.wanted, judge });
+                let (nodes, wanted, judge) = (below.nodes, self.wanted, self.judge.as_deref_mut());
+                let own = join.update(out, inputs, fresh, Judging { nodes, sides, round, wanted, judge });
                 error = error.or(own);
             }
             Op::Quantile { q, child, buckets } => {
                 let q = &below.nodes[*q].out;
-                buckets.update(out, q.scalar(), &below.nodes[*child].out, fresh || q.is_changed());
+                buckets.update(out, q.scalar(), &below.nodes[*child].out, fresh || q.is_changed(round), round);
             }
             Op::Absent { child, labels } => {
                 if out.len() == 0 {
@@ -208,9 +214,10 @@ impl Node {
             }
         }
         out.set_error(error);
-        let (judge, node) = (&mut self.judge, below.node);
-        let next = (!judge.watched.is_empty()).then(|| next_soft_step(below.now));
-        below.timers.arm(&mut judge.armed, next, || Target::Node { node });
+        if let Some(judge) = &mut self.judge {
+            let (node, next) = (below.node, (!judge.watched.is_empty()).then(|| next_soft_step(below.now)));
+            below.timers.arm(&mut judge.armed, next, || Target::Node { node });
+        }
     }
 
     /// Whether an element above a selector has no value.
@@ -231,7 +238,9 @@ impl Node {
             }
             Op::Map { child, .. } => {
                 let slots = of_node(child)?;
-                self.judge.watched = self.judge.watched.iter().filter_map(|slot| slots.get(*slot)).collect();
+                if let Some(judge) = &mut self.judge {
+                    judge.watched = judge.watched.iter().filter_map(|slot| slots.get(*slot)).collect();
+                }
                 slots.clone()
             }
             Op::Aggregate { child, groups } => groups.renumber(of_node(child)?),
@@ -240,7 +249,7 @@ impl Node {
                 if sides.iter().all(Option::is_none) {
                     return None;
                 }
-                join.renumber(sides, self.out.len(), &mut self.judge.watched)
+                join.renumber(sides, self.out.len(), self.judge.as_deref_mut())
             }
             Op::Quantile { child, buckets, .. } => buckets.renumber(of_node(child)?),
         };
@@ -257,8 +266,8 @@ fn set_only(out: &mut Vector, value: Option<f64>) {
 }
 
 /// The slots to look at: those that changed, or all.
-pub(super) fn slots_of(input: &Vector, all: bool) -> impl Iterator<Item = u32> + '_ {
-    let (every, changed) = if all { (0..input.len(), &[][..]) } else { (0..0, input.changed()) };
+pub(super) fn slots_of(input: &Vector, all: bool, round: u64) -> impl Iterator<Item = u32> + '_ {
+    let (every, changed) = if all { (0..input.len(), &[][..]) } else { (0..0, input.changed(round)) };
     every.chain(changed.iter().copied())
 }
 
@@ -281,7 +290,7 @@ impl Follow {
 
     fn update(&mut self, out: &mut Vector, fresh: bool, below: &mut Below<'_>) {
         let args: Vec<f64> = self.arg_nodes().iter().map(|arg| below.nodes[*arg].out.scalar()).collect();
-        let args_changed = self.arg_nodes().iter().any(|arg| below.nodes[*arg].out.is_changed());
+        let args_changed = self.arg_nodes().iter().any(|arg| below.nodes[*arg].out.is_changed(below.round));
         let feed = &below.feeds[below.leaves[self.leaf].feed()];
         below.leaves[self.leaf].grow(feed.len());
         while out.len() < feed.len() {
@@ -347,10 +356,6 @@ impl Map {
         }
     }
 
-    fn is_comparison(&self) -> bool {
-        matches!(self, Map::Binary { op, .. } if op.is_comparison())
-    }
-
     fn make_room(&self, out: &mut Vector, child: usize, keeps_name: bool, below: &Below<'_>) {
         let input = &below.nodes[child].out;
         while out.len() < input.len() {
@@ -363,13 +368,13 @@ impl Map {
     fn args(&self, below: &Below<'_>) -> (Vec<f64>, bool) {
         let scalars = self.scalars();
         let args = scalars.iter().map(|arg| below.nodes[*arg].out.scalar()).collect();
-        (args, scalars.iter().any(|arg| below.nodes[*arg].out.is_changed()))
+        (args, scalars.iter().any(|arg| below.nodes[*arg].out.is_changed(below.round)))
     }
 
     fn update(&self, out: &mut Vector, child: usize, fresh: bool, below: &Below<'_>) {
         let input = &below.nodes[child].out;
         let (args, args_changed) = self.args(below);
-        for slot in slots_of(input, fresh || args_changed) {
+        for slot in slots_of(input, fresh || args_changed, below.round) {
             out.set(slot, input.value(slot).and_then(|v| self.value(v, &args)));
         }
     }
@@ -381,7 +386,7 @@ impl Map {
         let (args, args_changed) = self.args(below);
         let threshold = Bounds::at(args[0]);
         let due = judge.take_due();
-        for slot in slots_of(input, fresh || args_changed).chain(due.iter().copied()) {
+        for slot in slots_of(input, fresh || args_changed, below.round).chain(due.iter().copied()) {
             let in_doubt = input.value(slot).is_some() && {
                 let own = bounds(below.nodes, child, slot);
                 let (l, r) = if scalar_is_left { (threshold, own) } else { (own, threshold) };

@@ -18,7 +18,6 @@ use super::graph::Graph;
 use super::leaf::Reach;
 use super::matching::Join;
 use super::node::{Follow, Map, Op, View};
-use super::quantile::Buckets;
 
 /// Why an expression is not followed sample by sample.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +46,7 @@ pub(super) fn plan(graph: &mut Graph, expr: &Expr, delay: Millis) -> Result<Plan
     let mut planner = Planner { graph, delay, by_value: BTreeSet::new() };
     let node = planner.expr(expr, Use::Value)?;
     let by_value = planner.by_value;
-    graph.want(node);
+    graph.want_root(node);
     Ok(Plan { node, by_value, leaves: graph.leaves_below(node) })
 }
 
@@ -267,7 +266,11 @@ impl Planner<'_> {
         }
         let matching = &binary.matching;
         let key = format!("join {left} {right} {op:?} {returns_bool} {matching:?}");
-        Ok(self.graph.node(key, || Op::Join { left, right, join: Join::new(op, returns_bool, matching.clone()) }))
+        Ok(self.graph.node(key, || Op::Join {
+            left,
+            right,
+            join: Box::new(Join::new(op, returns_bool, matching.clone())),
+        }))
     }
 
     fn aggregate(&mut self, aggregate: &Aggregate) -> Result<usize, NotFollowed> {
@@ -311,7 +314,7 @@ impl Planner<'_> {
             Function::HistogramQuantile => {
                 let (q, child) = (self.expr(&args[0], Use::Value)?, self.expr(&args[1], Use::Value)?);
                 let key = format!("quantile {q} {child}");
-                Ok(self.graph.node(key, || Op::Quantile { q, child, buckets: Buckets::default() }))
+                Ok(self.graph.node(key, || Op::Quantile { q, child, buckets: Box::default() }))
             }
             function if is_window(function) => self.window(function, args),
             function => {

@@ -3,7 +3,7 @@
 //! Whoever only compares a value with a threshold need not know it to the last bit as long as it is far from it. So the
 //! value of a window is left as it is while it moves by less than a share of itself, and nodes above it know within
 //! which bounds theirs lie. A comparison looks at the bounds: where they leave it in doubt, the windows below are
-//! brought up to date before it is made. Whoever needs values themselves says so ([`Graph::want`]).
+//! brought up to date before it is made. Whoever needs values themselves says so ([`Graph::want_root`]).
 //!
 //! Invariants:
 //! - Which elements a node has is always right; only their values may be off.
@@ -124,6 +124,16 @@ pub(super) fn slack_of(op: &Op, nodes: &[Node]) -> (Slack, Vec<usize>) {
                 _ => exact(vec![*left, *right]),
             }
         }
+    }
+}
+
+/// Whether a new node compares values that may be off.
+pub(super) fn judges(op: &Op, nodes: &[Node]) -> bool {
+    let may_be_off = |node: &usize| nodes[*node].slack() != Slack::None;
+    match op {
+        Op::Map { child, map: Map::Binary { op, .. }, .. } => op.is_comparison() && may_be_off(child),
+        Op::Join { left, right, join } => join.op().is_comparison() && (may_be_off(left) || may_be_off(right)),
+        _ => false,
     }
 }
 

@@ -180,11 +180,6 @@ pub(super) fn next_soft_step(now: Timestamp) -> Timestamp {
     Timestamp(round_up(now.0.saturating_add(1)))
 }
 
-/// The last whole soft step that is not after `t`.
-pub(super) fn soft_step_before(t: Timestamp) -> Timestamp {
-    Timestamp(t.0.div_euclid(SOFT_STEP_MS).saturating_mul(SOFT_STEP_MS))
-}
-
 fn round_up(t: i64) -> i64 {
     t.div_euclid(SOFT_STEP_MS).saturating_add(i64::from(t.rem_euclid(SOFT_STEP_MS) > 0)).saturating_mul(SOFT_STEP_MS)
 }
@@ -259,6 +254,5 @@ mod tests {
         assert_eq!(next_soft_step(Timestamp(1000)), Timestamp(2000));
         assert_eq!(next_soft_step(Timestamp(1001)), Timestamp(2000));
         assert_eq!(next_soft_step(Timestamp(-1)), Timestamp(0));
-        assert_eq!([999, 1000].map(|t| soft_step_before(Timestamp(t))), [Timestamp(0), Timestamp(1000)]);
     }
 }
