@@ -6,10 +6,11 @@
 
 use std::error::Error;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use clap::Parser;
 use evenkeel::backtest::{Backtest, ComputeAhead, spans};
 use evenkeel::config::parse_rules;
 use evenkeel::env::Rng;
@@ -22,12 +23,22 @@ const START: i64 = 1_760_000_000_000;
 const JOBS: u64 = 25;
 const BOUNDS: [&str; 4] = ["0.1", "0.5", "1", "+Inf"];
 
+/// How long a backtest takes.
+#[derive(Parser)]
+struct Options {
+    /// Database that is played, and written first unless it is there
+    dir: PathBuf,
+    /// Days of history
+    #[arg(default_value_t = 90)]
+    days: i64,
+    /// Seconds between two samples
+    #[arg(default_value_t = 60)]
+    seconds: i64,
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let dir = Path::new(arguments.first().ok_or("give a directory")?);
-    let number = |at: usize, default: i64| arguments.get(at).map_or(Ok(default), |text| text.parse());
-    let (days, seconds) = (number(1, 90)?, number(2, 60)?);
-    let store = open(dir)?;
+    let Options { dir, days, seconds } = Options::parse();
+    let store = open(&dir)?;
     if store.snapshot().at() < Timestamp(START) {
         let begun = Instant::now();
         let samples = fill(&store, days, seconds)?;

@@ -7,6 +7,7 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
+use clap::Parser;
 use evenkeel::env::Rng;
 use evenkeel::env::disk::{Disk, MemoryDisk};
 use evenkeel::model::{Batch, DownsampleRule, Labels, Millis, Sample, TimeRange, Timestamp};
@@ -17,10 +18,19 @@ const SCRAPE: i64 = 15_000;
 const KINDS: [&str; 5] =
     ["requests, a counter", "seconds spent, a counter", "bytes, a gauge", "percent, one decimal", "a constant"];
 
+/// Bytes that a sample takes before and after downsampling.
+#[derive(Parser)]
+struct Options {
+    /// Days of history
+    #[arg(default_value_t = 16)]
+    days: i64,
+    /// Series of each kind
+    #[arg(default_value_t = 50)]
+    series: u64,
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |at: usize, default: u64| arguments.get(at).map_or(Ok(default), |text| text.parse());
-    let (days, series) = (number(0, 16)? as i64, number(1, 50)?);
+    let Options { days, series } = Options::parse();
     println!("{days} days of {series} series of each kind; bytes for each sample that came");
     println!("{:<28}{:>10}{:>10}{:>10}{:>10}", "", "raw", "to 5m", "to 1h", "to 5m, 1h");
     let mut sums = [0.0; 4];

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use clap::Parser;
 use evenkeel::env::Rng;
 use evenkeel::env::disk::{Disk, RealDisk};
 use evenkeel::model::{Labels, RawBatch, RawBatchBuilder, Sample, Timestamp};
@@ -126,10 +127,14 @@ fn measure(count: usize) {
     }
 }
 
+/// What a series and a sample cost in memory and time.
+#[derive(Parser)]
+struct Options {
+    /// Numbers of series
+    #[arg(default_values_t = [10_000, 100_000, 1_000_000])]
+    series: Vec<usize>,
+}
+
 fn main() {
-    let mut counts: Vec<usize> = std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
-    if counts.is_empty() {
-        counts = vec![10_000, 100_000, 1_000_000];
-    }
-    counts.into_iter().for_each(measure);
+    Options::parse().series.into_iter().for_each(measure);
 }

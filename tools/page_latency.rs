@@ -14,12 +14,21 @@ mod harness;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use clap::Parser;
 use evenkeel::model::{Batch, Labels, Sample, Timestamp};
 use evenkeel::wire::encode_remote_write;
 use harness::{Http, Server, now_ms, program, quantile, webhook_receiver};
 
+/// Measures the time from sending one decisive sample to the arrival of its page.
+#[derive(Parser)]
+struct Options {
+    /// Pages that are waited for, one after the other
+    #[arg(long, default_value_t = 200)]
+    probes: usize,
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let probes: usize = std::env::args().skip_while(|a| a != "--probes").nth(1).map_or(Ok(200), |n| n.parse())?;
+    let Options { probes } = Options::parse();
     let dir = tempfile::tempdir()?;
     let (receiver, pages) = webhook_receiver()?;
     std::fs::write(

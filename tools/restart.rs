@@ -5,10 +5,11 @@
 //! sample of each, so that the labels are in a series file; then the log is filled.
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use clap::Parser;
 use evenkeel::env::disk::{Disk, RealDisk};
 use evenkeel::model::{Batch, Labels, Millis, Sample, Timestamp};
 use evenkeel::storage::{Durability, Entry, Store, StoreOptions};
@@ -17,11 +18,22 @@ const START: i64 = 1_700_000_000_000;
 /// Series of one transaction.
 const TARGET: usize = 1000;
 
+/// How long a start takes with many series and a full log, and what one synced commit costs.
+#[derive(Parser)]
+struct Options {
+    /// Directory of the database; empty or absent
+    dir: PathBuf,
+    /// Series
+    #[arg(default_value_t = 1_000_000)]
+    series: usize,
+    /// Samples of each series
+    #[arg(default_value_t = 16)]
+    samples: i64,
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let dir = Path::new(arguments.first().ok_or("usage: restart DIR [SERIES [SAMPLES_PER_SERIES]]")?);
-    let number = |at: usize, default: usize| arguments.get(at).map_or(Ok(default), |text| text.parse());
-    let (count, samples) = (number(1, 1_000_000)?, number(2, 16)? as i64);
+    let Options { dir, series: count, samples } = Options::parse();
+    let dir = dir.as_path();
     if dir.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
         return Err("the directory is not empty".into());
     }

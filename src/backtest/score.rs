@@ -3,8 +3,10 @@
 //! Invariants:
 //! - A share comes with how many it rests on and an interval; of nothing there is no share.
 
+use jiff::tz::TimeZone;
+
 use crate::model::{Labels, Millis, TimeRange, Timestamp};
-use crate::stats::wilson;
+use crate::stats::{binomial_lower, binomial_upper, wilson};
 
 use super::spans::Span;
 
@@ -26,6 +28,15 @@ pub struct LocalTime {
     pub weekday: u8,
     /// The hour, 0 to 23.
     pub hour: u8,
+}
+
+impl LocalTime {
+    /// The place of an instant in the week of a time zone.
+    pub fn of(t: Timestamp, zone: &TimeZone) -> LocalTime {
+        let zoned = jiff::Timestamp::from_millisecond(t.0).unwrap_or_default().to_zoned(zone.clone());
+        let weekday = u8::try_from(zoned.weekday().to_monday_zero_offset()).unwrap_or(0);
+        LocalTime { weekday, hour: u8::try_from(zoned.hour()).unwrap_or(0) }
+    }
 }
 
 impl Interruption {
@@ -78,7 +89,7 @@ impl Episode {
 }
 
 /// A share of things, with what it rests on.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {
     /// How many are so.
     pub k: usize,
@@ -90,6 +101,12 @@ impl Share {
     /// The share; none of nothing.
     pub fn value(self) -> Option<f64> {
         (self.n > 0).then(|| self.k as f64 / self.n as f64)
+    }
+
+    /// Between which bounds it lies with 95 % confidence, by the exact binomial distribution (Clopper and Pearson).
+    pub fn exact(self) -> Option<(f64, f64)> {
+        let (k, n) = (self.k as f64, self.n as f64);
+        (self.n > 0).then(|| (binomial_lower(k, n, 0.975), binomial_upper(k, n, 0.975)))
     }
 
     /// Between which bounds it lies with 95 % confidence (Wilson).

@@ -19,6 +19,7 @@ mod files;
 mod inspect;
 mod query;
 mod query_flags;
+mod report;
 mod rule_check;
 mod rule_facts;
 mod rule_test;
@@ -62,6 +63,9 @@ enum Command {
     WhyNot(why::WhyNotArgs),
     Test(script::TestArgs),
     Deploy(ask::DeployArgs),
+    Report(report::ReportArgs),
+    Episodes(report::EpisodesArgs),
+    Outcome(report::OutcomeArgs),
     Check(check::CheckArgs),
     Backtest(backtest::BacktestArgs),
     WhatIf(what_if::WhatIfArgs),
@@ -107,6 +111,9 @@ pub fn run() -> ExitCode {
         Command::WhyNot(args) => why::why_not(args),
         Command::Test(args) => script::run(args),
         Command::Deploy(args) => ask::deploy(args),
+        Command::Report(args) => report::report(args),
+        Command::Episodes(args) => report::episodes(args),
+        Command::Outcome(args) => report::outcome(args),
         Command::Check(args) => check::run(args),
         Command::Backtest(args) => backtest::run(args),
         Command::WhatIf(args) => what_if::run(args),

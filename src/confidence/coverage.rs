@@ -144,6 +144,15 @@ pub fn blind_spots(evidence: &Evidence<'_>, judgement: &Judgement, coverage: &Co
             });
         }
     }
+    let rules = evidence.groups.iter().flat_map(|group| group.rules.iter().map(move |rule| (group, rule)));
+    for (group, rule) in rules.filter(|(_, rule)| rule.unrouted) {
+        spots.push(BlindSpot {
+            code: "rule-unrouted".to_owned(),
+            service: rule.service.clone(),
+            text: format!("no route leads from alert {} of group {} to anybody", rule.name, group.name),
+            remedy: "add a route that matches its labels, or give their receiver an address".to_owned(),
+        });
+    }
     let down = evidence.jobs.iter().flat_map(|job| job.down.iter().map(move |(target, _)| (job, target)));
     for (job, target) in down.filter(|(job, _)| job.down.len() * 2 <= job.targets) {
         spots.push(BlindSpot {
@@ -198,6 +207,9 @@ fn remedy(code: &str) -> &'static str {
         "targets-down" => "see their errors under /targets",
         "storage-read-only" => "free space or repair the disk; it heals by itself then",
         "storage-poisoned" => "repair the disk, then restart",
+        "clock-behind" | "clock-jumped" => "see to it that the machine's clock is kept by NTP, and not set by hand",
+        "reload-failed" => "correct the file and reload it",
+        "decisions-late" => "look at what the machine is busy with, and at the disk",
         "no-objective" => "add an objective for each service under slo_files",
         _ => "see its evidence",
     }

@@ -1,6 +1,6 @@
 //! What a judgement rests on: everything that is known at one instant.
 
-use crate::model::{Alert, Timestamp};
+use crate::model::{Alert, Millis, Timestamp};
 use crate::slo::ObjectiveStatus;
 
 /// Everything that is known at `now`.
@@ -22,6 +22,8 @@ pub struct Evidence<'a> {
     pub jobs: &'a [JobHealth],
     /// Whether samples are being stored.
     pub storage: &'a StorageHealth,
+    /// How the program itself is doing.
+    pub program: &'a ProgramHealth,
     /// Deployments, in any order.
     pub deploys: &'a [Deploy],
 }
@@ -55,6 +57,30 @@ pub struct RuleHealth {
     /// A selector that has matched nothing so far. Rules for what has never happened yet are like this, so
     /// it is shown and does not decide.
     pub unmatched: Option<String>,
+    /// Whether no route leads from its alerts to anybody, whatever other labels they have.
+    pub unrouted: bool,
+}
+
+/// How the program itself is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProgramHealth {
+    /// The last time that the clock was set by much, if that was lately.
+    pub clock_jump: Option<ClockJump>,
+    /// How far the clock lies behind the log: until it has caught up time stands still for rules.
+    pub clock_behind: Option<Millis>,
+    /// Since when the configuration could not be reloaded, and why.
+    pub reload_failed: Option<(Timestamp, String)>,
+    /// A decision that came late, or has not come: since when it was due or came, and by how much.
+    pub late: Option<(Timestamp, Millis)>,
+}
+
+/// A clock that was set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockJump {
+    /// When it was seen, by the clock as it is now.
+    pub at: Timestamp,
+    /// By how much; negative: back.
+    pub by: Millis,
 }
 
 /// How many targets of a scrape job answer.

@@ -13,6 +13,7 @@ use crate::slo::{AdjustmentSpan, BlindCause, BurnStatus, Companion, ObjectiveSta
 
 use super::evidence::{Evidence, GroupHealth, JobHealth, ReceiverHealth, StorageHealth};
 use super::judgement::{Fact, Judgement, Reason, ServiceJudgement};
+use super::program::program_reasons;
 use super::verdict::Verdict;
 use super::words;
 
@@ -39,6 +40,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
     reasons.extend(evidence.receivers.iter().filter_map(|receiver| receiver_reason(evidence, receiver)));
     reasons.extend(evidence.jobs.iter().filter_map(job_reason));
     reasons.extend(storage_reason(evidence));
+    reasons.extend(program_reasons(evidence));
     if evidence.objectives.is_empty() {
         reasons.push(Reason {
             verdict: Verdict::Blind,
@@ -67,19 +69,18 @@ fn worst(reasons: &[Reason]) -> Verdict {
 }
 
 fn services(evidence: &Evidence<'_>, reasons: &[Reason]) -> Vec<ServiceJudgement> {
-    let mut by_name: BTreeMap<&str, Vec<Reason>> = BTreeMap::new();
+    let mut by_name: BTreeMap<&str, (Vec<&ObjectiveStatus>, Vec<Reason>)> = BTreeMap::new();
     for objective in evidence.objectives {
-        by_name.entry(&objective.service).or_default();
+        by_name.entry(&objective.service).or_default().0.push(objective);
     }
     for reason in reasons {
         if let Some(service) = &reason.service {
-            by_name.entry(service).or_default().push(reason.clone());
+            by_name.entry(service).or_default().1.push(reason.clone());
         }
     }
     let mut services: Vec<ServiceJudgement> = by_name
         .into_iter()
-        .map(|(service, reasons)| {
-            let objectives: Vec<_> = evidence.objectives.iter().filter(|o| o.service == service).collect();
+        .map(|(service, (objectives, reasons))| {
             let proof = proof(evidence, &objectives, Scope::Service);
             ServiceJudgement { service: service.to_owned(), verdict: worst(&reasons), reasons, proof }
         })
@@ -220,7 +221,7 @@ fn burn_facts(objective: &ObjectiveStatus, burn: &BurnStatus) -> Vec<Fact> {
                 words::count(window.n),
                 objective.units,
                 words::burn(window.burn.unwrap_or(0.0)),
-                words::burn(window.burn_low),
+                words::burn(window.burn_low()),
             ),
         ));
     }

@@ -1,20 +1,27 @@
-//! What it all means: the verdict and its evidence.
+//! What it all means: the verdict and its evidence, and how good alerts were.
 //!
-//! Layer 4. Imports: `model`, `slo`.
+//! Layer 4. Imports: `backtest`, `model`, `slo`, `stats`.
 //! Does not know: HTTP, files, how alerts are evaluated or delivered.
 //!
 //! One pure function from what is known at an instant to one word for each service and for everything.
 //! No score and no weights: each word has reasons, and each reason has its evidence.
 
+mod accuracy;
 mod coverage;
 mod evidence;
+mod fired;
 mod judge;
 mod judgement;
+mod program;
 mod verdict;
 mod words;
 
+pub use accuracy::{Accuracy, Claim, ClassAccuracy, EARLY, Quantile, Record, RuleAccuracy, Spread, accuracy, claim};
 pub use coverage::{BlindSpot, Coverage, ServiceCoverage, blind_spots, coverage};
-pub use evidence::{Deploy, Evidence, GroupHealth, JobHealth, ReceiverHealth, RuleHealth, StorageHealth};
+pub use evidence::{
+    ClockJump, Deploy, Evidence, GroupHealth, JobHealth, ProgramHealth, ReceiverHealth, RuleHealth, StorageHealth,
+};
+pub use fired::{FiredAlert, FiredId, KnownEpisode, Outcome, OutcomeLabel, ToldTo, Truth, Urgency};
 pub use judge::judge;
 pub use judgement::{Fact, Judgement, Reason, ServiceJudgement};
 pub use verdict::Verdict;

@@ -12,6 +12,7 @@ use crate::storage::{Applied, Entry, ExemplarCounts, Store};
 
 use super::audits::Prepared;
 use super::deploys::Deploys;
+use super::episodes::Happened;
 use super::error::AppendError;
 use super::ingest::{Inner, Receipt, Waiting};
 use super::source::LiveSource;
@@ -49,6 +50,8 @@ pub(super) struct Core {
     time: Time,
     /// A comparison that waits to be made.
     pub(super) audit: Option<Prepared>,
+    /// What has happened and is not in the record yet.
+    pub(super) happened: Vec<Happened>,
 }
 
 /// Whether time can be logged.
@@ -69,6 +72,7 @@ impl Core {
             at: Timestamp::MIN,
             time: Time::Moves,
             audit: None,
+            happened: Vec::new(),
         }
     }
 
@@ -77,6 +81,7 @@ impl Core {
     pub(super) fn commit(&mut self, inner: &Inner, group: Vec<Waiting>) {
         let now = inner.now();
         self.pass_time(inner, now);
+        let queued = group.iter().map(|waiting| waiting.queued).min();
         let (entries, slots): (Vec<_>, Vec<_>) = group.into_iter().map(|waiting| (waiting.entry, waiting.slot)).unzip();
         match inner.store.commit(now, entries) {
             Err(error) => {
@@ -85,6 +90,9 @@ impl Core {
             }
             Ok(applied) => {
                 let derived = self.see_all(inner, &applied);
+                if let Some(queued) = queued {
+                    inner.program.decided(now, inner.clock.elapsed().saturating_sub(queued));
+                }
                 for (slot, applied) in slots.iter().zip(applied) {
                     slot.fill(Ok(receipt(applied)));
                 }
@@ -136,6 +144,12 @@ impl Core {
     /// Shows one log entry to everything that follows the log: the live path and the replay.
     pub(super) fn see(&mut self, store: &Store, applied: &Applied) -> Outcome {
         self.at = self.at.max(applied.at());
+        let outcome = self.show(store, applied);
+        self.note_happened(&outcome.transitions);
+        outcome
+    }
+
+    fn show(&mut self, store: &Store, applied: &Applied) -> Outcome {
         match applied {
             Applied::Transaction(committed) => self.see_transaction(store, committed),
             Applied::Tick { seq, at } => {
@@ -185,7 +199,15 @@ impl Core {
         }
         inner.counters.decided(inner.clock.elapsed().saturating_sub(begun));
         hand_over(inner, &transitions);
+        self.record(inner);
         derived
+    }
+
+    /// Writes down what has happened; people are being told already.
+    pub(super) fn record(&mut self, inner: &Inner) {
+        if !self.happened.is_empty() {
+            inner.episodes.lock().take(std::mem::take(&mut self.happened));
+        }
     }
 
     /// Stores what rules made, which other rules see in turn.

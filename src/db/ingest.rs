@@ -16,6 +16,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -30,7 +31,9 @@ use crate::storage::{Entry, ExemplarCounts, Health, MaintainError, Store};
 
 use super::cache::ResultsCache;
 use super::core::Core;
+use super::episodes::Episodes;
 use super::error::AppendError;
+use super::program::Program;
 use super::status::Counters;
 use super::threads;
 use super::turns::Turns;
@@ -140,6 +143,10 @@ pub(super) struct Inner {
     pub(super) started_at: Timestamp,
     /// What was known when.
     pub(super) verdicts: Mutex<Verdicts>,
+    /// What fired, and what was wrong.
+    pub(super) episodes: Mutex<Episodes>,
+    /// How the program itself is doing.
+    pub(super) program: Program,
     /// Only closed: paces the looks at the verdict.
     pub(super) verdict: Bell,
     /// What queries share.
@@ -182,6 +189,8 @@ type Done = Box<dyn FnOnce(Result<Receipt, AppendError>) + Send>;
 pub(super) struct Waiting {
     pub(super) entry: Entry,
     pub(super) slot: Arc<Slot>,
+    /// Since when it waits, on the clock's steady time.
+    pub(super) queued: Duration,
 }
 
 /// The place for one result.
@@ -279,6 +288,7 @@ pub(super) struct Parts {
     pub(super) compaction_bytes_per_second: u64,
     pub(super) downsample: Vec<DownsampleRule>,
     pub(super) verdicts: Verdicts,
+    pub(super) episodes: Episodes,
 }
 
 /// Refuses a batch that no log record can hold, before it fails the group that it would share.
@@ -342,6 +352,8 @@ impl Inner {
             sync: Bell::default(),
             started_at,
             verdicts: Mutex::new(parts.verdicts),
+            episodes: Mutex::new(parts.episodes),
+            program: Program::default(),
             verdict: Bell::default(),
             query_budget: Budget::new(limits::QUERIES_SAMPLES_MAX),
             turns: Turns::new(threads::processors() / 2),
@@ -381,7 +393,9 @@ impl Inner {
     /// entry, unless another failed.
     fn submit_all(&self, entries: Vec<Entry>) -> Result<Receipt, AppendError> {
         let slots: Vec<Arc<Slot>> = entries.iter().map(|_| Arc::default()).collect();
-        let waiting = entries.into_iter().zip(&slots).map(|(entry, slot)| Waiting { entry, slot: Arc::clone(slot) });
+        let queued = self.clock.elapsed();
+        let waiting =
+            entries.into_iter().zip(&slots).map(|(entry, slot)| Waiting { entry, slot: Arc::clone(slot), queued });
         self.queue.lock().push(waiting)?;
         let mut answers = slots.iter().map(|slot| self.see_through(slot));
         let first = answers.next().unwrap_or(Err(AppendError::Full { waiting: 0 }));
@@ -416,7 +430,8 @@ impl Inner {
         }
         let entries = beside.entries_after(Entry::Write(batch));
         let joint = Arc::new(Joint::new(entries.len(), Box::new(done)));
-        let waiting = entries.into_iter().map(|entry| Waiting { entry, slot: Arc::new(Slot::of(&joint)) });
+        let waiting =
+            entries.into_iter().map(|entry| Waiting { entry, slot: Arc::new(Slot::of(&joint)), queued: begun });
         let mut queue = self.queue.lock();
         let pushed = queue.push(waiting);
         let led = queue.led;

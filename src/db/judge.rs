@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::confidence::{
-    self, BlindSpot, Coverage, Evidence, GroupHealth, JobHealth, Judgement, ReceiverHealth, RuleHealth, StorageHealth,
-    blind_spots, coverage, judge,
+    self, BlindSpot, Coverage, Evidence, GroupHealth, JobHealth, Judgement, ProgramHealth, ReceiverHealth, RuleHealth,
+    StorageHealth, blind_spots, coverage, judge,
 };
 use crate::model::{Alert, Labels, Matcher, Millis, TimeRange, Timestamp, is_stale, limits};
 use crate::notify::ReceiverStatus;
-use crate::rules::{Rule, RuleBrief};
+use crate::rules::{AlertingRule, RecordingRule, Rule, RuleBrief};
 use crate::slo::{BurnHistory, Change, ObjectiveStatus, WhatIf, WhatIfError, what_if};
 use crate::storage::{Health, StoreStatus, StoredSeries};
 
@@ -42,7 +42,8 @@ impl Db {
 
     /// Everything that nobody would be told of, with what would help.
     pub fn blind_spots(&self) -> Vec<BlindSpot> {
-        let known = self.inner.known();
+        let mut known = self.inner.known();
+        self.inner.find_unrouted(&mut known.groups);
         let evidence = known.evidence();
         blind_spots(&evidence, &judge(&evidence), &self.inner.coverage_of(&known))
     }
@@ -93,11 +94,13 @@ impl Inner {
     /// Everything that is known now.
     fn known(&self) -> Known {
         let now = self.now();
-        let (objectives, alerts, groups, deploys) = {
+        let (objectives, alerts, groups, deploys, (log, due)) = {
             let core = self.core.lock();
             let groups = group_healths(core.evaluator.briefs());
-            (core.objectives.statuses(now), core.evaluator.alerts(), groups, core.deploys.list())
+            let time = (core.at, core.next_deadline());
+            (core.objectives.statuses(now), core.evaluator.alerts(), groups, core.deploys.list(), time)
         };
+        let program = self.program.health(now, Millis(self.clock.set_by_ms()), log, due);
         let notify = self.notifier.status();
         let mut receivers: Vec<_> = notify.receivers.into_iter().map(receiver_health).collect();
         if let Some(error) = notify.disk_error {
@@ -119,7 +122,17 @@ impl Inner {
             receivers,
             jobs: self.jobs(now),
             storage: storage_health(self.store.status()),
+            program,
             deploys: deploys.into_iter().map(deploy).collect(),
+        }
+    }
+
+    /// Marks the rules that page and whose alerts no route leads to anybody.
+    fn find_unrouted(&self, groups: &mut [GroupHealth]) {
+        let labels: Vec<Labels> = self.core.lock().evaluator.briefs().map(|brief| certain_labels(brief.rule)).collect();
+        let rules = groups.iter_mut().flat_map(|group| &mut group.rules);
+        for (rule, labels) in rules.zip(labels).filter(|(rule, _)| rule.pages) {
+            rule.unrouted = !self.notifier.can_reach(&labels);
         }
     }
 
@@ -175,6 +188,7 @@ struct Known {
     receivers: Vec<ReceiverHealth>,
     jobs: Vec<JobHealth>,
     storage: StorageHealth,
+    program: ProgramHealth,
     deploys: Vec<confidence::Deploy>,
 }
 
@@ -189,6 +203,7 @@ impl Known {
             receivers: &self.receivers,
             jobs: &self.jobs,
             storage: &self.storage,
+            program: &self.program,
             deploys: &self.deploys,
         }
     }
@@ -215,15 +230,26 @@ fn rule_health(brief: RuleBrief<'_>) -> RuleHealth {
         Rule::Recording(rule) => (&rule.labels, false),
     };
     let label = |wanted: &str| labels.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let pages = pages && matches!(label("severity"), Some("page" | "critical"));
     RuleHealth {
         name: brief.rule.name().to_owned(),
         service: label("service").map(str::to_owned),
-        pages: pages && matches!(label("severity"), Some("page" | "critical")),
+        pages,
+        unrouted: false,
         query: brief.expr.to_owned(),
         failing_since: brief.error.map(|_| brief.last_evaluation),
         error: brief.error.map(str::to_owned),
         unmatched: brief.is_blind.then(|| brief.expr.to_owned()),
     }
+}
+
+/// The labels that every alert of a rule has: what is written without a template.
+fn certain_labels(rule: &Rule) -> Labels {
+    let (Rule::Alerting(AlertingRule { labels, .. }) | Rule::Recording(RecordingRule { labels, .. })) = rule;
+    let name = rule.name();
+    let plain = labels.iter().filter(|(_, value)| !value.contains("{{"));
+    let pairs = plain.map(|(name, value)| (name.as_str(), value.as_str()));
+    Labels::new(pairs.chain([("alertname", name)])).unwrap_or_else(|_| Labels::empty())
 }
 
 fn receiver_health(receiver: ReceiverStatus) -> ReceiverHealth {

@@ -1,6 +1,6 @@
 //! The database: puts the parts together; the write path, the read path, the threads.
 //!
-//! Layer 5. Imports: `codec`, `confidence`, `env`, `explain`, `model`, `notify`, `promql`, `rules`, `slo`, `storage`.
+//! Layer 5. Imports: `backtest`, `codec`, `confidence`, `env`, `explain`, `model`, `notify`, `promql`, `rules`, `slo`, `storage`.
 //! Does not know: HTTP, YAML, async.
 //! When you change this, also touch: `src/docs/architecture.md`.
 //!
@@ -13,6 +13,7 @@ mod backup;
 mod cache;
 mod core;
 mod deploys;
+mod episodes;
 mod error;
 mod format;
 mod ingest;
@@ -20,6 +21,7 @@ mod judge;
 mod meter;
 mod open;
 mod options;
+mod program;
 mod query;
 mod source;
 mod status;
@@ -32,6 +34,7 @@ mod why;
 use std::sync::Arc;
 
 pub use deploys::Deploy;
+pub use episodes::OutcomeError;
 pub use error::{AppendError, OpenError, QueryError};
 pub use ingest::{Beside, Receipt, Submitted};
 pub use meter::QueryMeter;

@@ -27,6 +27,7 @@ use crate::storage::{Entry, Replay, Store};
 use super::Db;
 use super::core::{Core, attachment, hand_over};
 use super::deploys::Deploys;
+use super::episodes::Episodes;
 use super::error::{AppendError, OpenError};
 use super::ingest::{Inner, Parts};
 use super::options::{DbOptions, Threads, Watch};
@@ -95,8 +96,11 @@ impl Db {
             tracing::error!("{error}");
         }
         if !same {
-            transitions.extend(ended(&notifier, &core));
+            let ended = ended(&notifier, &core);
+            core.note_happened(&ended);
+            transitions.extend(ended);
         }
+        let episodes = Episodes::open(Arc::clone(&options.disk), &options.dir);
         tracing::info!("{} in {:.3} s", replay.report(), (options.clock.elapsed() - begun).as_secs_f64());
         core.evaluator.measure_with(Arc::new(RuleTime(Arc::clone(&options.clock))));
         let inner = Arc::new(Inner::new(Parts {
@@ -111,11 +115,13 @@ impl Db {
             compaction_bytes_per_second: options.compaction_bytes_per_second,
             downsample,
             verdicts,
+            episodes,
         }));
         {
             let mut core = inner.core.lock();
             core.evaluator.audit_one_in(options.rule_audit_one_in);
             hand_over(&inner, &transitions);
+            core.record(&inner);
             // What is stored already is taken for known.
             core.commit_derived(&inner, made.derived);
             if !same {
@@ -135,6 +141,17 @@ impl Db {
     /// # Errors
     /// A rule or objective cannot be used; then nothing has changed.
     pub fn reload(&self, watch: Watch) -> Result<(), OpenError> {
+        let reloaded = self.try_reload(watch);
+        self.note_reload(reloaded.as_ref().err().map(ToString::to_string).as_deref());
+        reloaded
+    }
+
+    /// Notes that a configuration was taken, or why it could not even be read: the verdict tells of it until one is.
+    pub fn note_reload(&self, error: Option<&str>) {
+        self.inner.program.reloaded(self.inner.now(), error);
+    }
+
+    fn try_reload(&self, watch: Watch) -> Result<(), OpenError> {
         let inner = &*self.inner;
         check_history(&watch.groups, &inner.downsample).map_err(OpenError::History)?;
         Objectives::new(watch.objectives.clone())?;
@@ -187,6 +204,7 @@ impl Db {
         self.inner.tick_if_due();
         self.inner.note_verdict();
         self.inner.notifier.step(self.inner.now(), &*self.inner.transport);
+        self.inner.note_told();
         self.inner.upkeep_step(&mut |_| ());
     }
 }

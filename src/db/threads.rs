@@ -21,6 +21,12 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 /// How often it is looked whether the verdict has changed, for the record.
 const VERDICT_EVERY: Duration = Duration::from_secs(2);
 
+/// With thousands of objectives it is looked more rarely: it takes one of so many parts of a processor's time.
+const VERDICT_PATIENCE: u32 = 100;
+
+/// And no more rarely than this.
+const VERDICT_EVERY_MAX: Duration = Duration::from_secs(10);
+
 /// The shortest wait that is worth the call.
 const WAIT_MIN: Duration = Duration::from_millis(1);
 
@@ -55,8 +61,13 @@ impl Running {
             }
         })?;
         running.spawn("evenkeel-verdict", |inner| {
-            while inner.verdict.wait(Some(VERDICT_EVERY)) == Woken::GoOn {
+            let mut wait = VERDICT_EVERY;
+            while inner.verdict.wait(Some(wait)) == Woken::GoOn {
+                let begun = inner.clock.elapsed();
                 inner.note_verdict();
+                inner.note_told();
+                let took = inner.clock.elapsed().saturating_sub(begun);
+                wait = (took * VERDICT_PATIENCE).clamp(VERDICT_EVERY, VERDICT_EVERY_MAX);
             }
         })?;
         if let Some(every) = running.inner.store.sync_interval() {

@@ -13,6 +13,10 @@ pub trait Clock: Send + Sync {
     /// Time since some fixed instant; never steps back. For measuring, not for dating.
     fn elapsed(&self) -> Duration;
 
+    /// By how many milliseconds it was set forward, or back, since it was made: what it shows beyond the time that has
+    /// passed, which a machine that sleeps does not count.
+    fn set_by_ms(&self) -> i64;
+
     /// How long to wait, in real time, until the clock shows `ms`. `None`: it will not get there
     /// by itself (a manual clock), so the waiter must be woken.
     fn real_wait_until(&self, ms: i64) -> Option<Duration>;
@@ -22,12 +26,13 @@ pub trait Clock: Send + Sync {
 #[derive(Debug)]
 pub struct SystemClock {
     start: Instant,
+    began_ms: i64,
 }
 
 impl SystemClock {
     /// The machine's clock.
     pub fn new() -> SystemClock {
-        SystemClock { start: Instant::now() }
+        SystemClock { start: Instant::now(), began_ms: machine_ms() }
     }
 }
 
@@ -39,18 +44,28 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now_ms(&self) -> i64 {
-        match SystemTime::now().duration_since(UNIX_EPOCH) {
-            Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
-            Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
-        }
+        machine_ms()
     }
 
     fn elapsed(&self) -> Duration {
         self.start.elapsed()
     }
 
+    fn set_by_ms(&self) -> i64 {
+        let passed = i64::try_from(self.start.elapsed().as_millis()).unwrap_or(i64::MAX);
+        machine_ms().saturating_sub(self.began_ms).saturating_sub(passed)
+    }
+
     fn real_wait_until(&self, ms: i64) -> Option<Duration> {
         Some(Duration::from_millis(u64::try_from(ms.saturating_sub(self.now_ms())).unwrap_or(0)))
+    }
+}
+
+/// What the machine's clock shows.
+fn machine_ms() -> i64 {
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
     }
 }
 
@@ -78,6 +93,10 @@ impl Clock for ScaledClock {
         self.start.elapsed()
     }
 
+    fn set_by_ms(&self) -> i64 {
+        0
+    }
+
     fn real_wait_until(&self, ms: i64) -> Option<Duration> {
         let virtual_ms = ms.saturating_sub(self.now_ms()).max(0);
         Some(Duration::from_secs_f64((virtual_ms as f64 / 1000.0 / self.speed).min(86_400.0)))
@@ -89,12 +108,13 @@ impl Clock for ScaledClock {
 pub struct ManualClock {
     now_ms: AtomicI64,
     origin_ms: i64,
+    set_by_ms: AtomicI64,
 }
 
 impl ManualClock {
     /// Stands at `now_ms`.
     pub fn new(now_ms: i64) -> ManualClock {
-        ManualClock { now_ms: AtomicI64::new(now_ms), origin_ms: now_ms }
+        ManualClock { now_ms: AtomicI64::new(now_ms), origin_ms: now_ms, set_by_ms: AtomicI64::new(0) }
     }
 
     /// Moves to `now_ms`; never back.
@@ -106,6 +126,12 @@ impl ManualClock {
     pub fn advance(&self, ms: i64) {
         self.now_ms.fetch_add(ms.max(0), Ordering::SeqCst);
     }
+
+    /// Is set forward or back, as the machine's clock may be: no time passes by it.
+    pub fn jump(&self, ms: i64) {
+        self.set_by_ms.fetch_add(ms, Ordering::SeqCst);
+        self.now_ms.fetch_add(ms, Ordering::SeqCst);
+    }
 }
 
 impl Clock for ManualClock {
@@ -114,7 +140,12 @@ impl Clock for ManualClock {
     }
 
     fn elapsed(&self) -> Duration {
-        Duration::from_millis(u64::try_from(self.now_ms() - self.origin_ms).unwrap_or(0))
+        let shown = self.now_ms() - self.origin_ms;
+        Duration::from_millis(u64::try_from(shown - self.set_by_ms()).unwrap_or(0))
+    }
+
+    fn set_by_ms(&self) -> i64 {
+        self.set_by_ms.load(Ordering::SeqCst)
     }
 
     fn real_wait_until(&self, ms: i64) -> Option<Duration> {

@@ -204,6 +204,14 @@ const _: () = assert!(BODY_DECODED_BYTES_MAX <= LOG_RECORD_BYTES_MAX / 2);
 const _: () = assert!(GROUP_COMMIT_MAX <= WRITE_QUEUE_MAX);
 /// Deploys that are remembered.
 pub const DEPLOYS_MAX: usize = 1000;
+/// Episodes that are remembered, the newest.
+pub const EPISODES_MAX: usize = 2000;
+/// Alerts that fired and are remembered, the newest.
+pub const FIRED_ALERTS_MAX: usize = 5000;
+/// Bytes of one text of a remembered alert: labels, summary, a note. Longer ones are cut.
+pub const FIRED_TEXT_BYTES_MAX: usize = 1024;
+/// Bytes of the record of alerts and episodes from which on it is written anew, with what is remembered alone.
+pub const EPISODES_FILE_BYTES_MAX: usize = 8 << 20;
 /// Bytes of recorded verdicts that are kept: those of some thousand changes.
 pub const VERDICTS_BYTES_MAX: usize = 8 << 20;
 /// Services, and reasons, that a recorded verdict holds: the worst.

@@ -173,6 +173,12 @@ impl Notifier {
         self.inner.lock().ledger.receivers_of(alert)
     }
 
+    /// Whether an alert with these labels, and others that are not known beforehand, can come to anybody: to a receiver that
+    /// has an address, or an Alertmanager.
+    pub fn can_reach(&self, known: &Labels) -> bool {
+        self.inner.lock().ledger.can_reach(known)
+    }
+
     /// Who was told last of the alert with these labels: receiver, `firing` or `resolved`, and when. What is settled is
     /// not remembered.
     pub fn told_of(&self, labels: &Labels) -> Vec<(String, &'static str, Timestamp)> {

@@ -102,6 +102,32 @@ impl Routing {
         route.routes.iter().try_for_each(|child| self.check_route(child))
     }
 
+    /// Whether an alert with these labels, and others that are not known yet, can come to a receiver with an address.
+    pub(super) fn can_reach(&self, known: &Labels) -> bool {
+        self.leads_on(&self.route, known)
+    }
+
+    fn leads_on(&self, route: &Route, known: &Labels) -> bool {
+        let mut taken = false;
+        for child in &route.routes {
+            let unknown = |matcher: &&Matcher| known.get(matcher.name()).is_empty();
+            let (open, told): (Vec<&Matcher>, Vec<&Matcher>) = child.matchers.iter().partition(unknown);
+            if !told.into_iter().all(|matcher| matcher.matches(known.get(matcher.name()))) {
+                continue;
+            }
+            if self.leads_on(child, known) {
+                return true;
+            }
+            // What a child takes for certain does not come to the route itself, nor to siblings if it keeps it.
+            taken |= open.is_empty();
+            if open.is_empty() && !child.continues {
+                break;
+            }
+        }
+        let addressed = |receiver: &Receiver| receiver.name == route.receiver && !receiver.webhooks.is_empty();
+        !taken && self.receivers.iter().any(addressed)
+    }
+
     /// The routes that take an alert, at least one.
     pub(super) fn takers(&self, alert: &Labels) -> Vec<Taker<'_>> {
         let mut takers = Vec::new();
@@ -181,6 +207,39 @@ mod tests {
             &[("severity", "page"), ("team", "db")],
             &[("audit", "{}/{severity=~\"page|ticket\"}"), ("db", "{}/{severity=~\"page\"}/{team=~\"db\"}")],
         );
+    }
+
+    #[test]
+    fn what_is_known_of_an_alert_tells_whether_it_can_reach_anybody() {
+        let page = child("nobody", "severity", "page");
+        let audit = Route { continues: true, ..child("nobody", "severity", "audit") };
+        let mut ticket = child("nobody", "severity", "ticket");
+        ticket.routes.push(child("on-call", "team", "db"));
+        let root = Route {
+            routes: vec![page, audit, ticket, child("on-call", "severity", "audit"), child("nobody", "team", "web")],
+            ..Route::new("on-call")
+        };
+        let addressed = vec![crate::notify::Webhook::new("http://127.0.0.1:1/")];
+        let receivers = vec![
+            Receiver { name: "on-call".to_owned(), webhooks: addressed },
+            Receiver { name: "nobody".to_owned(), webhooks: Vec::new() },
+        ];
+        let routing = Routing { route: root, receivers };
+        let check = |labels: &[(&str, &str)], expected: bool| {
+            let known = Labels::new(labels.iter().copied()).unwrap();
+            assert_eq!(routing.can_reach(&known), expected, "{known}");
+            // Whoever takes an alert for certain is reached.
+            let certain = routing.takers(&known).iter().any(|taker| taker.route.receiver == "on-call");
+            assert!(!certain || expected, "{known}");
+        };
+        check(&[], true);
+        check(&[("severity", "info")], true);
+        check(&[("severity", "page")], false);
+        check(&[("severity", "audit")], true);
+        // The team is not known: it may be the one for whom somebody is there.
+        check(&[("severity", "ticket")], true);
+        check(&[("severity", "ticket"), ("team", "web")], false);
+        check(&[("severity", "info"), ("team", "web")], false);
     }
 
     #[test]

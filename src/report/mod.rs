@@ -1,6 +1,6 @@
-//! Budgets and verdicts as text, JSON and SVG charts.
+//! Budgets, verdicts and accuracy as text, JSON, tables and SVG charts.
 //!
-//! Layer 6. Imports: `confidence`, `db`, `explain`, `model`, `promql`, `rules`, `slo`.
+//! Layer 6. Imports: `backtest`, `confidence`, `db`, `explain`, `model`, `promql`, `rules`, `slo`.
 //! Does not know: HTTP, files, the clock.
 //!
 //! Pure functions from what is known to what is shown. The charts carry no style of their own beyond
@@ -8,10 +8,14 @@
 //! `axis`, `base`, `grid`, `legend`, `long`, `short`, `line` with `c0` to `c7`, `threshold` and `told` with `page`
 //! or `ticket`, `deploy`, `now`, `nothing`, and `budget-bar` with `bar-left` and `bar-spent`.
 
+mod accuracy_json;
+mod accuracy_text;
 mod badge;
 mod budget_bar;
 mod burn_chart;
 mod coverage_json;
+mod document;
+mod episode_json;
 mod frame;
 mod junit;
 mod line_chart;
@@ -27,10 +31,16 @@ mod why_json;
 mod why_text;
 mod words;
 
+pub use accuracy_json::{
+    AccuracyReport, ClaimReport, ClassReport, QuantileReport, RuleReport, ShareReport, SpreadReport,
+};
+pub use accuracy_text::episodes_document;
 pub use badge::badge;
 pub use budget_bar::{budget_bar, budget_words};
 pub use burn_chart::{BurnChart, Told, burn_chart};
 pub use coverage_json::{BlindSpotReport, CoverageReport, ServiceCoverageReport, blind_spots_text, coverage_text};
+pub use document::{Document, Table};
+pub use episode_json::{DeployReport, EpisodeReport, FiredReport, ToldReport};
 pub use frame::ChartSize;
 pub use junit::{JunitCase, JunitSuite, junit_xml};
 pub use line_chart::{LineChart, line_chart};

@@ -266,7 +266,7 @@ impl WindowReport {
             bad: window.bad,
             n: window.n,
             burn: window.burn,
-            burn_low: window.burn_low,
+            burn_low: window.burn_low(),
         }
     }
 }

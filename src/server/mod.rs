@@ -1,6 +1,6 @@
 //! The HTTP API and the web pages.
 //!
-//! Layer 7. Imports: `confidence`, `db`, `env`, `model`, `notify`, `promql`, `report`, `rules`, `slo`, `storage`, `wire`.
+//! Layer 7. Imports: `backtest`, `confidence`, `db`, `env`, `model`, `notify`, `promql`, `report`, `rules`, `slo`, `storage`, `wire`.
 //! Does not know: files on disk.
 
 mod accept;

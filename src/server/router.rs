@@ -24,7 +24,7 @@ pub(super) fn router(state: ServerState) -> Router {
         .route("/badge.svg", get(badge::svg))
         .route("/badge.json", get(badge::json))
         .route("/assets/{name}", get(assets::asset))
-        .merge(site::routes())
+        .merge(site::routes(&state))
         .fallback(site::missing)
         .route("/federate", get(federate::federate))
         .layer(CompressionLayer::new().gzip(true).deflate(true).compress_when(worth_compressing()))

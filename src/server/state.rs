@@ -4,6 +4,7 @@
 //! - The server listens before the database has replayed its log; until then everything but the
 //!   health and the replay says 503.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -213,7 +214,10 @@ impl ServerState {
     }
 
     /// Notes how a reload ended, for those who ask.
-    pub fn note_reload<T, E>(&self, result: &Result<T, E>) {
+    pub fn note_reload<T, E: fmt::Display>(&self, result: &Result<T, E>) {
+        if let Ok(db) = self.db() {
+            db.note_reload(result.as_ref().err().map(ToString::to_string).as_deref());
+        }
         let mut last = self.0.reloaded.lock();
         last.succeeded = result.is_ok();
         if result.is_ok() {

@@ -4,10 +4,11 @@
 //! - Of one severity at most one alert fires; no ticket begins while a page fires. What came before an alert ended
 //!   gives rise to no other: it counts for nobody twice.
 //! - A pair fires if its long window burns above the threshold, its short one still does, at least
-//!   [`EPISODE_SPENT`] of the budget was spent, and in some window between both it is certain that the true burn is
-//!   above half the threshold and above 1. The short window is longer if it would hold fewer than [`EVENTS_MIN`] events.
+//!   a hundredth of the budget was spent, and in some window between both it is certain that the true burn is
+//!   above half the threshold and above 1. The short window is longer if it would hold fewer than three events.
 //! - The slower pairs of a severity speak once half of their long window has been counted: of a young history, where all
 //!   windows are the same, the fastest speaks.
+//! - `tiers` decides for objectives, groups and composites alike; a stream of events has companions beside.
 //! - Blindness alone ends no alert: while the input is stale, the long window must be below.
 
 use crate::model::{Alert, Millis, Timestamp, TransitionKind};
@@ -15,28 +16,16 @@ use crate::stats::binomial_tail;
 
 use super::alert;
 use super::history::Counts;
-use super::pair::{BurnPair, Severity};
-use super::watch::{FAILURES_MIN, Watch};
+use super::pair::Severity;
+use super::tiers::Tiers;
+use super::watch::{FAILURES_MIN, PairState, Watch};
 
-/// How surprising failures must be before they alert, over all windows that are looked at: 99 % confidence. With 99.9 %,
-/// three failures among ten requests page, and five among a hundred.
-const DOUBT: f64 = 0.01;
-/// A short window with fewer events says nothing yet.
-const EVENTS_MIN: f64 = 3.0;
-/// Less of the budget is no episode, and nobody's business: a night of few requests may burn fast and spend nothing.
-const EPISODE_SPENT: f64 = 0.01;
-/// An alert that begins again so soon was ended too early the time before: the service comes and goes.
-const FLAPPING: Millis = Millis::hours(1);
-/// How surprising few failures must be before it is taken that the burn is over.
-const OVER_DOUBT: f64 = 0.01;
 /// A steady drain tells of itself when so much more than its even share of the budget was spent.
 const DRAIN_SPENT: f64 = 0.02;
 /// A drain's beginning is chosen by hindsight, so it must be more surprising than what a window holds by chance.
 const DRAIN_DOUBT: f64 = 1e-6;
 /// How often companions are looked at.
 const LOOK_EVERY: Millis = Millis::minutes(1);
-/// An exhausted budget counts as recovered with so much left.
-const RECOVERED: f64 = 0.05;
 /// Traffic has vanished below this share of what the hour of the week brings.
 const VANISHED_BELOW: f64 = 0.1;
 /// And is back above this one.
@@ -102,6 +91,16 @@ pub(super) struct Burning {
     pub(super) looked_at: Option<Timestamp>,
 }
 
+impl Burning {
+    /// Notes that failures up to `at` were told of. What pages told of no ticket has to say again.
+    pub(super) fn clear(&mut self, severity: Severity, at: Timestamp) {
+        self.cleared[1] = Some(at);
+        if severity == Severity::Page {
+            self.cleared[0] = Some(at);
+        }
+    }
+}
+
 /// Bad events beyond what an even pace would have spent, since there were none (a cumulative sum, Page 1954).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Drain {
@@ -124,13 +123,6 @@ impl Drain {
     }
 }
 
-fn tier(severity: Severity) -> usize {
-    match severity {
-        Severity::Page => 0,
-        Severity::Ticket => 1,
-    }
-}
-
 /// Requests that came, and how many the hour of the week brings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Missed {
@@ -139,16 +131,53 @@ pub(super) struct Missed {
     pub(super) expected: f64,
 }
 
+impl Tiers for Watch {
+    fn allowed(&self) -> f64 {
+        self.objective.budget()
+    }
+
+    fn budget_window(&self) -> Millis {
+        self.objective.window
+    }
+
+    fn pairs(&self) -> &[PairState] {
+        &self.pairs
+    }
+
+    fn burning(&self) -> &Burning {
+        &self.burning
+    }
+
+    fn counted_since(&self) -> Option<Timestamp> {
+        self.history.first
+    }
+
+    fn events(&self, until: Timestamp, length: Millis) -> Counts {
+        self.history.window(until, length)
+    }
+
+    fn holding(&self, until: Timestamp, events: f64, least: Millis, most: Millis) -> Millis {
+        self.history.holding(until, events, least, most)
+    }
+
+    fn stale(&self, at: Timestamp) -> bool {
+        self.input.stale(at)
+    }
+
+    fn said(&self, severity: Severity) -> bool {
+        self.groups.fire(severity)
+    }
+
+    fn left(&self, at: Timestamp) -> f64 {
+        let all = self.history.window(at, self.objective.window);
+        1.0 - all.bad / self.expected_budget(at).max(f64::MIN_POSITIVE)
+    }
+}
+
 impl Watch {
     /// Which alerts change at `at`.
     pub(super) fn decisions(&mut self, at: Timestamp) -> Vec<Decision> {
-        let mut decisions = Vec::new();
-        let paging = self.firing_pair(Severity::Page).is_some();
-        decisions.extend(self.tier_decision(Severity::Page, at));
-        let paging = paging || !decisions.is_empty();
-        // With a page, a ticket that fires may end; none begins.
-        let ticket = self.tier_decision(Severity::Ticket, at);
-        decisions.extend(ticket.filter(|decision| !paging || matches!(decision, Decision::Resolve(_))));
+        let mut decisions = self.tier_decisions(at);
         let drains =
             decisions.is_empty() && self.burning.firing[Companion::Drain as usize].is_none() && self.drains(at);
         decisions.extend(drains.then_some(Decision::Fire(Subject::Companion(Companion::Drain))));
@@ -158,33 +187,6 @@ impl Watch {
             self.companion_decisions(at, &mut decisions);
         }
         decisions
-    }
-
-    fn firing_pair(&self, severity: Severity) -> Option<usize> {
-        self.pairs.iter().position(|state| state.pair.severity == severity && state.firing.is_some())
-    }
-
-    fn tier_decision(&self, severity: Severity, at: Timestamp) -> Option<Decision> {
-        match self.firing_pair(severity) {
-            Some(n) => self.tier_over(severity, at).then_some(Decision::Resolve(Subject::Pair(n))),
-            // What one group's alert says already is not said again for all.
-            None if self.groups.fire(severity) => None,
-            None => {
-                let n = self.speaking(severity, at).find(|n| self.credible(&self.pairs[*n].pair, at))?;
-                Some(Decision::Fire(Subject::Pair(n)))
-            }
-        }
-    }
-
-    /// The pairs of a severity that have something to say: the first, and those of which enough has been counted.
-    fn speaking(&self, severity: Severity, at: Timestamp) -> impl Iterator<Item = usize> + '_ {
-        let covered = self.history.first.map_or(Millis::ZERO, |first| at - first);
-        let of_it = self.pairs.iter().enumerate().filter(move |(_, state)| state.pair.severity == severity);
-        let mut seen = false;
-        of_it.filter_map(move |(n, state)| {
-            let first = !std::mem::replace(&mut seen, true);
-            (first || covered.0 >= state.pair.long.0 / 2).then_some(n)
-        })
     }
 
     /// Makes a decision come true and gives what becomes of the alert.
@@ -199,10 +201,7 @@ impl Watch {
             }
             Decision::Resolve(Subject::Pair(n)) => {
                 let alert = self.pairs[n].firing.take()?;
-                self.burning.cleared[1] = Some(at);
-                if self.pairs[n].pair.severity == Severity::Page {
-                    self.burning.cleared[0] = Some(at);
-                }
+                self.burning.clear(self.pairs[n].pair.severity, at);
                 self.burning.drain = Drain::default();
                 Some((TransitionKind::Resolved, alert::resolved(alert, at)))
             }
@@ -216,87 +215,6 @@ impl Watch {
                 Some((TransitionKind::Resolved, alert::resolved(alert, at)))
             }
         }
-    }
-
-    /// Events since `at - length`, and since failures were last told of.
-    fn untold(&self, severity: Severity, at: Timestamp, length: Millis) -> Counts {
-        let told = self.burning.cleared[tier(severity)].map_or(length, |cleared| (at - cleared).max(Millis::ZERO));
-        self.history.window(at, length.min(told))
-    }
-
-    /// The short window, longer where few events come.
-    fn short_of(&self, pair: &BurnPair, at: Timestamp) -> Millis {
-        self.history.holding(at, EVENTS_MIN, pair.short, pair.long)
-    }
-
-    /// Whether a pair may fire.
-    fn credible(&self, pair: &BurnPair, at: Timestamp) -> bool {
-        let share = pair.threshold * self.objective.budget();
-        // The cheap question first: nearly always the answer is no.
-        let long = self.history.window(at, pair.long);
-        if long.bad < FAILURES_MIN || long.ratio().is_none_or(|ratio| ratio <= share) {
-            return false;
-        }
-        let untold = self.untold(pair.severity, at, pair.long);
-        if untold.bad < FAILURES_MIN || untold.bad <= share * long.total {
-            return false;
-        }
-        let shortest = self.short_of(pair, at);
-        let short = self.untold(pair.severity, at, shortest);
-        short.ratio().is_some_and(|ratio| ratio > share)
-            && untold.bad >= EPISODE_SPENT * self.expected_budget(at)
-            && !self.input.stale(at)
-            && self.certain(pair, at, shortest)
-    }
-
-    /// Whether in some window between the long one and the shortest the true burn is above half the threshold for
-    /// certain, and above 1.
-    fn certain(&self, pair: &BurnPair, at: Timestamp, shortest: Millis) -> bool {
-        let share = (pair.threshold / 2.0).max(1.0) * self.objective.budget();
-        let halves = std::iter::successors(Some(pair.long), |length| Some(Millis(length.0 / 2)));
-        let lengths: Vec<Millis> = halves.take_while(|length| *length > shortest).chain([shortest]).collect();
-        let doubt = DOUBT / lengths.len() as f64;
-        lengths.iter().any(|length| {
-            let counts = self.untold(pair.severity, at, *length);
-            counts.bad >= FAILURES_MIN
-                && counts.ratio().is_some_and(|ratio| ratio > share)
-                && binomial_tail(counts.bad, counts.total, share) < doubt
-        })
-    }
-
-    /// Bad events that the window may hold, as the traffic so far lets expect.
-    fn expected_budget(&self, at: Timestamp) -> f64 {
-        let window = self.objective.window;
-        let covered = self.history.first.map_or(Millis::ZERO, |first| at - first).clamp(Millis(1), window);
-        let all = self.history.window(at, window);
-        all.total * (window.0 as f64 / covered.0 as f64) * self.objective.budget()
-    }
-
-    /// Whether both windows of a pair are above its threshold.
-    fn holds(&self, pair: &BurnPair, at: Timestamp) -> bool {
-        let share = pair.threshold * self.objective.budget();
-        let above = |length| self.history.window(at, length).ratio().is_some_and(|ratio| ratio >= share);
-        above(pair.long) && (self.input.stale(at) || above(self.short_of(pair, at)))
-    }
-
-    /// Whether a tier's alert is over: no pair holds, or the latest events leave no doubt.
-    fn tier_over(&self, severity: Severity, at: Timestamp) -> bool {
-        let pairs = || self.speaking(severity, at).map(|n| &self.pairs[n].pair);
-        if !pairs().any(|pair| self.holds(pair, at)) {
-            return true;
-        }
-        let firing = self.pairs.iter().filter(|state| state.pair.severity == severity);
-        let began = firing.filter_map(|state| Some(state.firing.as_ref()?.active_at)).next();
-        let again =
-            self.burning.cleared[tier(severity)].zip(began).is_some_and(|(cleared, began)| began - cleared < FLAPPING);
-        if self.input.stale(at) || again {
-            return false;
-        }
-        let Some(slowest) = pairs().min_by(|a, b| a.threshold.total_cmp(&b.threshold)) else { return true };
-        let share = slowest.threshold * self.objective.budget();
-        let recent = self.history.window(at, Millis(slowest.short.0 / 2));
-        recent.ratio().is_some_and(|ratio| ratio < share)
-            && 1.0 - binomial_tail(recent.bad.floor() + 1.0, recent.total, share) < OVER_DOUBT
     }
 
     /// The instants at which time alone may end what fires.
@@ -320,15 +238,7 @@ impl Watch {
             let subject = Subject::Companion(companion);
             match companion {
                 Companion::Drain if fires && self.drain_over(at) => out.push(Decision::Resolve(subject)),
-                Companion::Exhausted => {
-                    let all = self.history.window(at, self.objective.window);
-                    let left = 1.0 - all.bad / self.expected_budget(at).max(f64::MIN_POSITIVE);
-                    if fires && left > RECOVERED {
-                        out.push(Decision::Resolve(subject));
-                    } else if !fires && left <= 0.0 && all.bad >= FAILURES_MIN && self.counted_a_day(at) {
-                        out.push(Decision::Fire(subject));
-                    }
-                }
+                Companion::Exhausted => out.extend(self.exhaustion(at)),
                 Companion::Vanished if fires => {
                     let back = self.missed(at, VANISHED_UNTIL).is_none();
                     out.extend((back && !self.input.stale(at)).then_some(Decision::Resolve(subject)));
@@ -337,11 +247,6 @@ impl Watch {
                 Companion::Drain | Companion::Vanished => {}
             }
         }
-    }
-
-    /// A budget of which an hour is known is not exhausted by it.
-    fn counted_a_day(&self, at: Timestamp) -> bool {
-        self.history.first.is_some_and(|first| at - first >= Millis::days(1).min(self.objective.window))
     }
 
     /// Whether the budget drains for certain, and nobody was told.

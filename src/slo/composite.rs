@@ -3,24 +3,27 @@
 //! Invariants:
 //! - Its share of bad events over any window is the weighted mean of its parts' shares over that window, each of which is
 //!   exact. A part without events there has no say, whatever its weight.
-//! - It fires on evidence as its parts do: with so many events as an unweighted sample of the same certainty would have
-//!   (Kish's effective size).
+//! - It is decided by the rules of its parts (`tiers`), with so many events as an unweighted sample of the same certainty
+//!   would have (Kish's effective size). What drains or has vanished its parts tell; that nothing is left it tells itself.
 //! - It is decided after its parts, at the instants at which one of them is.
 
 use crate::model::{Alert, Labels, Millis, Seq, TimeRange, Timestamp, Transition, TransitionKind};
-use crate::stats::{binomial_lower, binomial_tail};
 
 use super::alert;
+use super::burn::{Burning, Companion, Decision, Subject};
 use super::history::Counts;
 use super::objective::Objective;
-use super::pair::BurnPair;
+use super::pair::{BurnPair, Severity};
 use super::status::{
     Blind, BlindCause, Budget, BurnHistory, BurnPoint, BurnStatus, ObjectiveStatus, PartStatus, WindowBurn,
 };
-use super::watch::{CONFIDENCE, FAILURES_MIN, PairState, Watch};
+use super::tiers::Tiers;
+use super::watch::{PairState, Watch};
 
 /// While nothing arrives, a firing composite is looked at no more often.
 const LOOK_EVERY: Millis = Millis::seconds(5);
+/// How often it is looked whether the budget is exhausted.
+const COMPANIONS_EVERY: Millis = Millis::minutes(1);
 
 /// A composite as it runs.
 #[derive(Debug, Clone)]
@@ -31,13 +34,68 @@ pub(super) struct Composite {
     pub(super) decided: Option<Timestamp>,
     /// The positions of its parts among the watches, with their share of all weights.
     pub(super) parts: Vec<(usize, f64)>,
+    /// What its decisions rest on besides its parts' counts.
+    pub(super) burning: Burning,
     deadline: Option<Timestamp>,
+}
+
+/// A composite beside what it is made of.
+struct Whole<'a> {
+    composite: &'a Composite,
+    watches: &'a [Watch],
+}
+
+impl Tiers for Whole<'_> {
+    fn allowed(&self) -> f64 {
+        self.composite.objective.budget()
+    }
+
+    fn budget_window(&self) -> Millis {
+        self.composite.objective.window
+    }
+
+    fn pairs(&self) -> &[PairState] {
+        &self.composite.pairs
+    }
+
+    fn burning(&self) -> &Burning {
+        &self.composite.burning
+    }
+
+    /// Since when all parts are counted.
+    fn counted_since(&self) -> Option<Timestamp> {
+        self.composite.of(self.watches).filter_map(|(watch, _)| watch.history.first).max()
+    }
+
+    fn events(&self, until: Timestamp, length: Millis) -> Counts {
+        self.composite.window(self.watches, until, length)
+    }
+
+    /// Lengths are doubled: of weighted parts it cannot be looked up when the last events came.
+    fn holding(&self, until: Timestamp, events: f64, least: Millis, most: Millis) -> Millis {
+        let mut lengths = std::iter::successors(Some(least), |length| Some(Millis(length.0.max(1) * 2)));
+        let enough = |length: &Millis| *length >= most || self.events(until, *length).total >= events;
+        lengths.find(enough).unwrap_or(most).min(most.max(least))
+    }
+
+    fn stale(&self, at: Timestamp) -> bool {
+        self.composite.of(self.watches).all(|(watch, _)| watch.input.stale(at))
+    }
+
+    fn said(&self, _severity: Severity) -> bool {
+        false
+    }
+
+    fn left(&self, at: Timestamp) -> f64 {
+        let parts: f64 = self.composite.of(self.watches).map(|(watch, weight)| weight * watch.spent_share(at)).sum();
+        1.0 - parts / self.allowed()
+    }
 }
 
 impl Composite {
     pub(super) fn new(objective: Objective, pairs: Vec<BurnPair>, parts: Vec<(usize, f64)>) -> Composite {
         let pairs = pairs.into_iter().map(|pair| PairState { pair, firing: None }).collect();
-        Composite { objective, pairs, since: None, decided: None, parts, deadline: None }
+        Composite { objective, pairs, since: None, decided: None, parts, burning: Burning::default(), deadline: None }
     }
 
     fn of<'a>(&self, watches: &'a [Watch]) -> impl Iterator<Item = (&'a Watch, f64)> {
@@ -78,33 +136,57 @@ impl Composite {
 
     /// The alerts that fire.
     pub(super) fn alerts(&self) -> impl Iterator<Item = Alert> {
-        self.pairs.iter().filter_map(|state| state.firing.clone())
+        let pairs = self.pairs.iter().map(|state| &state.firing);
+        pairs.chain(&self.burning.firing).filter_map(Option::clone)
     }
 
     /// Decides at an instant up to which its parts are decided.
     pub(super) fn advance(&mut self, watches: &[Watch], seq: Seq, at: Timestamp, out: &mut Vec<Transition>) {
         self.since = self.since.or(Some(at));
-        let stale = self.of(watches).all(|(watch, _)| watch.input.stale(at));
-        let budget = self.objective.budget();
-        for n in 0..self.pairs.len() {
-            let PairState { pair, firing } = &self.pairs[n];
-            let share = pair.threshold * budget;
-            let [long, short] = [pair.long, pair.short].map(|length| self.window(watches, at, length));
-            let change = match firing {
-                None if !stale && [long, short].iter().all(|counts| credible(counts, share)) => {
-                    let alert = alert::firing(&self.objective, pair, at, long, short);
-                    self.pairs[n].firing = Some(alert.clone());
-                    Some((TransitionKind::Firing, alert))
-                }
-                Some(_) if (if stale { long } else { short }).ratio().is_none_or(|ratio| ratio < share) => {
-                    self.pairs[n].firing.take().map(|alert| (TransitionKind::Resolved, alert::resolved(alert, at)))
-                }
-                _ => None,
-            };
-            out.extend(change.map(|(kind, alert)| alert::transition(seq, at, kind, alert)));
+        let whole = Whole { composite: self, watches };
+        let mut decisions = whole.tier_decisions(at);
+        let due = self.burning.looked_at.is_none_or(|last| at - last >= COMPANIONS_EVERY || at < last);
+        if due {
+            decisions.extend(whole.exhaustion(at));
+            self.burning.looked_at = Some(at);
+        }
+        for decision in decisions {
+            let Some((kind, alert)) = self.carry_out(watches, decision, at) else { continue };
+            out.push(alert::transition(seq, at, kind, alert));
         }
         self.decided = Some(at);
         self.plan(watches);
+    }
+
+    /// Makes a decision come true and gives what becomes of the alert.
+    fn carry_out(&mut self, watches: &[Watch], decision: Decision, at: Timestamp) -> Option<(TransitionKind, Alert)> {
+        let whole = Whole { composite: self, watches };
+        match decision {
+            Decision::Fire(Subject::Pair(n)) => {
+                let pair = self.pairs[n].pair;
+                let [long, short] = [pair.long, whole.short_of(&pair, at)].map(|length| whole.events(at, length));
+                let alert = alert::firing(&self.objective, &pair, at, long, short);
+                self.pairs[n].firing = Some(alert.clone());
+                Some((TransitionKind::Firing, alert))
+            }
+            Decision::Resolve(Subject::Pair(n)) => {
+                let alert = self.pairs[n].firing.take()?;
+                self.burning.clear(self.pairs[n].pair.severity, at);
+                Some((TransitionKind::Resolved, alert::resolved(alert, at)))
+            }
+            Decision::Fire(Subject::Companion(companion)) => {
+                let all = whole.events(at, self.objective.window);
+                let summary = alert::exhausted_summary(&self.objective, all);
+                let spent = 1.0 - whole.left(at);
+                let alert = alert::companion(&self.objective, companion, at, spent, &summary, self.objective.window);
+                self.burning.firing[companion as usize] = Some(alert.clone());
+                Some((TransitionKind::Firing, alert))
+            }
+            Decision::Resolve(Subject::Companion(companion)) => {
+                let alert = self.burning.firing[companion as usize].take()?;
+                Some((TransitionKind::Resolved, alert::resolved(alert, at)))
+            }
+        }
     }
 
     /// Computes when time alone may end an alert.
@@ -123,6 +205,11 @@ impl Composite {
     pub(super) fn inherit(&mut self, old: Composite) -> Vec<Alert> {
         (self.since, self.decided) = (old.since, old.decided);
         let mut gone = Vec::new();
+        self.burning = old.burning;
+        for companion in Companion::ALL {
+            let kept = alert::companion(&self.objective, companion, Timestamp(0), 0.0, "", Millis(1)).labels;
+            gone.extend(self.burning.firing[companion as usize].take_if(|alert| alert.labels != kept));
+        }
         for PairState { pair, firing } in old.pairs {
             let Some(alert) = firing else { continue };
             let same = |state: &&mut PairState| {
@@ -170,7 +257,10 @@ impl Composite {
             query: objective.error_query(objective.window),
             blind: blind(&parts, at),
             adjustments: Vec::new(),
-            companions: Vec::new(),
+            companions: Companion::ALL
+                .into_iter()
+                .filter_map(|one| Some((one, self.burning.firing[one as usize].as_ref()?.active_at)))
+                .collect(),
             groups: None,
             parts: shares(&parts),
         }
@@ -187,7 +277,7 @@ impl Composite {
                 bad,
                 n: total,
                 burn: (total > 0.0).then(|| bad / total / budget),
-                burn_low: binomial_lower(bad, total, CONFIDENCE) / budget,
+                budget,
             }
         };
         let status = |state: &PairState| BurnStatus {
@@ -242,13 +332,6 @@ impl Composite {
         });
         Some(BurnHistory { pair, thresholds, points: points.collect() })
     }
-}
-
-/// Whether a window is evidence of more than this share of bad events.
-fn credible(counts: &Counts, share: f64) -> bool {
-    counts.bad >= FAILURES_MIN
-        && counts.ratio().is_some_and(|ratio| ratio > share)
-        && binomial_tail(counts.bad, counts.total, share) < 1.0 - CONFIDENCE
 }
 
 /// What is not known of a part is not known of the whole.

@@ -12,6 +12,7 @@ use crate::model::{Alert, AlertState, Labels, Millis, Timestamp};
 use super::adjustment::Excluded;
 use super::burn::{Burning, Drain};
 use super::composite::Composite;
+use super::episode::{Course, Peak};
 use super::history::{Counts, History, Point, Tier};
 use super::input::Input;
 use super::pair::{BurnPair, Severity};
@@ -21,7 +22,7 @@ use super::watch::{PairState, Waiting, Watch};
 
 const KIND: [u8; 8] = *b"evkobjct";
 /// The version that is written.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 /// The first version, of plain objectives, which is read too.
 const VERSION_1: u32 = 1;
 
@@ -74,6 +75,7 @@ pub(super) struct SavedComposite {
     pub(super) since: Option<Timestamp>,
     pub(super) decided: Option<Timestamp>,
     pub(super) pairs: Vec<PairState>,
+    pub(super) burning: Burning,
 }
 
 /// What was saved of one objective.
@@ -107,6 +109,7 @@ pub(super) struct SavedCounts {
     pub(super) waiting: Vec<(Timestamp, Waiting)>,
     pub(super) pairs: Vec<PairState>,
     pub(super) burning: Burning,
+    pub(super) course: Course,
     pub(super) slices: Slices,
     pub(super) excluded: Vec<(Timestamp, Excluded)>,
 }
@@ -144,6 +147,7 @@ fn put_composite(out: &mut Vec<u8>, composite: &Composite) {
     put_time(out, composite.decided);
     put_varint(out, composite.pairs.len() as u64);
     composite.pairs.iter().for_each(|state| put_pair(out, state));
+    put_burning(out, &composite.burning);
 }
 
 fn take_composite(from: &mut Bytes<'_>) -> Result<SavedComposite, Damaged> {
@@ -154,6 +158,7 @@ fn take_composite(from: &mut Bytes<'_>) -> Result<SavedComposite, Damaged> {
         since: take_maybe_time(from)?,
         decided: take_maybe_time(from)?,
         pairs: take_list(from, take_pair)?,
+        burning: take_burning(from)?,
     })
 }
 
@@ -248,6 +253,27 @@ fn put_counts(out: &mut Vec<u8>, watch: &Watch) {
         put_text(out, &excluded.name);
         put_sums(out, excluded.counts);
     }
+    put_course(out, &watch.course);
+}
+
+fn put_course(out: &mut Vec<u8>, course: &Course) {
+    put_time(out, course.since);
+    put_float(out, course.excess);
+    put_sums(out, course.counts);
+    put_signed(out, course.peak.t.0);
+    put_float(out, course.peak.excess);
+    put_sums(out, course.peak.counts);
+    out.push(u8::from(course.told));
+}
+
+fn take_course(from: &mut Bytes<'_>) -> Result<Course, Damaged> {
+    Ok(Course {
+        since: take_maybe_time(from)?,
+        excess: from.f64()?,
+        counts: take_sums(from)?,
+        peak: Peak { t: take_time(from)?, excess: from.f64()?, counts: take_sums(from)? },
+        told: take_mark(from)?,
+    })
 }
 
 fn put_pair(out: &mut Vec<u8>, PairState { pair, firing }: &PairState) {
@@ -410,6 +436,7 @@ fn take_counts(from: &mut Bytes<'_>, version: u32) -> Result<SavedCounts, Damage
         })?,
         pairs: take_list(from, take_pair)?,
         burning: Burning::default(),
+        course: Course::default(),
         slices: Slices::default(),
         excluded: Vec::new(),
     };
@@ -430,6 +457,7 @@ fn take_counts(from: &mut Bytes<'_>, version: u32) -> Result<SavedCounts, Damage
             let (begin, until) = (take_time(from)?, take_time(from)?);
             Ok((begin, Excluded { until, name: from.text()?.to_owned(), counts: take_sums(from)? }))
         })?;
+        saved.course = take_course(from)?;
     }
     Ok(saved)
 }

@@ -98,6 +98,10 @@ impl Tier {
             (n, _) => self.points[n - 1].sum,
         };
         sum.add(more);
+        if self.points.len() == self.points.capacity() {
+            // Doubling would leave up to half of a month's points empty.
+            self.points.reserve_exact(self.points.len() / 8 + 16);
+        }
         self.points.insert(place, Point { t, sum });
         self.forget();
     }

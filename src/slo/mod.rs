@@ -13,7 +13,9 @@ mod alert;
 mod burn;
 mod calendar;
 mod composite;
+mod episode;
 mod events;
+mod finder;
 mod format;
 mod groups;
 mod history;
@@ -29,12 +31,14 @@ mod slices;
 mod status;
 #[cfg(test)]
 mod tests;
+mod tiers;
 mod watch;
 mod what_if;
 
 pub use adjustment::Adjustment;
 pub use burn::Companion;
 pub use calendar::{Calendar, CalendarError, CalendarUnit};
+pub use episode::{Episode, Spending};
 pub use events::{Events, Reading, Term};
 pub use format::RestoreError;
 pub use objective::{Comparison, Indicator, Objective, ObjectiveError, Part};

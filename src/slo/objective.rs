@@ -80,6 +80,11 @@ impl Objective {
         }
     }
 
+    /// Of which group alone it is the promise; empty: of all.
+    pub(super) fn group(&self) -> &Labels {
+        &self.group
+    }
+
     /// Its name with its group: `availability`, `availability{route="/pay"}`.
     pub(super) fn title(&self) -> String {
         titled(&self.name, &self.group)

@@ -10,6 +10,8 @@ use crate::model::{
 use super::alert;
 use super::burn::Companion;
 use super::composite::Composite;
+use super::episode::Episode;
+use super::finder::Finder;
 use super::groups::Groups;
 use super::objective::{Indicator, Objective, ObjectiveError, Part};
 use super::pair::{BurnPair, pairs_of};
@@ -29,6 +31,13 @@ pub struct Objectives {
     pub(super) composites: Vec<Composite>,
     /// Firing alerts whose pair is watched no more; the next log entry resolves them.
     pub(super) orphans: Vec<Alert>,
+    /// Episodes that began or ended and were not taken yet.
+    pub(super) episodes: Vec<Episode>,
+    /// Which of them a series may concern.
+    finder: Finder,
+    /// When time alone has something to decide, for each watch: thousands are looked through with each entry of the log.
+    /// Empty: to be computed.
+    due: Vec<Timestamp>,
     /// The newest instant of the log.
     now: Option<Timestamp>,
 }
@@ -66,7 +75,17 @@ impl Objectives {
         }
         let composites = whole.into_iter().map(|(objective, pairs)| composed(objective, pairs, &watches));
         let composites = composites.collect::<Result<Vec<_>, _>>()?;
-        Ok(Objectives { watches, composites, bindings: Bindings::default(), orphans: Vec::new(), now: None })
+        let finder = Finder::of(&watches);
+        Ok(Objectives {
+            watches,
+            finder,
+            due: Vec::new(),
+            composites,
+            bindings: Bindings::default(),
+            orphans: Vec::new(),
+            episodes: Vec::new(),
+            now: None,
+        })
     }
 
     /// Takes other objectives, with the store still open. One that counts as an earlier one of the same name
@@ -81,6 +100,7 @@ impl Objectives {
         let mut moved = HashMap::new();
         next.now = self.now;
         next.orphans = std::mem::take(&mut self.orphans);
+        next.episodes = std::mem::take(&mut self.episodes);
         for (from, old) in self.watches.drain(..).enumerate() {
             let same = |new: &Watch| {
                 (&new.objective.service, &new.objective.name) == (&old.objective.service, &old.objective.name)
@@ -115,7 +135,8 @@ impl Objectives {
     }
 
     fn bind(&mut self, number: SeriesRef, labels: &Labels, origin: Origin) {
-        for (n, watch) in self.watches.iter_mut().enumerate() {
+        for n in self.finder.find(labels) {
+            let watch = &mut self.watches[n];
             if self.bindings.get(number).iter().any(|(watch, _)| *watch == n) {
                 continue;
             }
@@ -142,11 +163,11 @@ impl Objectives {
         for (number, labels) in &committed.new_series {
             self.bind(*number, labels, Origin::Log);
         }
-        let mut touched: HashMap<usize, Vec<(usize, Sample)>> = HashMap::new();
+        let mut touched: Vec<(usize, usize, Sample)> = Vec::new();
         for (number, sample) in &committed.samples {
             for (watch, place) in self.bindings.get(*number) {
                 if self.watches[*watch].series.bound[*place].reading.of_numbers() {
-                    touched.entry(*watch).or_default().push((*place, *sample));
+                    touched.push((*watch, *place, *sample));
                 }
             }
         }
@@ -154,23 +175,50 @@ impl Objectives {
             for (watch, place) in self.bindings.get(*number) {
                 let reading = self.watches[*watch].series.bound[*place].reading;
                 if !reading.of_numbers() {
-                    touched.entry(*watch).or_default().push((*place, reading.of(histogram)));
+                    touched.push((*watch, *place, reading.of(histogram)));
                 }
             }
         }
+        // Those of one objective together, in the order in which they came.
+        touched.sort_by_key(|(watch, ..)| *watch);
         let mut transitions = self.resolve_orphans(committed.seq, committed.at);
         let (seq, at) = (committed.seq, committed.at);
-        for (n, watch) in self.watches.iter_mut().enumerate() {
-            let samples = touched.get(&n);
-            if let Some(samples) = samples {
-                watch.take(samples, committed.at);
+        let mut next = 0;
+        for n in self.concerned(at, touched.iter().map(|(watch, ..)| *watch)) {
+            let until = touched[next..].partition_point(|(watch, ..)| *watch == n) + next;
+            if until > next {
+                let samples = touched[next..until].iter().map(|(_, place, sample)| (*place, *sample));
+                self.watches[n].take(samples, at);
+                next = until;
             }
-            if samples.is_some() || watch.needs(committed.at) {
-                watch.advance(committed.seq, committed.at, &mut transitions);
-            }
+            self.advance(n, seq, at, &mut transitions);
         }
         self.advance_composites(seq, at, &mut transitions);
         transitions
+    }
+
+    /// The watches that were touched, and those for which time has something to decide, in order.
+    fn concerned(&mut self, at: Timestamp, touched: impl Iterator<Item = usize>) -> Vec<usize> {
+        if self.due.len() != self.watches.len() {
+            self.due = self.watches.iter().map(Watch::due_at).collect();
+        }
+        let due = self.due.iter().enumerate().filter(|(_, due)| **due <= at).map(|(n, _)| n);
+        let mut all: Vec<usize> = touched.chain(due).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    fn advance(&mut self, n: usize, seq: Seq, at: Timestamp, out: &mut Vec<Transition>) {
+        let watch = &mut self.watches[n];
+        watch.advance(seq, at, out);
+        watch.take_episodes(&mut self.episodes);
+        self.due[n] = watch.due_at();
+    }
+
+    /// To be called when watches were changed otherwise than by the log.
+    pub(super) fn forget_deadlines(&mut self) {
+        self.due.clear();
     }
 
     fn advance_composites(&mut self, seq: Seq, at: Timestamp, out: &mut Vec<Transition>) {
@@ -199,8 +247,8 @@ impl Objectives {
     /// Sees that time has passed and says which alerts changed.
     pub fn tick(&mut self, seq: Seq, at: Timestamp) -> Vec<Transition> {
         let mut transitions = self.resolve_orphans(seq, at);
-        for watch in self.watches.iter_mut().filter(|watch| watch.needs(at)) {
-            watch.advance(seq, at, &mut transitions);
+        for n in self.concerned(at, std::iter::empty()) {
+            self.advance(n, seq, at, &mut transitions);
         }
         self.advance_composites(seq, at, &mut transitions);
         transitions
@@ -219,7 +267,11 @@ impl Objectives {
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let orphans = self.orphans.first().map(|alert| Timestamp(self.now.unwrap_or(alert.active_at).0 + 1));
         let composites = self.composites.iter().filter_map(Composite::deadline);
-        self.watches.iter().filter_map(Watch::deadline).chain(composites).chain(orphans).min()
+        let watches = match self.due.len() == self.watches.len() {
+            true => self.due.iter().copied().filter(|due| *due > Timestamp::MIN && *due < Timestamp::MAX).min(),
+            false => self.watches.iter().filter_map(Watch::deadline).min(),
+        };
+        watches.into_iter().chain(composites).chain(orphans).min()
     }
 
     /// The alerts that fire.
@@ -266,7 +318,13 @@ impl Objectives {
 impl Watch {
     /// Whether time alone has something to decide here.
     fn needs(&self, at: Timestamp) -> bool {
-        self.since.is_none() || self.deadline().is_some_and(|deadline| deadline <= at)
+        self.due_at() <= at
+    }
+
+    /// From when on it has; at once if nothing was decided yet.
+    fn due_at(&self) -> Timestamp {
+        let planned = self.deadline().unwrap_or(Timestamp::MAX);
+        if self.since.is_none() { Timestamp::MIN } else { planned }
     }
 
     pub(super) fn advance(&mut self, seq: Seq, at: Timestamp, out: &mut Vec<Transition>) {
@@ -319,6 +377,7 @@ impl Watch {
         self.input = old.input;
         self.series = old.series;
         self.series.regroup(&self.objective);
+        (self.course, self.episodes) = (old.course, old.episodes);
         self.waiting = old.waiting;
         self.heard = old.heard;
         self.since = old.since;

@@ -25,6 +25,7 @@ impl Objectives {
     /// The bytes are damaged or of another version; then nothing has changed.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         let saved = format::read(bytes)?;
+        self.forget_deadlines();
         self.watches.iter_mut().for_each(Watch::unbind);
         self.bindings = Bindings::default();
         self.orphans = saved.orphans;
@@ -48,6 +49,7 @@ impl Objectives {
             let shape = Objective::new(&old.service, &old.name, 0.5, old.window, Indicator::Composite(Vec::new()));
             let mut composite = Composite::new(shape, Vec::new(), Vec::new());
             (composite.since, composite.decided, composite.pairs) = (old.since, old.decided, old.pairs);
+            composite.burning = old.burning;
             let gone = self.inherit_composite(composite);
             self.orphans.extend(gone);
         }
@@ -91,6 +93,7 @@ fn counted(old: SavedCounts, objective: Objective) -> Watch {
     watch.waiting = old.waiting.into_iter().collect();
     watch.pairs = old.pairs;
     watch.burning = old.burning;
+    watch.course = old.course;
     watch.slices = old.slices;
     watch.exclusions.taken = old.excluded.into_iter().collect();
     watch

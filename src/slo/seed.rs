@@ -35,6 +35,7 @@ impl Objectives {
     /// # Errors
     /// The source cannot be read; objectives before the one named are seeded, the others begin empty.
     pub fn seed(&mut self, at: Timestamp, source: &dyn SeriesSource) -> Result<(), SeedError> {
+        self.forget_deadlines();
         for watch in self.watches.iter_mut().filter(|watch| watch.recount || watch.history.first.is_none()) {
             watch.seed(at, source).map_err(|source| SeedError {
                 service: watch.objective.service.clone(),
@@ -49,6 +50,7 @@ impl Objectives {
 impl Objectives {
     /// Counts the stored history as [`Objectives::seed`] does, and decides at every instant of it.
     pub(super) fn play(&mut self, at: Timestamp, source: &dyn SeriesSource) -> Result<Vec<Transition>, SeedError> {
+        self.forget_deadlines();
         let mut transitions = Vec::new();
         for watch in &mut self.watches {
             let failed = |source| SeedError {
@@ -150,6 +152,7 @@ impl Watch {
         (self.since, self.recount) = (self.since.or(Some(at)), false);
         (self.history, self.input, self.heard) = (found.history, found.input, found.heard);
         self.burning.drain = found.burning.drain;
+        (self.course, self.episodes) = (found.course, found.episodes);
         (self.slices, self.exclusions) = (found.slices, found.exclusions);
         // It has been counted.
         self.waiting.clear();

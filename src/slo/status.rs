@@ -186,8 +186,15 @@ pub struct WindowBurn {
     pub n: f64,
     /// Bad events over all, in budgets; absent without events.
     pub burn: Option<f64>,
-    /// The lower bound of the burn rate, one-sided at 99 %.
-    pub burn_low: f64,
+    /// The share of events that may be bad.
+    pub budget: f64,
+}
+
+impl WindowBurn {
+    /// The lower bound of the burn rate, one-sided at 99 %. Computed when it is asked for: a hundred times as dear as the rest.
+    pub fn burn_low(&self) -> f64 {
+        binomial_lower(self.bad, self.n, CONFIDENCE) / self.budget
+    }
 }
 
 /// Why nothing can be said of an objective.
@@ -309,7 +316,10 @@ impl Watch {
             interval: self.input.interval(),
             series: self.series.len(),
             series_refused: self.series.refused,
-            query: objective.error_query(shown),
+            query: match &self.query {
+                Some(query) => query.clone(),
+                None => objective.error_query(shown),
+            },
             blind: self.blind(at),
             companions: Companion::ALL
                 .into_iter()
@@ -422,7 +432,7 @@ impl Watch {
             bad,
             n: total,
             burn: (total > 0.0).then(|| bad / total / budget),
-            burn_low: binomial_lower(bad, total, CONFIDENCE) / budget,
+            budget,
         }
     }
 
@@ -468,7 +478,7 @@ impl Watch {
 const AHEAD: Millis = Millis::days(31);
 
 /// A span that a person can run a query over: whole minutes, at least one.
-fn shown_span(span: Millis) -> Millis {
+pub(super) fn shown_span(span: Millis) -> Millis {
     Millis((span.0 / 60_000).max(1) * 60_000)
 }
 

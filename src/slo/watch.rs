@@ -12,6 +12,7 @@ use crate::model::{Alert, Labels, Millis, Sample, SeriesRef, SeriesRefs, Timesta
 
 use super::adjustment::Exclusions;
 use super::burn::{Burning, Decision};
+use super::episode::{Course, Episode};
 use super::groups::Groups;
 use super::history::{Counts, History};
 use super::input::Input;
@@ -19,6 +20,7 @@ use super::objective::{Indicator, Objective};
 use super::pair::BurnPair;
 use super::series::{Increase, Increases, Roles, SeriesSet, join};
 use super::slices::{Method, Slices};
+use super::status::shown_span;
 
 /// The confidence of the lower bounds that are shown.
 pub(super) const CONFIDENCE: f64 = 0.99;
@@ -103,6 +105,12 @@ pub(super) struct Watch {
     pub(super) touched: bool,
     /// Whether its definition has changed so that it must be counted again from what is stored.
     pub(super) recount: bool,
+    /// The expression that its status shows; of a calendar it depends on the time.
+    pub(super) query: Option<String>,
+    /// What may become an episode, or is one.
+    pub(super) course: Course,
+    /// Episodes that nobody has taken yet.
+    pub(super) episodes: Vec<Episode>,
 }
 
 impl Watch {
@@ -113,6 +121,7 @@ impl Watch {
             edges_of: objective.calendar.as_ref().map_or_else(String::new, |calendar| format!("{calendar:?}")),
             slices: Slices::default(),
             exclusions: Exclusions::default(),
+            query: objective.calendar.is_none().then(|| objective.error_query(shown_span(objective.window))),
             period_end: None,
             pairs: pairs.into_iter().map(|pair| PairState { pair, firing: None }).collect(),
             objective,
@@ -127,19 +136,21 @@ impl Watch {
             burning: Burning::default(),
             touched: false,
             recount: false,
+            course: Course::default(),
+            episodes: Vec::new(),
         }
     }
 
     /// Takes the samples of one transaction, given by position of their series.
-    pub(super) fn take(&mut self, samples: &[(usize, Sample)], at: Timestamp) {
+    pub(super) fn take(&mut self, samples: impl Iterator<Item = (usize, Sample)> + Clone, at: Timestamp) {
         // First all targets: which of two new series comes first in a transaction means nothing.
-        for &(series, sample) in samples {
+        for (series, sample) in samples.clone() {
             self.series.meet(series, sample.t);
         }
         let grouped = !self.objective.group_by.is_empty();
         let mut whole = Portion::default();
         let mut portions: BTreeMap<Labels, Portion> = BTreeMap::new();
-        for &(series, sample) in samples {
+        for (series, sample) in samples {
             let mut one = Increases::new();
             let out = if grouped { &mut one } else { &mut whole.increases };
             let taken = self.series.take(series, sample, at, &self.objective.indicator, out);
@@ -282,6 +293,7 @@ impl Watch {
             }
             self.period_end = Some(end);
         }
+        self.follow(t, more);
         self.history.add(t, more);
         self.burning.drain.add(t, more, self.objective.budget());
     }
@@ -303,6 +315,7 @@ impl Watch {
         }
         let decisions = self.decisions(at);
         self.forget_drain(at);
+        self.decide_episode(at);
         self.decided = Some(at);
         self.touched = false;
         decisions

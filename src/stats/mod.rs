@@ -5,8 +5,10 @@
 
 mod beta;
 mod normal;
+mod order;
 mod proportion;
 
 pub use beta::beta_regularized;
 pub use normal::{normal_cdf, normal_quantile};
+pub use order::quantile_ranks;
 pub use proportion::{Interval, binomial_lower, binomial_tail, binomial_upper, wilson};

@@ -3,6 +3,8 @@
 #[path = "../../tools/kill_rounds/campaign.rs"]
 mod campaign;
 
+mod accuracy;
+
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -38,6 +40,9 @@ fn every_command_has_help_with_an_example() {
         &["verdict"],
         &["query"],
         &["deploy", "mark"],
+        &["report", "accuracy"],
+        &["episodes"],
+        &["outcome"],
         &["backtest"],
         &["what-if"],
         &["suggest", "slos"],

@@ -5,6 +5,7 @@ mod crash;
 #[path = "../../tools/rule_restarts/day.rs"]
 mod day;
 mod downsample;
+mod episodes;
 mod full_disk;
 mod idle;
 mod long_windows;

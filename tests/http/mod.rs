@@ -1,5 +1,6 @@
 //! The server on a real loopback socket: limits, the envelope, every endpoint.
 
+mod accuracy;
 mod bad_input;
 mod client;
 mod full_disk;

@@ -8,7 +8,16 @@ use super::shop::{Shop, batch};
 async fn every_page_answers_before_and_after_the_first_samples() {
     let shop = Shop::watched().await;
     for round in 0..2 {
-        for path in ["/", "/services/checkout", "/alerts", "/rules", "/query", "/query?query=up&range=1h", "/targets"] {
+        for path in [
+            "/",
+            "/services/checkout",
+            "/alerts",
+            "/rules",
+            "/query",
+            "/query?query=up&range=1h",
+            "/targets",
+            "/reports/accuracy",
+        ] {
             let page = get(shop.server.address, path).await;
             assert_eq!(page.status, 200, "{round} {path}: {}", page.text());
             assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));

@@ -78,10 +78,10 @@ async fn the_server_says_what_it_is() {
     assert_eq!((&features["promql_functions"]["rate"], &features["api"]["admin"]), (&true.into(), &false.into()));
     let starting = data("notifications").await;
     assert_eq!((starting.as_array().unwrap().len(), &starting[0]["active"]), (1, &true.into()));
-    server.state.note_reload(&Err::<(), ()>(()));
+    server.state.note_reload(&Err::<(), &str>("line 3"));
     assert_eq!(data("notifications").await[1]["text"], "Configuration reload has failed.");
     assert_eq!(data("status/runtimeinfo").await["reloadConfigSuccess"], false);
-    server.state.note_reload(&Ok::<(), ()>(()));
+    server.state.note_reload(&Ok::<(), &str>(()));
     assert_eq!(data("notifications").await.as_array().unwrap().len(), 1);
     let described = get(server.address, "/api/v1/openapi.yaml").await;
     assert!(described.text().starts_with("openapi: 3.1.0\n"));
@@ -106,7 +106,7 @@ async fn notifications_are_followed_as_they_come() {
         }
     };
     wait_for("replays its log").await;
-    server.state.note_reload(&Err::<(), ()>(()));
+    server.state.note_reload(&Err::<(), &str>("line 3"));
     wait_for("Configuration reload has failed.\",\"date\":\"2026-11-23T15:03:22.000Z\",\"active\":true").await;
     assert!(seen.to_ascii_lowercase().contains("content-type: text/event-stream"));
     // A stream that lasts does not hold up the end.

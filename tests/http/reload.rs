@@ -78,6 +78,9 @@ async fn a_configuration_that_cannot_be_used_changes_nothing() {
         put(dir.path(), "rules.yml", rules);
         let answer = send(server.address, "POST", "/-/reload", &[], b"").await;
         assert_eq!(answer.status, 500, "{config}");
+        let verdict = get(server.address, "/api/v1/verdict").await.json()["data"]["reasons"].take();
+        let told = verdict.as_array().unwrap().iter().find(|reason| reason["code"] == "reload-failed").unwrap().clone();
+        assert!(told["verdict"] == "BLIND" && told["text"].as_str().unwrap().contains(part), "{told}");
         assert!(answer.text().starts_with("failed to reload config: "), "{}", answer.text());
         assert!(answer.text().contains(part), "{part}: {}", answer.text());
         assert_eq!((in_force().await, firing().await), ("first".into(), "firing".into()), "{config}");
@@ -86,4 +89,5 @@ async fn a_configuration_that_cannot_be_used_changes_nothing() {
     put(dir.path(), "rules.yml", &RULES.replace("first", "second"));
     assert_eq!(send(server.address, "POST", "/-/reload", &[], b"").await.status, 200);
     assert_eq!(in_force().await, "second");
+    assert!(!get(server.address, "/api/v1/verdict").await.text().contains("reload-failed"));
 }

@@ -160,3 +160,31 @@ fn what_cannot_be_put_together_is_refused() {
     grouped.group_by = vec!["route".to_owned()];
     check(vec![grouped], "shop/journey: slices, groups and adjustments belong to its parts; move them there");
 }
+
+#[test]
+fn it_is_decided_as_any_objective_is() {
+    let mut story = Story::new(all([1.0, 3.0]));
+    // Two days, so that every pair speaks.
+    minutes(&mut story, 2 * 24 * 60, [1000.0, 0.0], [100.0, 0.0]);
+    // Two failures at night are one request that was tried again.
+    minutes(&mut story, 1, [1000.0, 0.0], [100.0, 0.5]);
+    minutes(&mut story, 60, [1000.0, 0.0], [100.0, 0.0]);
+    let own = |story: &Story| -> Vec<_> {
+        let all = story.objectives.alerts().into_iter().filter(|alert| alert.labels.get("slo") == "journey");
+        let mut names: Vec<_> = all
+            .map(|alert| ["alertname", "severity", "window"].map(|name| alert.labels.get(name).to_owned()).join(" "))
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(story.transitions.len(), 0, "{:?}", story.transitions);
+    minutes(&mut story, 120, [1000.0, 0.0], [100.0, 100.0]);
+    // Of one severity one alert fires, and no ticket beside a page, though every pair burns; and nothing is left.
+    assert_eq!(own(&story), ["ErrorBudgetBurn page 1h", "ErrorBudgetExhausted ticket "]);
+    minutes(&mut story, 60, [1000.0, 0.0], [100.0, 0.0]);
+    // What the page told of gives rise to no ticket when it has ended.
+    assert_eq!(own(&story), ["ErrorBudgetExhausted ticket "]);
+    let companions = story.objectives.statuses(story.now).remove(2).companions;
+    assert_eq!(companions.iter().map(|(which, _)| *which).collect::<Vec<_>>(), [evenkeel::slo::Companion::Exhausted]);
+    story.survives_restarts(&all([1.0, 3.0]), 2001);
+}

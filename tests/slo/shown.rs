@@ -1,6 +1,6 @@
 //! What is shown: charts, texts, JSON.
 
-use evenkeel::confidence::{Deploy, Evidence, StorageHealth, judge};
+use evenkeel::confidence::{Deploy, Evidence, ProgramHealth, StorageHealth, judge};
 use evenkeel::model::{Millis, TimeRange, Timestamp};
 use evenkeel::report::{
     BurnChart, ChartSize, Colour, ObjectiveReport, Told, VerdictReport, budget_bar, burn_chart, sparkline, verdict_text,
@@ -29,6 +29,7 @@ fn report(story: &Story, deployed: Timestamp) -> VerdictReport {
         receivers: &[],
         jobs: &[],
         storage: &StorageHealth::Healthy,
+        program: &ProgramHealth::default(),
         deploys: &[Deploy { service: "shop".to_owned(), version: "v2".to_owned(), at: deployed }],
     }))
 }

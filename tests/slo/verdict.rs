@@ -1,7 +1,8 @@
 //! The verdict: what decides, what wins, and what is shown.
 
 use evenkeel::confidence::{
-    Deploy, Evidence, GroupHealth, JobHealth, Judgement, ReceiverHealth, RuleHealth, StorageHealth, Verdict, judge,
+    Deploy, Evidence, GroupHealth, JobHealth, Judgement, ProgramHealth, ReceiverHealth, RuleHealth, StorageHealth,
+    Verdict, judge,
 };
 use evenkeel::model::{Alert, AlertState, Labels, Millis, Timestamp};
 use evenkeel::slo::{BurnPair, ObjectiveStatus};
@@ -49,6 +50,7 @@ impl Known {
             receivers: &self.receivers,
             jobs: &self.jobs,
             storage: &self.storage,
+            program: &ProgramHealth::default(),
             deploys: &self.deploys,
         })
     }

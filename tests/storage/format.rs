@@ -13,6 +13,7 @@ const DESCRIBED: &[(&str, &[&str])] = &[
     ("src/codec/postings/format.rs", &["Postings"]),
     ("src/codec/timestamps/format.rs", &["Columns of timestamps"]),
     ("src/codec/values/format.rs", &["Columns of values"]),
+    ("src/db/episodes/format.rs", &["Alerts and episodes"]),
     ("src/db/format.rs", &["Deploys"]),
     ("src/db/verdicts/format.rs", &["Verdicts"]),
     ("src/notify/outbox/format.rs", &["Outbox"]),

@@ -12,10 +12,5 @@ fn main() {
         let mark = if row.holds() { "" } else { "  TOO LATE" };
         println!("{:<58} {:<22} {:>8} {after:>8}{mark}", row.fault, row.code, row.within.to_string());
     }
-    println!(
-        "\n{} of {} within the stated time. Not detected yet:",
-        rows.iter().filter(|row| row.holds()).count(),
-        rows.len()
-    );
-    matrix::NOT_DETECTED.iter().for_each(|fault| println!("- {fault}"));
+    println!("\n{} of {} within the stated time.", rows.iter().filter(|row| row.holds()).count(), rows.len());
 }

@@ -27,6 +27,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use clap::{Parser, ValueEnum};
 use programs::Program;
 
 /// One line of the table.
@@ -42,40 +43,71 @@ pub(crate) struct Row {
 /// A campaign: a program, a directory of its own, rounds, a seed.
 type Campaign = fn(&Program, &Path, u64, u64) -> Result<Row, Box<dyn Error>>;
 
+/// Crashes of a running server, seen from outside.
+#[derive(Parser)]
+struct Options {
+    /// What is done to it
+    #[arg(value_enum)]
+    what: What,
+    /// How often; without this 100 for kill and power, 20 for full, 60 for flips
+    #[arg(long)]
+    rounds: Option<u64>,
+    /// Seed of everything that is random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Directory in which everything stays
+    #[arg(long)]
+    keep: Option<PathBuf>,
+    /// Directory with `prometheus` and `victoria-metrics`, to which the same is done
+    #[arg(long)]
+    peers: Option<PathBuf>,
+    /// How often to them; without this at most 10 times
+    #[arg(long)]
+    peer_rounds: Option<u64>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum What {
+    /// It is killed
+    Kill,
+    /// The power is cut; needs root, mounts a loop device
+    Power,
+    /// The disk is full; needs root, mounts a loop device
+    Full,
+    /// A bit of a file flips
+    Flips,
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let option = |name: &str| std::env::args().skip_while(|a| a != name).nth(1);
-    let number = |name: &str, default: u64| option(name).map_or(Ok(default), |n| n.parse::<u64>());
-    let which = std::env::args().nth(1).unwrap_or_default();
-    let (campaign, rounds, mounts): (Campaign, u64, bool) = match which.as_str() {
-        "kill" => (kill::run, 100, false),
-        "power" => (power::run, 100, true),
-        "full" => (full::run, 20, true),
-        "flips" => (flips::run, 60, false),
-        other => return Err(format!("{other:?}: say kill, power, full or flips").into()),
+    let options = Options::parse();
+    let (campaign, name, rounds, mounts): (Campaign, &str, u64, bool) = match options.what {
+        What::Kill => (kill::run, "kill", 100, false),
+        What::Power => (power::run, "power", 100, true),
+        What::Full => (full::run, "full", 20, true),
+        What::Flips => (flips::run, "flips", 60, false),
     };
     if mounts && let Some(status) = volume::in_private_mounts()? {
         return if status.success() { Ok(()) } else { Err("see above".into()) };
     }
     if mounts && let Err(reason) = volume::try_out() {
-        println!("{which}: SKIPPED, loop devices cannot be mounted here: {reason}");
+        println!("{name}: SKIPPED, loop devices cannot be mounted here: {reason}");
         return Ok(());
     }
     let temporary = tempfile::tempdir()?;
-    let dir = option("--keep").map_or_else(|| temporary.path().to_owned(), PathBuf::from);
-    let (seed, rounds) = (number("--seed", 1)?, number("--rounds", rounds)?);
-    let peer_rounds = number("--peer-rounds", rounds.min(10))?;
-    let peers = option("--peers").map(PathBuf::from);
+    let dir = options.keep.unwrap_or_else(|| temporary.path().to_owned());
+    let rounds = options.rounds.unwrap_or(rounds);
+    let peer_rounds = options.peer_rounds.unwrap_or(rounds.min(10));
     let mut broken = 0;
-    for program in programs::found(peers.as_deref())? {
+    for program in programs::found(options.peers.as_deref())? {
         let place = dir.join(program.name());
         std::fs::create_dir_all(&place)?;
         let rounds = if program.is_ours() { rounds } else { peer_rounds };
-        match campaign(&program, &place, rounds, seed) {
+        match campaign(&program, &place, rounds, options.seed) {
             Ok(row) => {
                 print(&row);
                 broken += if program.is_ours() { row.broken.len() } else { 0 };
             }
-            Err(error) if !program.is_ours() => println!("{which}, {}: stopped: {error}", program.name()),
+            Err(error) if !program.is_ours() => println!("{name}, {}: stopped: {error}", program.name()),
             Err(error) => return Err(error),
         }
     }

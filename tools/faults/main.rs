@@ -14,9 +14,8 @@ use std::error::Error;
 use std::time::Instant;
 
 use campaign::cases::Outcome;
+use clap::{Parser, ValueEnum};
 
-/// Histories that `simulate` runs if not told otherwise.
-const ROUNDS: u64 = 10_000;
 /// Random images of each kind at each place of `powercut`.
 const DRAWS: u64 = 6;
 /// Each bit by itself, then a whole byte.
@@ -24,27 +23,53 @@ const MASKS: [u8; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 255];
 /// Findings of a campaign that are printed.
 const FOUND_SHOWN: usize = 10;
 
+/// Faults against a store on a disk in memory.
+#[derive(Parser)]
+struct Options {
+    /// What is done
+    #[arg(value_enum, default_value = "all")]
+    what: What,
+    /// Tries every so many-th place only
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    stride: u32,
+    /// simulate: histories that are run
+    #[arg(long, default_value_t = 10_000)]
+    rounds: usize,
+    /// simulate: seed of everything that is random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum What {
+    /// Each call fails once, and twice
+    Enumerate,
+    /// What of unsynced writes a power cut may leave
+    Powercut,
+    /// Each byte of each file is damaged
+    Flips,
+    /// Random histories beside a plain model
+    Simulate,
+    /// All of these
+    All,
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let option = |name: &str, default: u64| {
-        std::env::args().skip_while(|a| a != name).nth(1).map_or(Ok(default), |n| n.parse::<u64>())
-    };
-    let (seed, rounds) = (option("--seed", 1)?, option("--rounds", ROUNDS)?);
-    let stride = usize::try_from(option("--stride", 1)?)?.max(1);
-    let which = std::env::args().nth(1).unwrap_or_else(|| "all".to_owned());
-    let parts: &[&str] = match which.as_str() {
-        "all" => &["enumerate", "powercut", "flips", "simulate"],
-        _ => &[which.as_str()],
+    let Options { what, stride, rounds, seed } = Options::parse();
+    let stride = usize::try_from(stride)?;
+    let parts = match what {
+        What::All => vec![What::Enumerate, What::Powercut, What::Flips, What::Simulate],
+        one => vec![one],
     };
     println!("{:<44} {:>10} {:>8} {:>8}", "what", "cases", "seconds", "found");
     let mut found = 0;
     for part in parts {
         let begun = Instant::now();
-        let outcomes = match *part {
-            "enumerate" => campaign::enumerate::run(stride)?,
-            "powercut" => campaign::power_cut::run(stride, DRAWS)?,
-            "flips" => campaign::flips::run(&MASKS, stride)?,
-            "simulate" => vec![campaign::simulate::run(seed, usize::try_from(rounds)?)],
-            other => return Err(format!("{other:?}: say enumerate, powercut, flips, simulate or all").into()),
+        let outcomes = match part {
+            What::Enumerate => campaign::enumerate::run(stride)?,
+            What::Powercut => campaign::power_cut::run(stride, DRAWS)?,
+            What::Flips => campaign::flips::run(&MASKS, stride)?,
+            What::Simulate | What::All => vec![campaign::simulate::run(seed, rounds)],
         };
         for outcome in &outcomes {
             print(outcome, begun);

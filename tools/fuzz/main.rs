@@ -13,14 +13,26 @@ mod fuzz;
 use std::error::Error;
 use std::time::Duration;
 
+use clap::Parser;
+
 use fuzz::mutate::{self, Report, Rounds};
 use fuzz::targets;
 
+/// Feeds decoders with mutations of what our own encoders make.
+#[derive(Parser)]
+struct Options {
+    /// Only these targets
+    targets: Vec<String>,
+    /// Minutes of the processor that each target gets
+    #[arg(long, default_value_t = 1.0)]
+    minutes: f64,
+    /// Seed of everything that is random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let option = |name: &str| std::env::args().skip_while(|a| a != name).nth(1);
-    let seed = option("--seed").map_or(Ok(1), |n| n.parse::<u64>())?;
-    let minutes = option("--minutes").map_or(Ok(1.0), |n| n.parse::<f64>())?;
-    let named: Vec<_> = std::env::args().skip(1).take_while(|name| !name.starts_with("--")).collect();
+    let Options { targets: named, minutes, seed } = Options::parse();
     let all = targets::all();
     if let Some(name) = named.iter().find(|name| !all.iter().any(|target| target.name == **name)) {
         let names: Vec<_> = all.iter().map(|target| target.name).collect();

@@ -11,15 +11,28 @@ mod campaign;
 mod harness;
 
 use std::error::Error;
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Kills the server again and again under write load and counts what was lost.
+#[derive(Parser)]
+struct Options {
+    /// How often the server is killed
+    #[arg(long, default_value_t = 100)]
+    rounds: u64,
+    /// Seed of everything that is random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Directory in which the database and the server's log stay
+    #[arg(long)]
+    keep: Option<PathBuf>,
+}
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let option = |name: &str, default: u64| {
-        std::env::args().skip_while(|a| a != name).nth(1).map_or(Ok(default), |n| n.parse::<u64>())
-    };
-    let (rounds, seed) = (option("--rounds", 100)?, option("--seed", 1)?);
-    let keep = std::env::args().skip_while(|a| a != "--keep").nth(1);
+    let Options { rounds, seed, keep } = Options::parse();
     let temporary = tempfile::tempdir()?;
-    let dir = keep.map_or_else(|| temporary.path().to_owned(), Into::into);
+    let dir = keep.unwrap_or_else(|| temporary.path().to_owned());
     std::fs::create_dir_all(&dir)?;
     let report = campaign::run(&harness::program()?, &dir, rounds, seed)?;
     println!("{report}");

@@ -19,15 +19,29 @@ mod world;
 
 use std::error::Error;
 
+use clap::Parser;
 use scenario::{Counts, Scenario};
 use world::Histograms;
 
+/// Compares what random rules follow with what the query engine answers.
+#[derive(Parser)]
+struct Options {
+    /// Comparisons after which it ends
+    #[arg(long, default_value_t = 100_000)]
+    comparisons: usize,
+    /// The first seed
+    #[arg(long = "seed", default_value_t = 1)]
+    first: u64,
+    /// Rules of each seed
+    #[arg(long, default_value_t = 14)]
+    rules: usize,
+    /// Steps of each seed
+    #[arg(long, default_value_t = 400)]
+    steps: usize,
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let option = |name: &str, default: u64| {
-        std::env::args().skip_while(|a| a != name).nth(1).map_or(Ok(default), |n| n.parse::<u64>())
-    };
-    let (comparisons, first) = (option("--comparisons", 100_000)? as usize, option("--seed", 1)?);
-    let (rules, steps) = (option("--rules", 14)? as usize, option("--steps", 400)? as usize);
+    let Options { comparisons, first, rules, steps } = Options::parse();
     let (mut all, mut seed, mut failures) = (Counts::default(), first, 0);
     while all.comparisons < comparisons {
         let histograms = if seed % 3 == 0 { Histograms::Sometimes } else { Histograms::Never };

@@ -11,12 +11,25 @@ mod day;
 
 use std::error::Error;
 
+use clap::Parser;
+
+/// A scripted day with and without restarts, compared.
+#[derive(Parser)]
+struct Options {
+    /// Restarts and reloads
+    #[arg(long, default_value_t = 500)]
+    restarts: usize,
+    /// Seed of everything that is random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Events of the day
+    #[arg(long, default_value_t = 2400)]
+    events: usize,
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let option = |name: &str, default: u64| {
-        std::env::args().skip_while(|a| a != name).nth(1).map_or(Ok(default), |n| n.parse::<u64>())
-    };
-    let (restarts, seed) = (option("--restarts", 500)? as usize, option("--seed", 1)?);
-    let events = day::script(seed, option("--events", 2400)? as usize);
+    let Options { restarts, seed, events } = Options::parse();
+    let events = day::script(seed, events);
     let (twin, disturbed) = (day::live(&events, 0, seed), day::live(&events, restarts, seed));
     let samples: usize = twin.series.values().map(Vec::len).sum();
     println!("{} events, {restarts} restarts and reloads", events.len());

@@ -203,9 +203,7 @@ fn test(
 }
 
 fn local_time(t: Timestamp, zone: &TimeZone) -> LocalTime {
-    let zoned = result::zoned(t, zone);
-    let weekday = u8::try_from(zoned.weekday().to_monday_zero_offset()).unwrap_or(0);
-    LocalTime { weekday, hour: u8::try_from(zoned.hour()).unwrap_or(0) }
+    LocalTime::of(t, zone)
 }
 
 /// One line on a terminal that is written over; nothing elsewhere.

@@ -75,6 +75,12 @@ impl Ledger {
         names
     }
 
+    /// Whether an alert of which these labels are known can come to anybody. Alertmanagers are told of all.
+    pub(super) fn can_reach(&self, known: &Labels) -> bool {
+        self.targets.iter().any(|target| target.receiver().is_none())
+            || self.options.routing.as_ref().is_some_and(|routing| routing.can_reach(known))
+    }
+
     pub(super) fn external_labels(&self) -> Labels {
         self.options.external_labels.clone()
     }

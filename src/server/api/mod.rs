@@ -2,6 +2,7 @@
 
 mod alerts;
 mod deploys;
+pub(super) mod episodes;
 mod features;
 mod notifications;
 mod openapi;
@@ -63,6 +64,9 @@ fn reading() -> Routes {
         .get("/scrape_pools", targets::pools)
         .get("/scrape_pools/config", targets::pool_config)
         .get("/alerts", alerts::alerts)
+        .get("/alerts/fired", episodes::fired)
+        .get("/episodes", episodes::episodes)
+        .get("/reports/accuracy", episodes::accuracy)
         .get("/rules", rules::rules)
         .get("/rules/{id}", why::rule)
         .get("/rules/{id}/why-not", why::of_rule)
@@ -109,7 +113,7 @@ fn administration() -> Routes {
 }
 
 fn marks() -> Routes {
-    Routes::default().post("/deploys", deploys::mark)
+    Routes::default().post("/deploys", deploys::mark).post("/alerts/fired/{id}/outcome", episodes::label)
 }
 
 fn writing() -> Routes {

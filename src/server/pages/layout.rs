@@ -60,12 +60,13 @@ pub(super) fn page(shell: &Shell, main: &Markup) -> Markup {
     }
 }
 
-const PAGES: [(Place, &str, &str); 5] = [
+const PAGES: [(Place, &str, &str); 6] = [
     (Place::Overview, "Overview", "/"),
     (Place::Alerts, "Alerts", "/alerts"),
     (Place::Rules, "Rules", "/rules"),
     (Place::Query, "Query", "/query"),
     (Place::Targets, "Targets", "/targets"),
+    (Place::Reports, "Reports", "/reports/accuracy"),
 ];
 
 /// The page's own instant: the day too, where there is room.

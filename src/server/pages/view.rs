@@ -1,7 +1,7 @@
 //! What each page shows, as plain data: no database, no clock, no markup.
 
 use crate::model::{Millis, TimeRange, Timestamp};
-use crate::report::{Told, WhyReport};
+use crate::report::{Document, EpisodeReport, FiredReport, Told, WhyReport};
 use crate::slo::BurnHistory;
 
 pub(crate) use crate::confidence::Deploy;
@@ -44,6 +44,7 @@ pub(crate) enum Place {
     Rules,
     Query,
     Targets,
+    Reports,
     None,
 }
 
@@ -141,6 +142,16 @@ pub(crate) struct Overview {
     /// Who is told, with the proof that it works.
     pub(crate) receivers: Vec<Part>,
     pub(crate) parts: Vec<Part>,
+}
+
+/// `/reports/accuracy`: did alerts tell of what was wrong, and of nothing else?
+#[derive(Debug, Clone)]
+pub(crate) struct Reports {
+    pub(crate) accuracy: Document,
+    /// Newest first.
+    pub(crate) episodes: Vec<EpisodeReport>,
+    /// Newest first.
+    pub(crate) alerts: Vec<FiredReport>,
 }
 
 /// An objective on its service's page.

@@ -4,6 +4,7 @@ mod alerts;
 mod overview;
 mod pipeline;
 mod query;
+mod reports;
 mod rules;
 mod service;
 mod targets;
@@ -11,8 +12,9 @@ mod targets;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use maud::Markup;
 
 use crate::confidence::{self, Verdict};
@@ -21,6 +23,7 @@ use crate::model::Alert;
 use crate::rules::AlertId;
 
 use super::envelope::{ApiError, ErrorType};
+use super::gate;
 use super::pages;
 use super::pages::view;
 use super::pages::view::{Place, Shell};
@@ -30,8 +33,14 @@ use super::state::ServerState;
 const REFRESH_SECONDS: u32 = 5;
 
 /// The pages.
-pub(super) fn routes() -> Router<ServerState> {
+pub(super) fn routes(state: &ServerState) -> Router<ServerState> {
+    let labels = Router::new()
+        .route("/alerts/fired/{id}/outcome", post(reports::label))
+        .route_layer(from_fn_with_state(state.clone(), gate::check_peer))
+        .route_layer(from_fn(gate::check_origin));
     Router::new()
+        .merge(labels)
+        .route("/reports/accuracy", get(reports::accuracy))
         .route("/", get(overview::overview))
         .route("/services/{name}", get(service::service))
         .route("/alerts", get(alerts::alerts))

@@ -8,7 +8,7 @@ use evenkeel::config::{parse_objectives, parse_rules};
 use evenkeel::db::{Db, DbOptions, Threads, Watch};
 use evenkeel::env::disk::MemoryDisk;
 use evenkeel::env::{Clock, ManualClock, Request, Response, Transport, TransportError};
-use evenkeel::model::{Batch, Labels, Millis, Sample, Timestamp};
+use evenkeel::model::{Batch, Labels, Matcher, Millis, Sample, Timestamp};
 use evenkeel::notify::{GroupBy, Receiver, Route, Routing, Webhook};
 
 const BEGIN: i64 = 1_800_000_000_000;
@@ -32,14 +32,6 @@ impl Row {
         self.after.is_some_and(|after| after <= self.within)
     }
 }
-
-/// What product and issue ask for, and no verdict tells of yet.
-pub(crate) const NOT_DETECTED: [&str; 4] = [
-    "the clock jumps (time is logged and never goes back; nothing says so)",
-    "a configuration could not be reloaded (told to who asked and in the log, not by the verdict)",
-    "decisions lag behind the log",
-    "an alert that no route of a rule's own labels leads to anybody (coverage asks for pages of objectives only)",
-];
 
 /// A receiver that can be made to refuse.
 #[derive(Default)]
@@ -197,6 +189,11 @@ pub(crate) fn rows() -> Vec<Row> {
     rows.push(nobody_looked());
     rows.push(World::new("", "").watch_for("no objective is watched", "no-objective", Millis::ZERO, WELL));
     rows.push(vanished());
+    rows.push(clock(Millis::hours(1), "clock-jumped", "the clock is set an hour forward"));
+    rows.push(clock(Millis(-60_000), "clock-jumped", "the clock is set a minute back"));
+    rows.push(clock(Millis(-60_000), "clock-behind", "the clock is behind the log: time stands still for rules"));
+    rows.push(not_reloaded());
+    rows.push(late());
     rows.extend(blind_spots());
     rows
 }
@@ -277,6 +274,39 @@ fn nobody_looked() -> Row {
     }
 }
 
+fn clock(by: Millis, code: &'static str, fault: &'static str) -> Row {
+    let mut world = well();
+    world.clock.jump(by.0);
+    world.watch_for(fault, code, SCRAPE, WELL)
+}
+
+fn not_reloaded() -> Row {
+    let mut world = well();
+    let mut twice = watch("", OBJECTIVE);
+    twice.objectives.extend(twice.objectives.clone());
+    world.db().reload(twice).expect_err("the same objective twice");
+    let mut row = world.watch_for("a configuration could not be reloaded", "reload-failed", Millis::ZERO, WELL);
+    world.db().reload(watch("", OBJECTIVE)).expect("a reload");
+    row.after = row.after.filter(|_| !world.told("reload-failed"));
+    row
+}
+
+/// Nobody lets time pass: `for` is over, and nothing is decided.
+fn late() -> Row {
+    let rules = "groups: [{name: g, interval: 1h, rules: [{alert: Low, expr: 'up < 2', for: 12m}]}]";
+    let mut world = World::new(rules, "");
+    world.pass(Millis::minutes(10), WELL);
+    let due = world.clock.now_ms() + Millis::minutes(2).0 + SCRAPE.0;
+    let (mut after, fault) = (None, "decisions lag: a deadline has passed");
+    while after.is_none() && world.clock.now_ms() < due + Millis::hours(1).0 {
+        world.clock.advance(1000);
+        after = world.told("decisions-late").then(|| Millis(world.clock.now_ms() - due));
+    }
+    world.db().step();
+    after = after.filter(|_| !world.told("decisions-late"));
+    Row { fault, code: "decisions-late", within: Millis::seconds(15), after }
+}
+
 fn vanished() -> Row {
     let mut world = well();
     world.pass(Millis::hours(27), WELL);
@@ -296,5 +326,14 @@ fn blind_spots() -> Vec<Row> {
     unrouted.notify.routing = None;
     world.db().reload(unrouted).expect("a reload");
     rows.push(row("a page would reach nobody", "no-route", spots(&world, "no-route")));
+    let rules = "groups: [{name: g, rules: [{alert: Full, expr: 'disk > 1', labels: {severity: page, team: db}}]}]";
+    let mut dropped = watch(rules, OBJECTIVE);
+    if let Some(routing) = &mut dropped.notify.routing {
+        let matchers = vec![Matcher::equal("team", "db")];
+        routing.route.routes.push(Route { matchers, ..Route::new("nobody") });
+        routing.receivers.push(Receiver { name: "nobody".to_owned(), webhooks: Vec::new() });
+    }
+    world.db().reload(dropped).expect("a reload");
+    rows.push(row("a rule's alert that no route leads to anybody", "rule-unrouted", spots(&world, "rule-unrouted")));
     rows
 }
