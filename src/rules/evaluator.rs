@@ -338,7 +338,7 @@ impl Evaluator {
         let at = self.now;
         let (mut alerts, mut groups) = (Vec::new(), BTreeSet::new());
         while let Some((due, targets)) = self.timers.pop(at) {
-            for target in self.graph.fire(due, targets, &mut self.timers) {
+            for target in self.graph.fire(due, targets, at, &mut self.timers) {
                 match target {
                     Target::Alert { rule, labels } => alerts.push((rule as usize, labels, due)),
                     Target::Group { group } => {

@@ -136,7 +136,7 @@ impl Graph {
     }
 
     /// Brings what an element of a comparison is made of up to date in this round, and has it made again.
-    fn refresh(&mut self, judge: usize, id: u32) {
+    fn refresh(&mut self, judge: usize, id: u32, now: Timestamp) {
         let node = &mut self.nodes[judge];
         let mut open: Vec<(usize, u32)> = match &node.op {
             Op::Map { child, .. } => vec![(*child, id)],
@@ -156,7 +156,7 @@ impl Graph {
             }
             match &mut node.op {
                 Op::Follow(follow) => {
-                    if follow.demand(slot) {
+                    if follow.demand(slot, now) {
                         self.dirty.insert(at);
                     }
                 }
@@ -299,8 +299,14 @@ impl Graph {
         (slots.gone() >= enough).then_some(slots)
     }
 
-    /// Notes what is due in this round. Targets of other owners are given back.
-    pub(super) fn fire(&mut self, due: Timestamp, targets: Vec<Target>, timers: &mut Timers) -> Vec<Target> {
+    /// Notes what was due at `due` and so is in this round, at `now`. Targets of other owners are given back.
+    pub(super) fn fire(
+        &mut self,
+        due: Timestamp,
+        targets: Vec<Target>,
+        now: Timestamp,
+        timers: &mut Timers,
+    ) -> Vec<Target> {
         let mut others = Vec::new();
         for target in targets {
             match target {
@@ -320,7 +326,7 @@ impl Graph {
                         *armed = None;
                         let watched = watched.map(std::mem::take).unwrap_or_default();
                         self.dirty.insert(node as usize);
-                        watched.into_iter().for_each(|id| self.refresh(node as usize, id));
+                        watched.into_iter().for_each(|id| self.refresh(node as usize, id, now));
                     }
                 }
                 other => others.push(other),
@@ -346,7 +352,7 @@ impl Graph {
                     self.touched_roots.push(at);
                 }
             }
-            asks.into_iter().for_each(|id| self.refresh(at, id));
+            asks.into_iter().for_each(|id| self.refresh(at, id, now));
         }
         &self.touched_roots
     }

@@ -19,6 +19,9 @@ const BREAKS_MAX: [usize; 2] = [3, 1];
 /// Values that move are looked at at multiples of so many milliseconds.
 const STEP_MS: i64 = 50;
 
+/// After which time a value is looked at again at the soonest that moves fast.
+const SOON: Millis = Millis(100);
+
 /// A function of a window with its scalar arguments.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Windowed<'a> {
@@ -34,8 +37,8 @@ pub(super) struct Holding {
     pub(super) value: Option<f64>,
     /// When it has to be looked at again, if ever.
     pub(super) until: Option<Timestamp>,
-    /// Whether it keeps every bit until then.
-    pub(super) is_still: bool,
+    /// The last instant for which it is known to the last bit.
+    pub(super) exact_until: Timestamp,
 }
 
 impl Windowed<'_> {
@@ -46,7 +49,7 @@ impl Windowed<'_> {
     /// The value at the time of a glance.
     pub(super) fn holding(&self, glance: Glance<'_>) -> Holding {
         let (value, mut motion) = self.at(&glance);
-        let (mut seen, mut now, mut is_still) = (glance, value, true);
+        let (mut seen, mut now, mut exact_until) = (glance, value, Timestamp::MAX);
         // A value that is none can be off by nothing.
         let slack = value.map_or(0.0, |v| v.abs() * self.tolerance);
         let follows_from_ends = matches!(self.function, Function::Rate | Function::Increase | Function::Delta);
@@ -55,38 +58,43 @@ impl Windowed<'_> {
             let turns = motion.until.map(|until| seen.now + (until - seen.range().until));
             let next = earliest(turns, earliest(seen.leaves(), seen.enters()));
             if motion.is_moving() {
-                is_still = false;
-                let due = crossing(value, now, motion.speed, slack, seen.now);
+                exact_until = exact_until.min(seen.now);
+                let due = match crossing(value, now, motion.speed, slack, seen.now) {
+                    Some(due) => due,
+                    None if seen.now > glance.now => seen.now,
+                    None => seen.now + SOON,
+                };
                 if next.is_none_or(|next| due <= next) {
-                    return Holding { value, until: Some(due), is_still };
+                    return Holding { value, until: Some(due), exact_until };
                 }
             }
-            let Some(next) = next.filter(|_| breaks > 0) else { return Holding { value, until: next, is_still } };
+            let Some(next) = next.filter(|_| breaks > 0) else { return Holding { value, until: next, exact_until } };
             seen = seen.later(next);
             (now, motion) = self.at(&seen);
             let is_same = now.map(f64::to_bits) == value.map(f64::to_bits);
             let is_near = matches!((value, now), (Some(a), Some(b)) if slack > 0.0 && (a - b).abs() <= slack);
             if !is_same && !is_near {
-                return Holding { value, until: Some(next), is_still };
+                return Holding { value, until: Some(next), exact_until };
             }
-            is_still &= is_same;
+            if !is_same {
+                exact_until = exact_until.min(next - Millis(1));
+            }
             breaks -= 1;
         }
     }
 }
 
-/// When a value that moves from `now` on has to be looked at: before it has left the slack around `value`, but not
-/// before the next whole second.
-fn crossing(value: Option<f64>, now: Option<f64>, speed: f64, slack: f64, at: Timestamp) -> Timestamp {
-    let soon = next_soft_step(at);
-    let (Some(value), Some(now)) = (value, now) else { return soon };
-    let millis = (slack - (now - value).abs()) / speed.abs();
-    if millis.is_nan() {
-        return soon;
+/// When a value that moves from `now` on has to be looked at: before it has left the slack around `value`, or without
+/// any slack at the next whole second. Nothing if it would have to be at once again.
+fn crossing(value: Option<f64>, now: Option<f64>, speed: f64, slack: f64, at: Timestamp) -> Option<Timestamp> {
+    if slack == 0.0 {
+        return Some(next_soft_step(at));
     }
+    let millis = (slack - (now? - value?).abs()) / speed.abs();
     // Not at instants of their own, and none that is too far ahead to matter.
     let last = (at + Millis(millis.clamp(0.0, 1e12) as i64)).0;
-    soon.max(Timestamp(last.div_euclid(STEP_MS).saturating_mul(STEP_MS)))
+    let due = Timestamp(last.div_euclid(STEP_MS).saturating_mul(STEP_MS));
+    (due >= at + SOON).then_some(due)
 }
 
 #[cfg(test)]
@@ -134,14 +142,17 @@ mod tests {
             for tolerance in [0.0, 1.0 / 16.0] {
                 let windowed = Windowed { function, args, tolerance };
                 let glance = leaf.look(slot, &feed, now);
-                let Holding { value, until, is_still } = windowed.holding(glance);
+                let Holding { value, until, exact_until } = windowed.holding(glance);
                 let end = until.unwrap_or(now + Millis(100_000)).min(now + Millis(100_000));
                 assert!(end > now, "seed {seed}");
-                let soon = next_soft_step(now);
+                let soon = if tolerance > 0.0 { now + SOON } else { next_soft_step(now) };
                 for later in (now.0..end.0).step_by(97).map(Timestamp) {
                     let (really, _) = windowed.at(&glance.later(later));
                     let is_same = really.map(f64::to_bits) == value.map(f64::to_bits);
-                    assert!(is_same || !is_still, "seed {seed} {function:?} at {later}: {value:?} is {really:?}");
+                    assert!(
+                        is_same || later > exact_until,
+                        "seed {seed} {function:?} at {later}: {value:?} is {really:?}"
+                    );
                     assert_eq!(really.is_some(), value.is_some(), "seed {seed} {function:?} at {later}");
                     let (Some(value), Some(really)) = (value, really) else { continue };
                     let off = (really - value).abs() / value.abs();

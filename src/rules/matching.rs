@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::model::Labels;
+use crate::model::{Labels, Timestamp};
 use crate::promql::kernel;
 use crate::promql::{BinaryOp, Group, MatchLabels, Matching};
 
@@ -268,6 +268,7 @@ pub(super) struct Judging<'a> {
     pub(super) nodes: &'a [Node],
     pub(super) sides: [usize; 2],
     pub(super) round: u64,
+    pub(super) now: Timestamp,
     /// Whether somebody needs the values that it lets through.
     pub(super) wanted: bool,
     /// Absent where no value may be off.
@@ -280,7 +281,7 @@ impl Judging<'_> {
         if self.judge.is_none() || self.sides.iter().all(|side| self.nodes[*side].slack() == Slack::None) {
             return false;
         }
-        let of = |side: usize| move |element: &Element| bounds(self.nodes, self.sides[side], element.slot);
+        let of = |side: usize| move |element: &Element| bounds(self.nodes, self.sides[side], element.slot, self.now);
         let right: Vec<Bounds> = right.iter().map(of(1)).collect();
         left.iter().map(of(0)).any(|l| {
             right.iter().any(|r| match l.compared(op, *r) {

@@ -68,8 +68,8 @@ pub(super) struct Follow {
     pub(super) view: View,
     /// By which share of itself a value may be off between two looks at it.
     pub(super) tolerance: f64,
-    /// Of each element whether its value keeps every bit until it is looked at again.
-    pub(super) still: Vec<bool>,
+    /// Of each element the last instant for which its value is known to the last bit.
+    pub(super) exact_until: Vec<Timestamp>,
     /// Elements that have to be known exactly now.
     pub(super) due: Vec<u32>,
     /// The round in which it last looked at what changed.
@@ -193,8 +193,9 @@ impl Node {
             Op::Aggregate { child, groups } => groups.update(out, &below.nodes[*child].out, fresh, round),
             Op::Join { left, right, join } => {
                 let (sides, inputs) = ([*left, *right], [left, right].map(|side| &below.nodes[*side].out));
-                let (nodes, wanted, judge) = (below.nodes, self.wanted, self.judge.as_deref_mut());
-                let own = join.update(out, inputs, fresh, Judging { nodes, sides, round, wanted, judge });
+                let (nodes, now, wanted) = (below.nodes, below.now, self.wanted);
+                let judge = self.judge.as_deref_mut();
+                let own = join.update(out, inputs, fresh, Judging { nodes, sides, round, now, wanted, judge });
                 error = error.or(own);
             }
             Op::Quantile { q, child, buckets } => {
@@ -232,7 +233,7 @@ impl Node {
             Op::Number(_) | Op::Time { .. } | Op::Absent { .. } | Op::Scalar { .. } => return None,
             Op::Follow(follow) => {
                 let slots = below.leaves[follow.leaf]?;
-                slots.retain(&mut follow.still);
+                slots.retain(&mut follow.exact_until);
                 slots.rename(&mut follow.due);
                 slots.clone()
             }
@@ -275,17 +276,19 @@ impl Follow {
     /// What is seen of a leaf.
     pub(super) fn new(leaf: usize, view: View) -> Follow {
         let tolerance = if matches!(view, View::Window { .. }) { TOLERANCE } else { 0.0 };
-        Follow { leaf, view, tolerance, still: Vec::new(), due: Vec::new(), round: 0 }
+        Follow { leaf, view, tolerance, exact_until: Vec::new(), due: Vec::new(), round: 0 }
     }
 
     /// Has an element brought up to date in this round. Gives whether that was not so yet.
-    pub(super) fn demand(&mut self, slot: u32) -> bool {
-        // Looking at it will tell how it is from then on.
-        let is_up_to_date = std::mem::replace(&mut self.still[slot as usize], true);
-        if !is_up_to_date {
-            self.due.push(slot);
+    pub(super) fn demand(&mut self, slot: u32, now: Timestamp) -> bool {
+        let exact_until = &mut self.exact_until[slot as usize];
+        if *exact_until >= now {
+            return false;
         }
-        !is_up_to_date
+        // Looking at it will tell how it is from then on.
+        *exact_until = Timestamp::MAX;
+        self.due.push(slot);
+        true
     }
 
     fn update(&mut self, out: &mut Vector, fresh: bool, below: &mut Below<'_>) {
@@ -296,7 +299,7 @@ impl Follow {
         while out.len() < feed.len() {
             let keeps_name = matches!(self.view, View::Value | View::Window { keeps_name: true, .. });
             out.add(if keeps_name { feed.labels(out.len()).clone() } else { feed.nameless(out.len()) });
-            self.still.push(false);
+            self.exact_until.push(Timestamp::MIN);
         }
         let due = std::mem::take(&mut self.due);
         let is_first = std::mem::replace(&mut self.round, below.round) != below.round;
@@ -336,7 +339,7 @@ impl Follow {
                     args
                 };
                 let holding = Windowed { function: *function, args, tolerance: self.tolerance }.holding(glance);
-                self.still[slot as usize] = holding.is_still;
+                self.exact_until[slot as usize] = holding.exact_until;
                 (holding.value, holding.until)
             }
         };
@@ -388,7 +391,7 @@ impl Map {
         let due = judge.take_due();
         for slot in slots_of(input, fresh || args_changed, below.round).chain(due.iter().copied()) {
             let in_doubt = input.value(slot).is_some() && {
-                let own = bounds(below.nodes, child, slot);
+                let own = bounds(below.nodes, child, slot, below.now);
                 let (l, r) = if scalar_is_left { (threshold, own) } else { (own, threshold) };
                 let lets_through = wanted && !returns_bool && !own.is_exact();
                 l.compared(op, r).is_none_or(|holds| holds && lets_through)

@@ -242,8 +242,8 @@ impl Bounds {
     }
 }
 
-/// Within which bounds the value of an element lies that there is.
-pub(super) fn bounds(nodes: &[Node], at: usize, slot: u32) -> Bounds {
+/// Within which bounds the value of an element lies at an instant. The element must be there.
+pub(super) fn bounds(nodes: &[Node], at: usize, slot: u32, now: Timestamp) -> Bounds {
     let node = &nodes[at];
     let v = node.out.value(slot).unwrap_or(f64::NAN);
     let slack = node.slack();
@@ -251,10 +251,10 @@ pub(super) fn bounds(nodes: &[Node], at: usize, slot: u32) -> Bounds {
         return Bounds::at(v);
     }
     match &node.op {
-        Op::Follow(follow) if follow.still[slot as usize] => Bounds::at(v),
+        Op::Follow(follow) if now <= follow.exact_until[slot as usize] => Bounds::at(v),
         Op::Follow(follow) => Bounds::around(v, follow.tolerance),
         Op::Map { child, map, .. } => {
-            let child = bounds(nodes, *child, slot);
+            let child = bounds(nodes, *child, slot, now);
             match map {
                 Map::Negate => Bounds { low: -child.high, high: -child.low },
                 Map::Binary { op, .. } if op.is_comparison() => child,
@@ -272,7 +272,7 @@ pub(super) fn bounds(nodes: &[Node], at: usize, slot: u32) -> Bounds {
             _ => Bounds::NONE,
         },
         Op::Join { left, right, join } => {
-            let side = |node: &usize, slot: Option<u32>| slot.map(|slot| bounds(nodes, *node, slot));
+            let side = |node: &usize, slot: Option<u32>| slot.map(|slot| bounds(nodes, *node, slot, now));
             let (l, r) = join.sources(slot);
             match (side(left, l), side(right, r)) {
                 (Some(l), Some(r)) if !join.op().is_comparison() => l.combined(join.op(), r),

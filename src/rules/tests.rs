@@ -131,7 +131,7 @@ fn size(evaluator: &Evaluator) -> usize {
     let leaves = feeds + graph.leaves.iter().map(|leaf| leaf.len() as usize).sum::<usize>();
     let nodes = graph.nodes.iter().map(|node| {
         let own = match &node.op {
-            Op::Follow(follow) => follow.still.len(),
+            Op::Follow(follow) => follow.exact_until.len(),
             Op::Aggregate { groups, .. } => groups.size(),
             Op::Join { join, .. } => join.size(),
             Op::Quantile { buckets, .. } => buckets.size(),
