@@ -156,7 +156,8 @@ impl Graph {
             }
             match &mut node.op {
                 Op::Follow(follow) => {
-                    if follow.demand(slot, now) {
+                    let is_due = follow.demand(slot, now);
+                    if is_due {
                         self.dirty.insert(at);
                     }
                 }

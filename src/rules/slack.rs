@@ -179,6 +179,11 @@ impl Bounds {
         self.low.to_bits() == self.high.to_bits()
     }
 
+    /// Whether it is told how large and how small the value may be.
+    fn is_bounded(self) -> bool {
+        self.low.is_finite() && self.high.is_finite()
+    }
+
     /// Around a value that may be off by a share. Zero is never off, nor is what is no number.
     fn around(v: f64, share: f64) -> Bounds {
         let off = v.abs() * (share + ROUNDING);
@@ -225,7 +230,7 @@ impl Bounds {
             return Some(kernel::compare(op, self.low, other.low));
         }
         // Among what has no bound may be what is no number.
-        if [self, other].iter().any(|side| !side.is_exact() && !(side.low.is_finite() && side.high.is_finite())) {
+        if [self, other].iter().any(|side| !side.is_exact() && !side.is_bounded()) {
             return None;
         }
         let certain = |holds: bool, fails: bool| (holds || fails).then_some(holds);
