@@ -196,7 +196,7 @@ impl Db {
         let evaluate = |(start, end)| query.range(&source, start, end, step, &options);
         let Some(results) = results else { return Ok(evaluate(span)?) };
         let asked = RangeAsked { text, expr: query.expr(), span, step, options: &options };
-        Ok(results.answer(&asked, (&self.inner.store, &source.source.0), meter, &evaluate)?)
+        Ok(results.answer(&asked, (&self.inner.store, &source.source.snapshot), meter, &evaluate)?)
     }
 
     /// The options with what all queries of this database share: threads, if it has any, room, and turns.
@@ -211,7 +211,8 @@ impl Db {
     }
 
     fn metered<'a>(&'a self, meter: &'a QueryMeter) -> Metered<'a, Source> {
-        Metered { source: Source(self.inner.store.snapshot()), meter, clock: &*self.inner.clock }
+        let source = Source { snapshot: self.inner.store.snapshot(), workers: self.threads.workers.clone() };
+        Metered { source, meter, clock: &*self.inner.clock }
     }
 
     /// The series that satisfy the matchers with their samples in the range, sorted by labels,
@@ -225,7 +226,7 @@ impl Db {
         range: TimeRange,
         samples_max: usize,
     ) -> Result<Vec<SeriesSamples>, QueryError> {
-        let source = Source(self.inner.store.snapshot());
+        let source = Source::new(self.inner.store.snapshot());
         source.select(matchers, range, samples_max).map_err(|error| QueryError::Eval(error.into()))
     }
 

@@ -1,17 +1,80 @@
 //! The store as the query language sees it: the one file that names both.
 
-use std::ops::ControlFlow;
+use std::iter;
+use std::ops::{ControlFlow, Range};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::model::{Labels, Matcher, Millis, Seq, Summarized, Summary, TimeRange, Timestamp};
-use crate::promql::{SeriesSamples, SeriesSet, SeriesSource, SeriesSummaries, SourceError, Visit};
+use parking_lot::Mutex;
+
+use crate::model::{Labels, Matcher, Millis, Seq, Summarized, TimeRange, Timestamp};
+use crate::promql::{SeriesSamples, SeriesSet, SeriesSource, SeriesSummaries, SourceError, Visit, Workers};
 use crate::storage::{ReadError, Selection, Snapshot, Store, StoredSeries};
 
+/// Summaries that are made before they are given on.
+const SUMMARIES_AT_ONCE: usize = 4096;
+/// Summaries that one hand makes before it looks for more: their pages lie together.
+const SUMMARIES_BY_ONE: usize = 32;
+/// Summaries from which on another thread is worth waking: half a millisecond of work.
+const SUMMARIES_SHARED_MIN: usize = 128;
+
 /// One view of the store, as a source of series.
-pub(super) struct Source(pub(super) Snapshot);
+pub(super) struct Source {
+    pub(super) snapshot: Snapshot,
+    /// Those who share the work of summing up.
+    pub(super) workers: Option<Workers>,
+}
+
+impl Source {
+    /// A view that one thread reads.
+    pub(super) fn new(snapshot: Snapshot) -> Source {
+        Source { snapshot, workers: None }
+    }
+
+    /// The summaries of some of the series found that have samples in any window, in their order.
+    fn summarized(
+        &self,
+        found: &Selection<'_>,
+        range: Range<usize>,
+        windows: &[TimeRange],
+        samples_max: usize,
+    ) -> Result<(Summarized, Vec<SeriesSummaries>), SourceError> {
+        let by_one = (SUMMARIES_BY_ONE / windows.len().max(1)).max(1);
+        let (next, over) = (AtomicUsize::new(range.start), AtomicBool::new(false));
+        let all = Mutex::new((Ok(Summarized::Wholly), Vec::new()));
+        let one = |_part| {
+            let (mut mine, mut made) = (0..0, Vec::new());
+            let mut which = iter::from_fn(|| {
+                if mine.is_empty() && !over.load(Ordering::Relaxed) {
+                    let start = next.fetch_add(by_one, Ordering::Relaxed);
+                    mine = start..(start + by_one).min(range.end);
+                }
+                mine.next()
+            });
+            let told = found.summaries(&mut which, windows, samples_max, &mut |at, windows| {
+                made.push((at, SeriesSummaries { labels: found.labels(at), windows }));
+                ControlFlow::Continue(())
+            });
+            let mut all = all.lock();
+            if !matches!(told, Ok(Summarized::Wholly)) {
+                over.store(true, Ordering::Relaxed);
+                all.0 = told.map_err(source_error);
+            }
+            all.1.append(&mut made);
+        };
+        let shared = range.len().saturating_mul(windows.len()) >= SUMMARIES_SHARED_MIN;
+        match &self.workers {
+            Some(workers) if shared => workers.run(range.len().div_ceil(by_one), &one),
+            _ => one(0),
+        }
+        let (told, mut series) = all.into_inner();
+        series.sort_unstable_by_key(|(at, _)| *at);
+        Ok((told?, series.into_iter().map(|(_, one)| one).collect()))
+    }
+}
 
 /// What a store holds now, as a source of series: for questions to a database that nothing runs on.
 pub fn stored(store: &Store) -> impl SeriesSource + use<> {
-    Source(store.snapshot())
+    Source::new(store.snapshot())
 }
 
 /// The store as of an entry of the last group, for callers that hold the writer's lock and need a
@@ -31,7 +94,7 @@ impl<'a> LiveSource<'a> {
 
     /// A view that lasts.
     pub(super) fn view(&self) -> Source {
-        Source(self.store.snapshot().as_of(self.seq, self.at))
+        Source::new(self.store.snapshot().as_of(self.seq, self.at))
     }
 }
 
@@ -42,7 +105,7 @@ impl SeriesSource for Source {
         range: TimeRange,
         samples_max: usize,
     ) -> Result<Vec<SeriesSamples>, SourceError> {
-        let series = self.0.select(matchers, range, samples_max).map_err(source_error)?;
+        let series = self.snapshot.select(matchers, range, samples_max).map_err(source_error)?;
         let samples = |series: StoredSeries| {
             let StoredSeries { labels, samples, histograms } = series;
             SeriesSamples { labels, samples, starts: Vec::new(), histograms }
@@ -56,15 +119,15 @@ impl SeriesSource for Source {
         range: TimeRange,
         _samples_max: usize,
     ) -> Result<Box<dyn SeriesSet + 's>, SourceError> {
-        Ok(Box::new(self.0.find(matchers, range).map_err(source_error)?))
+        Ok(Box::new(self.snapshot.find(matchers, range).map_err(source_error)?))
     }
 
     fn resolution(&self, range: TimeRange) -> Millis {
-        self.0.resolution(range)
+        self.snapshot.resolution(range)
     }
 
     fn raw_since(&self, matchers: &[Matcher], range: TimeRange) -> Result<Timestamp, SourceError> {
-        self.0.raw_since(matchers, range).map_err(source_error)
+        self.snapshot.raw_since(matchers, range).map_err(source_error)
     }
 
     fn summaries(
@@ -74,8 +137,18 @@ impl SeriesSource for Source {
         samples_max: usize,
         each: &mut dyn FnMut(SeriesSummaries) -> ControlFlow<()>,
     ) -> Result<Summarized, SourceError> {
-        let mut give = |labels: Labels, windows: Vec<Summary>| each(SeriesSummaries { labels, windows });
-        self.0.window_summaries(matchers, windows, samples_max, &mut give).map_err(source_error)
+        let Some(hull) = windows.iter().copied().reduce(TimeRange::hull) else { return Ok(Summarized::Wholly) };
+        let mut found = self.snapshot.find(matchers, hull).map_err(source_error)?;
+        found.sort();
+        let at_once = (SUMMARIES_AT_ONCE / windows.len()).max(1);
+        for start in (0..found.len()).step_by(at_once) {
+            let range = start..(start + at_once).min(found.len());
+            let (told, series) = self.summarized(&found, range, windows, samples_max)?;
+            if told != Summarized::Wholly || series.into_iter().try_for_each(&mut *each).is_break() {
+                return Ok(told);
+            }
+        }
+        Ok(Summarized::Wholly)
     }
 }
 
@@ -172,7 +245,7 @@ mod tests {
         batch.push_mixed(labels("a"), [Sample { t: Timestamp(1000), v: 1.0 }], [histogram.clone()]);
         batch.push(labels("b"), Sample { t: Timestamp(1000), v: 2.0 });
         store.commit(Timestamp(3000), vec![Entry::Transaction(batch)]).unwrap();
-        let source = Source(store.snapshot());
+        let source = Source::new(store.snapshot());
         let found = source.select(&[], TimeRange::ALL, 100).unwrap();
         assert_eq!(found.iter().map(|series| series.samples.len()).collect::<Vec<_>>(), [1, 1]);
         assert_eq!((&*found[0].histograms, found[1].histograms.len()), (&[histogram][..], 0));
@@ -190,5 +263,38 @@ mod tests {
         assert_eq!(summaries(&[], &[range(0, 1000), range(1000, 2000)]), None);
         let other = [Matcher::equal(Labels::METRIC_NAME, "b")];
         assert_eq!(summaries(&other, &[range(0, 1000), range(1000, 2000)]), Some(1));
+    }
+    #[test]
+    fn summaries_are_the_same_with_more_hands() {
+        let options = StoreOptions { reserve_bytes: 0, ..StoreOptions::default() };
+        let (store, mut replay) = Store::open(Arc::new(MemoryDisk::new()), Path::new("/data"), options).unwrap();
+        while replay.next().unwrap().is_some() {}
+        let mut batch = Batch::new();
+        for at in 0..3000_i64 {
+            let labels = Labels::new([(Labels::METRIC_NAME, "a"), ("at", &format!("{at:05}"))]).unwrap();
+            (0..3).for_each(|t| batch.push(labels.clone(), Sample { t: Timestamp(1000 * t), v: (at + t) as f64 }));
+        }
+        store.commit(Timestamp(3000), vec![Entry::Transaction(batch)]).unwrap();
+        let windows =
+            [0, 1000, 5000].map(|after| TimeRange { after: Timestamp(after), until: Timestamp(after + 1000) });
+        let told = |workers: Option<Workers>, enough: usize, samples_max: usize| {
+            let source = Source { snapshot: store.snapshot(), workers };
+            let mut all = Vec::new();
+            let told = source.summaries(&[], &windows, samples_max, &mut |one| {
+                all.push((one.labels, one.windows));
+                if all.len() == enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            (told, all)
+        };
+        let alone = told(None, usize::MAX, 100);
+        assert_eq!((alone.0.clone(), alone.1.len(), alone.1[2999].1[1].count), (Ok(Summarized::Wholly), 3000, 1));
+        assert!(alone.1.is_sorted_by(|a, b| a.0 < b.0));
+        assert_eq!(told(Some(crate::db::workers()), usize::MAX, 100), alone);
+        for enough in [1, 1500] {
+            let some = told(Some(crate::db::workers()), enough, 100);
+            assert_eq!(some, (Ok(Summarized::Wholly), alone.1[..enough].to_vec()));
+        }
+        let (error, _) = told(Some(crate::db::workers()), usize::MAX, 1);
+        assert_eq!(error, Err(SourceError::TooManySamples { limit: 1 }));
     }
 }

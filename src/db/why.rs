@@ -107,7 +107,7 @@ impl Db {
         let (now, expr) = (at.unwrap_or_else(|| self.inner.now()), promql::parse(&rule.expr)?);
         let seen = now - group.query_offset;
         let snapshot = self.inner.store.snapshot();
-        let source = Metered { source: Source(self.inner.store.snapshot()), meter, clock: &*self.inner.clock };
+        let source = Metered { source: Source::new(self.inner.store.snapshot()), meter, clock: &*self.inner.clock };
         let options = self.shared(options);
         let names = StoredNames(&snapshot);
         let mut explainer = Explainer { source: &source, names: &names, options, focus: None, horizon: HORIZON };

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use super::content::Content;
 use super::found::Found;
 use super::snapshot::{One, ReadError, Snapshot, Source};
-use crate::model::{HistogramSample, Labels, Sample, TimeRange};
+use crate::model::{HistogramSample, Labels, Sample, Summarized, Summary, TimeRange};
 
 /// Series whose memory is fetched together before they are read one by one.
 const FETCHED_AT_ONCE: usize = 32;
@@ -83,6 +83,37 @@ impl<'s> Selection<'s> {
                     }
                 }
             }
+        })
+    }
+
+    /// Calls `visit` with the summaries, in windows inside the range, of each of these series that has samples
+    /// in any, until it says that it has enough: what [`Summary::of`] says of those samples, without reading most
+    /// of them. It ends as well at a series that may have native histograms inside the range, of which a summary
+    /// says nothing. Samples that were downsampled count as they were; those of an interval are where its last one
+    /// is. Several threads may each read a part.
+    ///
+    /// # Errors
+    /// A series has more than `samples_max` samples that are to be read, or stored bytes are damaged.
+    pub fn summaries(
+        &self,
+        which: &mut dyn Iterator<Item = usize>,
+        windows: &[TimeRange],
+        samples_max: usize,
+        visit: &mut dyn FnMut(usize, Vec<Summary>) -> ControlFlow<()>,
+    ) -> Result<Summarized, ReadError> {
+        self.snapshot.ask(self.range, |asked| {
+            for at in which {
+                let one = One { found: &self.found, at };
+                if asked.touches_histograms(one)? {
+                    return Ok(Summarized::NotHistograms);
+                }
+                let summaries = asked.summaries(one, windows, samples_max)?;
+                let there = summaries.iter().any(|summary| summary.count + summary.stale > 0);
+                if there && visit(at, summaries).is_break() {
+                    break;
+                }
+            }
+            Ok(Summarized::Wholly)
         })
     }
 }

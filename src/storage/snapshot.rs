@@ -216,44 +216,14 @@ impl Snapshot {
         matchers: &[Matcher],
         range: TimeRange,
     ) -> Result<Option<Vec<(Labels, Summary)>>, ReadError> {
+        let mut selection = self.find(matchers, range)?;
+        selection.sort();
         let mut found = Vec::new();
-        let told = self.window_summaries(matchers, &[range], usize::MAX, &mut |labels, mut summaries| {
-            found.extend(summaries.pop().map(|summary| (labels, summary)));
+        let told = selection.summaries(&mut (0..selection.len()), &[range], usize::MAX, &mut |at, mut summaries| {
+            found.extend(summaries.pop().map(|summary| (selection.labels(at), summary)));
             ControlFlow::Continue(())
         })?;
         Ok((told == Summarized::Wholly).then_some(found))
-    }
-
-    /// As [`Snapshot::summaries`], for several ranges; each series, in order, goes to `each`, which may end
-    /// the reading. It ends as well at a series that may have native histograms between the first and the
-    /// last instant.
-    ///
-    /// # Errors
-    /// A series has more than `samples_max` samples between the first and the last instant that are to be read,
-    /// or stored bytes are damaged.
-    pub fn window_summaries(
-        &self,
-        matchers: &[Matcher],
-        windows: &[TimeRange],
-        samples_max: usize,
-        each: &mut dyn FnMut(Labels, Vec<Summary>) -> ControlFlow<()>,
-    ) -> Result<Summarized, ReadError> {
-        let Some(hull) = windows.iter().copied().reduce(TimeRange::hull) else { return Ok(Summarized::Wholly) };
-        self.ask(hull, |asked| {
-            let found = asked.sorted(matchers)?;
-            for at in 0..found.len() {
-                let one = One { found: &found, at };
-                if asked.touches_histograms(one)? {
-                    return Ok(Summarized::NotHistograms);
-                }
-                let summaries = asked.summaries(one, windows, samples_max)?;
-                let there = summaries.iter().any(|summary| summary.count + summary.stale > 0);
-                if there && each(found.labels(at), summaries).is_break() {
-                    break;
-                }
-            }
-            Ok(Summarized::Wholly)
-        })
     }
 
     /// The coarsest resolution of what is stored inside `range`; zero if all of it is as it came.
@@ -459,7 +429,7 @@ impl Asked<'_> {
     }
 
     /// Whether one series may have native histograms inside the range.
-    fn touches_histograms(&mut self, one: One<'_>) -> Result<bool, ReadError> {
+    pub(super) fn touches_histograms(&mut self, one: One<'_>) -> Result<bool, ReadError> {
         let range = self.range_of(one);
         let (view, seq) = (&self.snapshot.view, self.snapshot.seq);
         for source in one.found.sources(one.at) {

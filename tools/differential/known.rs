@@ -52,9 +52,9 @@ pub(crate) const KNOWN: &[Known] = &[
         name: "extrapolation below zero",
         why: "3.5 extrapolates histograms beyond the time when they were empty (prometheus#15976)",
         explains: |found| {
-            found.part == Part::Values
-                && found.place.contains("{count")
-                && ["rate(", "increase("].iter().any(|name| found.text.contains(name))
+            let holds = |names: &[&str]| names.iter().any(|name| found.text.contains(name));
+            let histograms = found.place.contains("{count") || found.text.contains("histogram_");
+            found.part == Part::Values && histograms && holds(&["rate(", "increase("]) && holds(&["latency", "size_"])
         },
     },
     Known {
@@ -114,8 +114,9 @@ pub(crate) const KNOWN: &[Known] = &[
               there are some above it; here they are not there",
         explains: |found| {
             let infinite = found.place.contains("inf") && found.text.contains("Inf");
-            let quantile = found.text.starts_with("histogram_quantile(") && found.text.contains("latency");
-            found.part == Part::Values && (infinite || quantile || found.place.contains("{count NaN"))
+            let cuts = ["histogram_quantile(", "histogram_fraction("];
+            let cut = cuts.iter().any(|name| found.text.starts_with(name)) && found.text.contains("latency");
+            found.part == Part::Values && (infinite || cut || found.place.contains("{count NaN"))
         },
     },
     Known {
@@ -137,6 +138,34 @@ pub(crate) const KNOWN: &[Known] = &[
             let sums = ["rate(", "increase(", "sum", "avg", "delta(", "std"];
             let summed = found.text.contains("odd") && sums.iter().any(|name| found.text.contains(name));
             [Part::Values, Part::Times].contains(&found.part) && summed
+        },
+    },
+    Known {
+        name: "sums of nothing",
+        why: "our sums are exact: what cancels out is zero, and not what rounding left of it",
+        explains: |found| {
+            let sums = ["rate(", "increase(", "sum", "avg", "delta("];
+            let nothing = found.place.split_once(" | ").is_some_and(|(ours, peers)| {
+                (ours.contains("sum 0.0 ") && !peers.contains("sum 0.0 "))
+                    || found.values().is_some_and(|(ours, peers)| ours == 0.0 && peers.abs() < 1e-12)
+            });
+            found.part == Part::Values && nothing && sums.iter().any(|name| found.text.contains(name))
+        },
+    },
+    Known {
+        name: "turns of large angles",
+        why: "the last digit of an exponential says how often it turns round, and libraries do not agree on it",
+        explains: |found| {
+            let holds = |names: &[&str]| names.iter().any(|name| found.text.contains(name));
+            found.part == Part::Values && holds(&["sin(", "cos(", "tan("]) && holds(&["exp(", "sinh(", "cosh(", "^"])
+        },
+    },
+    Known {
+        name: "deviation of numbers that are almost equal",
+        why: "it is as small as the last digits of the numbers, on which ours are exact",
+        explains: |found| {
+            let small = found.values().is_some_and(|(a, b)| (a - b).abs() < 1e-13);
+            found.part == Part::Values && found.text.contains("std") && small
         },
     },
     Known {
@@ -199,6 +228,15 @@ pub(crate) const KNOWN: &[Known] = &[
         },
     },
     Known {
+        name: "info of an info series",
+        why: "3.5 does not let target_info pass as it is where the conditions name no metric (prometheus#17932), and drops series \
+              that have the labels of their info series already (prometheus#17817)",
+        explains: |found| {
+            let dropped = found.place.ends_with("| –");
+            found.part == Part::Labels && dropped && found.text.contains("info(") && found.text.contains("target_info")
+        },
+    },
+    Known {
         name: "notes of steps that nobody sees",
         why: "Prometheus evaluates a subquery also at steps that lie in none of the windows, and tells what it meets there",
         explains: |found| found.notes("[]", "warning") && found.text.contains(':'),
@@ -206,6 +244,12 @@ pub(crate) const KNOWN: &[Known] = &[
 ];
 
 impl Found {
+    /// The two numbers, ours and the peer's, if the answers differ in numbers.
+    fn values(&self) -> Option<(f64, f64)> {
+        let (ours, peers) = self.place.rsplit_once(" | ")?;
+        Some((ours.rsplit(' ').next()?.parse().ok()?, peers.parse().ok()?))
+    }
+
     /// Whether the answers differ in annotations of these kinds, ours and the peer's.
     fn notes(&self, ours: &str, peers: &str) -> bool {
         let holds = |list: &str, kind: &str| if kind.is_empty() { list == "[]" } else { list.contains(kind) };
