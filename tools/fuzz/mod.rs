@@ -2,4 +2,5 @@
 
 mod histograms;
 pub(crate) mod mutate;
+mod saved;
 pub(crate) mod targets;

@@ -8,13 +8,8 @@ use evenkeel::codec::{
     put_timestamps, put_values, take_integers,
 };
 use evenkeel::config::{self, Config, load_routing, parse_objectives, parse_rules};
-use evenkeel::db::{Db, DbOptions, Threads};
-use evenkeel::env::ManualClock;
 use evenkeel::env::disk::{Disk, MemoryDisk, Survival};
-use evenkeel::model::{
-    Batch, Labels, LabelsError, MetricKind, Millis, Pattern, Sample, Seq, TimeRange, Timestamp, Transition, limits,
-};
-use evenkeel::notify::{Notifier, NotifyOptions};
+use evenkeel::model::{Batch, Labels, LabelsError, MetricKind, Millis, Pattern, Sample, TimeRange, Timestamp, limits};
 use evenkeel::promql;
 use evenkeel::storage::{Entry, OpenError, Store, StoreOptions};
 use evenkeel::template;
@@ -23,7 +18,7 @@ use evenkeel::wire::{
     push_family, read_request, remote_write, to_exposition, write_request,
 };
 
-use super::histograms;
+use super::{histograms, saved};
 
 /// A decoder under test.
 pub(crate) struct Target {
@@ -90,8 +85,10 @@ pub(crate) fn all() -> Vec<Target> {
         ),
         stored("block", || store_file("blocks", ".block"), |bytes| store_with("blocks", ".block", bytes), repair_seal),
         stored("manifest", || store_file("", "MANIFEST"), |bytes| store_with("", "MANIFEST", bytes), repair_seal),
-        stored("attachments", || store_file("blocks", ".attachments"), saved_states, repair_states),
-        stored("outbox", outbox_seeds, outbox_file, repair_outbox),
+        stored("attachments", saved::states_seeds, saved::states, saved::repair_states),
+        stored("outbox", saved::outbox_seeds, saved::outbox, saved::repair_outbox),
+        stored("verdicts", saved::verdicts_seeds, saved::verdicts, saved::repair_verdicts),
+        stored("episodes", saved::episodes_seeds, saved::episodes, saved::repair_episodes),
     ]
 }
 
@@ -184,7 +181,7 @@ const YAML_WORDS: &[&str] = &[
 
 // Wire.
 
-fn labels(pairs: &[(&str, &str)]) -> Labels {
+pub(super) fn labels(pairs: &[(&str, &str)]) -> Labels {
     Labels::new(pairs.iter().copied()).expect("different names, none of them empty")
 }
 
@@ -507,7 +504,7 @@ fn on_disk(name: &str, bytes: &[u8]) -> Result<(MemoryDisk, PathBuf), String> {
     Ok((disk, path))
 }
 
-fn put_file(disk: &MemoryDisk, path: &Path, bytes: &[u8]) -> Result<(), String> {
+pub(super) fn put_file(disk: &MemoryDisk, path: &Path, bytes: &[u8]) -> Result<(), String> {
     let write = || {
         disk.create_dir(path.parent().unwrap_or(path))?;
         let mut file = disk.create(path)?;
@@ -684,10 +681,10 @@ fn compressed_seeds() -> Vec<Vec<u8>> {
 
 // Files of a database.
 
-const DIR: &str = "/data";
-const START: i64 = 1_700_000_000_000;
+pub(super) const DIR: &str = "/data";
+pub(super) const START: i64 = 1_700_000_000_000;
 
-fn store_options() -> StoreOptions {
+pub(super) fn store_options() -> StoreOptions {
     StoreOptions {
         segment_bytes_max: 1500,
         reserve_bytes: 0,
@@ -730,7 +727,7 @@ fn open_store(disk: &MemoryDisk) -> Result<Store, OpenError> {
 }
 
 /// The last file of that kind below a folder.
-fn find(disk: &MemoryDisk, folder: &str, suffix: &str) -> Option<PathBuf> {
+pub(super) fn find(disk: &MemoryDisk, folder: &str, suffix: &str) -> Option<PathBuf> {
     let dir = if folder.is_empty() { PathBuf::from(DIR) } else { Path::new(DIR).join(folder) };
     let entries = disk.list(&dir).ok()?;
     entries.into_iter().rfind(|entry| !entry.is_dir && entry.name.ends_with(suffix)).map(|entry| entry.path)
@@ -774,7 +771,7 @@ fn store_with(folder: &str, suffix: &str, bytes: &[u8]) -> Result<bool, String> 
 }
 
 /// The last four bytes are the checksum of all before.
-fn repair_seal(bytes: &mut [u8]) {
+pub(super) fn repair_seal(bytes: &mut [u8]) {
     if let Some(end) = bytes.len().checked_sub(4) {
         let sum = checksum(&[&bytes[..end]]);
         bytes[end..].copy_from_slice(&sum.to_le_bytes());
@@ -792,17 +789,8 @@ fn repair_log(bytes: &mut [u8]) {
     repair_records(bytes, MAGIC, |record| checksum(&[&number, &record[8..]]), 40);
 }
 
-fn repair_outbox(bytes: &mut [u8]) {
-    const MAGIC: [u8; 4] = [0xe7, b'E', b'K', 0x0b];
-    if bytes.len() >= 16 {
-        let sum = checksum(&[&bytes[..12]]);
-        bytes[12..16].copy_from_slice(&sum.to_le_bytes());
-    }
-    repair_records(bytes, MAGIC, |record| checksum(&[&record[8..]]), 16);
-}
-
 /// Records: magic, checksum, length of what is behind a header of so many bytes.
-fn repair_records(bytes: &mut [u8], magic: [u8; 4], sum: impl Fn(&[u8]) -> u32, header: usize) {
+pub(super) fn repair_records(bytes: &mut [u8], magic: [u8; 4], sum: impl Fn(&[u8]) -> u32, header: usize) {
     let mut at = 0;
     while let Some(offset) = bytes[at..].windows(4).position(|window| window == magic) {
         at += offset;
@@ -817,108 +805,4 @@ fn repair_records(bytes: &mut [u8], magic: [u8; 4], sum: impl Fn(&[u8]) -> u32, 
             at += 4;
         }
     }
-}
-
-// What upper layers save.
-
-const RULES: &str = "groups:\n- name: g\n  rules:\n  - {alert: High, expr: m > 1, for: 5s, annotations: {a: '{{ $value }}'}}\n  - {record: r, expr: sum(m)}\n";
-const OBJECTIVES: &str =
-    "objectives:\n- {service: s, name: n, objective: 99.9, window: 30d, errors: 'e_total', total: 't_total'}\n";
-
-fn db_options(disk: MemoryDisk) -> Result<DbOptions, String> {
-    let mut options = DbOptions::new(DIR);
-    options.disk = Arc::new(disk);
-    options.clock = Arc::new(ManualClock::new(START));
-    options.threads = Threads::None;
-    options.store = store_options();
-    options.watch.groups = parse_rules("rules.yml", RULES).map_err(|error| error.to_string())?;
-    options.watch.objectives = parse_objectives("slo.yml", OBJECTIVES).map_err(|error| error.to_string())?;
-    Ok(options)
-}
-
-fn db_disk() -> MemoryDisk {
-    let disk = MemoryDisk::new();
-    let fill = || -> Result<(), String> {
-        let db = Db::open(db_options(disk.clone())?).map_err(|error| error.to_string())?;
-        for i in 0..20 {
-            let mut batch = Batch::new();
-            for (name, v) in [("m", 5.0), ("e_total", i as f64), ("t_total", 10.0 * i as f64)] {
-                batch.push(labels(&[("__name__", name)]), Sample { t: Timestamp(START + i * 10), v });
-            }
-            db.append(batch).map_err(|error| error.to_string())?;
-        }
-        db.mark_deploy("s", "v1").map_err(|error| error.to_string())?;
-        db.close().map_err(|error| error.to_string())
-    };
-    fill().expect("a database on a disk that works");
-    disk
-}
-
-thread_local! {
-    static DATABASE: MemoryDisk = db_disk();
-}
-
-fn repair_states(bytes: &mut [u8]) {
-    // Each part: length of its name (4), name, length (8), bytes; most are sealed themselves.
-    let mut at = 32;
-    while let Some(length) = bytes.get(at..at + 4).and_then(|field| field.first_chunk().copied()) {
-        let after_name = at.saturating_add(4).saturating_add(u32::from_le_bytes(length) as usize);
-        let Some(field) = bytes.get(after_name..after_name.saturating_add(8)) else { break };
-        let length = field.first_chunk().map_or(u64::MAX, |field| u64::from_le_bytes(*field));
-        let begin = after_name + 8;
-        let end = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(begin);
-        if end > bytes.len() {
-            break;
-        }
-        if end - begin > 16 {
-            let sum = checksum(&[&bytes[begin..end - 4]]);
-            bytes[end - 4..end].copy_from_slice(&sum.to_le_bytes());
-        }
-        at = end;
-    }
-    repair_seal(bytes);
-}
-
-/// A database of which the saved states are the input.
-fn saved_states(bytes: &[u8]) -> Result<bool, String> {
-    let disk = DATABASE.with(|disk| disk.power_cut(Survival::Most));
-    let Some(path) = find(&disk, "blocks", ".attachments") else { return Err("there are no attachments".to_owned()) };
-    disk.tamper(&path, |file| *file = bytes.to_vec()).map_err(|error| error.to_string())?;
-    let Ok(db) = Db::open(db_options(disk)?) else { return Ok(false) };
-    let mut batch = Batch::new();
-    batch.push(labels(&[("__name__", "m")]), Sample { t: Timestamp(START + 7000), v: 7.0 });
-    let _ = db.append(batch);
-    let _ = db.judgement();
-    Ok(true)
-}
-
-fn outbox_dir() -> PathBuf {
-    Path::new(DIR).join("outbox")
-}
-
-fn outbox_seeds() -> Vec<Vec<u8>> {
-    let disk = DATABASE.with(|disk| disk.power_cut(Survival::Most));
-    let entries = disk.list(&outbox_dir()).unwrap_or_default();
-    entries
-        .into_iter()
-        .filter(|entry| entry.name.ends_with(".log"))
-        .filter_map(|entry| disk.read(&entry.path).ok())
-        .collect()
-}
-
-fn outbox_file(bytes: &[u8]) -> Result<bool, String> {
-    let disk = MemoryDisk::new();
-    put_file(&disk, &outbox_dir().join("outbox-00000001.log"), bytes)?;
-    let open = || Notifier::open(Arc::new(disk.clone()), &outbox_dir(), NotifyOptions::default());
-    let Ok(notifier) = open() else { return Ok(false) };
-    let (firing, position) = (notifier.firing().len(), notifier.position());
-    let none: [Transition; 0] = [];
-    let _ = notifier.accept(&none);
-    let _ = notifier.follow(Seq(5));
-    drop(notifier);
-    let again = open().map_err(|error| format!("the second start fails: {error}"))?;
-    if again.firing().len() != firing || again.position() < position.min(Seq(5)) {
-        return Err("the second start knows of other alerts".to_owned());
-    }
-    Ok(true)
 }
