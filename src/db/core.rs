@@ -286,6 +286,7 @@ pub(super) fn hand_over(inner: &Inner, transitions: &[Transition]) {
         }
     }
     inner.wake_delivery();
+    inner.verdict.ring();
 }
 
 /// Rules may make what cannot be stored, such as a native histogram with negative counts.

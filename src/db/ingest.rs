@@ -147,7 +147,7 @@ pub(super) struct Inner {
     pub(super) episodes: Mutex<Episodes>,
     /// How the program itself is doing.
     pub(super) program: Program,
-    /// Only closed: paces the looks at the verdict.
+    /// Rung when something fires or ends: the verdict may be another one.
     pub(super) verdict: Bell,
     /// What queries share.
     pub(super) query_budget: Budget,

@@ -21,11 +21,16 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 /// How often it is looked whether the verdict has changed, for the record.
 const VERDICT_EVERY: Duration = Duration::from_secs(2);
 
-/// With thousands of objectives it is looked more rarely: it takes one of so many parts of a processor's time.
-const VERDICT_PATIENCE: u32 = 100;
+/// With thousands of objectives it is looked more rarely, unless something fires or ends: it takes one of so many parts of a
+/// processor's time.
+const VERDICT_PATIENCE: u32 = 1000;
 
 /// And no more rarely than this.
 const VERDICT_EVERY_MAX: Duration = Duration::from_secs(10);
+
+/// However much happens, so many times as long as a look took nobody looks, and at least this long.
+const VERDICT_REST: u32 = 30;
+const VERDICT_REST_MIN: Duration = Duration::from_millis(250);
 
 /// The shortest wait that is worth the call.
 const WAIT_MIN: Duration = Duration::from_millis(1);
@@ -67,6 +72,10 @@ impl Running {
                 inner.note_verdict();
                 inner.note_told();
                 let took = inner.clock.elapsed().saturating_sub(begun);
+                // Alerts may come by the thousand: others have most of the time between two looks.
+                if inner.pace.wait(Some((took * VERDICT_REST).max(VERDICT_REST_MIN))) == Woken::Closed {
+                    return;
+                }
                 wait = (took * VERDICT_PATIENCE).clamp(VERDICT_EVERY, VERDICT_EVERY_MAX);
             }
         })?;

@@ -119,6 +119,10 @@ impl Tier {
     }
 
     fn at(&self, t: Timestamp) -> Counts {
+        // Nearly always it is asked for now.
+        if let Some(last) = self.points.back().filter(|last| last.t <= t) {
+            return last.sum;
+        }
         match self.points.partition_point(|point| point.t <= t) {
             0 => self.floor.map_or(Counts::default(), |floor| floor.sum),
             n => self.points[n - 1].sum,
