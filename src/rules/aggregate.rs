@@ -22,16 +22,12 @@ pub(super) struct Aggregation {
     groups: Vec<Group>,
     /// Of each slot below: its group, and the value that the group holds of it.
     members: Vec<(u32, Option<f64>)>,
-    /// Room for the groups that change in an update.
-    dirty: Vec<u32>,
 }
 
 #[derive(Debug)]
 struct Group {
     accumulator: Accumulator,
     members: Vec<u32>,
-    /// How many of the values are below zero.
-    negative: u32,
     rebuild: bool,
     dirty: bool,
 }
@@ -39,14 +35,7 @@ struct Group {
 impl Aggregation {
     /// No groups yet.
     pub(super) fn new(op: AggregateOp, grouping: Grouping) -> Aggregation {
-        Aggregation {
-            op,
-            grouping,
-            by_labels: HashMap::new(),
-            groups: Vec::new(),
-            members: Vec::new(),
-            dirty: Vec::new(),
-        }
+        Aggregation { op, grouping, by_labels: HashMap::new(), groups: Vec::new(), members: Vec::new() }
     }
 
     /// Whether the operator can be followed member by member.
@@ -55,32 +44,16 @@ impl Aggregation {
         matches!(op, Sum | Avg | Min | Max | Count | Group | Stddev | Stdvar)
     }
 
-    /// Its operator.
-    pub(super) fn op(&self) -> AggregateOp {
-        self.op
-    }
-
-    /// The slots below of a group.
-    pub(super) fn members(&self, group: u32) -> &[u32] {
-        &self.groups[group as usize].members
-    }
-
-    /// Whether a group's value is off by no greater share than its members' are.
-    pub(super) fn is_bounded(&self, group: u32) -> bool {
-        let is_extreme = matches!(self.op, AggregateOp::Min | AggregateOp::Max);
-        is_extreme || self.groups[group as usize].negative == 0
-    }
-
     /// Moves the changed members' values into their groups.
-    pub(super) fn update(&mut self, out: &mut Vector, input: &Vector, fresh: bool, round: u64) {
+    pub(super) fn update(&mut self, out: &mut Vector, input: &Vector, fresh: bool) {
         while (self.members.len() as u32) < input.len() {
             let slot = self.members.len() as u32;
             let group = self.group(out, input.labels(slot));
             self.groups[group as usize].members.push(slot);
             self.members.push((group, None));
         }
-        let mut dirty = std::mem::take(&mut self.dirty);
-        for slot in slots_of(input, fresh, round) {
+        let mut dirty = Vec::new();
+        for slot in slots_of(input, fresh) {
             let (at, seen) = &mut self.members[slot as usize];
             let value = input.value(slot);
             if seen.map(f64::to_bits) == value.map(f64::to_bits) {
@@ -88,11 +61,9 @@ impl Aggregation {
             }
             let group = &mut self.groups[*at as usize];
             if let Some(old) = *seen {
-                group.negative -= u32::from(old < 0.0);
                 group.rebuild |= group.accumulator.remove(old) == Removal::Rebuild;
             }
             if let Some(new) = value {
-                group.negative += u32::from(new < 0.0);
                 group.accumulator.add(new);
             }
             *seen = value;
@@ -101,7 +72,7 @@ impl Aggregation {
                 dirty.push(*at);
             }
         }
-        for at in dirty.drain(..) {
+        for at in dirty {
             let group = &mut self.groups[at as usize];
             group.dirty = false;
             if std::mem::take(&mut group.rebuild) {
@@ -111,7 +82,6 @@ impl Aggregation {
             }
             out.set(at, (!group.accumulator.is_empty()).then(|| group.accumulator.value()));
         }
-        self.dirty = dirty;
     }
 
     /// Follows the renumbering of the slots below, and gives that of its own: groups without members go.
@@ -143,7 +113,7 @@ impl Aggregation {
             return *group;
         }
         let accumulator = Accumulator::new(self.op);
-        self.groups.push(Group { accumulator, members: Vec::new(), negative: 0, rebuild: false, dirty: false });
+        self.groups.push(Group { accumulator, members: Vec::new(), rebuild: false, dirty: false });
         let group = out.add(labels.clone());
         self.by_labels.insert(labels, group);
         group
@@ -162,15 +132,14 @@ mod tests {
         }
         let mut out = Vector::default();
         let mut max = Aggregation::new(AggregateOp::Max, Grouping::By(vec!["job".to_owned()]));
-        let mut round = 0;
         let mut check = |values: [Option<f64>; 3], expected: &[(&str, f64)]| {
-            round += 1;
-            [&mut input, &mut out].into_iter().for_each(|vector| vector.begin(round));
             values.iter().zip(0..).for_each(|(v, slot)| input.set(slot, *v));
-            max.update(&mut out, &input, false, round);
+            max.update(&mut out, &input, false);
             let got: Vec<_> = out.elements().map(|(_, labels, v)| (labels.get("job").to_owned(), v)).collect();
             let expected: Vec<_> = expected.iter().map(|(job, v)| ((*job).to_owned(), *v)).collect();
             assert_eq!(got, expected);
+            input.settle();
+            out.settle();
         };
         check([Some(1.0), Some(2.0), None], &[("a", 2.0)]);
         check([Some(1.0), Some(0.5), Some(3.0)], &[("a", 1.0), ("b", 3.0)]);
