@@ -114,10 +114,10 @@ impl AlertRule {
     }
 
     /// Follows what changed of the result.
-    pub(super) fn follow(&mut self, result: &Vector, moment: &mut Moment<'_>) {
+    pub(super) fn follow(&mut self, result: &Vector, round: u64, moment: &mut Moment<'_>) {
         let mut touched = Vec::new();
         let all = self.claims.is_empty();
-        for slot in super::node::slots_of(result, all) {
+        for slot in super::node::slots_of(result, all, round) {
             self.claim(slot, result, moment, &mut touched);
         }
         let error = result.error().map(str::to_owned).or_else(|| (self.collisions > 0).then(|| SAME_LABELS.to_owned()));
