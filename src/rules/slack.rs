@@ -22,6 +22,9 @@ use super::node::{Map, Node, Op, View};
 /// By which share of itself a window's value may be off.
 pub(super) const TOLERANCE: f64 = 1.0 / 16.0;
 
+/// For [`bounds`]: not at this instant, but at all until the windows are looked at again.
+pub(super) const LATER: Timestamp = Timestamp::MAX;
+
 /// What is allowed for rounding, many times over.
 const ROUNDING: f64 = 1e-9;
 
