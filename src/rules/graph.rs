@@ -147,7 +147,7 @@ impl Graph {
             _ => return,
         };
         let Some(judge_of) = &mut node.judge else { return };
-        judge_of.due.push(id);
+        judge_of.refresh(id, self.rounds + 1);
         self.dirty.insert(judge);
         while let Some((at, slot)) = open.pop() {
             let node = &mut self.nodes[at];

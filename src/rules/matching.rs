@@ -117,7 +117,7 @@ impl Join {
         let due = judging.judge.as_mut().map_or(Vec::new(), |judge| judge.take_due());
         let mut scratch = std::mem::take(&mut self.scratch);
         let Scratch { dirty, left: l, right: r, results, taken } = &mut scratch;
-        dirty.extend(&due);
+        dirty.extend(due);
         for (side, input) in [left, right].into_iter().enumerate() {
             while (self.sides[side].len() as u32) < input.len() {
                 let slot = self.sides[side].len() as u32;
@@ -135,7 +135,8 @@ impl Join {
                 let live = slots.iter().filter_map(|&slot| Some(Element { slot, v: input.value(slot)? }));
                 elements.extend(live);
             }
-            let is_up_to_date = fresh || due.binary_search(&at).is_ok();
+            let is_refreshed = |judge: &&mut Judge| judge.is_refreshed(at, judging.round);
+            let is_up_to_date = fresh || judging.judge.as_ref().is_some_and(is_refreshed);
             let asks = !is_up_to_date && judging.in_doubt(self.op, self.returns_bool, (l, r), judging.now);
             let in_doubt = asks || judging.in_doubt(self.op, self.returns_bool, (l, r), LATER);
             if let Some(judge) = &mut judging.judge {

@@ -389,14 +389,15 @@ impl Map {
         let (args, args_changed) = self.args(below);
         let threshold = Bounds::at(args[0]);
         let due = judge.take_due();
-        for slot in slots_of(input, fresh || args_changed, below.round).chain(due.iter().copied()) {
+        for slot in slots_of(input, fresh || args_changed, below.round).chain(due) {
             let in_doubt = |now| {
                 let own = bounds(below.nodes, child, slot, now);
                 let (l, r) = if scalar_is_left { (threshold, own) } else { (own, threshold) };
                 let lets_through = wanted && !returns_bool && !own.is_exact();
                 l.compared(op, r).is_none_or(|holds| holds && lets_through)
             };
-            let (is_there, is_up_to_date) = (input.value(slot).is_some(), fresh || due.binary_search(&slot).is_ok());
+            let (is_there, is_up_to_date) =
+                (input.value(slot).is_some(), fresh || judge.is_refreshed(slot, below.round));
             if is_there && !is_up_to_date && in_doubt(below.now) {
                 judge.asks.push(slot);
                 continue;
