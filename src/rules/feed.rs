@@ -236,11 +236,6 @@ impl Feed {
         self.series[slot as usize].disordered
     }
 
-    /// Whether the newest sample of a slot counts already for a window that is not shifted.
-    pub(super) fn is_current(&self, slot: u32, now: Timestamp) -> bool {
-        self.series[slot as usize].samples.last().is_some_and(|newest| newest.t <= now)
-    }
-
     /// The slots of which samples came in this round; some perhaps more than once.
     pub(super) fn changed(&self) -> &[u32] {
         &self.changed

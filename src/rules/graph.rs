@@ -147,7 +147,7 @@ impl Graph {
             _ => return,
         };
         let Some(judge_of) = &mut node.judge else { return };
-        judge_of.due.push(id);
+        judge_of.refresh(id, self.rounds + 1);
         self.dirty.insert(judge);
         while let Some((at, slot)) = open.pop() {
             let node = &mut self.nodes[at];
@@ -366,7 +366,7 @@ impl Graph {
                 let leaf = &mut self.leaves[number];
                 leaf.grow(feed.len());
                 let was_touched = !leaf.changed().is_empty();
-                feed.changed().iter().for_each(|slot| leaf.note(*slot, number as u32, feed, now, timers));
+                feed.changed().iter().for_each(|slot| leaf.note(*slot));
                 if !was_touched && !leaf.changed().is_empty() {
                     self.touched_leaves.push(number);
                 }

@@ -187,21 +187,10 @@ impl Leaf {
         if self.changed.len() == 1 { Touched::First } else { Touched::Not }
     }
 
-    /// Notes that samples of a series have come. If none of them is inside the window yet, it is not looked at
-    /// before one is.
-    pub(super) fn note(&mut self, slot: u32, number: u32, feed: &Feed, now: Timestamp, timers: &mut Timers) {
-        if self.offset == Millis::ZERO && feed.is_current(slot, now) {
-            self.mark(slot);
-            return;
-        }
-        let enters = self.at(slot, feed, now).enters();
-        let alarm = &mut self.slots[slot as usize].alarm;
-        match enters.filter(|enters| *enters > now && !feed.is_disordered(slot) && !feed.has_met_histogram()) {
-            Some(enters) => timers.advance(alarm, enters, || Target::Series { leaf: number, slot }),
-            None => {
-                self.mark(slot);
-            }
-        }
+    /// Notes that samples of a series have come. It is looked at even if none of them is inside the window yet: at which
+    /// instants a value that moves is looked at must depend on nothing but samples.
+    pub(super) fn note(&mut self, slot: u32) {
+        self.mark(slot);
     }
 
     /// The window of a series as it was when it was last looked at.

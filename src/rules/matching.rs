@@ -16,7 +16,7 @@ use crate::promql::{BinaryOp, Group, MatchLabels, Matching};
 use super::node::{Node, slots_of};
 use super::places::Places;
 use super::renumbering::Renumbering;
-use super::slack::{Bounds, Judge, Slack, bounds};
+use super::slack::{Bounds, Judge, LATER, Slack, bounds};
 use super::vector::{Vector, is_metadata};
 
 /// The state of one operator.
@@ -117,7 +117,7 @@ impl Join {
         let due = judging.judge.as_mut().map_or(Vec::new(), |judge| judge.take_due());
         let mut scratch = std::mem::take(&mut self.scratch);
         let Scratch { dirty, left: l, right: r, results, taken } = &mut scratch;
-        dirty.extend(&due);
+        dirty.extend(due);
         for (side, input) in [left, right].into_iter().enumerate() {
             while (self.sides[side].len() as u32) < input.len() {
                 let slot = self.sides[side].len() as u32;
@@ -135,9 +135,12 @@ impl Join {
                 let live = slots.iter().filter_map(|&slot| Some(Element { slot, v: input.value(slot)? }));
                 elements.extend(live);
             }
-            let in_doubt = judging.in_doubt(self.op, self.returns_bool, l, r);
+            let is_refreshed = |judge: &&mut Judge| judge.is_refreshed(at, judging.round);
+            let is_up_to_date = fresh || judging.judge.as_ref().is_some_and(is_refreshed);
+            let asks = !is_up_to_date && judging.in_doubt(self.op, self.returns_bool, (l, r), judging.now);
+            let in_doubt = asks || judging.in_doubt(self.op, self.returns_bool, (l, r), LATER);
             if let Some(judge) = &mut judging.judge {
-                if in_doubt && !fresh && due.binary_search(&at).is_err() {
+                if asks {
                     judge.asks.push(at);
                     continue;
                 }
@@ -276,12 +279,18 @@ pub(super) struct Judging<'a> {
 }
 
 impl Judging<'_> {
-    /// Whether the elements of a bucket have to be brought up to date before they are compared.
-    fn in_doubt(&self, op: BinaryOp, returns_bool: bool, left: &[Element], right: &[Element]) -> bool {
+    /// Whether the elements of a bucket have to be brought up to date before they are compared at an instant.
+    fn in_doubt(
+        &self,
+        op: BinaryOp,
+        returns_bool: bool,
+        (left, right): (&[Element], &[Element]),
+        now: Timestamp,
+    ) -> bool {
         if self.judge.is_none() || self.sides.iter().all(|side| self.nodes[*side].slack() == Slack::None) {
             return false;
         }
-        let of = |side: usize| move |element: &Element| bounds(self.nodes, self.sides[side], element.slot, self.now);
+        let of = |side: usize| move |element: &Element| bounds(self.nodes, self.sides[side], element.slot, now);
         let right: Vec<Bounds> = right.iter().map(of(1)).collect();
         left.iter().map(of(0)).any(|l| {
             right.iter().any(|r| match l.compared(op, *r) {

@@ -15,7 +15,7 @@ use super::leaf::Leaf;
 use super::matching::{Join, Judging};
 use super::quantile::Buckets;
 use super::renumbering::Renumbering;
-use super::slack::{Bounds, Judge, Slack, TOLERANCE, bounds};
+use super::slack::{Bounds, Judge, LATER, Slack, TOLERANCE, bounds};
 use super::timers::{Target, Timers, earliest, next_soft_step};
 use super::vector::{Vector, without_name};
 
@@ -389,18 +389,20 @@ impl Map {
         let (args, args_changed) = self.args(below);
         let threshold = Bounds::at(args[0]);
         let due = judge.take_due();
-        for slot in slots_of(input, fresh || args_changed, below.round).chain(due.iter().copied()) {
-            let in_doubt = input.value(slot).is_some() && {
-                let own = bounds(below.nodes, child, slot, below.now);
+        for slot in slots_of(input, fresh || args_changed, below.round).chain(due) {
+            let in_doubt = |now| {
+                let own = bounds(below.nodes, child, slot, now);
                 let (l, r) = if scalar_is_left { (threshold, own) } else { (own, threshold) };
                 let lets_through = wanted && !returns_bool && !own.is_exact();
                 l.compared(op, r).is_none_or(|holds| holds && lets_through)
             };
-            if in_doubt && !fresh && due.binary_search(&slot).is_err() {
+            let (is_there, is_up_to_date) =
+                (input.value(slot).is_some(), fresh || judge.is_refreshed(slot, below.round));
+            if is_there && !is_up_to_date && in_doubt(below.now) {
                 judge.asks.push(slot);
                 continue;
             }
-            judge.watch(slot, in_doubt);
+            judge.watch(slot, is_there && in_doubt(LATER));
             out.set(slot, input.value(slot).and_then(|v| self.value(v, &args)));
         }
     }

@@ -22,6 +22,9 @@ use super::node::{Map, Node, Op, View};
 /// By which share of itself a window's value may be off.
 pub(super) const TOLERANCE: f64 = 1.0 / 16.0;
 
+/// For [`bounds`]: not at this instant, but at all until the windows are looked at again.
+pub(super) const LATER: Timestamp = Timestamp::MAX;
+
 /// What is allowed for rounding, many times over.
 const ROUNDING: f64 = 1e-9;
 
@@ -39,8 +42,10 @@ pub(super) enum Slack {
 /// What a comparison knows of its own elements: those of a vector compared with a number, or matching groups.
 #[derive(Debug, Default)]
 pub(super) struct Judge {
-    /// Those whose parts are up to date in this round.
-    pub(super) due: Vec<u32>,
+    /// Those whose parts have come up to date, to be made anew.
+    due: Vec<u32>,
+    /// Those whose parts are up to date, in the round of this number.
+    refreshed: (u64, BTreeSet<u32>),
     /// Those that need that in this round.
     pub(super) asks: Vec<u32>,
     /// Those that have to be made again at whole seconds.
@@ -49,12 +54,24 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    /// Those whose parts are up to date, in order.
+    /// Notes that the parts of one are brought up to date in a round.
+    pub(super) fn refresh(&mut self, id: u32, round: u64) {
+        if self.refreshed.0 != round {
+            self.refreshed = (round, BTreeSet::new());
+        }
+        self.refreshed.1.insert(id);
+        self.due.push(id);
+    }
+
+    /// Whether the parts of one are up to date. Stays so until the round ends: what is in doubt all the same, because
+    /// the bounds are wider than they need be, is not asked for again.
+    pub(super) fn is_refreshed(&self, id: u32, round: u64) -> bool {
+        self.refreshed.0 == round && self.refreshed.1.contains(&id)
+    }
+
+    /// Those to be made anew.
     pub(super) fn take_due(&mut self) -> Vec<u32> {
-        let mut due = std::mem::take(&mut self.due);
-        due.sort_unstable();
-        due.dedup();
-        due
+        std::mem::take(&mut self.due)
     }
 
     /// Notes whether one has to be made again at the next whole second.
