@@ -16,7 +16,7 @@ use super::error::AppendError;
 use super::ingest::Receipt;
 
 /// Upper bounds of the buckets of latencies, in seconds: from a sync of a fast disk to a stalled one.
-const LATENCY_BOUNDS: [f64; 8] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0];
+const LATENCY_BOUNDS: [f64; 12] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
 
 /// Counts since the start.
 #[derive(Default)]

@@ -22,12 +22,16 @@ pub(super) struct Aggregation {
     groups: Vec<Group>,
     /// Of each slot below: its group, and the value that the group holds of it.
     members: Vec<(u32, Option<f64>)>,
+    /// Room for the groups that change in an update.
+    dirty: Vec<u32>,
 }
 
 #[derive(Debug)]
 struct Group {
     accumulator: Accumulator,
     members: Vec<u32>,
+    /// How many of the values are below zero.
+    negative: u32,
     rebuild: bool,
     dirty: bool,
 }
@@ -35,7 +39,14 @@ struct Group {
 impl Aggregation {
     /// No groups yet.
     pub(super) fn new(op: AggregateOp, grouping: Grouping) -> Aggregation {
-        Aggregation { op, grouping, by_labels: HashMap::new(), groups: Vec::new(), members: Vec::new() }
+        Aggregation {
+            op,
+            grouping,
+            by_labels: HashMap::new(),
+            groups: Vec::new(),
+            members: Vec::new(),
+            dirty: Vec::new(),
+        }
     }
 
     /// Whether the operator can be followed member by member.
@@ -44,16 +55,32 @@ impl Aggregation {
         matches!(op, Sum | Avg | Min | Max | Count | Group | Stddev | Stdvar)
     }
 
+    /// Its operator.
+    pub(super) fn op(&self) -> AggregateOp {
+        self.op
+    }
+
+    /// The slots below of a group.
+    pub(super) fn members(&self, group: u32) -> &[u32] {
+        &self.groups[group as usize].members
+    }
+
+    /// Whether a group's value is off by no greater share than its members' are.
+    pub(super) fn is_bounded(&self, group: u32) -> bool {
+        let is_extreme = matches!(self.op, AggregateOp::Min | AggregateOp::Max);
+        is_extreme || self.groups[group as usize].negative == 0
+    }
+
     /// Moves the changed members' values into their groups.
-    pub(super) fn update(&mut self, out: &mut Vector, input: &Vector, fresh: bool) {
+    pub(super) fn update(&mut self, out: &mut Vector, input: &Vector, fresh: bool, round: u64) {
         while (self.members.len() as u32) < input.len() {
             let slot = self.members.len() as u32;
             let group = self.group(out, input.labels(slot));
             self.groups[group as usize].members.push(slot);
             self.members.push((group, None));
         }
-        let mut dirty = Vec::new();
-        for slot in slots_of(input, fresh) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for slot in slots_of(input, fresh, round) {
             let (at, seen) = &mut self.members[slot as usize];
             let value = input.value(slot);
             if seen.map(f64::to_bits) == value.map(f64::to_bits) {
@@ -61,9 +88,11 @@ impl Aggregation {
             }
             let group = &mut self.groups[*at as usize];
             if let Some(old) = *seen {
+                group.negative -= u32::from(old < 0.0);
                 group.rebuild |= group.accumulator.remove(old) == Removal::Rebuild;
             }
             if let Some(new) = value {
+                group.negative += u32::from(new < 0.0);
                 group.accumulator.add(new);
             }
             *seen = value;
@@ -72,7 +101,7 @@ impl Aggregation {
                 dirty.push(*at);
             }
         }
-        for at in dirty {
+        for at in dirty.drain(..) {
             let group = &mut self.groups[at as usize];
             group.dirty = false;
             if std::mem::take(&mut group.rebuild) {
@@ -82,6 +111,7 @@ impl Aggregation {
             }
             out.set(at, (!group.accumulator.is_empty()).then(|| group.accumulator.value()));
         }
+        self.dirty = dirty;
     }
 
     /// Follows the renumbering of the slots below, and gives that of its own: groups without members go.
@@ -113,7 +143,7 @@ impl Aggregation {
             return *group;
         }
         let accumulator = Accumulator::new(self.op);
-        self.groups.push(Group { accumulator, members: Vec::new(), rebuild: false, dirty: false });
+        self.groups.push(Group { accumulator, members: Vec::new(), negative: 0, rebuild: false, dirty: false });
         let group = out.add(labels.clone());
         self.by_labels.insert(labels, group);
         group
@@ -132,14 +162,15 @@ mod tests {
         }
         let mut out = Vector::default();
         let mut max = Aggregation::new(AggregateOp::Max, Grouping::By(vec!["job".to_owned()]));
+        let mut round = 0;
         let mut check = |values: [Option<f64>; 3], expected: &[(&str, f64)]| {
+            round += 1;
+            [&mut input, &mut out].into_iter().for_each(|vector| vector.begin(round));
             values.iter().zip(0..).for_each(|(v, slot)| input.set(slot, *v));
-            max.update(&mut out, &input, false);
+            max.update(&mut out, &input, false, round);
             let got: Vec<_> = out.elements().map(|(_, labels, v)| (labels.get("job").to_owned(), v)).collect();
             let expected: Vec<_> = expected.iter().map(|(job, v)| ((*job).to_owned(), *v)).collect();
             assert_eq!(got, expected);
-            input.settle();
-            out.settle();
         };
         check([Some(1.0), Some(2.0), None], &[("a", 2.0)]);
         check([Some(1.0), Some(0.5), Some(3.0)], &[("a", 1.0), ("b", 3.0)]);

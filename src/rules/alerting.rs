@@ -114,10 +114,10 @@ impl AlertRule {
     }
 
     /// Follows what changed of the result.
-    pub(super) fn follow(&mut self, result: &Vector, moment: &mut Moment<'_>) {
+    pub(super) fn follow(&mut self, result: &Vector, round: u64, moment: &mut Moment<'_>) {
         let mut touched = Vec::new();
         let all = self.claims.is_empty();
-        for slot in super::node::slots_of(result, all) {
+        for slot in super::node::slots_of(result, all, round) {
             self.claim(slot, result, moment, &mut touched);
         }
         let error = result.error().map(str::to_owned).or_else(|| (self.collisions > 0).then(|| SAME_LABELS.to_owned()));
@@ -235,10 +235,15 @@ impl AlertRule {
             self.error = Some(format!("exceeded limit of {} with {count} alerts", self.limit));
             return;
         }
-        let gone: Vec<Labels> = self.instances.keys().filter(|labels| !wanted.contains_key(*labels)).cloned().collect();
-        gone.iter().for_each(|labels| self.deactivate(labels, moment));
-        for (labels, (element, v)) in wanted {
-            self.activate(labels, &element, v, moment);
+        // In the order of labels, as by `follow`: it must not matter which of the two a restart calls for.
+        let mut changes: BTreeMap<Labels, Option<_>> =
+            self.instances.keys().map(|labels| (labels.clone(), None)).collect();
+        changes.extend(wanted.into_iter().map(|(labels, element)| (labels, Some(element))));
+        for (labels, element) in changes {
+            match element {
+                Some((element, v)) => self.activate(labels, &element, v, moment),
+                None => self.deactivate(&labels, moment),
+            }
         }
     }
 

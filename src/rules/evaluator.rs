@@ -269,7 +269,7 @@ impl Evaluator {
     /// Gives up what series left behind that are gone, their windows empty. To be called from time to time;
     /// no decision depends on when, or on whether at all.
     pub fn tidy(&mut self) {
-        let nodes = self.graph.tidy(&mut self.timers);
+        let nodes = self.graph.tidy(self.now, &mut self.timers);
         for entry in &mut self.rules {
             if let Kind::Followed { rule, plan, .. } = &mut entry.kind
                 && let Some(Some(slots)) = nodes.get(plan.node)
@@ -338,13 +338,13 @@ impl Evaluator {
         let at = self.now;
         let (mut alerts, mut groups) = (Vec::new(), BTreeSet::new());
         while let Some((due, targets)) = self.timers.pop(at) {
-            for target in self.graph.fire(due, targets, &mut self.timers) {
+            for target in self.graph.fire(due, targets, at, &mut self.timers) {
                 match target {
                     Target::Alert { rule, labels } => alerts.push((rule as usize, labels, due)),
                     Target::Group { group } => {
                         groups.insert(group as usize);
                     }
-                    Target::Series { .. } | Target::Element { .. } | Target::Node { .. } => {}
+                    Target::Series { .. } | Target::Node { .. } => {}
                 }
             }
         }
@@ -364,7 +364,7 @@ impl Evaluator {
             let (entry, begun) = (&mut self.rules[number], self.timing.elapsed());
             let (series, error) = match &mut entry.kind {
                 Kind::Followed { rule, plan, carrying: None, .. } => {
-                    rule.follow(&self.graph.nodes[plan.node].out, &mut moment);
+                    rule.follow(&self.graph.nodes[plan.node].out, self.graph.round(), &mut moment);
                     self.auditor.count(1);
                     (rule.elements(), &rule.error)
                 }

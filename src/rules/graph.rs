@@ -2,22 +2,26 @@
 //!
 //! Invariants:
 //! - Nodes are numbered from below to above: an input has a smaller number than its reader.
-//! - After a round every node's result is that of a query at the round's time over the same data;
-//!   a value that moves by itself is brought up to date at whole seconds.
+//! - After a round every rule's result is that of a query at the round's time over the same data;
+//!   a value that moves by itself is brought up to date at whole seconds. Below comparisons, values lie within the
+//!   bounds that [`slack`](super::slack) tells of.
 //! - A series is compared with the selectors once, when it is met for the first time.
 //! - Slots of series that are gone are at most half of a selector's, or few.
+//! - Marks of a round need no clearing: what changed carries the round's number.
 //! - Of native histograms only their number and times are known: results are right above leaves that carry
 //!   none, and where [`plan`](super::plan) has found that only presence counts.
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::model::{HistogramSample, Labels, Sample, SeriesRef, Timestamp};
+use crate::model::{HistogramSample, Labels, Matcher, Millis, Sample, SeriesRef, Timestamp};
 use crate::promql::{SeriesSource, SourceError};
 
 use super::bindings::Bindings;
-use super::leaf::{Leaf, Touched};
+use super::feed::{Feed, Touched};
+use super::leaf::{Leaf, Reach};
 use super::node::{Below, Node, Op, Renumbered};
 use super::renumbering::Renumbering;
+use super::slack::{Slack, judges, passed_on, slack_of};
 use super::timers::{Target, Timers};
 use super::worklist::Worklist;
 
@@ -29,38 +33,68 @@ const VACANT_MIN: u32 = 64;
 pub(super) struct Graph {
     pub(super) nodes: Vec<Node>,
     readers: Vec<Vec<usize>>,
+    pub(super) feeds: Vec<Feed>,
+    /// Of each feed the leaves that look at it.
+    readers_of: Vec<Vec<usize>>,
     pub(super) leaves: Vec<Leaf>,
+    /// Of each leaf the nodes that follow it.
     followers: Vec<Vec<usize>>,
     by_name: HashMap<String, Vec<usize>>,
     nameless: Vec<usize>,
     node_keys: HashMap<String, usize>,
-    leaf_keys: HashMap<String, usize>,
+    feed_keys: HashMap<String, usize>,
+    leaf_keys: HashMap<(usize, Millis, Reach), usize>,
     bindings: Bindings,
     dirty: Worklist,
-    /// Those of which a series is marked.
+    /// Rounds that have ended.
+    rounds: u64,
+    /// Those of which a series has got samples.
+    touched_feeds: Vec<usize>,
+    /// Those of which a series is to be looked at.
     touched_leaves: Vec<usize>,
     /// The leaves that carry native histograms.
     carrying: BTreeSet<usize>,
     /// Those that have come to carry some, or ceased to, since somebody asked.
     turned: BTreeSet<usize>,
-    touched_nodes: Vec<usize>,
+    /// How many nodes have an error.
+    errors: usize,
+    /// Nodes whose results are rules', and changed in this round.
+    touched_roots: Vec<usize>,
 }
 
 impl Graph {
-    /// The leaf with this key, made if it is new.
-    pub(super) fn leaf(&mut self, key: String, make: impl FnOnce() -> Leaf) -> usize {
-        if let Some(leaf) = self.leaf_keys.get(&key) {
-            return *leaf;
+    /// The window over a selector that reaches so far, made if it is new.
+    pub(super) fn leaf(&mut self, matchers: &[Matcher], offset: Millis, reach: Reach) -> usize {
+        let feed = self.feed(matchers, offset, reach);
+        let leaves = &mut self.leaves;
+        *self.leaf_keys.entry((feed, offset, reach)).or_insert_with(|| {
+            leaves.push(Leaf::new(feed, offset, reach));
+            self.followers.push(Vec::new());
+            self.readers_of[feed].push(leaves.len() - 1);
+            leaves.len() - 1
+        })
+    }
+
+    fn feed(&mut self, matchers: &[Matcher], offset: Millis, reach: Reach) -> usize {
+        let key = Feed::key(matchers, offset, reach);
+        if let Some(feed) = self.feed_keys.get(&key) {
+            self.feeds[*feed].widen(offset, reach);
+            return *feed;
         }
-        let (at, leaf) = (self.leaves.len(), make());
-        match leaf.metric_name() {
+        let (at, feed) = (self.feeds.len(), Feed::new(matchers.to_vec(), offset, reach));
+        match feed.metric_name() {
             Some(name) => self.by_name.entry(name.to_owned()).or_default().push(at),
             None => self.nameless.push(at),
         }
-        self.leaves.push(leaf);
-        self.followers.push(Vec::new());
-        self.leaf_keys.insert(key, at);
+        self.feeds.push(feed);
+        self.readers_of.push(Vec::new());
+        self.feed_keys.insert(key, at);
         at
+    }
+
+    /// The feed that a leaf looks at.
+    pub(super) fn feed_of(&self, leaf: usize) -> &Feed {
+        &self.feeds[self.leaves[leaf].feed()]
     }
 
     /// The node with this key, made if it is new.
@@ -75,11 +109,67 @@ impl Graph {
         if let Op::Follow(follow) = &op {
             self.followers[follow.leaf].push(at);
         }
-        self.nodes.push(Node::new(op));
+        let (slack, wanted) = slack_of(&op, &self.nodes);
+        wanted.into_iter().for_each(|input| self.want(input));
+        let judges = judges(&op, &self.nodes);
+        self.nodes.push(Node::new(op, slack, judges));
         self.readers.push(Vec::new());
         self.dirty.insert(at);
         self.node_keys.insert(key, at);
         at
+    }
+
+    /// Notes that a node's result is a rule's, who needs the values themselves, at least at whole seconds. Before
+    /// any sample has come.
+    pub(super) fn want_root(&mut self, node: usize) {
+        self.nodes[node].is_root = true;
+        self.want(node);
+    }
+
+    fn want(&mut self, node: usize) {
+        let mut open = vec![node];
+        while let Some(at) = open.pop() {
+            if self.nodes[at].want() {
+                open.extend(passed_on(&self.nodes[at].op));
+            }
+        }
+    }
+
+    /// Brings what an element of a comparison is made of up to date in this round, and has it made again.
+    fn refresh(&mut self, judge: usize, id: u32, now: Timestamp) {
+        let node = &mut self.nodes[judge];
+        let mut open: Vec<(usize, u32)> = match &node.op {
+            Op::Map { child, .. } => vec![(*child, id)],
+            Op::Join { left, right, join } => {
+                let [l, r] = join.members(id);
+                l.iter().map(|slot| (*left, *slot)).chain(r.iter().map(|slot| (*right, *slot))).collect()
+            }
+            _ => return,
+        };
+        let Some(judge_of) = &mut node.judge else { return };
+        judge_of.refresh(id, self.rounds + 1);
+        self.dirty.insert(judge);
+        while let Some((at, slot)) = open.pop() {
+            let node = &mut self.nodes[at];
+            if node.slack() == Slack::None || node.out.value(slot).is_none() {
+                continue;
+            }
+            match &mut node.op {
+                Op::Follow(follow) => {
+                    let is_due = follow.demand(slot, now);
+                    if is_due {
+                        self.dirty.insert(at);
+                    }
+                }
+                Op::Map { child, .. } => open.push((*child, slot)),
+                Op::Aggregate { child, groups } => open.extend(groups.members(slot).iter().map(|slot| (*child, *slot))),
+                Op::Join { left, right, join } => {
+                    let (l, r) = join.sources(slot);
+                    open.extend(l.map(|slot| (*left, slot)).into_iter().chain(r.map(|slot| (*right, slot))));
+                }
+                _ => {}
+            }
+        }
     }
 
     /// The leaves that a node stands on.
@@ -98,7 +188,7 @@ impl Graph {
     /// Whether a series is one of a selector's.
     pub(super) fn follows(&self, labels: &Labels) -> bool {
         let named = self.by_name.get(labels.metric_name()).map_or(&[][..], Vec::as_slice);
-        named.iter().chain(&self.nameless).any(|leaf| self.leaves[*leaf].matches(labels))
+        named.iter().chain(&self.nameless).any(|feed| self.feeds[*feed].matches(labels))
     }
 
     /// Meets a series: from now on its samples go to the selectors that it satisfies.
@@ -109,10 +199,10 @@ impl Graph {
         let named = self.by_name.get(labels.metric_name()).map_or(&[][..], Vec::as_slice);
         let mut slots = Vec::new();
         for at in named.iter().chain(&self.nameless) {
-            let leaf = &mut self.leaves[*at];
-            if leaf.matches(labels) {
-                let slot = leaf.slot(labels);
-                leaf.number(slot);
+            let feed = &mut self.feeds[*at];
+            if feed.matches(labels) {
+                let slot = feed.slot(labels);
+                feed.number(slot);
                 slots.push((*at as u32, slot));
             }
         }
@@ -121,18 +211,18 @@ impl Graph {
 
     /// Takes in a sample.
     pub(super) fn insert(&mut self, series: SeriesRef, sample: Sample, now: Timestamp) {
-        for &(leaf, slot) in self.bindings.of(series) {
-            if self.leaves[leaf as usize].insert(slot, sample, now) == Touched::First {
-                self.touched_leaves.push(leaf as usize);
+        for &(feed, slot) in self.bindings.of(series) {
+            if self.feeds[feed as usize].insert(slot, sample, now) == Touched::First {
+                self.touched_feeds.push(feed as usize);
             }
         }
     }
 
     /// Takes in a native histogram.
     pub(super) fn insert_histogram(&mut self, series: SeriesRef, sample: &HistogramSample, now: Timestamp) {
-        for &(leaf, slot) in self.bindings.of(series) {
-            if self.leaves[leaf as usize].insert_histogram(slot, sample, now) == Touched::First {
-                self.touched_leaves.push(leaf as usize);
+        for &(feed, slot) in self.bindings.of(series) {
+            if self.feeds[feed as usize].insert_histogram(slot, sample, now) == Touched::First {
+                self.touched_feeds.push(feed as usize);
             }
         }
     }
@@ -146,8 +236,8 @@ impl Graph {
     /// should they come back, they do so by their labels.
     pub(super) fn retire(&mut self, series: &[SeriesRef]) {
         for number in series {
-            for (leaf, slot) in self.bindings.remove(*number) {
-                self.leaves[leaf as usize].retire(slot);
+            for (feed, slot) in self.bindings.remove(*number) {
+                self.feeds[feed as usize].retire(slot);
             }
         }
     }
@@ -157,11 +247,15 @@ impl Graph {
     ///
     /// All at once and seldom, in place of a few each time: so whoever reads a node knows a slot by its number,
     /// and need not ask whether it has become another's since.
-    pub(super) fn tidy(&mut self, timers: &mut Timers) -> Vec<Option<Renumbering>> {
-        let leaves: Vec<_> = (0..self.leaves.len()).map(|at| self.vacancies(at)).collect();
-        if leaves.iter().all(Option::is_none) {
+    pub(super) fn tidy(&mut self, now: Timestamp, timers: &mut Timers) -> Vec<Option<Renumbering>> {
+        let feeds: Vec<_> = (0..self.feeds.len()).map(|at| self.vacancies(at, now)).collect();
+        if feeds.iter().all(Option::is_none) {
             return Vec::new();
         }
+        for (feed, slots) in self.feeds.iter_mut().zip(&feeds) {
+            slots.iter().for_each(|slots| feed.renumber(slots));
+        }
+        let leaves: Vec<_> = self.leaves.iter().map(|leaf| feeds[leaf.feed()].as_ref()).collect();
         for (leaf, slots) in self.leaves.iter_mut().zip(&leaves) {
             slots.iter().for_each(|slots| leaf.renumber(slots));
         }
@@ -175,55 +269,65 @@ impl Graph {
             None => true,
         };
         // One with a number is not vacant.
-        self.bindings.for_each(|leaf, slot| {
-            rename(leaves[leaf as usize].as_ref(), slot);
+        self.bindings.for_each(|feed, slot| {
+            rename(feeds[feed as usize].as_ref(), slot);
         });
         timers.rename(|target| match target {
-            Target::Series { leaf, slot } => rename(leaves[*leaf as usize].as_ref(), slot),
-            Target::Element { node, slot } => rename(nodes[*node as usize].as_ref(), slot),
+            Target::Series { leaf, slot } => rename(leaves[*leaf as usize], slot),
             Target::Node { .. } | Target::Alert { .. } | Target::Group { .. } => true,
         });
         nodes
     }
 
-    /// The slots of a leaf that are to stay, if enough are to go.
-    fn vacancies(&self, at: usize) -> Option<Renumbering> {
-        let leaf = &self.leaves[at];
-        let enough = (leaf.len() / 2).max(VACANT_MIN);
-        if leaf.unnumbered() < enough {
+    /// The slots of a feed that are to stay, if enough are to go.
+    fn vacancies(&mut self, at: usize, now: Timestamp) -> Option<Renumbering> {
+        let feed = &mut self.feeds[at];
+        let enough = (feed.len() / 2).max(VACANT_MIN);
+        if feed.unnumbered() < enough {
             return None;
         }
-        let followers: Vec<&Node> = self.followers[at].iter().map(|node| &self.nodes[*node]).collect();
-        let is_free = |slot| leaf.is_vacant(slot) && followers.iter().all(|node| node.is_vacant(slot));
-        let slots = Renumbering::new(leaf.len(), |slot| !is_free(slot));
+        let leaves: Vec<&Leaf> = self.readers_of[at].iter().map(|leaf| &self.leaves[*leaf]).collect();
+        let followers = self.readers_of[at].iter().flat_map(|leaf| &self.followers[*leaf]);
+        let followers: Vec<&Node> = followers.map(|node| &self.nodes[*node]).collect();
+        let is_free: Vec<bool> = (0..feed.len())
+            .map(|slot| {
+                feed.is_vacant(slot, now)
+                    && leaves.iter().all(|leaf| leaf.is_vacant(slot))
+                    && followers.iter().all(|node| node.is_vacant(slot))
+            })
+            .collect();
+        let slots = Renumbering::new(feed.len(), |slot| !is_free[slot as usize]);
         (slots.gone() >= enough).then_some(slots)
     }
 
-    /// Notes what is due in this round. Targets of other owners are given back.
-    pub(super) fn fire(&mut self, due: Timestamp, targets: Vec<Target>, timers: &mut Timers) -> Vec<Target> {
+    /// Notes what was due at `due` and so is in this round, at `now`. Targets of other owners are given back.
+    pub(super) fn fire(
+        &mut self,
+        due: Timestamp,
+        targets: Vec<Target>,
+        now: Timestamp,
+        timers: &mut Timers,
+    ) -> Vec<Target> {
         let mut others = Vec::new();
         for target in targets {
             match target {
                 Target::Series { leaf, slot } => {
-                    let at = &mut self.leaves[leaf as usize];
-                    if timers.goes_off(at.alarm(slot), due, target) && at.mark(slot) == Touched::First {
+                    if self.leaves[leaf as usize].goes_off(slot, due, target, timers) == Touched::First {
                         self.touched_leaves.push(leaf as usize);
                     }
                 }
-                Target::Element { node, slot } => {
-                    if let Op::Follow(follow) = &mut self.nodes[node as usize].op
-                        && timers.goes_off(&mut follow.alarms[slot as usize], due, target)
-                    {
-                        follow.due.push(slot);
-                        self.dirty.insert(node as usize);
-                    }
-                }
                 Target::Node { node } => {
-                    if let Op::Time { armed, .. } = &mut self.nodes[node as usize].op
-                        && *armed == Some(due)
-                    {
+                    let Node { op, judge, .. } = &mut self.nodes[node as usize];
+                    let (armed, watched) = match (op, judge) {
+                        (Op::Time { armed, .. }, _) => (armed, None),
+                        (_, Some(judge)) => (&mut judge.armed, Some(&mut judge.watched)),
+                        (_, None) => continue,
+                    };
+                    if *armed == Some(due) {
                         *armed = None;
+                        let watched = watched.map(std::mem::take).unwrap_or_default();
                         self.dirty.insert(node as usize);
+                        watched.into_iter().for_each(|id| self.refresh(node as usize, id, now));
                     }
                 }
                 other => others.push(other),
@@ -232,15 +336,46 @@ impl Graph {
         others
     }
 
-    /// Brings every node up to date; gives those whose result changed. [`settle`](Graph::settle)
+    /// Brings every node up to date; gives those that are rules' whose result changed. [`settle`](Graph::settle)
     /// ends the round.
     pub(super) fn propagate(&mut self, now: Timestamp, timers: &mut Timers) -> &[usize] {
+        self.look(now, timers);
+        while let Some(at) = self.dirty.pop_first() {
+            let (nodes, rest) = self.nodes.split_at_mut(at);
+            let (node, leaves, feeds, round) = (&mut rest[0], &mut self.leaves, &self.feeds, self.rounds + 1);
+            let (had_error, has_errors) = (node.out.error().is_some(), self.errors > 0);
+            node.update(&mut Below { nodes, leaves, feeds, now, round, has_errors, timers, node: at as u32 });
+            self.errors = self.errors + usize::from(node.out.error().is_some()) - usize::from(had_error);
+            let asks = node.judge.as_mut().map(|judge| std::mem::take(&mut judge.asks)).unwrap_or_default();
+            if node.out.is_changed(round) {
+                self.readers[at].iter().for_each(|node| self.dirty.insert(*node));
+                if node.is_root {
+                    self.touched_roots.push(at);
+                }
+            }
+            asks.into_iter().for_each(|id| self.refresh(at, id, now));
+        }
+        &self.touched_roots
+    }
+
+    /// Moves the windows on of the series that got samples or whose time has come.
+    fn look(&mut self, now: Timestamp, timers: &mut Timers) {
+        for &at in &self.touched_feeds {
+            let feed = &self.feeds[at];
+            for &number in &self.readers_of[at] {
+                let leaf = &mut self.leaves[number];
+                leaf.grow(feed.len());
+                let was_touched = !leaf.changed().is_empty();
+                feed.changed().iter().for_each(|slot| leaf.note(*slot));
+                if !was_touched && !leaf.changed().is_empty() {
+                    self.touched_leaves.push(number);
+                }
+            }
+        }
         for &at in &self.touched_leaves {
             let leaf = &mut self.leaves[at];
             for i in 0..leaf.changed().len() {
-                let slot = leaf.changed()[i];
-                let due = leaf.evict(slot, now);
-                timers.set(leaf.alarm(slot), due, || Target::Series { leaf: at as u32, slot });
+                leaf.begin(leaf.changed()[i], at as u32, &self.feeds[leaf.feed()], now, timers);
             }
             let turned = match leaf.carries_histograms() {
                 true => self.carrying.insert(at),
@@ -251,35 +386,28 @@ impl Graph {
             }
             self.followers[at].iter().for_each(|node| self.dirty.insert(*node));
         }
-        while let Some(at) = self.dirty.pop_first() {
-            let (below, rest) = self.nodes.split_at_mut(at);
-            let node = &mut rest[0];
-            node.update(&mut Below { nodes: below, leaves: &self.leaves, now, timers, node: at as u32 });
-            if node.out.is_changed() {
-                self.readers[at].iter().for_each(|node| self.dirty.insert(*node));
-                self.touched_nodes.push(at);
-            }
-        }
-        &self.touched_nodes
     }
 
     /// Makes every window wrong: its samples stand for others.
     #[cfg(test)]
     pub(super) fn distort(&mut self) {
-        for (at, leaf) in self.leaves.iter_mut().enumerate() {
-            leaf.distort();
-            self.touched_leaves.push(at);
+        for (at, feed) in self.feeds.iter_mut().enumerate() {
+            feed.distort();
+            self.touched_feeds.push(at);
         }
     }
 
     /// Ends a round.
     pub(super) fn settle(&mut self) {
-        for at in self.touched_leaves.drain(..) {
-            self.leaves[at].settle();
-        }
-        for at in self.touched_nodes.drain(..) {
-            self.nodes[at].out.settle();
-        }
+        self.touched_feeds.drain(..).for_each(|at| self.feeds[at].settle());
+        self.touched_leaves.drain(..).for_each(|at| self.leaves[at].settle());
+        self.touched_roots.clear();
+        self.rounds += 1;
+    }
+
+    /// The number of the round, for [`Vector::changed`](super::vector::Vector::changed).
+    pub(super) fn round(&self) -> u64 {
+        self.rounds + 1
     }
 
     /// Fills every window from stored history, as it is at `at`.
@@ -292,21 +420,20 @@ impl Graph {
         source: &dyn SeriesSource,
         samples_max: usize,
     ) -> Result<(), SourceError> {
-        for (number, leaf) in self.leaves.iter_mut().enumerate() {
+        for (number, feed) in self.feeds.iter_mut().enumerate() {
             // One sample in the place of many would be taken for all there were.
-            let mut range = leaf.range_needed(at);
-            range.after = source.raw_since(leaf.matchers(), range)?;
-            for series in source.select(leaf.matchers(), range, samples_max)? {
-                let slot = leaf.slot(&series.labels);
+            let mut range = feed.range_needed(at);
+            range.after = source.raw_since(feed.matchers(), range)?;
+            for series in source.select(feed.matchers(), range, samples_max)? {
+                let slot = feed.slot(&series.labels);
                 for sample in series.samples {
-                    leaf.insert(slot, sample, at);
+                    feed.insert(slot, sample, at);
                 }
                 for sample in &series.histograms {
-                    leaf.insert_histogram(slot, sample, at);
+                    feed.insert_histogram(slot, sample, at);
                 }
-                leaf.mark(slot);
             }
-            self.touched_leaves.push(number);
+            self.touched_feeds.push(number);
         }
         Ok(())
     }

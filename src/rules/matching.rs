@@ -9,12 +9,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::model::Labels;
+use crate::model::{Labels, Timestamp};
 use crate::promql::kernel;
 use crate::promql::{BinaryOp, Group, MatchLabels, Matching};
 
-use super::node::slots_of;
+use super::node::{Node, slots_of};
+use super::places::Places;
 use super::renumbering::Renumbering;
+use super::slack::{Bounds, Judge, LATER, Slack, bounds};
 use super::vector::{Vector, is_metadata};
 
 /// The state of one operator.
@@ -23,23 +25,48 @@ pub(super) struct Join {
     op: BinaryOp,
     returns_bool: bool,
     matching: Matching,
-    by_signature: HashMap<Labels, u32>,
+    by_signature: Places,
     buckets: Vec<Bucket>,
     /// The bucket of each slot of the left and of the right side.
     sides: [Vec<u32>; 2],
+    /// Of each output the elements that it was last made of.
+    sources: Vec<Key>,
+    scratch: Scratch,
     /// Buckets that are in error, with the words for it.
     errors: BTreeMap<u32, String>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Bucket {
-    signature: Option<Labels>,
+    signature: Labels,
     left: Vec<u32>,
     right: Vec<u32>,
-    /// The output slots: for an element of one side, or for a pair.
-    outputs: HashMap<Key, u32>,
-    /// The output slots by their labels: pairs with the same labels share one.
-    places: HashMap<Labels, u32>,
+    /// The output slots: for an element of one side, or for a pair. Pairs with the same labels share one.
+    outputs: Vec<(Key, u32)>,
+    /// Each output slot once.
+    slots: Vec<u32>,
+    /// Finds outputs where there are many.
+    index: Option<Box<Index>>,
+}
+
+/// Outputs of a bucket by what they are made of, and by their labels.
+#[derive(Debug, Default)]
+struct Index {
+    by_key: HashMap<Key, u32>,
+    by_labels: Places,
+}
+
+/// From how many outputs on a bucket has an index.
+const INDEXED_FROM: usize = 9;
+
+/// Room that is used again for each bucket.
+#[derive(Debug, Default)]
+struct Scratch {
+    dirty: Vec<u32>,
+    left: Vec<Element>,
+    right: Vec<Element>,
+    results: Vec<(Key, Option<f64>)>,
+    taken: Vec<(u32, Option<f64>)>,
 }
 
 /// One element of a side inside a bucket.
@@ -52,36 +79,84 @@ struct Element {
 impl Join {
     /// No elements on either side.
     pub(super) fn new(op: BinaryOp, returns_bool: bool, matching: Matching) -> Join {
-        let (by_signature, buckets, errors) = (HashMap::new(), Vec::new(), BTreeMap::new());
-        Join { op, returns_bool, matching, by_signature, buckets, sides: [Vec::new(), Vec::new()], errors }
+        let (by_signature, buckets, errors) = (Places::default(), Vec::new(), BTreeMap::new());
+        let (sides, sources, scratch) = ([Vec::new(), Vec::new()], Vec::new(), Scratch::default());
+        Join { op, returns_bool, matching, by_signature, buckets, sides, sources, scratch, errors }
     }
 
-    /// Works through the buckets of what changed; gives the error that now holds.
-    pub(super) fn update(&mut self, out: &mut Vector, left: &Vector, right: &Vector, fresh: bool) -> Option<String> {
-        let mut dirty = Vec::new();
+    /// Its operator.
+    pub(super) fn op(&self) -> BinaryOp {
+        self.op
+    }
+
+    /// Whether a comparison gives 0 or 1.
+    pub(super) fn returns_bool(&self) -> bool {
+        self.returns_bool
+    }
+
+    /// The elements that an output was last made of.
+    pub(super) fn sources(&self, output: u32) -> Key {
+        self.sources.get(output as usize).copied().unwrap_or_default()
+    }
+
+    /// The slots of both sides in a bucket.
+    pub(super) fn members(&self, bucket: u32) -> [&[u32]; 2] {
+        let bucket = &self.buckets[bucket as usize];
+        [&bucket.left, &bucket.right]
+    }
+
+    /// Works through the buckets of what changed; gives the error that now holds. Buckets that are in doubt are left
+    /// as they are, for the judge to ask for.
+    pub(super) fn update(
+        &mut self,
+        out: &mut Vector,
+        [left, right]: [&Vector; 2],
+        fresh: bool,
+        mut judging: Judging<'_>,
+    ) -> Option<String> {
+        let due = judging.judge.as_mut().map_or(Vec::new(), |judge| judge.take_due());
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let Scratch { dirty, left: l, right: r, results, taken } = &mut scratch;
+        dirty.extend(due);
         for (side, input) in [left, right].into_iter().enumerate() {
             while (self.sides[side].len() as u32) < input.len() {
                 let slot = self.sides[side].len() as u32;
                 let bucket = self.bucket(side, slot, input.labels(slot));
                 self.sides[side].push(bucket);
             }
-            dirty.extend(slots_of(input, fresh).map(|slot| self.sides[side][slot as usize]));
+            dirty.extend(slots_of(input, fresh, judging.round).map(|slot| self.sides[side][slot as usize]));
         }
         dirty.sort_unstable();
         dirty.dedup();
-        for at in dirty {
+        for at in dirty.drain(..) {
             let bucket = &mut self.buckets[at as usize];
-            let live = |slots: &[u32], input: &Vector| -> Vec<Element> {
-                slots.iter().filter_map(|&slot| Some(Element { slot, v: input.value(slot)? })).collect()
-            };
-            let (l, r) = (live(&bucket.left, left), live(&bucket.right, right));
+            for (elements, slots, input) in [(&mut *l, &bucket.left, left), (&mut *r, &bucket.right, right)] {
+                elements.clear();
+                let live = slots.iter().filter_map(|&slot| Some(Element { slot, v: input.value(slot)? }));
+                elements.extend(live);
+            }
+            let is_refreshed = |judge: &&mut Judge| judge.is_refreshed(at, judging.round);
+            let is_up_to_date = fresh || judging.judge.as_ref().is_some_and(is_refreshed);
+            let asks = !is_up_to_date && judging.in_doubt(self.op, self.returns_bool, (l, r), judging.now);
+            let in_doubt = asks || judging.in_doubt(self.op, self.returns_bool, (l, r), LATER);
+            if let Some(judge) = &mut judging.judge {
+                if asks {
+                    judge.asks.push(at);
+                    continue;
+                }
+                judge.watch(at, in_doubt);
+            }
             let plan = Plan { op: self.op, returns_bool: self.returns_bool, matching: &self.matching };
+            results.clear();
             let result = if self.op.is_set() {
-                Ok(plan.set(&l, &r))
+                plan.set(l, r, results);
+                Ok(())
             } else {
-                plan.pairs(&l, &r, bucket.signature.as_ref(), left, right)
+                plan.pairs(l, r, &bucket.signature, [left, right], results)
             };
-            let written = result.and_then(|results| bucket.write(out, results, |key| plan.labels(key, left, right)));
+            let sources = &mut self.sources;
+            let labels = |key| plan.labels(key, left, right);
+            let written = result.and_then(|()| bucket.write(out, sources, results, taken, labels));
             match written {
                 Ok(()) => {
                     self.errors.remove(&at);
@@ -92,13 +167,19 @@ impl Join {
                 }
             }
         }
+        self.scratch = scratch;
         let short_cut = left.live() == 0 || right.live() == 0;
         if short_cut { None } else { self.errors.values().next().cloned() }
     }
 
     /// Follows the renumbering of the slots of both sides, and gives that of its own `count`: outputs of which
     /// a part is gone go.
-    pub(super) fn renumber(&mut self, sides: [Option<&Renumbering>; 2], count: u32) -> Renumbering {
+    pub(super) fn renumber(
+        &mut self,
+        sides: [Option<&Renumbering>; 2],
+        count: u32,
+        judge: Option<&mut Judge>,
+    ) -> Renumbering {
         let new = |side: usize, slot: u32| sides[side].map_or(Some(slot), |slots| slots.get(slot));
         for (side, buckets) in self.sides.iter_mut().enumerate() {
             if let Some(slots) = sides[side] {
@@ -116,24 +197,33 @@ impl Join {
             let outputs = std::mem::take(&mut bucket.outputs);
             let renamed = |((l, r), output)| Some(((half(0, l)?, half(1, r)?), output));
             bucket.outputs = outputs.into_iter().filter_map(renamed).collect();
-            bucket.outputs.values().for_each(|output| stays[*output as usize] = true);
+            bucket.outputs.iter().for_each(|(_, output)| stays[*output as usize] = true);
         }
         let own = Renumbering::new(count, |output| stays[output as usize]);
+        own.retain(&mut self.sources);
+        self.sources.iter_mut().for_each(|(l, r)| {
+            (*l, *r) = (l.and_then(|slot| new(0, slot)), r.and_then(|slot| new(1, slot)));
+        });
         for bucket in &mut self.buckets {
-            bucket.outputs.values_mut().for_each(|output| *output = own.get(*output).unwrap_or(*output));
-            bucket.places.retain(|_, output| own.get(*output).map(|new| *output = new).is_some());
+            bucket.outputs.iter_mut().for_each(|(_, output)| *output = own.get(*output).unwrap_or(*output));
+            own.rename(&mut bucket.slots);
+            // Made anew when something is looked for.
+            bucket.index = None;
         }
-        self.drop_empty_buckets();
+        self.drop_empty_buckets(judge);
         own
     }
 
-    fn drop_empty_buckets(&mut self) {
+    fn drop_empty_buckets(&mut self, judge: Option<&mut Judge>) {
         let is_used = |bucket: &Bucket| !(bucket.left.is_empty() && bucket.right.is_empty());
         let buckets = Renumbering::new(self.buckets.len() as u32, |at| is_used(&self.buckets[at as usize]));
         buckets.retain(&mut self.buckets);
-        self.by_signature.retain(|_, at| buckets.get(*at).map(|new| *at = new).is_some());
-        self.by_signature.shrink_to(self.buckets.len() * 2);
+        let signed = &self.buckets;
+        self.by_signature.renumber(&buckets, |at| &signed[at as usize].signature);
         self.sides.iter_mut().flatten().for_each(|at| *at = buckets.get(*at).unwrap_or(*at));
+        if let Some(judge) = judge {
+            judge.watched = judge.watched.iter().filter_map(|at| buckets.get(*at)).collect();
+        }
         let errors = std::mem::take(&mut self.errors);
         self.errors = errors.into_iter().filter_map(|(at, error)| Some((buckets.get(at)?, error))).collect();
     }
@@ -141,7 +231,7 @@ impl Join {
     /// How much it keeps for elements, buckets and outputs.
     #[cfg(test)]
     pub(super) fn size(&self) -> usize {
-        let of = |bucket: &Bucket| bucket.left.len() + bucket.right.len() + bucket.outputs.len() + bucket.places.len();
+        let of = |bucket: &Bucket| bucket.left.len() + bucket.right.len() + bucket.outputs.len() + bucket.slots.len();
         let sides: usize = self.sides.iter().map(Vec::len).sum();
         sides
             + self.by_signature.len()
@@ -155,9 +245,12 @@ impl Join {
             MatchLabels::Ignoring(names) => labels.filter(|name| !is_metadata(name) && names.iter().all(|n| n != name)),
         };
         let buckets = &mut self.buckets;
-        let at = *self.by_signature.entry(signature).or_insert_with_key(|signature| {
-            buckets.push(Bucket { signature: Some(signature.clone()), ..Bucket::default() });
-            buckets.len() as u32 - 1
+        let at = self.by_signature.get(&signature, |at| &buckets[at as usize].signature).unwrap_or_else(|| {
+            let at = buckets.len() as u32;
+            self.by_signature.insert(&signature, at, |at| &buckets[at as usize].signature);
+            let (left, right, outputs, slots) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+            buckets.push(Bucket { signature, left, right, outputs, slots, index: None });
+            at
         });
         let bucket = &mut self.buckets[at as usize];
         if side == 0 {
@@ -172,36 +265,111 @@ impl Join {
 /// Which elements an output is made of.
 type Key = (Option<u32>, Option<u32>);
 
+/// What a comparison needs to know of values that may be off.
+pub(super) struct Judging<'a> {
+    /// The nodes below, among them both sides.
+    pub(super) nodes: &'a [Node],
+    pub(super) sides: [usize; 2],
+    pub(super) round: u64,
+    pub(super) now: Timestamp,
+    /// Whether somebody needs the values that it lets through.
+    pub(super) wanted: bool,
+    /// Absent where no value may be off.
+    pub(super) judge: Option<&'a mut Judge>,
+}
+
+impl Judging<'_> {
+    /// Whether the elements of a bucket have to be brought up to date before they are compared at an instant.
+    fn in_doubt(
+        &self,
+        op: BinaryOp,
+        returns_bool: bool,
+        (left, right): (&[Element], &[Element]),
+        now: Timestamp,
+    ) -> bool {
+        if self.judge.is_none() || self.sides.iter().all(|side| self.nodes[*side].slack() == Slack::None) {
+            return false;
+        }
+        let of = |side: usize| move |element: &Element| bounds(self.nodes, self.sides[side], element.slot, now);
+        let right: Vec<Bounds> = right.iter().map(of(1)).collect();
+        left.iter().map(of(0)).any(|l| {
+            right.iter().any(|r| match l.compared(op, *r) {
+                None => true,
+                Some(holds) => holds && self.wanted && !returns_bool && !l.is_exact(),
+            })
+        })
+    }
+}
+
 impl Bucket {
     /// Writes the results; outputs without one lose their value.
     fn write(
         &mut self,
         out: &mut Vector,
-        results: Vec<(Key, Option<f64>)>,
+        sources: &mut Vec<Key>,
+        results: &[(Key, Option<f64>)],
+        taken: &mut Vec<(u32, Option<f64>)>,
         labels: impl Fn(Key) -> Labels,
     ) -> Result<(), String> {
-        let mut taken: Vec<(u32, Option<f64>)> = Vec::with_capacity(results.len());
-        for (key, v) in results {
-            let places = &mut self.places;
-            let slot = *self.outputs.entry(key).or_insert_with(|| {
-                let labels = labels(key);
-                *places.entry(labels.clone()).or_insert_with(|| out.add(labels))
-            });
+        taken.clear();
+        for &(key, v) in results {
+            let slot = self.output(key, out, &labels);
+            if sources.len() < out.len() as usize {
+                sources.resize(out.len() as usize, (None, None));
+            }
+            if v.is_some() {
+                sources[slot as usize] = key;
+            }
             taken.push((slot, v));
         }
         taken.sort_unstable_by_key(|(slot, _)| *slot);
         if taken.windows(2).any(|two| two[0].0 == two[1].0) {
             return Err("multiple matches for labels: grouping labels must ensure unique matches".to_owned());
         }
-        for slot in self.places.values() {
+        for slot in &self.slots {
             let found = taken.binary_search_by_key(slot, |(slot, _)| *slot);
             out.set(*slot, found.ok().and_then(|at| taken[at].1));
         }
         Ok(())
     }
 
+    /// The output slot of an element or a pair.
+    fn output(&mut self, key: Key, out: &mut Vector, labels: impl Fn(Key) -> Labels) -> u32 {
+        if self.index.is_none() && self.outputs.len() >= INDEXED_FROM {
+            let mut index = Index { by_key: self.outputs.iter().copied().collect(), by_labels: Places::default() };
+            self.slots
+                .iter()
+                .for_each(|slot| index.by_labels.insert(out.labels(*slot), *slot, |slot| out.labels(slot)));
+            self.index = Some(Box::new(index));
+        }
+        let known = match &self.index {
+            Some(index) => index.by_key.get(&key).copied(),
+            None => self.outputs.iter().find(|(other, _)| *other == key).map(|(_, slot)| *slot),
+        };
+        known.unwrap_or_else(|| {
+            let labels = labels(key);
+            let same = match &self.index {
+                Some(index) => index.by_labels.get(&labels, |slot| out.labels(slot)),
+                None => self.slots.iter().copied().find(|slot| *out.labels(*slot) == labels),
+            };
+            let slot = same.unwrap_or_else(|| {
+                let slot = out.add(labels);
+                self.slots.push(slot);
+                if let Some(index) = &mut self.index {
+                    index.by_labels.insert(out.labels(slot), slot, |slot| out.labels(slot));
+                }
+                slot
+            });
+            self.outputs.push((key, slot));
+            self.index.iter_mut().for_each(|index| {
+                index.by_key.insert(key, slot);
+            });
+            slot
+        })
+    }
+
     fn clear(&self, out: &mut Vector) {
-        self.places.values().for_each(|slot| out.set(*slot, None));
+        self.slots.iter().for_each(|slot| out.set(*slot, None));
     }
 }
 
@@ -213,14 +381,14 @@ struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    fn set(&self, left: &[Element], right: &[Element]) -> Vec<(Key, Option<f64>)> {
+    fn set(&self, left: &[Element], right: &[Element], results: &mut Vec<(Key, Option<f64>)>) {
         let lefts = left.iter().map(|e| ((Some(e.slot), None), Some(e.v)));
         let rights = right.iter().map(|e| ((None, Some(e.slot)), Some(e.v)));
         match self.op {
-            BinaryOp::And if right.is_empty() => Vec::new(),
-            BinaryOp::Unless if !right.is_empty() => Vec::new(),
-            BinaryOp::Or if left.is_empty() => rights.collect(),
-            _ => lefts.collect(),
+            BinaryOp::And if right.is_empty() => {}
+            BinaryOp::Unless if !right.is_empty() => {}
+            BinaryOp::Or if left.is_empty() => results.extend(rights),
+            _ => results.extend(lefts),
         }
     }
 
@@ -229,10 +397,10 @@ impl Plan<'_> {
         &self,
         left: &[Element],
         right: &[Element],
-        signature: Option<&Labels>,
-        left_input: &Vector,
-        right_input: &Vector,
-    ) -> Result<Vec<(Key, Option<f64>)>, String> {
+        signature: &Labels,
+        [left_input, right_input]: [&Vector; 2],
+        results: &mut Vec<(Key, Option<f64>)>,
+    ) -> Result<(), String> {
         let many_is_left = !matches!(self.matching.group, Group::Right(_));
         let (many, one) = if many_is_left { (left, right) } else { (right, left) };
         if let [first, second, ..] = one {
@@ -240,12 +408,12 @@ impl Plan<'_> {
             return Err(format!(
                 "found duplicate series for the match group {} on the {side} hand-side of the operation: [{}, {}];\
                  many-to-many matching not allowed: matching labels must be unique on one side",
-                signature.unwrap_or(&Labels::empty()),
+                signature,
                 input.labels(first.slot),
                 input.labels(second.slot),
             ));
         }
-        let Some(one) = one.first() else { return Ok(Vec::new()) };
+        let Some(one) = one.first() else { return Ok(()) };
         if self.matching.group == Group::OneToOne && many.len() > 1 {
             return Err("multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
                 .to_owned());
@@ -258,7 +426,8 @@ impl Plan<'_> {
             let (l, r) = if many_is_left { (element, one) } else { (one, element) };
             ((Some(l.slot), Some(r.slot)), value(l, r))
         };
-        Ok(many.iter().map(pair).collect())
+        results.extend(many.iter().map(pair));
+        Ok(())
     }
 
     /// The labels of an output.

@@ -12,9 +12,10 @@
 //!
 //! Values that move by themselves (`time()`, `predict_linear`, a rate of whose window one edge is
 //! extrapolated and the other is not) are brought up to date with each sample that touches them,
-//! at each instant at which they begin or cease to move, and at whole seconds between: an alert on
-//! them may come up to a second after the exact crossing.
-//! A start or a reload between two whole seconds brings them up to date as well.
+//! and at whole seconds between: an alert on them may come up to a second after the exact crossing.
+//! A start or a reload between two whole seconds brings them up to date as well. Windows that are only
+//! compared are left alone, without a sample of their own, while what they are compared with is out of their
+//! reach; a comparison that is made is exact for its instant.
 //!
 //! Windows that move on are worked off at their exact instants, but nobody is woken for that more
 //! often than once a second: a transition then carries its exact time and is told a little later.
@@ -48,10 +49,12 @@ mod course;
 mod entry;
 mod evaluations;
 mod evaluator;
+mod feed;
 mod foretold;
 mod format;
 mod graph;
 mod history;
+mod horizon;
 mod identity;
 mod interval;
 mod leaf;
@@ -59,11 +62,13 @@ mod matching;
 mod naming;
 mod node;
 mod overlay;
+mod places;
 mod plan;
 mod quantile;
 mod reading;
 mod renumbering;
 mod rule;
+mod slack;
 mod slots;
 mod status;
 mod stepwise;

@@ -4,16 +4,19 @@
 //! - An update reads only the changed slots of the nodes below, unless a scalar argument changed.
 //! - Every value comes from `promql::kernel`, as in a query.
 
-use crate::model::{Labels, Millis, Timestamp};
+use crate::model::{Labels, Millis, Timestamp, is_stale};
 use crate::promql::kernel;
 use crate::promql::{BinaryOp, Function};
 
 use super::aggregate::Aggregation;
+use super::feed::Feed;
+use super::horizon::Windowed;
 use super::leaf::Leaf;
-use super::matching::Join;
+use super::matching::{Join, Judging};
 use super::quantile::Buckets;
 use super::renumbering::Renumbering;
-use super::timers::{Alarm, Target, Timers, earliest, next_soft_step};
+use super::slack::{Bounds, Judge, LATER, Slack, TOLERANCE, bounds};
+use super::timers::{Target, Timers, earliest, next_soft_step};
 use super::vector::{Vector, without_name};
 
 /// An operator with its current result.
@@ -25,6 +28,14 @@ pub(super) struct Node {
     pub(super) out: Vector,
     /// Whether it must be computed from the ground up.
     pub(super) fresh: bool,
+    /// By how much values may be off, if nobody wants them exactly.
+    slack: Slack,
+    /// Whether somebody does.
+    wanted: bool,
+    /// Whether its result is a rule's.
+    pub(super) is_root: bool,
+    /// Of a comparison of values that may be off, what it knows of its elements.
+    pub(super) judge: Option<Box<Judge>>,
 }
 
 /// What a node does. Nodes below are named by their number, which is smaller than its own.
@@ -41,9 +52,9 @@ pub(super) enum Op {
     /// `sum by (…)` and its like.
     Aggregate { child: usize, groups: Aggregation },
     /// An operator between two vectors.
-    Join { left: usize, right: usize, join: Join },
+    Join { left: usize, right: usize, join: Box<Join> },
     /// `histogram_quantile` of classic buckets.
-    Quantile { q: usize, child: usize, buckets: Buckets },
+    Quantile { q: usize, child: usize, buckets: Box<Buckets> },
     /// `absent`.
     Absent { child: usize, labels: Labels },
     /// `scalar`.
@@ -55,10 +66,14 @@ pub(super) enum Op {
 pub(super) struct Follow {
     pub(super) leaf: usize,
     pub(super) view: View,
-    /// When the elements of a window are due that move by themselves.
-    pub(super) alarms: Vec<Alarm>,
-    /// Elements whose time has come.
+    /// By which share of itself a value may be off between two looks at it.
+    pub(super) tolerance: f64,
+    /// Of each element the last instant for which its value is known to the last bit.
+    pub(super) exact_until: Vec<Timestamp>,
+    /// Elements that have to be known exactly now.
     pub(super) due: Vec<u32>,
+    /// The round in which it last looked at what changed.
+    round: u64,
 }
 
 /// What is seen of a selector's series.
@@ -86,8 +101,13 @@ pub(super) enum Map {
 /// What an update may look at.
 pub(super) struct Below<'a> {
     pub(super) nodes: &'a [Node],
-    pub(super) leaves: &'a [Leaf],
+    pub(super) leaves: &'a mut [Leaf],
+    pub(super) feeds: &'a [Feed],
     pub(super) now: Timestamp,
+    /// The number of the round.
+    pub(super) round: u64,
+    /// Whether any node has an error.
+    pub(super) has_errors: bool,
     pub(super) timers: &'a mut Timers,
     /// The number of the node itself.
     pub(super) node: u32,
@@ -95,7 +115,7 @@ pub(super) struct Below<'a> {
 
 /// New numbers of the slots of leaves and of the nodes below.
 pub(super) struct Renumbered<'a> {
-    pub(super) leaves: &'a [Option<Renumbering>],
+    pub(super) leaves: &'a [Option<&'a Renumbering>],
     pub(super) nodes: &'a [Option<Renumbering>],
 }
 
@@ -122,7 +142,7 @@ impl Op {
 
 impl Node {
     /// A node that has not been computed yet.
-    pub(super) fn new(op: Op) -> Node {
+    pub(super) fn new(op: Op, slack: Slack, judges: bool) -> Node {
         let unique = match &op {
             Op::Follow(follow) => matches!(follow.view, View::Window { keeps_name: true, .. } | View::Value),
             Op::Map { keeps_name, .. } => *keeps_name,
@@ -130,14 +150,31 @@ impl Node {
             _ => true,
         };
         let (inputs, out) = (op.inputs(), if unique { Vector::default() } else { Vector::with_twins() });
-        Node { op, inputs, out, fresh: true }
+        let judge = judges.then(Box::default);
+        Node { op, inputs, out, fresh: true, slack, wanted: false, is_root: false, judge }
+    }
+
+    /// By how much values may be off between the instants at which they are brought up to date.
+    pub(super) fn slack(&self) -> Slack {
+        if self.wanted { Slack::None } else { self.slack }
+    }
+
+    /// Somebody needs the values themselves. Gives whether that is new.
+    pub(super) fn want(&mut self) -> bool {
+        if let Op::Follow(follow) = &mut self.op {
+            follow.tolerance = 0.0;
+        }
+        !std::mem::replace(&mut self.wanted, true)
     }
 
     /// Brings the result up to date.
     pub(super) fn update(&mut self, below: &mut Below<'_>) {
         let fresh = std::mem::take(&mut self.fresh);
         let out = &mut self.out;
-        let mut error = self.inputs.iter().find_map(|input| below.nodes[*input].out.error().map(str::to_owned));
+        let round = below.round;
+        out.begin(round);
+        let of_input = |input: &usize| below.nodes[*input].out.error().map(str::to_owned);
+        let mut error = if below.has_errors { self.inputs.iter().find_map(of_input) } else { None };
         match &mut self.op {
             Op::Number(v) => set_only(out, Some(*v)),
             Op::Time { offset, armed } => {
@@ -146,15 +183,24 @@ impl Node {
                 below.timers.arm(armed, Some(next), || Target::Node { node });
             }
             Op::Follow(follow) => follow.update(out, fresh, below),
-            Op::Map { child, map, keeps_name } => map.update(out, *child, *keeps_name, fresh, below),
-            Op::Aggregate { child, groups } => groups.update(out, &below.nodes[*child].out, fresh),
+            Op::Map { child, map, keeps_name } => {
+                map.make_room(out, *child, *keeps_name, below);
+                match self.judge.as_mut().filter(|_| below.nodes[*child].slack() != Slack::None) {
+                    Some(judge) => map.judge(out, *child, fresh, self.wanted, judge, below),
+                    None => map.update(out, *child, fresh, below),
+                }
+            }
+            Op::Aggregate { child, groups } => groups.update(out, &below.nodes[*child].out, fresh, round),
             Op::Join { left, right, join } => {
-                let own = join.update(out, &below.nodes[*left].out, &below.nodes[*right].out, fresh);
+                let (sides, inputs) = ([*left, *right], [left, right].map(|side| &below.nodes[*side].out));
+                let (nodes, now, wanted) = (below.nodes, below.now, self.wanted);
+                let judge = self.judge.as_deref_mut();
+                let own = join.update(out, inputs, fresh, Judging { nodes, sides, round, now, wanted, judge });
                 error = error.or(own);
             }
             Op::Quantile { q, child, buckets } => {
                 let q = &below.nodes[*q].out;
-                buckets.update(out, q.scalar(), &below.nodes[*child].out, fresh || q.is_changed());
+                buckets.update(out, q.scalar(), &below.nodes[*child].out, fresh || q.is_changed(round), round);
             }
             Op::Absent { child, labels } => {
                 if out.len() == 0 {
@@ -169,15 +215,15 @@ impl Node {
             }
         }
         out.set_error(error);
+        if let Some(judge) = &mut self.judge {
+            let (node, next) = (below.node, (!judge.watched.is_empty()).then(|| next_soft_step(below.now)));
+            below.timers.arm(&mut judge.armed, next, || Target::Node { node });
+        }
     }
 
-    /// Whether an element above a selector has no value and waits for nothing.
+    /// Whether an element above a selector has no value.
     pub(super) fn is_vacant(&self, slot: u32) -> bool {
-        let waits = match &self.op {
-            Op::Follow(follow) => follow.alarms.get(slot as usize).is_some_and(|alarm| alarm.is_on()),
-            _ => false,
-        };
-        !waits && (slot >= self.out.len() || self.out.value(slot).is_none())
+        slot >= self.out.len() || self.out.value(slot).is_none()
     }
 
     /// Follows the renumbering of slots below, and gives that of its own if there is one.
@@ -186,19 +232,25 @@ impl Node {
         let own = match &mut self.op {
             Op::Number(_) | Op::Time { .. } | Op::Absent { .. } | Op::Scalar { .. } => return None,
             Op::Follow(follow) => {
-                let slots = below.leaves[follow.leaf].as_ref()?;
-                slots.retain(&mut follow.alarms);
+                let slots = below.leaves[follow.leaf]?;
+                slots.retain(&mut follow.exact_until);
                 slots.rename(&mut follow.due);
                 slots.clone()
             }
-            Op::Map { child, .. } => of_node(child)?.clone(),
+            Op::Map { child, .. } => {
+                let slots = of_node(child)?;
+                if let Some(judge) = &mut self.judge {
+                    judge.watched = judge.watched.iter().filter_map(|slot| slots.get(*slot)).collect();
+                }
+                slots.clone()
+            }
             Op::Aggregate { child, groups } => groups.renumber(of_node(child)?),
             Op::Join { left, right, join } => {
                 let sides = [of_node(left), of_node(right)];
                 if sides.iter().all(Option::is_none) {
                     return None;
                 }
-                join.renumber(sides, self.out.len())
+                join.renumber(sides, self.out.len(), self.judge.as_deref_mut())
             }
             Op::Quantile { child, buckets, .. } => buckets.renumber(of_node(child)?),
         };
@@ -215,30 +267,52 @@ fn set_only(out: &mut Vector, value: Option<f64>) {
 }
 
 /// The slots to look at: those that changed, or all.
-pub(super) fn slots_of(input: &Vector, all: bool) -> impl Iterator<Item = u32> + '_ {
-    let (every, changed) = if all { (0..input.len(), &[][..]) } else { (0..0, input.changed()) };
+pub(super) fn slots_of(input: &Vector, all: bool, round: u64) -> impl Iterator<Item = u32> + '_ {
+    let (every, changed) = if all { (0..input.len(), &[][..]) } else { (0..0, input.changed(round)) };
     every.chain(changed.iter().copied())
 }
 
 impl Follow {
+    /// What is seen of a leaf.
+    pub(super) fn new(leaf: usize, view: View) -> Follow {
+        let tolerance = if matches!(view, View::Window { .. }) { TOLERANCE } else { 0.0 };
+        Follow { leaf, view, tolerance, exact_until: Vec::new(), due: Vec::new(), round: 0 }
+    }
+
+    /// Has an element brought up to date in this round. Gives whether that was not so yet.
+    pub(super) fn demand(&mut self, slot: u32, now: Timestamp) -> bool {
+        let exact_until = &mut self.exact_until[slot as usize];
+        if *exact_until >= now {
+            return false;
+        }
+        // Looking at it will tell how it is from then on.
+        *exact_until = Timestamp::MAX;
+        self.due.push(slot);
+        true
+    }
+
     fn update(&mut self, out: &mut Vector, fresh: bool, below: &mut Below<'_>) {
-        let leaf = &below.leaves[self.leaf];
         let args: Vec<f64> = self.arg_nodes().iter().map(|arg| below.nodes[*arg].out.scalar()).collect();
-        let args_changed = self.arg_nodes().iter().any(|arg| below.nodes[*arg].out.is_changed());
-        while out.len() < leaf.len() {
-            let labels = leaf.labels(out.len());
+        let args_changed = self.arg_nodes().iter().any(|arg| below.nodes[*arg].out.is_changed(below.round));
+        let feed = &below.feeds[below.leaves[self.leaf].feed()];
+        below.leaves[self.leaf].grow(feed.len());
+        while out.len() < feed.len() {
             let keeps_name = matches!(self.view, View::Value | View::Window { keeps_name: true, .. });
-            out.add(if keeps_name { labels.clone() } else { without_name(labels) });
-            if matches!(self.view, View::Window { .. }) {
-                self.alarms.push(Alarm::OFF);
-            }
+            out.add(if keeps_name { feed.labels(out.len()).clone() } else { feed.nameless(out.len()) });
+            self.exact_until.push(Timestamp::MIN);
         }
         let due = std::mem::take(&mut self.due);
+        let is_first = std::mem::replace(&mut self.round, below.round) != below.round;
         if fresh || args_changed {
-            (0..leaf.len()).for_each(|slot| self.element(out, slot, &args, below));
-        } else {
-            leaf.changed().iter().chain(&due).for_each(|slot| self.element(out, *slot, &args, below));
+            (0..feed.len()).for_each(|slot| self.element(out, slot, &args, below));
+            return;
         }
+        if is_first {
+            for at in 0..below.leaves[self.leaf].changed().len() {
+                self.element(out, below.leaves[self.leaf].changed()[at], &args, below);
+            }
+        }
+        due.iter().for_each(|slot| self.element(out, *slot, &args, below));
     }
 
     fn arg_nodes(&self) -> &[usize] {
@@ -249,12 +323,14 @@ impl Follow {
     }
 
     fn element(&mut self, out: &mut Vector, slot: u32, args: &[f64], below: &mut Below<'_>) {
-        let (leaf, now) = (&below.leaves[self.leaf], below.now);
-        let value = match &self.view {
-            View::Value => leaf.newest(slot, now).map(|sample| sample.v),
-            View::Time => leaf.newest(slot, now).map(|sample| sample.t.as_seconds()),
+        let leaf = &mut below.leaves[self.leaf];
+        let glance = leaf.look(slot, &below.feeds[leaf.feed()], below.now);
+        let newest = || glance.window().last().filter(|sample| !is_stale(sample.v));
+        let ends = || earliest(glance.enters(), newest().and(glance.leaves()));
+        let (value, until) = match &self.view {
+            View::Value => (newest().map(|sample| sample.v), ends()),
+            View::Time => (newest().map(|sample| sample.t.as_seconds()), ends()),
             View::Window { function, offset, .. } => {
-                let (window, range) = (leaf.window(slot, now), leaf.range(now));
                 let ahead: Vec<f64>;
                 let args = if *function == Function::PredictLinear {
                     ahead = args.iter().copied().chain([offset.as_seconds()]).collect();
@@ -262,14 +338,14 @@ impl Follow {
                 } else {
                     args
                 };
-                let (value, motion) = kernel::moving(*function, args, window, range);
-                let rests = motion.until.map(|until| now + (until - range.until));
-                let next = earliest(rests, motion.moving.then(|| next_soft_step(now)));
-                let node = below.node;
-                below.timers.set(&mut self.alarms[slot as usize], next, || Target::Element { node, slot });
-                value
+                let holding = Windowed { function: *function, args, tolerance: self.tolerance }.holding(glance);
+                self.exact_until[slot as usize] = holding.exact_until;
+                (holding.value, holding.until)
             }
         };
+        if let Some(until) = until {
+            leaf.wake(slot, self.leaf as u32, until, below.timers);
+        }
         out.set(slot, value);
     }
 }
@@ -283,20 +359,50 @@ impl Map {
         }
     }
 
-    fn update(&self, out: &mut Vector, child: usize, keeps_name: bool, fresh: bool, below: &Below<'_>) {
+    fn make_room(&self, out: &mut Vector, child: usize, keeps_name: bool, below: &Below<'_>) {
         let input = &below.nodes[child].out;
-        let scalars: &[usize] = match self {
-            Map::Math { args, .. } => args,
-            Map::Negate => &[],
-            Map::Binary { scalar, .. } => std::slice::from_ref(scalar),
-        };
-        let args: Vec<f64> = scalars.iter().map(|arg| below.nodes[*arg].out.scalar()).collect();
-        let args_changed = scalars.iter().any(|arg| below.nodes[*arg].out.is_changed());
         while out.len() < input.len() {
             let labels = input.labels(out.len());
             out.add(if keeps_name { labels.clone() } else { without_name(labels) });
         }
-        for slot in slots_of(input, fresh || args_changed) {
+    }
+
+    /// The scalar arguments, and whether one has changed.
+    fn args(&self, below: &Below<'_>) -> (Vec<f64>, bool) {
+        let scalars = self.scalars();
+        let args = scalars.iter().map(|arg| below.nodes[*arg].out.scalar()).collect();
+        (args, scalars.iter().any(|arg| below.nodes[*arg].out.is_changed(below.round)))
+    }
+
+    fn update(&self, out: &mut Vector, child: usize, fresh: bool, below: &Below<'_>) {
+        let input = &below.nodes[child].out;
+        let (args, args_changed) = self.args(below);
+        for slot in slots_of(input, fresh || args_changed, below.round) {
+            out.set(slot, input.value(slot).and_then(|v| self.value(v, &args)));
+        }
+    }
+
+    /// Compares values that may be off: those that are in doubt are left as they are, and asked for.
+    fn judge(&self, out: &mut Vector, child: usize, fresh: bool, wanted: bool, judge: &mut Judge, below: &Below<'_>) {
+        let Map::Binary { op, scalar_is_left, returns_bool, .. } = *self else { return };
+        let input = &below.nodes[child].out;
+        let (args, args_changed) = self.args(below);
+        let threshold = Bounds::at(args[0]);
+        let due = judge.take_due();
+        for slot in slots_of(input, fresh || args_changed, below.round).chain(due) {
+            let in_doubt = |now| {
+                let own = bounds(below.nodes, child, slot, now);
+                let (l, r) = if scalar_is_left { (threshold, own) } else { (own, threshold) };
+                let lets_through = wanted && !returns_bool && !own.is_exact();
+                l.compared(op, r).is_none_or(|holds| holds && lets_through)
+            };
+            let (is_there, is_up_to_date) =
+                (input.value(slot).is_some(), fresh || judge.is_refreshed(slot, below.round));
+            if is_there && !is_up_to_date && in_doubt(below.now) {
+                judge.asks.push(slot);
+                continue;
+            }
+            judge.watch(slot, is_there && in_doubt(LATER));
             out.set(slot, input.value(slot).and_then(|v| self.value(v, &args)));
         }
     }

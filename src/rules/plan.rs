@@ -15,10 +15,9 @@ use crate::promql::{Aggregate, AggregateOp, Binary, BinaryOp, Edges, Expr, ExprK
 
 use super::aggregate::Aggregation;
 use super::graph::Graph;
-use super::leaf::{Leaf, Reach};
+use super::leaf::Reach;
 use super::matching::Join;
 use super::node::{Follow, Map, Op, View};
-use super::quantile::Buckets;
 
 /// Why an expression is not followed sample by sample.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +46,7 @@ pub(super) fn plan(graph: &mut Graph, expr: &Expr, delay: Millis) -> Result<Plan
     let mut planner = Planner { graph, delay, by_value: BTreeSet::new() };
     let node = planner.expr(expr, Use::Value)?;
     let by_value = planner.by_value;
+    graph.want_root(node);
     Ok(Plan { node, by_value, leaves: graph.leaves_below(node) })
 }
 
@@ -233,16 +233,12 @@ impl Planner<'_> {
     }
 
     fn leaf(&mut self, selector: &Selector, reach: Reach) -> usize {
-        let offset = selector.shift.offset + self.delay;
-        let mut texts: Vec<String> = selector.matchers.iter().map(Matcher::to_string).collect();
-        texts.sort_unstable();
-        let key = format!("{texts:?} {offset} {reach:?}");
-        self.graph.leaf(key, || Leaf::new(selector.matchers.clone(), offset, reach))
+        self.graph.leaf(&selector.matchers, selector.shift.offset + self.delay, reach)
     }
 
     fn follow(&mut self, leaf: usize, view: View) -> usize {
         let key = format!("follow {leaf} {view:?}");
-        self.graph.node(key, || Op::Follow(Follow { leaf, view, alarms: Vec::new(), due: Vec::new() }))
+        self.graph.node(key, || Op::Follow(Follow::new(leaf, view)))
     }
 
     fn map(&mut self, child: usize, map: Map, keeps_name: bool) -> usize {
@@ -270,7 +266,11 @@ impl Planner<'_> {
         }
         let matching = &binary.matching;
         let key = format!("join {left} {right} {op:?} {returns_bool} {matching:?}");
-        Ok(self.graph.node(key, || Op::Join { left, right, join: Join::new(op, returns_bool, matching.clone()) }))
+        Ok(self.graph.node(key, || Op::Join {
+            left,
+            right,
+            join: Box::new(Join::new(op, returns_bool, matching.clone())),
+        }))
     }
 
     fn aggregate(&mut self, aggregate: &Aggregate) -> Result<usize, NotFollowed> {
@@ -314,7 +314,7 @@ impl Planner<'_> {
             Function::HistogramQuantile => {
                 let (q, child) = (self.expr(&args[0], Use::Value)?, self.expr(&args[1], Use::Value)?);
                 let key = format!("quantile {q} {child}");
-                Ok(self.graph.node(key, || Op::Quantile { q, child, buckets: Buckets::default() }))
+                Ok(self.graph.node(key, || Op::Quantile { q, child, buckets: Box::default() }))
             }
             function if is_window(function) => self.window(function, args),
             function => {

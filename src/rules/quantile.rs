@@ -24,13 +24,13 @@ pub(super) struct Buckets {
 
 impl Buckets {
     /// Estimates the quantile anew for every histogram of which a bucket changed.
-    pub(super) fn update(&mut self, out: &mut Vector, q: f64, input: &Vector, all: bool) {
+    pub(super) fn update(&mut self, out: &mut Vector, q: f64, input: &Vector, all: bool, round: u64) {
         while (self.members.len() as u32) < input.len() {
             let slot = self.members.len() as u32;
             let histogram = self.histogram(out, slot, input.labels(slot));
             self.members.push(histogram);
         }
-        let mut dirty: Vec<u32> = slots_of(input, all).filter_map(|slot| self.members[slot as usize]).collect();
+        let mut dirty: Vec<u32> = slots_of(input, all, round).filter_map(|slot| self.members[slot as usize]).collect();
         dirty.sort_unstable();
         dirty.dedup();
         for histogram in dirty {

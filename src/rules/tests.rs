@@ -127,10 +127,11 @@ impl Numbers {
 /// Everything that the graph keeps for series: slots, groups, buckets, claims and the entries of maps.
 fn size(evaluator: &Evaluator) -> usize {
     let graph = &evaluator.graph;
-    let leaves: usize = graph.leaves.iter().map(|leaf| leaf.len() as usize).sum();
+    let feeds: usize = graph.feeds.iter().map(|feed| feed.len() as usize).sum();
+    let leaves = feeds + graph.leaves.iter().map(|leaf| leaf.len() as usize).sum::<usize>();
     let nodes = graph.nodes.iter().map(|node| {
         let own = match &node.op {
-            Op::Follow(follow) => follow.alarms.len(),
+            Op::Follow(follow) => follow.exact_until.len(),
             Op::Aggregate { groups, .. } => groups.size(),
             Op::Join { join, .. } => join.size(),
             Op::Quantile { buckets, .. } => buckets.size(),

@@ -5,8 +5,7 @@
 //!   a target that was armed anew is recognised by that and ignored when its old instant comes.
 //! - A bucket lives as long as one target is still armed for it, so the earliest bucket is the
 //!   earliest deadline, exactly for alerts and groups.
-//! - The deadlines of series and elements move with nearly every sample, and mostly back: an [`Alarm`] stays where it
-//!   is set, and is set anew when it comes too early. Nothing is decided at an instant at which one came too early.
+//! - The deadlines of series move with nearly every sample, and mostly back: an [`Alarm`] stays where it is set, and is set anew when it comes too early. Nothing is decided at an instant at which one came too early.
 //!
 //! The series of one scrape share their timestamps and so their deadlines: there are as many
 //! buckets as there are targets and windows, not as there are series. A sorted map of buckets
@@ -20,10 +19,8 @@ use crate::model::{Labels, Timestamp};
 /// What is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
-    /// A sample enters or leaves the window of a series.
+    /// The window of a series must be looked at.
     Series { leaf: u32, slot: u32 },
-    /// The value of an element moves by itself.
-    Element { node: u32, slot: u32 },
     /// A node follows the time of day.
     Node { node: u32 },
     /// `for` or `keep_firing_for` of an alert is over.
@@ -32,7 +29,7 @@ pub(super) enum Target {
     Group { group: u32 },
 }
 
-/// When a series or an element is due, as its owner keeps it.
+/// When a series is due, as its owner keeps it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Alarm {
     /// When it is due; the end of time if it is not.
@@ -44,6 +41,11 @@ pub(super) struct Alarm {
 impl Alarm {
     /// One that is not due.
     pub(super) const OFF: Alarm = Alarm { due: Timestamp::MAX, set: Timestamp::MAX };
+
+    /// Makes it due at no time, for the moment.
+    pub(super) fn put_off(&mut self) {
+        self.due = Timestamp::MAX;
+    }
 
     /// Whether it is due at some time.
     pub(super) fn is_on(self) -> bool {
@@ -116,6 +118,13 @@ impl Timers {
         bucket.armed += 1;
         bucket.targets.push(target());
         alarm.set = alarm.due;
+    }
+
+    /// Makes an alarm due at `due`, unless it is earlier.
+    pub(super) fn advance(&mut self, alarm: &mut Alarm, due: Timestamp, target: impl FnOnce() -> Target) {
+        if due < alarm.due {
+            self.set(alarm, Some(due), target);
+        }
     }
 
     /// An alarm may have gone off at `t`: whether it is due. One that came too early is set anew.

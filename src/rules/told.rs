@@ -108,7 +108,7 @@ impl Evaluator {
     /// Whether a selector of a followed rule has not matched any series yet.
     fn is_blind(&self, entry: &Entry) -> bool {
         match &entry.kind {
-            Kind::Followed { plan, .. } => plan.leaves.iter().any(|leaf| !self.graph.leaves[*leaf].has_met()),
+            Kind::Followed { plan, .. } => plan.leaves.iter().any(|leaf| !self.graph.feed_of(*leaf).has_met()),
             Kind::Polled { .. } | Kind::Record(_) => false,
         }
     }
@@ -117,7 +117,7 @@ impl Evaluator {
         let (mode, expr, error) = match &entry.kind {
             Kind::Followed { rule, carrying: None, .. } => (Mode::Incremental, rule.expr(), &rule.error),
             Kind::Followed { rule, carrying: Some(leaf), .. } => {
-                let selector = self.graph.leaves[*leaf].selector();
+                let selector = self.graph.feed_of(*leaf).selector();
                 let reason = format!("{selector} selects native histograms now, whose values are not followed");
                 (Mode::Interval { reason }, rule.expr(), &rule.error)
             }
@@ -128,7 +128,7 @@ impl Evaluator {
             }
         };
         let follows_numbers_of = match &entry.kind {
-            Kind::Followed { plan, .. } => plan.by_value.iter().map(|at| self.graph.leaves[*at].selector()).collect(),
+            Kind::Followed { plan, .. } => plan.by_value.iter().map(|at| self.graph.feed_of(*at).selector()).collect(),
             Kind::Polled { .. } | Kind::Record(_) => Vec::new(),
         };
         let (kind, hold, keep_firing, labels, annotations) = match def {

@@ -2,39 +2,44 @@
 //!
 //! Invariants:
 //! - A slot keeps its labels until it is given up; an element that is gone has no value.
-//! - `changed` lists each slot once whose value differs from the one before the round, bit by bit.
+//! - `changed` lists every slot whose value became another, bit by bit, in the round of the last update; some perhaps
+//!   more than once.
 
 use std::collections::HashMap;
 
 use crate::model::Labels;
 
+use super::places::Places;
 use super::renumbering::Renumbering;
 
 /// The elements of an instant vector; a scalar is slot 0 with the empty labels.
 #[derive(Debug, Default)]
 pub(super) struct Vector {
-    labels: Vec<Labels>,
     values: Vec<Option<f64>>,
-    marked: Vec<bool>,
     changed: Vec<u32>,
+    /// The round to which the changes belong.
+    round: u64,
     live: usize,
-    error: Option<String>,
+    error: Option<Box<str>>,
     error_changed: bool,
-    twins: Option<Twins>,
+    twins: Option<Box<Twins>>,
+    labels: Vec<Labels>,
 }
 
 /// Slots that share their labels: at most one of them may have a value.
 #[derive(Debug, Default)]
 struct Twins {
-    first: HashMap<Labels, u32>,
-    groups: HashMap<Labels, Vec<u32>>,
+    first: Places,
+    /// By the first of them.
+    groups: HashMap<u32, Vec<u32>>,
 }
 
 impl Twins {
-    fn add(&mut self, labels: &Labels, slot: u32) {
-        let first = *self.first.entry(labels.clone()).or_insert(slot);
-        if first != slot {
-            self.groups.entry(labels.clone()).or_insert_with(|| vec![first]).push(slot);
+    /// Adds a slot; `others` are the labels of those before it.
+    fn add(&mut self, labels: &Labels, slot: u32, others: &[Labels]) {
+        match self.first.get(labels, |slot| &others[slot as usize]) {
+            Some(first) => self.groups.entry(first).or_insert_with(|| vec![first]).push(slot),
+            None => self.first.insert(labels, slot, |slot| &others[slot as usize]),
         }
     }
 }
@@ -45,19 +50,26 @@ const SAME_LABELS: &str = "vector cannot contain metrics with the same labelset"
 impl Vector {
     /// A vector whose elements may come to share their labels, which is an error while they do.
     pub(super) fn with_twins() -> Vector {
-        Vector { twins: Some(Twins::default()), ..Vector::default() }
+        Vector { twins: Some(Box::default()), ..Vector::default() }
     }
 
     /// Adds an element without a value.
     pub(super) fn add(&mut self, labels: Labels) -> u32 {
         let slot = self.labels.len() as u32;
         if let Some(twins) = &mut self.twins {
-            twins.add(&labels, slot);
+            twins.add(&labels, slot, &self.labels);
         }
         self.labels.push(labels);
         self.values.push(None);
-        self.marked.push(false);
         slot
+    }
+
+    /// Begins an update, or goes on with one, if it is the same round.
+    pub(super) fn begin(&mut self, round: u64) {
+        if self.round != round {
+            (self.round, self.error_changed) = (round, false);
+            self.changed.clear();
+        }
     }
 
     /// Gives an element a value or takes it away.
@@ -69,10 +81,7 @@ impl Vector {
         }
         self.live = self.live + usize::from(value.is_some()) - usize::from(old.is_some());
         self.values[at] = value;
-        if !self.marked[at] {
-            self.marked[at] = true;
-            self.changed.push(slot);
-        }
+        self.changed.push(slot);
     }
 
     /// The value of a slot.
@@ -100,9 +109,9 @@ impl Vector {
         self.live
     }
 
-    /// The slots that changed in this round.
-    pub(super) fn changed(&self) -> &[u32] {
-        &self.changed
+    /// The slots that changed in a round, the last or this one.
+    pub(super) fn changed(&self, round: u64) -> &[u32] {
+        if self.round == round { &self.changed } else { &[] }
     }
 
     /// The elements that have a value.
@@ -118,33 +127,25 @@ impl Vector {
     /// Sets or clears the error; one of the vector's own comes after that of its inputs.
     pub(super) fn set_error(&mut self, error: Option<String>) {
         let error = error.or_else(|| self.has_live_twins().then(|| SAME_LABELS.to_owned()));
-        if error != self.error {
-            self.error = error;
+        if error.as_deref() != self.error.as_deref() {
+            self.error = error.map(String::into_boxed_str);
             self.error_changed = true;
         }
     }
 
-    /// Whether those who read it must look again.
-    pub(super) fn is_changed(&self) -> bool {
-        self.error_changed || !self.changed.is_empty()
+    /// Whether those who read it must look again in a round.
+    pub(super) fn is_changed(&self, round: u64) -> bool {
+        self.round == round && (self.error_changed || !self.changed.is_empty())
     }
 
     /// Gives up slots without a value. Between rounds.
     pub(super) fn renumber(&mut self, slots: &Renumbering) {
         slots.retain(&mut self.labels);
         slots.retain(&mut self.values);
-        slots.retain(&mut self.marked);
+        self.changed.clear();
         if let Some(twins) = &mut self.twins {
-            *twins = Twins::default();
-            self.labels.iter().zip(0..).for_each(|(labels, slot)| twins.add(labels, slot));
-        }
-    }
-
-    /// Ends the round.
-    pub(super) fn settle(&mut self) {
-        self.error_changed = false;
-        for slot in self.changed.drain(..) {
-            self.marked[slot as usize] = false;
+            **twins = Twins::default();
+            self.labels.iter().zip(0..).for_each(|(labels, slot)| twins.add(labels, slot, &self.labels));
         }
     }
 
@@ -162,6 +163,9 @@ pub(super) fn is_metadata(name: &str) -> bool {
 
 /// The labels without those that describe the metric.
 pub(super) fn without_name(labels: &Labels) -> Labels {
+    if !labels.iter().any(|label| is_metadata(label.name)) {
+        return labels.clone();
+    }
     labels.filter(|name| !is_metadata(name))
 }
 
@@ -170,19 +174,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_is_listed_once_and_twins_are_an_error_while_both_live() {
+    fn changes_are_those_of_a_round_and_twins_are_an_error_while_both_live() {
         let mut vector = Vector::with_twins();
         let (a, b) = (vector.add(Labels::empty()), vector.add(Labels::empty()));
+        vector.begin(1);
         vector.set(a, Some(1.0));
-        vector.set(a, Some(2.0));
         vector.set_error(None);
-        assert_eq!((vector.changed(), vector.live(), vector.error()), ([a].as_slice(), 1, None));
-        vector.settle();
-        vector.set(a, Some(2.0));
-        assert!(!vector.is_changed());
+        assert_eq!((vector.changed(1), vector.live(), vector.error()), ([a].as_slice(), 1, None));
+        assert!(vector.is_changed(1) && !vector.is_changed(2) && vector.changed(2).is_empty());
+        vector.begin(2);
+        vector.set(a, Some(1.0));
+        assert!(!vector.is_changed(2));
         vector.set(b, Some(f64::NAN));
+        vector.begin(2);
         vector.set_error(None);
-        assert_eq!(vector.error(), Some(SAME_LABELS));
+        assert_eq!((vector.changed(2), vector.error()), ([b].as_slice(), Some(SAME_LABELS)));
         vector.set(a, None);
         vector.set_error(None);
         assert_eq!(vector.error(), None);

@@ -72,6 +72,21 @@ impl Grammar {
         ])
     }
 
+    /// A comparison as alerts have it.
+    fn threshold(&mut self) -> String {
+        let op = self.pick(&[">", ">", "<", ">=", "<=", "!=", "== bool", "> bool"]);
+        let (window, other) = (self.window(), self.window());
+        let threshold = self.pick(&["0", "0.05", "0.2", "0.5", "1", "3", "12"]);
+        match self.rng.below(6) {
+            0 => format!("{window} {op} {threshold}"),
+            1 => format!("sum by (job) ({window}) / sum by (job) ({other}) {op} {threshold}"),
+            2 => format!("1 - avg by (i) ({window}) {op} {threshold}"),
+            3 => format!("sum by (job) ({window}) {op} {threshold} * sum by (job) ({other})"),
+            4 => format!("{threshold} / abs({window}) {op} {threshold}"),
+            _ => format!("(sum by (job) ({window}) {op} {threshold}) and max by (job) ({other}) {op} {threshold}"),
+        }
+    }
+
     /// An expression of at most so many operators above each other.
     pub(super) fn vector(&mut self, depth: u32) -> String {
         if depth == 0 {
@@ -81,7 +96,8 @@ impl Grammar {
             };
         }
         let depth = depth - 1;
-        match self.rng.below(11) {
+        match self.rng.below(12) {
+            11 => self.threshold(),
             0 | 1 => {
                 let op = self.pick(&["sum", "avg", "min", "max", "count", "group", "stddev", "stdvar"]);
                 let by = self.pick(&["", "by (job) ", "by (i) ", "without (i) "]);

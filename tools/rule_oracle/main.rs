@@ -48,8 +48,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let scenario = Scenario::new(seed, rules, steps, histograms);
         match scenario.play() {
             Ok(counts) => all.add(counts),
-            Err(_) => {
+            Err(error) => {
                 failures += 1;
+                println!("seed {seed}: {error}\nmade smaller, which takes minutes:");
                 let small = scenario.shrink();
                 let error = small.play().err().unwrap_or_default();
                 println!("seed {seed}: {error}\n{}", small.script());

@@ -33,7 +33,7 @@ pub use native::{
     native_last_change, native_mean, native_sum, native_weight,
 };
 pub use range::{by_summary, is_even, moving, over_range, over_summary};
-pub use rate::Motion;
+pub use rate::{Motion, Resets, is_reset};
 pub use scalar::{binary, compare, unary_math};
 pub use sliding::Sliding;
 pub use starts::{over_range_with_starts, starts_overlap};

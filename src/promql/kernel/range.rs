@@ -4,7 +4,7 @@ use crate::model::{ExactSum, Sample, Summary, TimeRange};
 
 use super::Function;
 use super::group::quantile;
-use super::rate::{self, Extrapolated, Motion, extrapolated, extrapolated_summary};
+use super::rate::{self, Extrapolated, Motion, Resets, extrapolated, extrapolated_summary};
 use super::regression::{Compensated, fit};
 use super::smoothing::{double_exponential, median_deviation, time_of_extreme};
 
@@ -113,20 +113,39 @@ pub fn over_summary(function: Function, summary: &Summary, range: TimeRange) -> 
 }
 
 /// The value of a function of a range vector, as [`over_range`], and how it moves while the window moves on and no
-/// sample enters or leaves it.
-pub fn moving(function: Function, args: &[f64], samples: &[Sample], range: TimeRange) -> (Option<f64>, Motion) {
+/// sample enters or leaves it. Without `resets` the samples between the first and the last are not looked at.
+pub fn moving(
+    function: Function,
+    args: &[f64],
+    samples: &[Sample],
+    resets: Resets,
+    range: TimeRange,
+) -> (Option<f64>, Motion) {
     let kind = match function {
         Function::Rate => Extrapolated::Rate,
         Function::Increase => Extrapolated::Increase,
         Function::Delta => Extrapolated::Delta,
         _ => {
-            let differs = || samples.windows(2).any(|two| two[0].v != two[1].v);
-            let is_moving = function == Function::PredictLinear && differs();
-            let motion = if is_moving { Motion::MOVING } else { Motion::STILL };
-            return (over_range(function, args, samples, range), motion);
+            let value = over_range(function, args, samples, range);
+            let motion = if function == Function::PredictLinear { drift(value, args, samples) } else { Motion::STILL };
+            return (value, motion);
         }
     };
-    rate::moving(kind, samples, range)
+    rate::moving(kind, samples, resets, range)
+}
+
+/// How a prediction moves: along its line.
+fn drift(value: Option<f64>, args: &[f64], samples: &[Sample]) -> Motion {
+    let (Some(value), Some(first)) = (value, samples.first()) else { return Motion::STILL };
+    if samples.iter().all(|sample| sample.v == first.v) {
+        return Motion::STILL;
+    }
+    let slope = fit(samples, first.t).map_or(f64::NAN, |line| line.slope);
+    // What is left of large terms that nearly cancel is rounding, which follows no line.
+    let terms = slope.abs() * args.first().map_or(1.0, |ahead| ahead.abs());
+    let speed = if value.abs() > terms * 1e-6 { slope / 1000.0 } else { f64::NAN };
+    // Where the line is flat, rounding still differs from instant to instant.
+    Motion { speed: if speed == 0.0 { f64::MIN_POSITIVE } else { speed }, until: None }
 }
 
 fn last_change(function: Function, samples: &[Sample]) -> Option<f64> {

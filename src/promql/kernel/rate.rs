@@ -29,7 +29,7 @@ struct Ends {
 
 impl Ends {
     fn of(samples: &[Sample]) -> Option<Ends> {
-        let resets = samples.windows(2).filter(|two| two[1].v < two[0].v).map(|two| two[0].v);
+        let resets = samples.windows(2).filter(|two| is_reset(two[0], two[1])).map(|two| two[0].v);
         Ends::with_resets(samples, resets)
     }
 
@@ -52,6 +52,11 @@ impl Ends {
         let rise = if summary.resets == 0 { last.v - first.v } else { rise(first, last, summary.reset_sum.clone()) };
         Some(Ends { first, last, count: summary.count, rise })
     }
+}
+
+/// Whether a counter began anew between two samples that follow each other.
+pub fn is_reset(before: Sample, after: Sample) -> bool {
+    after.v < before.v
 }
 
 /// `last - first` and what was there before each reset, rounded once, so that it does not matter in
@@ -193,25 +198,46 @@ fn is_tripped(distance: i64, sampled: i64, gaps: i64) -> bool {
     }
 }
 
-/// How the result moves while the window moves on and no sample enters or leaves it.
+/// What is known of the resets between a window's samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resets {
+    /// There are none.
+    None,
+    /// There may be some.
+    Perhaps,
+}
+
+/// How the result moves while the window moves on and no sample enters or leaves it.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Motion {
-    /// Whether it moves with every instant.
-    pub moving: bool,
-    /// The next right edge of the window at which it may begin to move or come to rest.
+    /// By how much the value changes in a millisecond, but for rounding; 0 if it keeps every bit.
+    pub speed: f64,
+    /// The next right edge of the window at which the speed may change.
     pub until: Option<Timestamp>,
 }
 
 impl Motion {
     /// No change before a sample enters or leaves.
-    pub(super) const STILL: Motion = Motion { moving: false, until: None };
-    /// Change at every instant.
-    pub(super) const MOVING: Motion = Motion { moving: true, until: None };
+    pub(super) const STILL: Motion = Motion { speed: 0.0, until: None };
+
+    /// Whether the value changes with every instant.
+    pub fn is_moving(self) -> bool {
+        self.speed != 0.0
+    }
 }
 
 /// [`extrapolated`] and its motion: it rests while both edges follow the window, or neither does.
-pub(super) fn moving(kind: Extrapolated, samples: &[Sample], range: TimeRange) -> (Option<f64>, Motion) {
-    let Some(ends) = Ends::of(samples) else { return (None, Motion::STILL) };
+pub(super) fn moving(
+    kind: Extrapolated,
+    samples: &[Sample],
+    resets: Resets,
+    range: TimeRange,
+) -> (Option<f64>, Motion) {
+    let ends = match resets {
+        Resets::None => Ends::with_resets(samples, std::iter::empty()),
+        Resets::Perhaps => Ends::of(samples),
+    };
+    let Some(ends) = ends else { return (None, Motion::STILL) };
     let Some(change) = ends.extrapolated(kind, range) else { return (None, Motion::STILL) };
     if change == 0.0 || change.is_nan() {
         return (Some(change), Motion::STILL);
@@ -231,13 +257,16 @@ impl Ends {
         // An edge is tripped from this distance on.
         let threshold = (i128::from(sampled) * 11).div_euclid(i128::from(gaps) * 10);
         let threshold = i64::try_from(threshold).unwrap_or(i64::MAX);
-        let at_distance = |distance: i64| range.until + Millis(to_start - distance);
+        let at_distance = |distance: i64| range.until + Millis(to_start.saturating_sub(distance));
         let right = [self.last.t + Millis(threshold), self.last.t + Millis(threshold.saturating_add(1))];
         let left = [at_distance(threshold), at_distance(threshold - 1)];
         let zero = zero.map(|zero| [at_distance(zero as i64), at_distance(zero as i64 - 1)]);
         let edges = right.into_iter().chain(left).chain(zero.into_iter().flatten());
         let until = edges.filter(|t| *t > range.until).min();
-        Motion { moving: left_follows != right_follows, until }
+        let change = if kind == Extrapolated::Delta { self.last.v - self.first.v } else { self.rise };
+        let growth = f64::from(i8::from(right_follows) - i8::from(left_follows)) / sampled as f64;
+        let seconds = if kind == Extrapolated::Rate { (range.until - range.after).as_seconds() } else { 1.0 };
+        Motion { speed: change * growth / seconds, until }
     }
 }
 
@@ -282,11 +311,15 @@ mod tests {
             let value = |until: i64| extrapolated(kind, &samples, at(until)).map(f64::to_bits);
             let mut until = last;
             while until < samples[0].t.0 + window {
-                let motion = moving(kind, &samples, at(until)).1;
+                let motion = moving(kind, &samples, Resets::Perhaps, at(until)).1;
                 let end = motion.until.map_or(i64::MAX, |t| t.0).min(samples[0].t.0 + window);
-                if !motion.moving {
-                    for t in until..end {
+                for t in until..end {
+                    if !motion.is_moving() {
                         assert_eq!(value(t), value(until), "{kind:?} {pairs:?} at {until}, still until {end}");
+                    } else if let (Some(from), Some(to)) = (value(until), value(t)) {
+                        let (from, to) = (f64::from_bits(from), f64::from_bits(to));
+                        let expected = from + motion.speed * (t - until) as f64;
+                        assert!((to - expected).abs() <= 1e-9 * from.abs(), "{kind:?} {pairs:?}: {from} moves to {to}");
                     }
                 }
                 until = end;

@@ -1,0 +1,327 @@
+//! The series of a selector with their samples, kept once for all windows that look at them.
+//!
+//! Invariants:
+//! - A series holds the samples that are, or will be, in one of the windows; of those that have left the last one at
+//!   most a quarter of what it holds room for. Of a selector without a range it holds the newest that counts already,
+//!   and those dated later.
+//! - What ranges look at holds no staleness markers.
+//! - A slot stays as long as its series has a number or a sample.
+//! - A sample keeps its position, counted from the first that the series ever held, until one comes before it out
+//!   of order.
+//! - A native histogram is kept as its time alone, with a marker for a value: who counts samples needs no
+//!   more, and whoever reads values asks [`Leaf::carries_histograms`](super::leaf::Leaf::carries_histograms) first.
+
+use crate::model::{
+    HistogramSample, Labels, MatchOp, Matcher, Millis, STALE_NAN, Sample, TimeRange, Timestamp, is_stale,
+};
+
+use super::leaf::Reach;
+use super::places::Places;
+use super::renumbering::Renumbering;
+use super::vector::without_name;
+
+/// Whether something has come to have a series to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Touched {
+    /// It has, the first one of this round.
+    First,
+    /// It has not, or it had one already.
+    Not,
+}
+
+/// Stands for a native histogram: a NaN that neither arithmetic nor Prometheus makes. Should a sample have
+/// these bits all the same, its rules are queried, which is right too.
+pub(super) const HISTOGRAM_NAN: u64 = 0x7ff8_6869_7374_6f67;
+
+/// What of its samples a series keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// The newest that counts, `offset` after its time.
+    Newest { offset: Millis },
+    /// All, but for staleness markers.
+    All,
+}
+
+/// A selector and its series.
+#[derive(Debug)]
+pub(super) struct Feed {
+    matchers: Vec<Matcher>,
+    kept: Kept,
+    /// How long after its time a sample has left every window.
+    span: Millis,
+    series: Vec<Series>,
+    names: Vec<Names>,
+    by_labels: Places,
+    /// How many slots have a number in the store.
+    numbered: u32,
+    /// Whether it has ever met a series.
+    has_met: bool,
+    /// Whether a native histogram has ever come; most selectors never see any.
+    has_met_histogram: bool,
+    /// Whether a sample came out of order in this round.
+    has_disorder: bool,
+    changed: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Series {
+    samples: Vec<Sample>,
+    /// The position of the first of them.
+    base: u32,
+    /// How many numbers of the store lead here: one, or none of a series that is retired or only seeded.
+    numbers: u32,
+    /// Whether a sample came out of order in this round.
+    disordered: bool,
+}
+
+/// What a series is called; apart, for it is seldom asked for.
+#[derive(Debug)]
+struct Names {
+    labels: Labels,
+    /// The same without those that describe the metric, which functions drop.
+    nameless: Option<Labels>,
+}
+
+impl Feed {
+    /// What a selector asks for that looks through such a window.
+    pub(super) fn new(matchers: Vec<Matcher>, offset: Millis, reach: Reach) -> Feed {
+        let kept = match reach {
+            Reach::Instant(_) => Kept::Newest { offset },
+            Reach::Range(_) => Kept::All,
+        };
+        let (series, names, by_labels, changed) = (Vec::new(), Vec::new(), Places::default(), Vec::new());
+        Feed {
+            matchers,
+            kept,
+            span: offset + reach.span(),
+            series,
+            names,
+            by_labels,
+            numbered: 0,
+            has_met: false,
+            has_met_histogram: false,
+            has_disorder: false,
+            changed,
+        }
+    }
+
+    /// What feeds with the same key may share.
+    pub(super) fn key(matchers: &[Matcher], offset: Millis, reach: Reach) -> String {
+        let mut texts: Vec<String> = matchers.iter().map(Matcher::to_string).collect();
+        texts.sort_unstable();
+        match reach {
+            Reach::Instant(_) => format!("{texts:?} {offset} {reach:?}"),
+            Reach::Range(_) => format!("{texts:?} ranges"),
+        }
+    }
+
+    /// Keeps samples for another window, too. Before any has come.
+    pub(super) fn widen(&mut self, offset: Millis, reach: Reach) {
+        self.span = self.span.max(offset + reach.span());
+    }
+
+    /// Its conditions.
+    pub(super) fn matchers(&self) -> &[Matcher] {
+        &self.matchers
+    }
+
+    /// Its conditions, as a query writes them.
+    pub(super) fn selector(&self) -> String {
+        let matchers: Vec<String> = self.matchers.iter().map(Matcher::to_string).collect();
+        format!("{{{}}}", matchers.join(","))
+    }
+
+    /// The name that all its series have, if it asks for one.
+    pub(super) fn metric_name(&self) -> Option<&str> {
+        let equal = |m: &&Matcher| m.name() == Labels::METRIC_NAME && m.op() == MatchOp::Equal;
+        self.matchers.iter().find(equal).map(Matcher::value)
+    }
+
+    /// Whether a series is one of its own.
+    pub(super) fn matches(&self, labels: &Labels) -> bool {
+        self.matchers.iter().all(|matcher| matcher.matches(labels.get(matcher.name())))
+    }
+
+    /// The slot of a series.
+    pub(super) fn slot(&mut self, labels: &Labels) -> u32 {
+        let names = &self.names;
+        if let Some(slot) = self.by_labels.get(labels, |slot| &names[slot as usize].labels) {
+            return slot;
+        }
+        let slot = self.series.len() as u32;
+        self.by_labels.insert(labels, slot, |slot| &names[slot as usize].labels);
+        let nameless = (self.kept == Kept::All).then(|| without_name(labels));
+        self.names.push(Names { labels: labels.clone(), nameless });
+        self.series.push(Series { samples: Vec::new(), base: 0, numbers: 0, disordered: false });
+        self.has_met = true;
+        slot
+    }
+
+    /// Whether it has ever met a series, be it gone or not.
+    pub(super) fn has_met(&self) -> bool {
+        self.has_met
+    }
+
+    /// Whether a native histogram has ever come.
+    pub(super) fn has_met_histogram(&self) -> bool {
+        self.has_met_histogram
+    }
+
+    /// Notes that a number of the store leads to a slot from now on.
+    pub(super) fn number(&mut self, slot: u32) {
+        let numbers = &mut self.series[slot as usize].numbers;
+        *numbers += 1;
+        self.numbered += u32::from(*numbers == 1);
+    }
+
+    /// Notes that a number that led to a slot means nothing any more.
+    pub(super) fn retire(&mut self, slot: u32) {
+        let numbers = &mut self.series[slot as usize].numbers;
+        *numbers -= 1;
+        self.numbered -= u32::from(*numbers == 0);
+    }
+
+    /// Slots that no number leads to: those that may be given up are among them.
+    pub(super) fn unnumbered(&self) -> u32 {
+        self.len() - self.numbered
+    }
+
+    /// Whether nothing is known of a slot that a series that comes anew would not know. Lets go of what has left
+    /// every window.
+    pub(super) fn is_vacant(&mut self, slot: u32, now: Timestamp) -> bool {
+        let span = self.span;
+        let series = &mut self.series[slot as usize];
+        if series.numbers > 0 {
+            return false;
+        }
+        if series.samples.iter().all(|s| s.t + span <= now) {
+            series.base = series.base.wrapping_add(series.samples.len() as u32);
+            series.samples = Vec::new();
+        }
+        series.samples.is_empty()
+    }
+
+    /// Gives up vacant slots. Between rounds.
+    pub(super) fn renumber(&mut self, slots: &Renumbering) {
+        slots.retain(&mut self.series);
+        slots.retain(&mut self.names);
+        let names = &self.names;
+        self.by_labels.renumber(slots, |slot| &names[slot as usize].labels);
+    }
+
+    /// How many slots there are.
+    pub(super) fn len(&self) -> u32 {
+        self.series.len() as u32
+    }
+
+    /// The labels of a slot.
+    pub(super) fn labels(&self, slot: u32) -> &Labels {
+        &self.names[slot as usize].labels
+    }
+
+    /// The labels of a slot without those that describe the metric.
+    pub(super) fn nameless(&self, slot: u32) -> Labels {
+        let Names { labels, nameless } = &self.names[slot as usize];
+        nameless.clone().unwrap_or_else(|| without_name(labels))
+    }
+
+    /// The samples of a slot, in the order of time, and the position of the first.
+    pub(super) fn samples(&self, slot: u32) -> (&[Sample], u32) {
+        let series = &self.series[slot as usize];
+        (&series.samples, series.base)
+    }
+
+    /// Whether a sample of a slot came out of order in this round.
+    pub(super) fn is_disordered(&self, slot: u32) -> bool {
+        self.series[slot as usize].disordered
+    }
+
+    /// The slots of which samples came in this round; some perhaps more than once.
+    pub(super) fn changed(&self) -> &[u32] {
+        &self.changed
+    }
+
+    /// How far back of `at` stored samples are needed, and those ahead of it.
+    pub(super) fn range_needed(&self, at: Timestamp) -> TimeRange {
+        TimeRange { after: at - self.span, until: Timestamp::MAX }
+    }
+
+    /// Takes in a sample. One that is out of order goes to its place.
+    pub(super) fn insert(&mut self, slot: u32, sample: Sample, now: Timestamp) -> Touched {
+        if sample.t + self.span <= now || (is_stale(sample.v) && self.kept == Kept::All) {
+            return Touched::Not;
+        }
+        let series = &mut self.series[slot as usize];
+        match series.samples.last() {
+            Some(last) if last.t >= sample.t => {
+                let at = series.samples.partition_point(|s| s.t < sample.t);
+                if series.samples[at].t == sample.t {
+                    series.samples[at] = sample;
+                } else {
+                    series.samples.insert(at, sample);
+                }
+                series.disordered = true;
+                self.has_disorder = true;
+            }
+            last => {
+                let last = last.map(|last| last.t);
+                series.make_room(self.kept, self.span, sample, last, now);
+                series.samples.push(sample);
+            }
+        }
+        self.changed.push(slot);
+        if self.changed.len() == 1 { Touched::First } else { Touched::Not }
+    }
+
+    /// Takes in a native histogram.
+    pub(super) fn insert_histogram(&mut self, slot: u32, sample: &HistogramSample, now: Timestamp) -> Touched {
+        let bits = if sample.histogram.is_stale() { STALE_NAN } else { HISTOGRAM_NAN };
+        self.has_met_histogram |= bits == HISTOGRAM_NAN;
+        self.insert(slot, Sample { t: sample.t, v: f64::from_bits(bits) }, now)
+    }
+
+    /// Makes every sample wrong.
+    #[cfg(test)]
+    pub(super) fn distort(&mut self) {
+        for (slot, series) in (0..).zip(&mut self.series) {
+            series.samples.iter_mut().for_each(|sample| sample.v += 0.5);
+            series.disordered = true;
+            self.changed.push(slot);
+        }
+        self.has_disorder = true;
+    }
+
+    /// Ends the round.
+    pub(super) fn settle(&mut self) {
+        if std::mem::take(&mut self.has_disorder) {
+            self.changed.iter().for_each(|slot| self.series[*slot as usize].disordered = false);
+        }
+        self.changed.clear();
+    }
+}
+
+impl Series {
+    /// Lets go of what no window sees any more, if room is needed for a sample that comes after the others.
+    fn make_room(&mut self, kept: Kept, span: Millis, sample: Sample, last: Option<Timestamp>, now: Timestamp) {
+        let left = match (kept, last) {
+            (Kept::Newest { offset }, Some(_)) if sample.t + offset <= now => self.samples.len(),
+            (Kept::Newest { offset }, Some(_)) if self.samples.len() == self.samples.capacity() => {
+                self.samples.partition_point(|s| s.t + offset <= now).saturating_sub(1)
+            }
+            // Whoever looked at the window when the last one came has passed them.
+            (Kept::All, Some(last)) if self.samples.len() == self.samples.capacity() => {
+                let seen = last.min(now);
+                self.samples.partition_point(|s| s.t + span <= seen)
+            }
+            _ => 0,
+        };
+        if kept == Kept::All && left * 5 < self.samples.len() {
+            if self.samples.len() == self.samples.capacity() {
+                self.samples.reserve_exact(self.samples.len() / 4 + 2);
+            }
+        } else if left > 0 {
+            self.samples.drain(..left);
+            self.base = self.base.wrapping_add(left as u32);
+        }
+    }
+}

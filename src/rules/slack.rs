@@ -1,0 +1,338 @@
+//! By how much values may differ from what a query answers, between the instants at which they are brought up to date.
+//!
+//! Whoever only compares a value with a threshold need not know it to the last bit as long as it is far from it. So the
+//! value of a window is left as it is while it moves by less than a share of itself, and nodes above it know within
+//! which bounds theirs lie. A comparison looks at the bounds: where they leave it in doubt, the windows below are
+//! brought up to date before it is made. Whoever needs values themselves says so ([`Graph::want_root`]).
+//!
+//! Invariants:
+//! - Which elements a node has is always right; only their values may be off.
+//! - The bounds hold whatever the rounding: they are wider than what is computed from them by more than that.
+
+use std::collections::BTreeSet;
+
+use crate::model::Timestamp;
+use crate::promql::kernel;
+use crate::promql::{AggregateOp, BinaryOp, Function};
+
+#[cfg(doc)]
+use super::graph::Graph;
+use super::node::{Map, Node, Op, View};
+
+/// By which share of itself a window's value may be off.
+pub(super) const TOLERANCE: f64 = 1.0 / 16.0;
+
+/// For [`bounds`]: not at this instant, but at all until the windows are looked at again.
+pub(super) const LATER: Timestamp = Timestamp::MAX;
+
+/// What is allowed for rounding, many times over.
+const ROUNDING: f64 = 1e-9;
+
+/// By how much the values of a node may be off.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Slack {
+    /// By nothing.
+    None,
+    /// By such a share of themselves.
+    Share(f64),
+    /// By what their parts are off: [`bounds`] tells.
+    Parts,
+}
+
+/// What a comparison knows of its own elements: those of a vector compared with a number, or matching groups.
+#[derive(Debug, Default)]
+pub(super) struct Judge {
+    /// Those whose parts have come up to date, to be made anew.
+    due: Vec<u32>,
+    /// Those whose parts are up to date, in the round of this number.
+    refreshed: (u64, BTreeSet<u32>),
+    /// Those that need that in this round.
+    pub(super) asks: Vec<u32>,
+    /// Those that have to be made again at whole seconds.
+    pub(super) watched: BTreeSet<u32>,
+    pub(super) armed: Option<Timestamp>,
+}
+
+impl Judge {
+    /// Notes that the parts of one are brought up to date in a round.
+    pub(super) fn refresh(&mut self, id: u32, round: u64) {
+        if self.refreshed.0 != round {
+            self.refreshed = (round, BTreeSet::new());
+        }
+        self.refreshed.1.insert(id);
+        self.due.push(id);
+    }
+
+    /// Whether the parts of one are up to date. Stays so until the round ends: what is in doubt all the same, because
+    /// the bounds are wider than they need be, is not asked for again.
+    pub(super) fn is_refreshed(&self, id: u32, round: u64) -> bool {
+        self.refreshed.0 == round && self.refreshed.1.contains(&id)
+    }
+
+    /// Those to be made anew.
+    pub(super) fn take_due(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.due)
+    }
+
+    /// Notes whether one has to be made again at the next whole second.
+    pub(super) fn watch(&mut self, id: u32, in_doubt: bool) {
+        if in_doubt {
+            self.watched.insert(id);
+        } else if !self.watched.is_empty() {
+            self.watched.remove(&id);
+        }
+    }
+}
+
+/// By how much the values of a new node may be off, and which of those that it reads have to be exact.
+pub(super) fn slack_of(op: &Op, nodes: &[Node]) -> (Slack, Vec<usize>) {
+    let of = |node: &usize| nodes[*node].slack();
+    let exact = |inputs: Vec<usize>| (Slack::None, inputs);
+    match op {
+        Op::Follow(follow) if matches!(follow.view, View::Window { .. }) => (Slack::Share(TOLERANCE), op.inputs()),
+        Op::Number(_) | Op::Time { .. } | Op::Follow(_) | Op::Absent { .. } => exact(Vec::new()),
+        Op::Scalar { .. } | Op::Quantile { .. } => exact(op.inputs()),
+        Op::Map { child, map, .. } => {
+            let scalars = op.inputs().split_off(1);
+            match (map, of(child)) {
+                (Map::Negate | Map::Math { function: Function::Abs, .. }, slack) => (slack, scalars),
+                (Map::Math { .. }, _) => exact(op.inputs()),
+                (Map::Binary { op, returns_bool, .. }, slack) if op.is_comparison() => {
+                    (if *returns_bool { Slack::None } else { slack }, scalars)
+                }
+                (Map::Binary { op: BinaryOp::Mul, .. }, slack) => (slack, scalars),
+                (Map::Binary { op: BinaryOp::Div, scalar_is_left, .. }, Slack::Share(share)) => {
+                    (Slack::Share(if *scalar_is_left { ratio(0.0, share) } else { share }), scalars)
+                }
+                (Map::Binary { op: BinaryOp::Div | BinaryOp::Add | BinaryOp::Sub, .. }, slack) => {
+                    (if slack == Slack::None { slack } else { Slack::Parts }, scalars)
+                }
+                (Map::Binary { .. }, _) => exact(op.inputs()),
+            }
+        }
+        Op::Aggregate { child, groups } => match (groups.op(), of(child)) {
+            (AggregateOp::Count | AggregateOp::Group, _) => exact(Vec::new()),
+            (AggregateOp::Sum | AggregateOp::Avg | AggregateOp::Min | AggregateOp::Max, slack @ Slack::Share(_)) => {
+                (slack, Vec::new())
+            }
+            _ => exact(vec![*child]),
+        },
+        Op::Join { left, right, join } => {
+            let sides = [of(left), of(right)];
+            let shares = sides.map(|slack| match slack {
+                Slack::None => Some(0.0),
+                Slack::Share(share) => Some(share),
+                Slack::Parts => None,
+            });
+            let is_exact = sides == [Slack::None; 2];
+            let made = |share: fn(f64, f64) -> f64| match shares {
+                _ if is_exact => Slack::None,
+                [Some(l), Some(r)] => Slack::Share(share(l, r)),
+                _ => Slack::Parts,
+            };
+            match join.op() {
+                _ if join.returns_bool() => exact(Vec::new()),
+                BinaryOp::And | BinaryOp::Unless => (sides[0], Vec::new()),
+                op if op.is_comparison() => (sides[0], Vec::new()),
+                BinaryOp::Or => (made(f64::max), Vec::new()),
+                BinaryOp::Mul => (made(|l, r| (1.0 + l) * (1.0 + r) - 1.0), Vec::new()),
+                BinaryOp::Div => (made(ratio), Vec::new()),
+                BinaryOp::Add | BinaryOp::Sub => (if is_exact { Slack::None } else { Slack::Parts }, Vec::new()),
+                _ => exact(vec![*left, *right]),
+            }
+        }
+    }
+}
+
+/// Whether a new node compares values that may be off.
+pub(super) fn judges(op: &Op, nodes: &[Node]) -> bool {
+    let may_be_off = |node: &usize| nodes[*node].slack() != Slack::None;
+    match op {
+        Op::Map { child, map: Map::Binary { op, .. }, .. } => op.is_comparison() && may_be_off(child),
+        Op::Join { left, right, join } => join.op().is_comparison() && (may_be_off(left) || may_be_off(right)),
+        _ => false,
+    }
+}
+
+/// By which share a ratio is off at the most.
+fn ratio(over: f64, under: f64) -> f64 {
+    (1.0 + over) / (1.0 - under) - 1.0
+}
+
+/// The nodes whose values become those of this one.
+pub(super) fn passed_on(op: &Op) -> Vec<usize> {
+    match op {
+        Op::Map { map: Map::Binary { op, .. }, .. } if op.is_comparison() => Vec::new(),
+        Op::Map { child, .. } => vec![*child],
+        Op::Aggregate { groups, .. } if matches!(groups.op(), AggregateOp::Count | AggregateOp::Group) => Vec::new(),
+        Op::Aggregate { child, .. } => vec![*child],
+        Op::Join { left, right, join } => match join.op() {
+            op if op.is_comparison() => Vec::new(),
+            BinaryOp::And | BinaryOp::Unless => vec![*left],
+            _ => vec![*left, *right],
+        },
+        _ => Vec::new(),
+    }
+}
+
+/// From where to where a value may lie.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Bounds {
+    low: f64,
+    high: f64,
+}
+
+impl Bounds {
+    /// Anywhere.
+    const NONE: Bounds = Bounds { low: f64::NEG_INFINITY, high: f64::INFINITY };
+
+    /// A value that is known.
+    pub(super) fn at(v: f64) -> Bounds {
+        Bounds { low: v, high: v }
+    }
+
+    /// Whether the value is known.
+    pub(super) fn is_exact(self) -> bool {
+        self.low.to_bits() == self.high.to_bits()
+    }
+
+    /// Whether it is told how large and how small the value may be.
+    fn is_bounded(self) -> bool {
+        self.low.is_finite() && self.high.is_finite()
+    }
+
+    /// Around a value that may be off by a share. Zero is never off, nor is what is no number.
+    fn around(v: f64, share: f64) -> Bounds {
+        let off = v.abs() * (share + ROUNDING);
+        if v == 0.0 || !v.is_finite() { Bounds::at(v) } else { Bounds { low: v - off, high: v + off } }
+    }
+
+    fn widened(self) -> Bounds {
+        let off = self.low.abs().max(self.high.abs()) * ROUNDING + f64::MIN_POSITIVE;
+        Bounds::ordered([self.low - off, self.high + off])
+    }
+
+    /// Of numbers among which the value lies; of what is no number, anywhere.
+    fn ordered<const N: usize>(ends: [f64; N]) -> Bounds {
+        if ends.iter().any(|v| v.is_nan()) {
+            return Bounds::NONE;
+        }
+        Bounds {
+            low: ends.iter().copied().fold(f64::INFINITY, f64::min),
+            high: ends.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        }
+    }
+
+    fn combined(self, op: BinaryOp, other: Bounds) -> Bounds {
+        if self.is_exact() && other.is_exact() {
+            return Bounds::at(kernel::binary(op, self.low, other.low));
+        }
+        let all = [(self.low, other.low), (self.low, other.high), (self.high, other.low), (self.high, other.high)];
+        // What is left of a difference may be less than the rounding of its terms.
+        let terms = [self.low, self.high, other.low, other.high].iter().fold(0.0, |max: f64, v| max.max(v.abs()));
+        match op {
+            BinaryOp::Add | BinaryOp::Sub => {
+                let Bounds { low, high } = Bounds::ordered(all.map(|(l, r)| kernel::binary(op, l, r)));
+                Bounds::ordered([low - terms * ROUNDING, high + terms * ROUNDING])
+            }
+            BinaryOp::Div if other.low <= 0.0 && other.high >= 0.0 => Bounds::NONE,
+            BinaryOp::Mul | BinaryOp::Div => Bounds::ordered(all.map(|(l, r)| kernel::binary(op, l, r))).widened(),
+            _ => Bounds::NONE,
+        }
+    }
+
+    /// Whether a comparison holds, if there is no doubt.
+    pub(super) fn compared(self, op: BinaryOp, other: Bounds) -> Option<bool> {
+        if self.is_exact() && other.is_exact() {
+            return Some(kernel::compare(op, self.low, other.low));
+        }
+        // Among what has no bound may be what is no number.
+        if [self, other].iter().any(|side| !side.is_exact() && !side.is_bounded()) {
+            return None;
+        }
+        let certain = |holds: bool, fails: bool| (holds || fails).then_some(holds);
+        let (l, r) = (self, other);
+        match op {
+            BinaryOp::Gt => certain(l.low > r.high, l.high <= r.low),
+            BinaryOp::Lt => certain(l.high < r.low, l.low >= r.high),
+            BinaryOp::Ge => certain(l.low >= r.high, l.high < r.low),
+            BinaryOp::Le => certain(l.high <= r.low, l.low > r.high),
+            BinaryOp::Eq => certain(false, l.low > r.high || l.high < r.low),
+            BinaryOp::Ne => certain(l.low > r.high || l.high < r.low, false),
+            _ => None,
+        }
+    }
+}
+
+/// Within which bounds the value of an element lies at an instant. The element must be there.
+pub(super) fn bounds(nodes: &[Node], at: usize, slot: u32, now: Timestamp) -> Bounds {
+    let node = &nodes[at];
+    let v = node.out.value(slot).unwrap_or(f64::NAN);
+    let slack = node.slack();
+    if slack == Slack::None || !v.is_finite() {
+        return Bounds::at(v);
+    }
+    match &node.op {
+        Op::Follow(follow) if now <= follow.exact_until[slot as usize] => Bounds::at(v),
+        Op::Follow(follow) => Bounds::around(v, follow.tolerance),
+        Op::Map { child, map, .. } => {
+            let child = bounds(nodes, *child, slot, now);
+            match map {
+                Map::Negate => Bounds { low: -child.high, high: -child.low },
+                Map::Binary { op, .. } if op.is_comparison() => child,
+                Map::Binary { op, scalar, scalar_is_left, .. } => {
+                    let scalar = Bounds::at(nodes[*scalar].out.scalar());
+                    if *scalar_is_left { scalar.combined(*op, child) } else { child.combined(*op, scalar) }
+                }
+                Map::Math { .. } if child.low >= 0.0 => child,
+                Map::Math { .. } if child.high <= 0.0 => Bounds { low: -child.high, high: -child.low },
+                Map::Math { .. } => Bounds { low: 0.0, high: child.high.max(-child.low) },
+            }
+        }
+        Op::Aggregate { groups, .. } => match slack {
+            Slack::Share(share) if groups.is_bounded(slot) => Bounds::around(v, share),
+            _ => Bounds::NONE,
+        },
+        Op::Join { left, right, join } => {
+            let side = |node: &usize, slot: Option<u32>| slot.map(|slot| bounds(nodes, *node, slot, now));
+            let (l, r) = join.sources(slot);
+            match (side(left, l), side(right, r)) {
+                (Some(l), Some(r)) if !join.op().is_comparison() => l.combined(join.op(), r),
+                (Some(one), _) | (None, Some(one)) => one,
+                (None, None) => Bounds::NONE,
+            }
+        }
+        _ => Bounds::NONE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever the values within the bounds are, what is certain of a comparison holds for them.
+    #[test]
+    fn what_is_certain_holds_for_all_that_is_possible() {
+        let points = [-3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 1.04, 2.0, f64::INFINITY, f64::NAN];
+        let ops = [BinaryOp::Gt, BinaryOp::Lt, BinaryOp::Ge, BinaryOp::Le, BinaryOp::Eq, BinaryOp::Ne];
+        let (mut certain, mut open) = (0, 0);
+        for (a, b) in points.iter().flat_map(|a| points.iter().map(move |b| (*a, *b))) {
+            for made in [BinaryOp::Add, BinaryOp::Sub, BinaryOp::Mul, BinaryOp::Div] {
+                let made_of = Bounds::around(a, 0.1).combined(made, Bounds::around(b, 0.02));
+                for (op, threshold) in ops.iter().flat_map(|op| points.iter().map(move |t| (*op, *t))) {
+                    let verdict = made_of.compared(op, Bounds::at(threshold));
+                    for (p, q) in [-0.1, -0.05, 0.0, 0.1].iter().flat_map(|p| [-0.02, 0.0, 0.01].map(|q| (*p, q))) {
+                        let v = kernel::binary(made, a * (1.0 + p), b * (1.0 + q));
+                        if let Some(verdict) = verdict {
+                            let really = kernel::compare(op, v, threshold);
+                            assert_eq!(verdict, really, "{a} {made:?} {b} {op:?} {threshold}, say {v}");
+                        }
+                    }
+                    certain += usize::from(verdict.is_some());
+                    open += usize::from(verdict.is_none());
+                }
+            }
+        }
+        assert!(certain > 1000 && open > 1000, "{certain} {open}");
+    }
+}
