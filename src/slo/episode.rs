@@ -166,13 +166,13 @@ impl Watch {
     pub(super) fn episode(&self, at: Timestamp) -> Option<Episode> {
         let (start, Peak { t: last, counts, .. }) = (self.course.since?, self.course.peak);
         let budget = self.objective.budget();
-        // The cheap questions first; what was told of once is one.
-        let certain = || counts.bad >= FAILURES_MIN && binomial_tail(counts.bad, counts.total, budget) < DOUBT;
-        if !self.course.told && !certain() {
+        if !self.course.told && counts.bad < FAILURES_MIN {
             return None;
         }
         let spent = counts.bad / self.expected_budget(at).max(f64::MIN_POSITIVE);
-        (self.course.told || spent >= SPENT).then(|| Episode {
+        // What was told of once is one. The dear question last.
+        let begins = || spent >= SPENT && binomial_tail(counts.bad, counts.total, budget) < DOUBT;
+        (self.course.told || begins()).then(|| Episode {
             service: self.objective.service.clone(),
             objective: self.objective.name.clone(),
             group: self.objective.group().clone(),

@@ -220,8 +220,8 @@ fn put_counts(out: &mut Vec<u8>, watch: &Watch) {
     put_time(out, watch.decided);
     put_time(out, watch.input.last_at);
     out.push(watch.input.seen);
-    put_varint(out, watch.input.gaps.len() as u64);
-    watch.input.gaps.iter().for_each(|gap| put_signed(out, gap.0));
+    put_varint(out, watch.input.gaps().len() as u64);
+    watch.input.gaps().iter().for_each(|gap| put_signed(out, gap.0));
     watch.heard.iter().for_each(|heard| put_time(out, *heard));
     put_varint(out, watch.waiting.len() as u64);
     for (t, waiting) in &watch.waiting {
@@ -424,11 +424,11 @@ fn take_counts(from: &mut Bytes<'_>, version: u32) -> Result<SavedCounts, Damage
         history: take_history(from)?,
         since: take_maybe_time(from)?,
         decided: take_maybe_time(from)?,
-        input: Input {
-            last_at: take_maybe_time(from)?,
-            seen: from.u8()?,
-            gaps: take_list(from, |from| from.signed().map(Millis))?.into(),
-        },
+        input: Input::restored(
+            take_maybe_time(from)?,
+            from.u8()?,
+            take_list(from, |from| from.signed().map(Millis))?.into(),
+        ),
         heard: [take_maybe_time(from)?, take_maybe_time(from)?],
         waiting: take_list(from, |from| {
             let (t, arrived) = (take_time(from)?, take_time(from)?);

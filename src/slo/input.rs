@@ -18,10 +18,22 @@ pub(super) struct Input {
     /// Transactions that brought a sample, counted up to two: one proves nothing about the next.
     pub(super) seen: u8,
     /// Times between two arrivals of one series, newest last.
-    pub(super) gaps: VecDeque<Millis>,
+    gaps: VecDeque<Millis>,
+    /// Their median: each decision asks for it several times.
+    interval: Option<Millis>,
 }
 
 impl Input {
+    /// What was saved: [`Input::gaps`] last.
+    pub(super) fn restored(last_at: Option<Timestamp>, seen: u8, gaps: VecDeque<Millis>) -> Input {
+        Input { last_at, seen, interval: median(&gaps), gaps }
+    }
+
+    /// Times between two arrivals of one series, newest last.
+    pub(super) fn gaps(&self) -> &VecDeque<Millis> {
+        &self.gaps
+    }
+
     /// Notes a transaction with input. `gap` is the time since an earlier arrival of one of its series:
     /// of one series, so that many targets scraped in turn do not look like one fast target.
     pub(super) fn arrived(&mut self, at: Timestamp, gap: Option<Millis>) {
@@ -32,14 +44,13 @@ impl Input {
                 self.gaps.pop_front();
             }
             self.gaps.push_back(gap);
+            self.interval = median(&self.gaps);
         }
     }
 
     /// The median gap, once there is one.
     pub(super) fn interval(&self) -> Option<Millis> {
-        let mut sorted: Vec<Millis> = self.gaps.iter().copied().collect();
-        sorted.sort_unstable();
-        sorted.get(sorted.len() / 2).copied()
+        self.interval
     }
 
     /// Whether two samples have been seen, so that an increase and its absence mean something.
@@ -59,6 +70,12 @@ impl Input {
     pub(super) fn stale(&self, at: Timestamp) -> bool {
         self.stale_from().is_some_and(|from| at >= from)
     }
+}
+
+fn median(gaps: &VecDeque<Millis>) -> Option<Millis> {
+    let mut sorted: Vec<Millis> = gaps.iter().copied().collect();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied()
 }
 
 #[cfg(test)]

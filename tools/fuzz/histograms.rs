@@ -7,6 +7,12 @@ use evenkeel::model::{
     CUSTOM_SCHEMA, Histogram, HistogramCounts, HistogramSample, ResetHint, STALE_NAN, Span, Timestamp,
 };
 
+use super::targets::Target;
+
+pub(super) fn targets() -> Vec<Target> {
+    vec![Target::plain("histograms", column_seeds, column), Target::plain("histogram", row_seeds, row)]
+}
+
 /// The `n`th of a history whose counts grow.
 pub(crate) fn growing(n: u64) -> Histogram {
     let positive = vec![n, 3 * n, n * n];
@@ -60,7 +66,7 @@ pub(crate) fn kinds() -> Vec<Histogram> {
 }
 
 /// The count in two bytes, then the column.
-pub(crate) fn column_seeds() -> Vec<Vec<u8>> {
+fn column_seeds() -> Vec<Vec<u8>> {
     let long: Vec<Histogram> = (0..130).map(growing).collect();
     let mixed: Vec<Histogram> = (0..3).flat_map(|_| kinds()).collect();
     let columns = [long, mixed, Vec::new()];
@@ -72,7 +78,7 @@ pub(crate) fn column_seeds() -> Vec<Vec<u8>> {
     columns.iter().map(column).collect()
 }
 
-pub(crate) fn column(bytes: &[u8]) -> Result<bool, String> {
+fn column(bytes: &[u8]) -> Result<bool, String> {
     let Some((count, rest)) = bytes.split_first_chunk::<2>() else { return Ok(false) };
     let count = usize::from(u16::from_le_bytes(*count)) % 9000;
     let Ok(histograms) = take_histograms(rest, count) else { return Ok(false) };
@@ -87,7 +93,7 @@ pub(crate) fn column(bytes: &[u8]) -> Result<bool, String> {
     if same { Ok(true) } else { Err("it reads back otherwise".to_owned()) }
 }
 
-pub(crate) fn row_seeds() -> Vec<Vec<u8>> {
+fn row_seeds() -> Vec<Vec<u8>> {
     let row = |histogram: &Histogram| {
         let mut out = Vec::new();
         put_histogram(&mut out, histogram);
@@ -96,7 +102,7 @@ pub(crate) fn row_seeds() -> Vec<Vec<u8>> {
     kinds().iter().map(row).collect()
 }
 
-pub(crate) fn row(bytes: &[u8]) -> Result<bool, String> {
+fn row(bytes: &[u8]) -> Result<bool, String> {
     let Ok(histogram) = take_histogram(&mut Cursor::new(bytes)) else { return Ok(false) };
     let _ = histogram.validate();
     let mut out = Vec::new();

@@ -11,7 +11,17 @@ use evenkeel::env::disk::{Disk, MemoryDisk, Survival};
 use evenkeel::model::{Batch, Sample, Seq, TimeRange, Timestamp, Transition};
 use evenkeel::notify::{Notifier, NotifyOptions};
 
-use super::targets::{DIR, START, find, labels, put_file, repair_records, repair_seal, store_options};
+use super::files::{DIR, START, find, put_file, repair_records, repair_seal, store_options};
+use super::targets::{Target, labels};
+
+pub(super) fn targets() -> Vec<Target> {
+    vec![
+        Target::plain("attachments", states_seeds, states).with_repair(repair_states),
+        Target::plain("outbox", outbox_seeds, outbox).with_repair(repair_outbox),
+        Target::plain("verdicts", verdicts_seeds, verdicts).with_repair(repair_verdicts),
+        Target::plain("episodes", episodes_seeds, episodes).with_repair(repair_episodes),
+    ]
+}
 
 const RULES: &str = "groups:\n- name: g\n  rules:\n  - {alert: High, expr: m > 1, for: 5s, annotations: {a: '{{ $value }}'}}\n  - {alert: Low, expr: m < 1}\n  - {record: r, expr: sum(m)}\n";
 const OBJECTIVES: &str =
@@ -61,7 +71,7 @@ thread_local! {
     static DATABASE: MemoryDisk = db_disk();
 }
 
-pub(super) fn repair_states(bytes: &mut [u8]) {
+fn repair_states(bytes: &mut [u8]) {
     // Each part: length of its name (4), name, length (8), bytes; most are sealed themselves.
     let mut at = 32;
     while let Some(length) = bytes.get(at..at + 4).and_then(|field| field.first_chunk().copied()) {
@@ -83,7 +93,7 @@ pub(super) fn repair_states(bytes: &mut [u8]) {
 }
 
 /// A database of which the saved states are the input.
-pub(super) fn states(bytes: &[u8]) -> Result<bool, String> {
+fn states(bytes: &[u8]) -> Result<bool, String> {
     let disk = DATABASE.with(|disk| disk.power_cut(Survival::Most));
     let Some(path) = find(&disk, "blocks", ".attachments") else { return Err("there are no attachments".to_owned()) };
     disk.tamper(&path, |file| *file = bytes.to_vec()).map_err(|error| error.to_string())?;
@@ -95,7 +105,7 @@ pub(super) fn states(bytes: &[u8]) -> Result<bool, String> {
     Ok(true)
 }
 
-pub(super) fn repair_outbox(bytes: &mut [u8]) {
+fn repair_outbox(bytes: &mut [u8]) {
     const MAGIC: [u8; 4] = [0xe7, b'E', b'K', 0x0b];
     if bytes.len() >= 16 {
         let sum = checksum(&[&bytes[..12]]);
@@ -108,7 +118,7 @@ fn outbox_dir() -> PathBuf {
     Path::new(DIR).join("outbox")
 }
 
-pub(super) fn outbox_seeds() -> Vec<Vec<u8>> {
+fn outbox_seeds() -> Vec<Vec<u8>> {
     let disk = DATABASE.with(|disk| disk.power_cut(Survival::Most));
     let entries = disk.list(&outbox_dir()).unwrap_or_default();
     entries
@@ -118,7 +128,7 @@ pub(super) fn outbox_seeds() -> Vec<Vec<u8>> {
         .collect()
 }
 
-pub(super) fn outbox(bytes: &[u8]) -> Result<bool, String> {
+fn outbox(bytes: &[u8]) -> Result<bool, String> {
     let disk = MemoryDisk::new();
     put_file(&disk, &outbox_dir().join("outbox-00000001.log"), bytes)?;
     let open = || Notifier::open(Arc::new(disk.clone()), &outbox_dir(), NotifyOptions::default());
@@ -143,27 +153,27 @@ fn database_file(folder: &str, suffix: &str) -> Vec<Vec<u8>> {
 }
 
 /// The file of the saved states.
-pub(super) fn states_seeds() -> Vec<Vec<u8>> {
+fn states_seeds() -> Vec<Vec<u8>> {
     database_file("blocks", ".attachments")
 }
 
 /// The file of what was known when.
-pub(super) fn verdicts_seeds() -> Vec<Vec<u8>> {
+fn verdicts_seeds() -> Vec<Vec<u8>> {
     database_file("verdicts", ".log")
 }
 
 /// The file of alerts and episodes.
-pub(super) fn episodes_seeds() -> Vec<Vec<u8>> {
+fn episodes_seeds() -> Vec<Vec<u8>> {
     database_file("episodes", ".log")
 }
 
 /// A database of which the record of verdicts is the input.
-pub(super) fn verdicts(bytes: &[u8]) -> Result<bool, String> {
+fn verdicts(bytes: &[u8]) -> Result<bool, String> {
     recorded("verdicts", bytes, |db| format!("{:?}", db.judgements(TimeRange::ALL, 1000)))
 }
 
 /// A database of which the record of alerts and episodes is the input.
-pub(super) fn episodes(bytes: &[u8]) -> Result<bool, String> {
+fn episodes(bytes: &[u8]) -> Result<bool, String> {
     recorded("episodes", bytes, |db| format!("{:?} {:?}", db.fired_alerts(TimeRange::ALL), db.episodes(TimeRange::ALL)))
 }
 
@@ -182,11 +192,11 @@ fn recorded(folder: &str, bytes: &[u8], known: impl Fn(&Db) -> String) -> Result
     Ok(first.len() > "[] []".len())
 }
 
-pub(super) fn repair_verdicts(bytes: &mut [u8]) {
+fn repair_verdicts(bytes: &mut [u8]) {
     repair_recorded(bytes, *b"\xe7EKverd1");
 }
 
-pub(super) fn repair_episodes(bytes: &mut [u8]) {
+fn repair_episodes(bytes: &mut [u8]) {
     repair_recorded(bytes, *b"\xe7EKepis1");
 }
 
