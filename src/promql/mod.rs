@@ -11,6 +11,7 @@ mod eval;
 mod functions;
 mod info;
 pub mod kernel;
+mod label_change;
 mod locality;
 mod parse;
 mod plan;
@@ -26,6 +27,7 @@ pub use ast::{
 };
 pub use budget::Budget;
 pub use functions::Function;
+pub use label_change::LabelChange;
 pub use locality::{Locality, locality};
 pub use parse::{ParseError, parse, parse_selector};
 pub use query::{Deadline, EvalError, EvalOptions, NameDropping, Parallel, Query, StartTimestamps, Workers};

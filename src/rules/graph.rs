@@ -161,7 +161,7 @@ impl Graph {
                         self.dirty.insert(at);
                     }
                 }
-                Op::Map { child, .. } => open.push((*child, slot)),
+                Op::Map { child, .. } | Op::Relabel { child, .. } => open.push((*child, slot)),
                 Op::Aggregate { child, groups } => open.extend(groups.members(slot).iter().map(|slot| (*child, *slot))),
                 Op::Join { left, right, join } => {
                     let (l, r) = join.sources(slot);

@@ -4,9 +4,11 @@
 //! - An update reads only the changed slots of the nodes below, unless a scalar argument changed.
 //! - Every value comes from `promql::kernel`, as in a query.
 
+use std::collections::BTreeMap;
+
 use crate::model::{Labels, Millis, Timestamp, is_stale};
 use crate::promql::kernel;
-use crate::promql::{BinaryOp, Function};
+use crate::promql::{BinaryOp, Function, LabelChange};
 
 use super::aggregate::Aggregation;
 use super::feed::Feed;
@@ -49,6 +51,8 @@ pub(super) enum Op {
     Follow(Follow),
     /// One value from one value.
     Map { child: usize, map: Map, keeps_name: bool },
+    /// `label_replace` and `label_join`.
+    Relabel { child: usize, relabel: Box<Relabel> },
     /// `sum by (…)` and its like.
     Aggregate { child: usize, groups: Aggregation },
     /// An operator between two vectors.
@@ -98,6 +102,14 @@ pub(super) enum Map {
     Binary { op: BinaryOp, scalar: usize, scalar_is_left: bool, returns_bool: bool },
 }
 
+/// Elements with a label that is set anew.
+#[derive(Debug)]
+pub(super) struct Relabel {
+    change: LabelChange,
+    /// Elements whose new label cannot be one, with the words for it.
+    failed: BTreeMap<u32, String>,
+}
+
 /// What an update may look at.
 pub(super) struct Below<'a> {
     pub(super) nodes: &'a [Node],
@@ -133,7 +145,10 @@ impl Op {
                 inputs.extend(map.scalars());
                 inputs
             }
-            Op::Aggregate { child, .. } | Op::Absent { child, .. } | Op::Scalar { child } => vec![*child],
+            Op::Relabel { child, .. }
+            | Op::Aggregate { child, .. }
+            | Op::Absent { child, .. }
+            | Op::Scalar { child } => vec![*child],
             Op::Join { left, right, .. } => vec![*left, *right],
             Op::Quantile { q, child, .. } => vec![*q, *child],
         }
@@ -146,7 +161,7 @@ impl Node {
         let unique = match &op {
             Op::Follow(follow) => matches!(follow.view, View::Window { keeps_name: true, .. } | View::Value),
             Op::Map { keeps_name, .. } => *keeps_name,
-            Op::Join { .. } | Op::Quantile { .. } => false,
+            Op::Relabel { .. } | Op::Join { .. } | Op::Quantile { .. } => false,
             _ => true,
         };
         let (inputs, out) = (op.inputs(), if unique { Vector::default() } else { Vector::with_twins() });
@@ -189,6 +204,10 @@ impl Node {
                     Some(judge) => map.judge(out, *child, fresh, self.wanted, judge, below),
                     None => map.update(out, *child, fresh, below),
                 }
+            }
+            Op::Relabel { child, relabel } => {
+                let own = relabel.update(out, &below.nodes[*child].out, fresh, round);
+                error = error.or(own);
             }
             Op::Aggregate { child, groups } => groups.update(out, &below.nodes[*child].out, fresh, round),
             Op::Join { left, right, join } => {
@@ -242,6 +261,11 @@ impl Node {
                 if let Some(judge) = &mut self.judge {
                     judge.watched = judge.watched.iter().filter_map(|slot| slots.get(*slot)).collect();
                 }
+                slots.clone()
+            }
+            Op::Relabel { child, relabel } => {
+                let slots = of_node(child)?;
+                relabel.renumber(slots);
                 slots.clone()
             }
             Op::Aggregate { child, groups } => groups.renumber(of_node(child)?),
@@ -347,6 +371,33 @@ impl Follow {
             leaf.wake(slot, self.leaf as u32, until, below.timers);
         }
         out.set(slot, value);
+    }
+}
+
+impl Relabel {
+    /// No elements yet.
+    pub(super) fn new(change: LabelChange) -> Relabel {
+        Relabel { change, failed: BTreeMap::new() }
+    }
+
+    /// Passes on what changed; gives the error that now holds.
+    fn update(&mut self, out: &mut Vector, input: &Vector, fresh: bool, round: u64) -> Option<String> {
+        while out.len() < input.len() {
+            let slot = out.len();
+            let labels = input.labels(slot);
+            let changed = self.change.apply(labels).unwrap_or_else(|error| {
+                self.failed.insert(slot, error);
+                None
+            });
+            out.add(changed.unwrap_or_else(|| labels.clone()));
+        }
+        slots_of(input, fresh, round).for_each(|slot| out.set(slot, input.value(slot)));
+        self.failed.iter().find(|(slot, _)| input.value(**slot).is_some()).map(|(_, error)| error.clone())
+    }
+
+    fn renumber(&mut self, slots: &Renumbering) {
+        let failed = std::mem::take(&mut self.failed);
+        self.failed = failed.into_iter().filter_map(|(slot, error)| Some((slots.get(slot)?, error))).collect();
     }
 }
 

@@ -11,13 +11,15 @@
 use std::collections::BTreeSet;
 
 use crate::model::{Labels, MatchOp, Matcher, Millis, limits};
-use crate::promql::{Aggregate, AggregateOp, Binary, BinaryOp, Edges, Expr, ExprKind, Function, Selector, ValueType};
+use crate::promql::{
+    Aggregate, AggregateOp, Binary, BinaryOp, Edges, Expr, ExprKind, Function, LabelChange, Selector, ValueType,
+};
 
 use super::aggregate::Aggregation;
 use super::graph::Graph;
 use super::leaf::Reach;
 use super::matching::Join;
-use super::node::{Follow, Map, Op, View};
+use super::node::{Follow, Map, Op, Relabel, View};
 
 /// Why an expression is not followed sample by sample.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,6 +90,10 @@ fn check(expr: &Expr) -> Result<(), NotFollowed> {
                 Function::Timestamp if !plain(&args[0]) => {
                     return refuse("timestamp of anything but a selector is not followed");
                 }
+                Function::LabelReplace | Function::LabelJoin => {
+                    LabelChange::of(*function, args).map_err(NotFollowed)?;
+                    return check(&args[0]);
+                }
                 Function::HistogramQuantile if !of_classic_buckets(&args[1]) => {
                     return refuse("histogram_quantile of what may be native histograms is not followed");
                 }
@@ -131,7 +137,12 @@ fn follows(function: Function) -> bool {
         function,
         Absent | AbsentOverTime | HistogramQuantile | Pi | Scalar | Sort | SortDesc | Time | Timestamp | VectorOf
     );
-    others || is_math(function) || is_window(function)
+    others || is_math(function) || is_calendar(function) || is_window(function)
+}
+
+fn is_calendar(function: Function) -> bool {
+    use Function::{DayOfMonth, DayOfWeek, DayOfYear, DaysInMonth, Hour, Minute, Month, Year};
+    matches!(function, DayOfMonth | DayOfWeek | DayOfYear | DaysInMonth | Hour | Minute | Month | Year)
 }
 
 fn is_math(function: Function) -> bool {
@@ -232,6 +243,11 @@ impl Planner<'_> {
         self.graph.node(format!("number {:016x}", v.to_bits()), || Op::Number(v))
     }
 
+    fn time(&mut self) -> usize {
+        let offset = self.delay;
+        self.graph.node(format!("time {offset}"), || Op::Time { offset, armed: None })
+    }
+
     fn leaf(&mut self, selector: &Selector, reach: Reach) -> usize {
         self.graph.leaf(&selector.matchers, selector.shift.offset + self.delay, reach)
     }
@@ -286,9 +302,12 @@ impl Planner<'_> {
 
     fn call(&mut self, function: Function, args: &[Expr]) -> Result<usize, NotFollowed> {
         match function {
-            Function::Time => {
-                let offset = self.delay;
-                Ok(self.graph.node(format!("time {offset}"), || Op::Time { offset, armed: None }))
+            Function::Time => Ok(self.time()),
+            Function::LabelReplace | Function::LabelJoin => {
+                let child = self.expr(&args[0], Use::Value)?;
+                let change = LabelChange::of(function, args).map_err(NotFollowed)?;
+                let key = format!("relabel {child} {change:?}");
+                Ok(self.graph.node(key, || Op::Relabel { child, relabel: Box::new(Relabel::new(change)) }))
             }
             Function::Pi => Ok(self.number(std::f64::consts::PI)),
             Function::Vector | Function::Sort | Function::SortDesc => self.expr(&args[0], Use::Value),
@@ -317,6 +336,13 @@ impl Planner<'_> {
                 Ok(self.graph.node(key, || Op::Quantile { q, child, buckets: Box::default() }))
             }
             function if is_window(function) => self.window(function, args),
+            function if is_calendar(function) => {
+                let child = match args.first() {
+                    Some(arg) => self.expr(arg, Use::Value)?,
+                    None => self.time(),
+                };
+                Ok(self.map(child, Map::Math { function, args: Vec::new() }, false))
+            }
             function => {
                 let child = self.expr(&args[0], Use::Value)?;
                 let args = args[1..].iter().map(|arg| self.expr(arg, Use::Value)).collect::<Result<_, _>>()?;

@@ -110,6 +110,7 @@ pub(super) fn slack_of(op: &Op, nodes: &[Node]) -> (Slack, Vec<usize>) {
                 (Map::Binary { .. }, _) => exact(op.inputs()),
             }
         }
+        Op::Relabel { child, .. } => (of(child), Vec::new()),
         Op::Aggregate { child, groups } => match (groups.op(), of(child)) {
             (AggregateOp::Count | AggregateOp::Group, _) => exact(Vec::new()),
             (AggregateOp::Sum | AggregateOp::Avg | AggregateOp::Min | AggregateOp::Max, slack @ Slack::Share(_)) => {
@@ -163,7 +164,7 @@ fn ratio(over: f64, under: f64) -> f64 {
 pub(super) fn passed_on(op: &Op) -> Vec<usize> {
     match op {
         Op::Map { map: Map::Binary { op, .. }, .. } if op.is_comparison() => Vec::new(),
-        Op::Map { child, .. } => vec![*child],
+        Op::Map { child, .. } | Op::Relabel { child, .. } => vec![*child],
         Op::Aggregate { groups, .. } if matches!(groups.op(), AggregateOp::Count | AggregateOp::Group) => Vec::new(),
         Op::Aggregate { child, .. } => vec![*child],
         Op::Join { left, right, join } => match join.op() {
@@ -289,6 +290,7 @@ pub(super) fn bounds(nodes: &[Node], at: usize, slot: u32, now: Timestamp) -> Bo
                 Map::Math { .. } => Bounds { low: 0.0, high: child.high.max(-child.low) },
             }
         }
+        Op::Relabel { child, .. } => bounds(nodes, *child, slot, now),
         Op::Aggregate { groups, .. } => match slack {
             Slack::Share(share) if groups.is_bounded(slot) => Bounds::around(v, share),
             _ => Bounds::NONE,

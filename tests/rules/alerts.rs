@@ -149,6 +149,25 @@ fn pairs_that_are_not_unique_are_an_error_that_clears() {
     assert_eq!(rules.alerts()[0].value, 2.0);
 }
 
+/// Both shares lie within the bounds of what is not looked at all the time, and bringing one up to date moves the other:
+/// they must not ask for one another without end.
+#[test]
+fn shares_near_a_threshold_are_decided_exactly() {
+    let mut stream = Stream::default();
+    let share = "sum by (job) (rate(c[1m])) / on () group_left () sum(rate(c[1m])) > 0.5";
+    let mut rules = evaluator(vec![Rule::Alerting(alert("Half", share))]);
+    let counter = |job: &str| labels(&[("__name__", "c"), ("job", job)]);
+    for n in 0..20 {
+        for (job, lag, step) in [("a", 0, 100.0), ("b", 3_300, 101.0)] {
+            let t = n * 10_000 + lag;
+            run_until(&mut rules, &mut stream, t);
+            rules.observe(&stream.commit(t, &[(counter(job), t, n as f64 * step)]), &stream);
+        }
+    }
+    let alerts: Vec<Labels> = rules.alerts().into_iter().map(|alert| alert.labels).collect();
+    assert_eq!(alerts, [labels(&[("alertname", "Half"), ("job", "b")])]);
+}
+
 #[test]
 fn texts_are_filled_in_when_the_alert_changes() {
     let mut stream = Stream::default();

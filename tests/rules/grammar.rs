@@ -119,6 +119,17 @@ impl Grammar {
                 let (op, on) = (self.pick(&["and", "or", "unless"]), self.pick(&["", "on (job)", "ignoring (i)"]));
                 format!("({}) {op} {on} ({})", self.vector(depth), self.vector(depth))
             }
+            7 if self.rng.below(2) == 0 => {
+                let inner = self.vector(depth);
+                match self.rng.below(6) {
+                    0 => format!(r#"label_replace({inner}, "i", "$1x", "job", "(a)")"#),
+                    1 => format!(r#"label_replace({inner}, "i", "", "i", "2")"#),
+                    2 => format!(r#"label_join({inner}, "job", "-", "i", "job")"#),
+                    3 => format!("minute({inner})"),
+                    4 => format!("hour() * minute() > bool {}", self.scalar()),
+                    _ => format!("day_of_week() >= 0 or {inner}"),
+                }
+            }
             7 => {
                 let function = self.pick(&["abs", "ceil", "sgn", "sqrt", "round", "-", "sort"]);
                 format!("{function}({})", self.vector(depth))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::ranking::{self, Direction};
 use super::row::{Operand, Point, Row, unique};
-use super::{Evaluator, calendar, kernel};
+use super::{Evaluator, kernel};
 use crate::model::{Labels, LabelsBuilder, MatchOp, Matcher};
 use crate::promql::ast::{Expr, ExprKind, Span};
 use crate::promql::durations;
@@ -42,8 +42,7 @@ impl Evaluator<'_> {
             F::SortByLabelDesc => self.sort_by_label(Direction::Descending, args, span, steps),
             F::Info => self.info(args, steps),
             F::StartTimestamp => self.start_timestamp(&args[0], steps),
-            F::LabelReplace => self.label_replace(args, steps),
-            F::LabelJoin => self.label_join(args, steps),
+            F::LabelReplace | F::LabelJoin => self.change_label(function, args, steps),
             F::HistogramQuantile => self.histogram_quantile(args, steps),
             F::HistogramFraction => self.histogram_fraction(args, steps),
             F::HistogramQuantiles => self.histogram_quantiles(args, steps),
@@ -119,7 +118,7 @@ impl Evaluator<'_> {
         };
         for row in &mut rows {
             row.drop_histograms();
-            row.map(|v| calendar::part(function, v));
+            row.map(|v| kernel::unary_math(function, v, &[]));
         }
         Ok(Operand::Vector(self.unnamed(rows)?))
     }

@@ -6,7 +6,6 @@
 
 mod aggregate;
 mod binary;
-mod calendar;
 mod call;
 mod extended;
 mod group;

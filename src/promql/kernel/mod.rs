@@ -8,6 +8,7 @@
 //! - Window edges are whole milliseconds; windows are left-open and right-closed.
 //! - A sum does not depend on the order of its terms, nor on terms that came and went.
 
+mod calendar;
 mod change_column;
 mod extended;
 mod group;

@@ -1,6 +1,6 @@
 //! Operators and functions from numbers to a number, as Go's `math` defines them.
 
-use super::{BinaryOp, Function};
+use super::{BinaryOp, Function, calendar};
 
 /// The result of an arithmetic operator; of a comparison, 1 or 0.
 ///
@@ -74,6 +74,14 @@ pub fn unary_math(function: Function, v: f64, args: &[f64]) -> f64 {
             let inverse = 1.0 / arg(0, 1.0);
             (v * inverse + 0.5).floor() / inverse
         }
+        Function::Minute
+        | Function::Hour
+        | Function::DayOfWeek
+        | Function::DayOfMonth
+        | Function::DayOfYear
+        | Function::DaysInMonth
+        | Function::Month
+        | Function::Year => calendar::part(function, v),
         _ => f64::NAN,
     }
 }

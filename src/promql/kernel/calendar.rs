@@ -1,7 +1,7 @@
 //! Functions of the calendar: the value is an instant in seconds, seen in UTC.
 
+use super::Function;
 use crate::model::Date;
-use crate::promql::functions::Function;
 
 /// The part of the date or the time of day that `function` asks for.
 pub(super) fn part(function: Function, seconds: f64) -> f64 {
