@@ -26,6 +26,7 @@ pub use ast::{
     MatchLabels, Matching, Selector, Shift, Span,
 };
 pub use budget::Budget;
+pub use eval::aggregate::check_count;
 pub use functions::Function;
 pub use label_change::LabelChange;
 pub use locality::{Locality, locality};

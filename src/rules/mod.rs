@@ -20,9 +20,8 @@
 //! Windows that move on are worked off at their exact instants, but nobody is woken for that more
 //! often than once a second: a transition then carries its exact time and is told a little later.
 //!
-//! Expressions that are not followed (subqueries, `@`, negative offsets, `topk` and its like,
-//! `label_replace`, windows over `RULE_WINDOW_MAX`) and recording rules are queried at their
-//! group's interval; [`Mode`] tells which and why.
+//! Expressions that are not followed (subqueries, `@`, negative offsets, `quantile`, windows over
+//! `RULE_WINDOW_MAX`) and recording rules are queried at their group's interval; [`Mode`] tells which and why.
 //!
 //! A group whose mode is [`EvaluationMode::Interval`] is evaluated as Prometheus does it: all of its rules one after
 //! the other at Prometheus' instants, by queries that see what the rules before have made, and no alert changes
@@ -65,6 +64,7 @@ mod overlay;
 mod places;
 mod plan;
 mod quantile;
+mod ranking;
 mod reading;
 mod renumbering;
 mod rule;

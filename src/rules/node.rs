@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{Labels, Millis, Timestamp, is_stale};
 use crate::promql::kernel;
-use crate::promql::{BinaryOp, Function, LabelChange};
+use crate::promql::{BinaryOp, Function, LabelChange, check_count};
 
 use super::aggregate::Aggregation;
 use super::feed::Feed;
@@ -16,6 +16,7 @@ use super::horizon::Windowed;
 use super::leaf::Leaf;
 use super::matching::{Join, Judging};
 use super::quantile::Buckets;
+use super::ranking::Ranking;
 use super::renumbering::Renumbering;
 use super::slack::{Bounds, Judge, LATER, Slack, TOLERANCE, bounds};
 use super::timers::{Target, Timers, earliest, next_soft_step};
@@ -55,6 +56,8 @@ pub(super) enum Op {
     Relabel { child: usize, relabel: Box<Relabel> },
     /// `sum by (…)` and its like.
     Aggregate { child: usize, groups: Aggregation },
+    /// `topk` and `bottomk`.
+    Rank { count: usize, child: usize, ranking: Box<Ranking> },
     /// An operator between two vectors.
     Join { left: usize, right: usize, join: Box<Join> },
     /// `histogram_quantile` of classic buckets.
@@ -151,6 +154,7 @@ impl Op {
             | Op::Scalar { child } => vec![*child],
             Op::Join { left, right, .. } => vec![*left, *right],
             Op::Quantile { q, child, .. } => vec![*q, *child],
+            Op::Rank { count, child, .. } => vec![*count, *child],
         }
     }
 }
@@ -210,6 +214,11 @@ impl Node {
                 error = error.or(own);
             }
             Op::Aggregate { child, groups } => groups.update(out, &below.nodes[*child].out, fresh, round),
+            Op::Rank { count, child, ranking } => {
+                let count = below.nodes[*count].out.scalar();
+                error = error.or(check_count(count).err());
+                ranking.update(out, count.max(0.0) as usize, &below.nodes[*child].out, fresh, round);
+            }
             Op::Join { left, right, join } => {
                 let (sides, inputs) = ([*left, *right], [left, right].map(|side| &below.nodes[*side].out));
                 let (nodes, now, wanted) = (below.nodes, below.now, self.wanted);
@@ -269,6 +278,11 @@ impl Node {
                 slots.clone()
             }
             Op::Aggregate { child, groups } => groups.renumber(of_node(child)?),
+            Op::Rank { child, ranking, .. } => {
+                let slots = of_node(child)?;
+                ranking.renumber(slots);
+                slots.clone()
+            }
             Op::Join { left, right, join } => {
                 let sides = [of_node(left), of_node(right)];
                 if sides.iter().all(Option::is_none) {

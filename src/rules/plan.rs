@@ -11,6 +11,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::{Labels, MatchOp, Matcher, Millis, limits};
+use crate::promql::kernel::Direction;
 use crate::promql::{
     Aggregate, AggregateOp, Binary, BinaryOp, Edges, Expr, ExprKind, Function, LabelChange, Selector, ValueType,
 };
@@ -20,6 +21,7 @@ use super::graph::Graph;
 use super::leaf::Reach;
 use super::matching::Join;
 use super::node::{Follow, Map, Op, Relabel, View};
+use super::ranking::Ranking;
 
 /// Why an expression is not followed sample by sample.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,10 +81,10 @@ fn check(expr: &Expr) -> Result<(), NotFollowed> {
             check(&binary.lhs).and_then(|()| check(&binary.rhs))
         }
         ExprKind::Aggregate(aggregate) => {
-            if !Aggregation::follows(aggregate.op) {
+            if !Aggregation::follows(aggregate.op) && direction(aggregate.op).is_none() {
                 return refuse(format!("{} is not followed", aggregate.op.as_str()));
             }
-            check(&aggregate.expr)
+            aggregate.param.iter().try_for_each(check).and_then(|()| check(&aggregate.expr))
         }
         ExprKind::Call { function, args } => {
             let plain = |arg: &Expr| matches!(arg.without_parens().kind, ExprKind::Selector(_));
@@ -127,6 +129,15 @@ fn check_selector(selector: &Selector) -> Result<(), NotFollowed> {
         return refuse("a duration that depends on the query is not followed");
     }
     Ok(())
+}
+
+/// Which elements an aggregation puts first, if it ranks them.
+fn direction(op: AggregateOp) -> Option<Direction> {
+    match op {
+        AggregateOp::Topk => Some(Direction::Descending),
+        AggregateOp::Bottomk => Some(Direction::Ascending),
+        _ => None,
+    }
 }
 
 fn follows(function: Function) -> bool {
@@ -296,6 +307,12 @@ impl Planner<'_> {
         };
         let child = self.expr(&aggregate.expr, usage)?;
         let (op, grouping) = (aggregate.op, &aggregate.grouping);
+        if let (Some(direction), Some(count)) = (direction(op), &aggregate.param) {
+            let count = self.expr(count, Use::Value)?;
+            let key = format!("rank {count} {child} {op:?} {grouping:?}");
+            let ranking = || Box::new(Ranking::new(direction, grouping.clone()));
+            return Ok(self.graph.node(key, || Op::Rank { count, child, ranking: ranking() }));
+        }
         let key = format!("aggregate {child} {op:?} {grouping:?}");
         Ok(self.graph.node(key, || Op::Aggregate { child, groups: Aggregation::new(op, grouping.clone()) }))
     }

@@ -91,7 +91,7 @@ pub(super) fn slack_of(op: &Op, nodes: &[Node]) -> (Slack, Vec<usize>) {
     match op {
         Op::Follow(follow) if matches!(follow.view, View::Window { .. }) => (Slack::Share(TOLERANCE), op.inputs()),
         Op::Number(_) | Op::Time { .. } | Op::Follow(_) | Op::Absent { .. } => exact(Vec::new()),
-        Op::Scalar { .. } | Op::Quantile { .. } => exact(op.inputs()),
+        Op::Scalar { .. } | Op::Quantile { .. } | Op::Rank { .. } => exact(op.inputs()),
         Op::Map { child, map, .. } => {
             let scalars = op.inputs().split_off(1);
             match (map, of(child)) {

@@ -135,6 +135,7 @@ fn size(evaluator: &Evaluator) -> usize {
             Op::Aggregate { groups, .. } => groups.size(),
             Op::Join { join, .. } => join.size(),
             Op::Quantile { buckets, .. } => buckets.size(),
+            Op::Rank { ranking, .. } => ranking.size(),
             _ => 0,
         };
         node.out.len() as usize + own

@@ -30,7 +30,7 @@ groups:
       - {alert: Lost, expr: 'absent(load{host="1"})', for: 10s}
       - {record: 'job:load:sum', expr: sum(load)}
       - {alert: Sum, expr: 'job:load:sum > 160'}
-      - {alert: Top, expr: 'topk(1, load) > 90'}
+      - {alert: Top, expr: 'sort_by_label(load, "host") > 90'}
       - {alert: Lasting, expr: 'ALERTS{alertname="High",alertstate="firing"} offset 20s'}
   - name: as in prometheus
     interval: 20s
@@ -223,7 +223,7 @@ groups:
       - {record: 'a:load', expr: 'sum by (host) (load)'}
       - {record: 'b:load', expr: 'max_over_time(a:load[1m]) + on () group_left () count(a:load)', labels: {kind: peak}}
       - {alert: B, expr: 'b:load > 95', for: 30s}
-      - {alert: TopB, expr: 'topk(1, b:load) > 95'}
+      - {alert: TopB, expr: 'sort_by_label(b:load, "host") > 95'}
       - {alert: Sub, expr: 'max_over_time(sum(load)[2m:10s]) > 190', for: 20s}
   - name: other
     interval: 20s
@@ -259,7 +259,7 @@ groups:
       - {record: 'i:load', expr: 'load offset -20s'}
       - {alert: I, expr: 'i:load > 80'}
       - {record: 'j:load', expr: 'sum(j:base)'}
-      - {alert: J, expr: 'topk(1, j:load) > 120'}
+      - {alert: J, expr: 'sort_by_label(j:load, "host") > 120'}
       - {record: 'j:base', expr: 'load + 1'}
 "#;
 
@@ -268,8 +268,8 @@ const ASKING: &str = r#"
   - name: asking
     interval: 15s
     rules:
-      - {alert: Told, expr: 'topk(1, ALERTS{alertname="B"})'}
-      - {alert: Asks, expr: 'topk(1, load) > 97', annotations: {sum: '{{ query "sum(b:load)" }}'}}
+      - {alert: Told, expr: 'sort_by_label(ALERTS{alertname="B"}, "host")'}
+      - {alert: Asks, expr: 'sort_by_label(load, "host") > 97', annotations: {sum: '{{ query "sum(b:load)" }}'}}
 "#;
 
 #[test]

@@ -75,7 +75,7 @@ fn a_check_of_rules_says_how_each_is_evaluated() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("rules.yml");
     let rules = "groups:\n- name: g\n  interval: 30s\n  rules:\n  - {alert: Gone, expr: 'absent(x)'}\n  \
-                 - {alert: High, expr: 'x > 5'}\n  - {alert: Top, expr: 'topk(1, x)'}\n  - {record: 'a:b', expr: x}\n";
+                 - {alert: High, expr: 'x > 5'}\n  - {alert: Top, expr: 'quantile(1, x)'}\n  - {record: 'a:b', expr: x}\n";
     std::fs::write(&file, rules).unwrap();
     let output = run(&["check", "rules", file.to_str().unwrap()]);
     let (printed, errors) = (text(&output.stdout), text(&output.stderr));
@@ -83,7 +83,7 @@ fn a_check_of_rules_says_how_each_is_evaluated() {
         "1 groups, 4 rules\n",
         "  g/Gone: with each sample\n",
         "  g/High: with each sample; every 30s while native histograms are selected by {__name__=\"x\"}\n",
-        "  g/Top: every 30s: topk is not followed\n",
+        "  g/Top: every 30s: quantile is not followed\n",
         "  g/a:b: every 30s: recording rules make one sample an interval\n",
     ] {
         assert!(printed.contains(line), "{line} in {printed}{errors}");

@@ -75,7 +75,7 @@ fn held(name: &str, expr: &str, seconds: i64) -> Rule {
 
 /// The first slot of the group, in milliseconds after 1,000,000.
 fn first_slot() -> i64 {
-    let mut world = World::new(vec![held("A", "topk(1, g) > 1", 0)]);
+    let mut world = World::new(vec![held("A", "sort_by_label(g, \"i\") > 1", 0)]);
     world.pass(1_000_001);
     world.rules.next_deadline().unwrap().0 - 1_000_000
 }

@@ -278,11 +278,14 @@ fn a_reload_keeps_alerts_of_rules_that_stay_and_ends_the_others() {
 #[test]
 fn what_cannot_be_followed_is_queried_at_the_interval() {
     let mut stream = Stream::default();
-    let rule = alert("Top", "topk(1, up) == 0");
+    let rule = alert("Sorted", "sort_by_label(up, \"job\") == 0");
     let mut rules = evaluator(vec![Rule::Alerting(rule), record("job:up:sum", "sum by (job) (up)")]);
     rules.seed(Timestamp(0), &stream).unwrap();
     let status = &rules.groups()[0].rules[0];
-    assert!(matches!(&status.mode, Mode::Interval { reason } if reason == "topk is not followed"), "{status:?}");
+    assert!(
+        matches!(&status.mode, Mode::Interval { reason } if reason == "sort_by_label is not followed"),
+        "{status:?}"
+    );
     rules.observe(&stream.commit(1_000, &[(up("a"), 1_000, 0.0)]), &stream);
     let slot = rules.next_deadline().unwrap();
     let outcome = rules.tick(stream.tick(), slot, &stream);

@@ -98,6 +98,14 @@ impl Grammar {
         let depth = depth - 1;
         match self.rng.below(12) {
             11 => self.threshold(),
+            0 if self.rng.below(4) == 0 => {
+                let (op, by) = (self.pick(&["topk", "bottomk"]), self.pick(&["", "by (job) ", "without (i) "]));
+                let count = match self.rng.below(6) {
+                    0 => self.scalar(),
+                    _ => self.pick(&["1", "2", "1", "0", "2.9"]).to_owned(),
+                };
+                format!("{op} {by}({count}, {})", self.vector(depth))
+            }
             0 | 1 => {
                 let op = self.pick(&["sum", "avg", "min", "max", "count", "group", "stddev", "stdvar"]);
                 let by = self.pick(&["", "by (job) ", "by (i) ", "without (i) "]);

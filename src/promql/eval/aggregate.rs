@@ -144,17 +144,22 @@ fn value_text(v: f64) -> String {
 }
 
 fn check_counts(values: &[f64]) -> Result<(), EvalError> {
-    let fail = |text: String| Err(EvalError::Parameter(text));
-    for &k in values {
-        if k.is_nan() {
-            return fail("Parameter value is NaN".to_owned());
-        }
-        if k >= i64::MAX as f64 {
-            return fail(format!("Scalar value {} overflows int64", general(k)));
-        }
-        if k <= i64::MIN as f64 {
-            return fail(format!("Scalar value {} underflows int64", general(k)));
-        }
+    values.iter().try_for_each(|k| check_count(*k)).map_err(EvalError::Parameter)
+}
+
+/// Whether a number can say how many elements are asked for.
+///
+/// # Errors
+/// Why not.
+pub fn check_count(k: f64) -> Result<(), String> {
+    if k.is_nan() {
+        return Err("Parameter value is NaN".to_owned());
+    }
+    if k >= i64::MAX as f64 {
+        return Err(format!("Scalar value {} overflows int64", general(k)));
+    }
+    if k <= i64::MIN as f64 {
+        return Err(format!("Scalar value {} underflows int64", general(k)));
     }
     Ok(())
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::ranking::{self, Direction};
+use super::ranking;
 use super::row::{Operand, Point, Row, unique};
 use super::{Evaluator, kernel};
 use crate::model::{Labels, LabelsBuilder, MatchOp, Matcher};
 use crate::promql::ast::{Expr, ExprKind, Span};
 use crate::promql::durations;
 use crate::promql::functions::Function;
+use crate::promql::kernel::Direction;
 use crate::promql::plan::Steps;
 use crate::promql::query::EvalError;
 

@@ -4,7 +4,7 @@
 //! - A node gives, for each series, one value or none at each step; see [`Row`].
 //! - Results do not depend on how many steps are asked for at once.
 
-mod aggregate;
+pub(super) mod aggregate;
 mod binary;
 mod call;
 mod extended;

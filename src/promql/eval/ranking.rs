@@ -12,20 +12,8 @@ use super::aggregate::Members;
 use super::row::Row;
 use crate::model::Labels;
 use crate::promql::ast::AggregateOp;
+use crate::promql::kernel::{Direction, rank_key};
 use crate::promql::plan::Steps;
-
-/// Which values come first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
-    Ascending,
-    Descending,
-}
-
-fn order(direction: Direction, a: f64, b: f64) -> Ordering {
-    let numbers = a.partial_cmp(&b).unwrap_or(Ordering::Equal);
-    let numbers = if direction == Direction::Descending { numbers.reverse() } else { numbers };
-    a.is_nan().cmp(&b.is_nan()).then(numbers)
-}
 
 /// Steps that are ranked side by side: the values of a row at so many steps come with one line of the cache.
 const STEPS_AT_ONCE: usize = 8;
@@ -33,7 +21,7 @@ const STEPS_AT_ONCE: usize = 8;
 /// A value among others: the better one is the lesser one.
 #[derive(Debug)]
 struct Ranked<'r> {
-    direction: Direction,
+    key: u64,
     v: f64,
     at: usize,
     labels: &'r Labels,
@@ -41,7 +29,7 @@ struct Ranked<'r> {
 
 impl Ord for Ranked<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        order(self.direction, self.v, other.v).then_with(|| self.labels.cmp(other.labels))
+        self.key.cmp(&other.key).then_with(|| self.labels.cmp(other.labels))
     }
 }
 
@@ -73,7 +61,7 @@ pub(super) fn select(op: AggregateOp, groups: &[Members], rows: Vec<Row>, counts
                 let row = &rows[*at];
                 for (n, (ranked, count)) in ranked.iter_mut().zip(counts).enumerate() {
                     let Some(v) = row.get(first + n) else { continue };
-                    let one = Ranked { direction, v, at: *at, labels: &row.labels };
+                    let one = Ranked { key: rank_key(direction, v), v, at: *at, labels: &row.labels };
                     if (ranked.len() as f64) < count.floor() {
                         ranked.push(one);
                     } else if let Some(mut worst) = ranked.peek_mut()
@@ -103,6 +91,6 @@ pub(super) fn select(op: AggregateOp, groups: &[Members], rows: Vec<Row>, counts
 pub(super) fn sort(direction: Direction, rows: &mut [Row], steps: Steps) {
     if steps.count() == 1 {
         let value = |row: &Row| row.get(0).unwrap_or(f64::NAN);
-        rows.sort_by(|a, b| order(direction, value(a), value(b)));
+        rows.sort_by_key(|row| rank_key(direction, value(row)));
     }
 }

@@ -3,9 +3,9 @@
 use std::cmp::Ordering;
 
 use super::Evaluator;
-use super::ranking::Direction;
 use super::row::{Operand, Row};
 use crate::promql::ast::{Expr, Span};
+use crate::promql::kernel::Direction;
 use crate::promql::label_change::text_of;
 use crate::promql::plan::Steps;
 use crate::promql::query::EvalError;

@@ -16,6 +16,7 @@ mod group_column;
 mod histogram;
 mod native;
 mod range;
+mod rank;
 mod rate;
 mod regression;
 mod scalar;
@@ -34,6 +35,7 @@ pub use native::{
     native_last_change, native_mean, native_sum, native_weight,
 };
 pub use range::{by_summary, is_even, moving, over_range, over_summary};
+pub use rank::{Direction, rank_key};
 pub use rate::{Motion, Resets, is_reset};
 pub use scalar::{binary, compare, unary_math};
 pub use sliding::Sliding;

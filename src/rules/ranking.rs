@@ -1,0 +1,120 @@
+//! `topk` and `bottomk`: the first elements of each group, in an order that is kept up.
+//!
+//! Invariants:
+//! - A group's order holds exactly its members that have a value, by their keys in `seen`.
+//! - The result has values for the first elements of each order and for no others.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::model::Labels;
+use crate::promql::Grouping;
+use crate::promql::kernel::{Direction, rank_key};
+
+use super::node::slots_of;
+use super::renumbering::Renumbering;
+use super::vector::{Vector, is_metadata};
+
+/// The groups of one ranking.
+#[derive(Debug)]
+pub(super) struct Ranking {
+    direction: Direction,
+    grouping: Grouping,
+    by_labels: HashMap<Labels, u32>,
+    groups: Vec<Group>,
+    /// Of each slot below: its group, and the key by which it is in the group's order.
+    members: Vec<(u32, Option<u64>)>,
+    /// How many of each group are in the result.
+    count: usize,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    /// Members with a value. Of equal ones the first by labels comes first.
+    order: BTreeSet<(u64, Labels, u32)>,
+    /// Those that are in the result, by their numbers.
+    chosen: Vec<u32>,
+    members: u32,
+}
+
+impl Ranking {
+    /// No groups yet.
+    pub(super) fn new(direction: Direction, grouping: Grouping) -> Ranking {
+        let (by_labels, groups, members) = (HashMap::new(), Vec::new(), Vec::new());
+        Ranking { direction, grouping, by_labels, groups, members, count: 0 }
+    }
+
+    /// Moves the changed members to their places and brings those that are first up to date.
+    pub(super) fn update(&mut self, out: &mut Vector, count: usize, input: &Vector, fresh: bool, round: u64) {
+        while (self.members.len() as u32) < input.len() {
+            let labels = input.labels(self.members.len() as u32);
+            let group = self.group(labels);
+            self.groups[group as usize].members += 1;
+            self.members.push((group, None));
+            out.add(labels.clone());
+        }
+        let mut touched = BTreeSet::new();
+        for slot in slots_of(input, fresh, round) {
+            let (at, seen) = &mut self.members[slot as usize];
+            let (group, key) = (&mut self.groups[*at as usize], input.value(slot).map(|v| rank_key(self.direction, v)));
+            if *seen != key {
+                let place = |key: u64| (key, input.labels(slot).clone(), slot);
+                if let Some(old) = *seen {
+                    group.order.remove(&place(old));
+                }
+                group.order.extend(key.map(place));
+                *seen = key;
+            }
+            touched.insert(*at);
+        }
+        if std::mem::replace(&mut self.count, count) != count {
+            touched.extend(0..self.groups.len() as u32);
+        }
+        for at in touched {
+            let group = &mut self.groups[at as usize];
+            let before = std::mem::take(&mut group.chosen);
+            group.chosen.extend(group.order.iter().take(count).map(|(.., slot)| *slot));
+            group.chosen.sort_unstable();
+            let gone = before.into_iter().filter(|slot| group.chosen.binary_search(slot).is_err());
+            gone.for_each(|slot| out.set(slot, None));
+            group.chosen.iter().for_each(|slot| out.set(*slot, input.value(*slot)));
+        }
+    }
+
+    /// Follows the renumbering of the slots below, which is that of its own: groups without members go.
+    pub(super) fn renumber(&mut self, below: &Renumbering) {
+        below.retain(&mut self.members);
+        self.groups.iter_mut().for_each(|group| group.members = 0);
+        self.members.iter().for_each(|(group, _)| self.groups[*group as usize].members += 1);
+        let own = Renumbering::new(self.groups.len() as u32, |group| self.groups[group as usize].members > 0);
+        own.retain(&mut self.groups);
+        self.by_labels.retain(|_, group| own.get(*group).map(|new| *group = new).is_some());
+        self.by_labels.shrink_to(self.groups.len() * 2);
+        // Whoever has stayed has a group that has stayed.
+        self.members.iter_mut().for_each(|(group, _)| *group = own.get(*group).unwrap_or(*group));
+        for group in &mut self.groups {
+            below.rename(&mut group.chosen);
+            let order = std::mem::take(&mut group.order);
+            group.order =
+                order.into_iter().filter_map(|(key, labels, slot)| Some((key, labels, below.get(slot)?))).collect();
+        }
+    }
+
+    /// How much it keeps for members and groups.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        let of = |group: &Group| group.order.len() + group.chosen.len();
+        self.members.len() + self.groups.len() + self.by_labels.len() + self.groups.iter().map(of).sum::<usize>()
+    }
+
+    fn group(&mut self, labels: &Labels) -> u32 {
+        let labels = match &self.grouping {
+            Grouping::By(names) => labels.filter(|name| names.iter().any(|n| n == name)),
+            Grouping::Without(names) => labels.filter(|name| !is_metadata(name) && names.iter().all(|n| n != name)),
+        };
+        let groups = &mut self.groups;
+        *self.by_labels.entry(labels).or_insert_with(|| {
+            groups.push(Group::default());
+            groups.len() as u32 - 1
+        })
+    }
+}
