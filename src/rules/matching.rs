@@ -137,8 +137,9 @@ impl Join {
             }
             let is_refreshed = |judge: &&mut Judge| judge.is_refreshed(at, judging.round);
             let is_up_to_date = fresh || judging.judge.as_ref().is_some_and(is_refreshed);
-            let asks = !is_up_to_date && judging.in_doubt(self.op, self.returns_bool, (l, r), judging.now);
-            let in_doubt = asks || judging.in_doubt(self.op, self.returns_bool, (l, r), LATER);
+            // What is certain later is certain now.
+            let in_doubt = judging.in_doubt(self.op, self.returns_bool, (l, r), LATER);
+            let asks = in_doubt && !is_up_to_date && judging.in_doubt(self.op, self.returns_bool, (l, r), judging.now);
             if let Some(judge) = &mut judging.judge {
                 if asks {
                     judge.asks.push(at);

@@ -463,11 +463,13 @@ impl Map {
             };
             let (is_there, is_up_to_date) =
                 (input.value(slot).is_some(), fresh || judge.is_refreshed(slot, below.round));
-            if is_there && !is_up_to_date && in_doubt(below.now) {
+            // What is certain later is certain now.
+            let is_watched = is_there && in_doubt(LATER);
+            if is_watched && !is_up_to_date && in_doubt(below.now) {
                 judge.asks.push(slot);
                 continue;
             }
-            judge.watch(slot, is_there && in_doubt(LATER));
+            judge.watch(slot, is_watched);
             out.set(slot, input.value(slot).and_then(|v| self.value(v, &args)));
         }
     }
