@@ -11,13 +11,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::model::{Labels, Timestamp};
 use crate::promql::kernel;
-use crate::promql::{BinaryOp, Group, MatchLabels, Matching};
+use crate::promql::{BinaryOp, Group, MatchLabels, Matching, is_metadata};
 
 use super::node::{Node, slots_of};
 use super::places::Places;
 use super::renumbering::Renumbering;
 use super::slack::{Bounds, Judge, LATER, Slack, bounds};
-use super::vector::{Vector, is_metadata};
+use super::vector::Vector;
 
 /// The state of one operator.
 #[derive(Debug)]

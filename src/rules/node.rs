@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{Labels, Millis, Timestamp, is_stale};
 use crate::promql::kernel;
-use crate::promql::{BinaryOp, Function, LabelChange, check_count};
+use crate::promql::{BinaryOp, Function, LabelChange, check_count, without_name};
 
 use super::aggregate::Aggregation;
 use super::feed::Feed;
@@ -20,7 +20,7 @@ use super::ranking::Ranking;
 use super::renumbering::Renumbering;
 use super::slack::{Bounds, Judge, LATER, Slack, TOLERANCE, bounds};
 use super::timers::{Target, Timers, earliest, next_soft_step};
-use super::vector::{Vector, without_name};
+use super::vector::Vector;
 
 /// An operator with its current result.
 #[derive(Debug)]
