@@ -7,6 +7,7 @@
 use crate::model::{Matcher, Millis, Timestamp};
 
 use super::functions::Function;
+use super::naming::is_metadata;
 use super::value_type::ValueType;
 
 /// Where a node stands in the text: bytes `start..end`.
@@ -425,6 +426,16 @@ pub enum Grouping {
     By(Vec<String>),
     /// `without (…)`
     Without(Vec<String>),
+}
+
+impl Grouping {
+    /// Whether a label tells groups apart.
+    pub fn keeps(&self, name: &str) -> bool {
+        match self {
+            Grouping::By(names) => names.iter().any(|n| n == name),
+            Grouping::Without(names) => !is_metadata(name) && names.iter().all(|n| n != name),
+        }
+    }
 }
 
 /// Declares the aggregation operators once: variant and name.

@@ -13,6 +13,7 @@ mod info;
 pub mod kernel;
 mod label_change;
 mod locality;
+mod naming;
 mod parse;
 mod plan;
 mod query;
@@ -26,10 +27,11 @@ pub use ast::{
     MatchLabels, Matching, Selector, Shift, Span,
 };
 pub use budget::Budget;
-pub use eval::aggregate::check_count;
+pub use eval::check_count;
 pub use functions::Function;
 pub use label_change::LabelChange;
 pub use locality::{Locality, locality};
+pub use naming::{is_metadata, without_name};
 pub use parse::{ParseError, parse, parse_selector};
 pub use query::{Deadline, EvalError, EvalOptions, NameDropping, Parallel, Query, StartTimestamps, Workers};
 pub use reach::reaches;

@@ -11,7 +11,7 @@ use crate::promql::{AggregateOp, Grouping};
 
 use super::node::slots_of;
 use super::renumbering::Renumbering;
-use super::vector::{Vector, is_metadata};
+use super::vector::Vector;
 
 /// The groups of one aggregation.
 #[derive(Debug)]
@@ -135,10 +135,7 @@ impl Aggregation {
     }
 
     fn group(&mut self, out: &mut Vector, labels: &Labels) -> u32 {
-        let labels = match &self.grouping {
-            Grouping::By(names) => labels.filter(|name| names.iter().any(|n| n == name)),
-            Grouping::Without(names) => labels.filter(|name| !is_metadata(name) && names.iter().all(|n| n != name)),
-        };
+        let labels = labels.filter(|name| self.grouping.keeps(name));
         if let Some(group) = self.by_labels.get(&labels) {
             return *group;
         }

@@ -14,11 +14,11 @@
 use crate::model::{
     HistogramSample, Labels, MatchOp, Matcher, Millis, STALE_NAN, Sample, TimeRange, Timestamp, is_stale,
 };
+use crate::promql::without_name;
 
 use super::leaf::Reach;
 use super::places::Places;
 use super::renumbering::Renumbering;
-use super::vector::without_name;
 
 /// Whether something has come to have a series to be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

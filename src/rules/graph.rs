@@ -365,10 +365,10 @@ impl Graph {
             for &number in &self.readers_of[at] {
                 let leaf = &mut self.leaves[number];
                 leaf.grow(feed.len());
-                let was_touched = !leaf.changed().is_empty();
-                feed.changed().iter().for_each(|slot| leaf.note(*slot));
-                if !was_touched && !leaf.changed().is_empty() {
-                    self.touched_leaves.push(number);
+                for slot in feed.changed() {
+                    if leaf.mark(*slot) == Touched::First {
+                        self.touched_leaves.push(number);
+                    }
                 }
             }
         }

@@ -179,18 +179,14 @@ impl Leaf {
         self.mark(slot)
     }
 
-    fn mark(&mut self, slot: u32) -> Touched {
+    /// Has a series looked at in this round. Of one that got samples even if none of them is inside the window yet: at
+    /// which instants a value that moves is looked at must depend on nothing but samples.
+    pub(super) fn mark(&mut self, slot: u32) -> Touched {
         if std::mem::replace(&mut self.slots[slot as usize].marked, true) {
             return Touched::Not;
         }
         self.changed.push(slot);
         if self.changed.len() == 1 { Touched::First } else { Touched::Not }
-    }
-
-    /// Notes that samples of a series have come. It is looked at even if none of them is inside the window yet: at which
-    /// instants a value that moves is looked at must depend on nothing but samples.
-    pub(super) fn note(&mut self, slot: u32) {
-        self.mark(slot);
     }
 
     /// The window of a series as it was when it was last looked at.

@@ -11,13 +11,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::model::{Labels, Timestamp};
 use crate::promql::kernel;
-use crate::promql::{BinaryOp, Group, MatchLabels, Matching};
+use crate::promql::{BinaryOp, Group, MatchLabels, Matching, is_metadata};
 
 use super::node::{Node, slots_of};
 use super::places::Places;
 use super::renumbering::Renumbering;
 use super::slack::{Bounds, Judge, LATER, Slack, bounds};
-use super::vector::{Vector, is_metadata};
+use super::vector::Vector;
 
 /// The state of one operator.
 #[derive(Debug)]
@@ -137,8 +137,9 @@ impl Join {
             }
             let is_refreshed = |judge: &&mut Judge| judge.is_refreshed(at, judging.round);
             let is_up_to_date = fresh || judging.judge.as_ref().is_some_and(is_refreshed);
-            let asks = !is_up_to_date && judging.in_doubt(self.op, self.returns_bool, (l, r), judging.now);
-            let in_doubt = asks || judging.in_doubt(self.op, self.returns_bool, (l, r), LATER);
+            // What is certain later is certain now.
+            let in_doubt = judging.in_doubt(self.op, self.returns_bool, (l, r), LATER);
+            let asks = in_doubt && !is_up_to_date && judging.in_doubt(self.op, self.returns_bool, (l, r), judging.now);
             if let Some(judge) = &mut judging.judge {
                 if asks {
                     judge.asks.push(at);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{Labels, Millis, Timestamp, is_stale};
 use crate::promql::kernel;
-use crate::promql::{BinaryOp, Function, LabelChange, check_count};
+use crate::promql::{BinaryOp, Function, LabelChange, check_count, without_name};
 
 use super::aggregate::Aggregation;
 use super::feed::Feed;
@@ -20,7 +20,7 @@ use super::ranking::Ranking;
 use super::renumbering::Renumbering;
 use super::slack::{Bounds, Judge, LATER, Slack, TOLERANCE, bounds};
 use super::timers::{Target, Timers, earliest, next_soft_step};
-use super::vector::{Vector, without_name};
+use super::vector::Vector;
 
 /// An operator with its current result.
 #[derive(Debug)]
@@ -463,11 +463,13 @@ impl Map {
             };
             let (is_there, is_up_to_date) =
                 (input.value(slot).is_some(), fresh || judge.is_refreshed(slot, below.round));
-            if is_there && !is_up_to_date && in_doubt(below.now) {
+            // What is certain later is certain now.
+            let is_watched = is_there && in_doubt(LATER);
+            if is_watched && !is_up_to_date && in_doubt(below.now) {
                 judge.asks.push(slot);
                 continue;
             }
-            judge.watch(slot, is_there && in_doubt(LATER));
+            judge.watch(slot, is_watched);
             out.set(slot, input.value(slot).and_then(|v| self.value(v, &args)));
         }
     }

@@ -310,8 +310,10 @@ impl Planner<'_> {
         if let (Some(direction), Some(count)) = (direction(op), &aggregate.param) {
             let count = self.expr(count, Use::Value)?;
             let key = format!("rank {count} {child} {op:?} {grouping:?}");
-            let ranking = || Box::new(Ranking::new(direction, grouping.clone()));
-            return Ok(self.graph.node(key, || Op::Rank { count, child, ranking: ranking() }));
+            return Ok(self.graph.node(key, || {
+                let ranking = Box::new(Ranking::new(direction, grouping.clone()));
+                Op::Rank { count, child, ranking }
+            }));
         }
         let key = format!("aggregate {child} {op:?} {grouping:?}");
         Ok(self.graph.node(key, || Op::Aggregate { child, groups: Aggregation::new(op, grouping.clone()) }))

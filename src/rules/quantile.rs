@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use crate::model::Labels;
 use crate::promql::kernel;
+use crate::promql::without_name;
 
 use super::node::slots_of;
 use super::renumbering::Renumbering;
-use super::vector::{Vector, without_name};
+use super::vector::Vector;
 
 /// The label that holds a bucket's upper bound.
 const BOUND: &str = "le";

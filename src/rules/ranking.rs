@@ -1,10 +1,10 @@
 //! `topk` and `bottomk`: the first elements of each group, in an order that is kept up.
 //!
 //! Invariants:
-//! - A group's order holds exactly its members that have a value, by their keys in `seen`.
+//! - A group's order holds exactly its members that have a value, by their keys in `members`.
 //! - The result has values for the first elements of each order and for no others.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::model::Labels;
 use crate::promql::Grouping;
@@ -12,7 +12,7 @@ use crate::promql::kernel::{Direction, rank_key};
 
 use super::node::slots_of;
 use super::renumbering::Renumbering;
-use super::vector::{Vector, is_metadata};
+use super::vector::Vector;
 
 /// The groups of one ranking.
 #[derive(Debug)]
@@ -33,7 +33,6 @@ struct Group {
     order: BTreeSet<(u64, Labels, u32)>,
     /// Those that are in the result, by their numbers.
     chosen: Vec<u32>,
-    members: u32,
 }
 
 impl Ranking {
@@ -48,7 +47,6 @@ impl Ranking {
         while (self.members.len() as u32) < input.len() {
             let labels = input.labels(self.members.len() as u32);
             let group = self.group(labels);
-            self.groups[group as usize].members += 1;
             self.members.push((group, None));
             out.add(labels.clone());
         }
@@ -83,9 +81,8 @@ impl Ranking {
     /// Follows the renumbering of the slots below, which is that of its own: groups without members go.
     pub(super) fn renumber(&mut self, below: &Renumbering) {
         below.retain(&mut self.members);
-        self.groups.iter_mut().for_each(|group| group.members = 0);
-        self.members.iter().for_each(|(group, _)| self.groups[*group as usize].members += 1);
-        let own = Renumbering::new(self.groups.len() as u32, |group| self.groups[group as usize].members > 0);
+        let used: HashSet<u32> = self.members.iter().map(|(group, _)| *group).collect();
+        let own = Renumbering::new(self.groups.len() as u32, |group| used.contains(&group));
         own.retain(&mut self.groups);
         self.by_labels.retain(|_, group| own.get(*group).map(|new| *group = new).is_some());
         self.by_labels.shrink_to(self.groups.len() * 2);
@@ -107,10 +104,7 @@ impl Ranking {
     }
 
     fn group(&mut self, labels: &Labels) -> u32 {
-        let labels = match &self.grouping {
-            Grouping::By(names) => labels.filter(|name| names.iter().any(|n| n == name)),
-            Grouping::Without(names) => labels.filter(|name| !is_metadata(name) && names.iter().all(|n| n != name)),
-        };
+        let labels = labels.filter(|name| self.grouping.keeps(name));
         let groups = &mut self.groups;
         *self.by_labels.entry(labels).or_insert_with(|| {
             groups.push(Group::default());

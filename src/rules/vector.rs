@@ -156,19 +156,6 @@ impl Vector {
     }
 }
 
-/// Whether a label describes the metric and goes when its values are changed.
-pub(super) fn is_metadata(name: &str) -> bool {
-    matches!(name, Labels::METRIC_NAME | "__type__" | "__unit__")
-}
-
-/// The labels without those that describe the metric.
-pub(super) fn without_name(labels: &Labels) -> Labels {
-    if !labels.iter().any(|label| is_metadata(label.name)) {
-        return labels.clone();
-    }
-    labels.filter(|name| !is_metadata(name))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -66,16 +66,18 @@ pub(super) fn utf8(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+fn bytes_of(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
 fn promql_seeds() -> Vec<Vec<u8>> {
-    [
+    bytes_of(&[
         "sum by (job) (rate(http_requests_total{code=~\"5..\",job!=\"a\"}[5m] offset 1m)) / on (job) group_left (x) b > bool 0.5",
         "histogram_quantile(0.9, sum without (a) (rate(x_bucket[5m]))) and -1 ^ 2 ^ -3",
         "max_over_time(deriv(m[5m])[1h:30s] @ end() offset -5m) or topk(3, label_replace(m, \"a\", \"$1\", \"b\", \"(.*)\"))",
         "{__name__=\"a b\", \"c d\"!~\"x|y\"} atan2 1e-3 != 0x1F",
         "count_values(\"v\", quantile(NaN, m)) unless ignoring (a) vector(time() % +Inf)",
-    ]
-    .map(|text| text.as_bytes().to_vec())
-    .to_vec()
+    ])
 }
 
 fn promql_text(bytes: &[u8]) -> Result<bool, String> {
@@ -110,9 +112,7 @@ fn label_text(bytes: &[u8]) -> Result<bool, String> {
 }
 
 fn pattern_seeds() -> Vec<Vec<u8>> {
-    ["5..", "a|b|cd", "(?i)x+(y*?)[^z]{2,3}", "\\Qa.b\\E|\\d+", "foo.*bar", ""]
-        .map(|text| text.as_bytes().to_vec())
-        .to_vec()
+    bytes_of(&["5..", "a|b|cd", "(?i)x+(y*?)[^z]{2,3}", "\\Qa.b\\E|\\d+", "foo.*bar", ""])
 }
 
 fn pattern_text(bytes: &[u8]) -> Result<bool, String> {
@@ -137,9 +137,7 @@ fn pattern_text(bytes: &[u8]) -> Result<bool, String> {
 }
 
 fn time_seeds() -> Vec<Vec<u8>> {
-    ["1h30m", "5m", "1y2w3d", "2026-11-23T17:00:00.123Z", "2026-11-23T17:00:00+01:30", "1700000000.5"]
-        .map(|text| text.as_bytes().to_vec())
-        .to_vec()
+    bytes_of(&["1h30m", "5m", "1y2w3d", "2026-11-23T17:00:00.123Z", "2026-11-23T17:00:00+01:30", "1700000000.5"])
 }
 
 fn time_text(bytes: &[u8]) -> Result<bool, String> {
@@ -152,13 +150,11 @@ fn time_text(bytes: &[u8]) -> Result<bool, String> {
 }
 
 fn template_seeds() -> Vec<Vec<u8>> {
-    [
+    bytes_of(&[
         "{{ $labels.instance }} is at {{ $value | humanizePercentage }}",
         "{{ range $i, $e := $labels }}{{ if gt $value 1.0 }}{{ $e }}{{ else }}-{{ end }}{{ end }}",
         "{{ with $x := printf \"%.2f\" $value }}{{ $x | toUpper }}{{ end }}{{ define \"a\" }}b{{ end }}{{ template \"a\" . }}",
-    ]
-    .map(|text| text.as_bytes().to_vec())
-    .to_vec()
+    ])
 }
 
 fn template_text(bytes: &[u8]) -> Result<bool, String> {

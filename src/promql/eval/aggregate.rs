@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::notes::general;
-use super::row::{Operand, Row, is_metadata};
+use super::row::{Operand, Row};
 use super::{Evaluator, kernel};
 use crate::model::Labels;
 use crate::promql::ast::{Aggregate, AggregateOp, Grouping};
@@ -107,7 +107,7 @@ impl Evaluator<'_> {
         }
         // `by` keeps the label, even if it does not name it; `without` drops it if it does.
         let by = matches!(aggregate.grouping, Grouping::By(_));
-        let keeps = |name: &str| (by && name == label) || keeps(&aggregate.grouping, name);
+        let keeps = |name: &str| (by && name == label) || aggregate.grouping.keeps(name);
         let mut out: BTreeMap<Labels, Row> = BTreeMap::new();
         let mut counted: HashMap<(usize, String), Labels> = HashMap::new();
         for (at, row) in rows.iter().enumerate() {
@@ -169,7 +169,7 @@ pub(super) fn groups(grouping: &Grouping, rows: &[Row]) -> Vec<Members> {
     let mut places: HashMap<Labels, usize> = HashMap::new();
     let mut groups: Vec<Members> = Vec::new();
     for (at, row) in rows.iter().enumerate() {
-        let labels = row.labels.filter(|name| keeps(grouping, name));
+        let labels = row.labels.filter(|name| grouping.keeps(name));
         let place = *places.entry(labels.clone()).or_insert_with(|| {
             groups.push(Members { labels, rows: Vec::new() });
             groups.len() - 1
@@ -177,11 +177,4 @@ pub(super) fn groups(grouping: &Grouping, rows: &[Row]) -> Vec<Members> {
         groups[place].rows.push(at);
     }
     groups
-}
-
-pub(super) fn keeps(grouping: &Grouping, name: &str) -> bool {
-    match grouping {
-        Grouping::By(labels) => labels.iter().any(|label| label == name),
-        Grouping::Without(labels) => !is_metadata(name) && !labels.iter().any(|label| label == name),
-    }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::row::{Operand, Point, Row, unique, without_name};
+use super::row::{Operand, Point, Row, unique};
 use super::{Evaluator, Resets, kernel};
 use crate::model::{Labels, STALE_NAN, is_stale};
 use crate::promql::ast::{Binary, BinaryOp, Group, MatchLabels, Matching};
 use crate::promql::plan::Steps;
 use crate::promql::query::{EvalError, NameDropping};
+use crate::promql::without_name;
 
 impl Evaluator<'_> {
     pub(super) fn eval_binary(&self, binary: &Binary, steps: Steps) -> Result<Operand, EvalError> {

@@ -4,7 +4,7 @@
 //! - A node gives, for each series, one value or none at each step; see [`Row`].
 //! - Results do not depend on how many steps are asked for at once.
 
-pub(super) mod aggregate;
+mod aggregate;
 mod binary;
 mod call;
 mod extended;
@@ -29,10 +29,12 @@ mod window;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
+pub use self::aggregate::check_count;
 use self::notes::Notes;
-use self::row::{Operand, Point, Row, unique, without_name};
+use self::row::{Operand, Point, Row, unique};
 use super::ast::{Edges, Expr, ExprKind, Span};
 use super::kernel;
+use super::naming::without_name;
 use super::parse::line_and_column;
 use super::plan::{Frame, Reads, Steps};
 use super::query::{EvalError, EvalOptions, NameDropping};

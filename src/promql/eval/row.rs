@@ -14,6 +14,7 @@ use crate::promql::kernel::FloatHistogram;
 use crate::promql::plan::Steps;
 use crate::promql::query::EvalError;
 use crate::promql::value::ElementValue;
+use crate::promql::without_name;
 
 /// What a node gives.
 pub(super) enum Operand {
@@ -217,19 +218,6 @@ impl Row {
             Point::Histogram(histogram) => ElementValue::Histogram(Arc::new(histogram.to_histogram())),
         })
     }
-}
-
-/// The labels without those that describe the metric.
-pub(super) fn without_name(labels: &Labels) -> Labels {
-    if labels.iter().any(|label| is_metadata(label.name)) {
-        labels.filter(|name| !is_metadata(name))
-    } else {
-        labels.clone()
-    }
-}
-
-pub(super) fn is_metadata(name: &str) -> bool {
-    matches!(name, Labels::METRIC_NAME | "__type__" | "__unit__")
 }
 
 /// Joins rows of the same labels, which must not have values at the same step; rows without

@@ -11,13 +11,13 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::Evaluator;
-use super::aggregate::keeps;
 use super::placed::Placed;
-use super::row::{Row, is_metadata};
+use super::row::Row;
 use crate::model::{Labels, MatchOp, Millis, STALE_NAN, Sample, Timestamp, is_stale};
 use crate::promql::ast::{Aggregate, AggregateOp, Edges, Expr, ExprKind, Selector};
 use crate::promql::budget::Account;
 use crate::promql::functions::Function;
+use crate::promql::is_metadata;
 use crate::promql::kernel::Accumulators;
 use crate::promql::plan::Steps;
 use crate::promql::query::{Deadline, EvalError, EvalOptions, NameDropping, StartTimestamps};
@@ -182,7 +182,7 @@ impl Evaluator<'_> {
         if drops_name && ["__type__", "__unit__"].iter().any(|name| set.has_name(name)) {
             return Ok(None);
         }
-        let keep = |name: &str| keeps(&aggregate.grouping, name) && !(drops_name && is_metadata(name));
+        let keep = |name: &str| aggregate.grouping.keeps(name) && !(drops_name && is_metadata(name));
         let (group_of, groups) = set.groups(&keep);
         self.check_size(groups.len(), steps)?;
         let count = steps.count();
