@@ -124,13 +124,29 @@ enum Priority {
     Usual,
 }
 
+/// The threads that share work and have begun.
+#[derive(Debug, Default)]
+struct Helpers(Mutex<Vec<Helper>>);
+
+impl Helpers {
+    /// The calling thread is one.
+    fn join(&self) {
+        self.0.lock().push(Helper::current());
+    }
+
+    /// Lets them work beside the caller.
+    fn keep_off_mine(&self) {
+        self.0.lock().iter().for_each(Helper::keep_off_mine);
+    }
+}
+
 /// Threads for parts of a query's work. All queries together have one fewer than there are processors, so that
 /// writers find one: a query that gets none does its work by itself.
 struct QueryThreads {
     priority: Priority,
     free: AtomicUsize,
     /// Those that have begun, where they are few.
-    helpers: Arc<Mutex<Vec<Helper>>>,
+    helpers: Arc<Helpers>,
     /// Begun with the first work that is shared; absent if the system gives no threads.
     pool: OnceLock<Option<ThreadPool>>,
 }
@@ -150,7 +166,7 @@ impl QueryThreads {
                     lower_thread_priority();
                 }
                 if threads <= HELPERS_PLACED_MAX {
-                    helpers.lock().push(Helper::current());
+                    helpers.join();
                 }
             };
             builder.start_handler(begun).build().ok()
@@ -185,7 +201,7 @@ impl Parallel for QueryThreads {
                 // Who is taken waits for work, and begins at once.
                 let Some(taken) = self.take() else { break };
                 if part == 1 {
-                    self.helpers.lock().iter().for_each(Helper::keep_off_mine);
+                    self.helpers.keep_off_mine();
                 }
                 scope.spawn(move |_| {
                     let _taken = taken;

@@ -26,9 +26,10 @@ use crate::promql::value_type::ValueType;
 
 /// Series that one hand takes at once, at the most: their pages lie together.
 const SERIES_AT_ONCE: usize = 32;
-/// Values and samples that one hand takes at once, unless one series has more: so that a few long series are
-/// shared as well.
+/// Values and samples that one hand takes at once where series are few: so that these are shared as well.
 const WORK_AT_ONCE: usize = 30_000;
+/// So many pieces are enough for all hands to end at about the same time.
+const PIECES: usize = 16;
 /// Parts that a piece of work is offered in at the most.
 const PARTS_MAX: usize = 8;
 /// What it takes to find and begin a series, in values and samples.
@@ -292,7 +293,7 @@ impl Work<'_> {
 
     /// How many series one hand takes at once.
     fn at_once(&self) -> usize {
-        (WORK_AT_ONCE / self.each).clamp(1, SERIES_AT_ONCE)
+        (WORK_AT_ONCE / self.each).max(self.set.count() / PIECES).clamp(1, SERIES_AT_ONCE)
     }
 
     fn stop(&self, why: Stopped) -> ControlFlow<()> {
