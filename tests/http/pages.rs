@@ -1,5 +1,7 @@
 //! The pages over stored samples: whole without a script, and nobody's text becomes markup.
 
+use evenkeel::confidence::Verdict;
+
 use super::client::get;
 use super::running::NOW_MS;
 use super::shop::{Shop, batch};
@@ -79,6 +81,37 @@ async fn the_overview_says_the_word_and_why() {
     assert!(page.text().contains("class=\"chart spark\"") && page.text().contains("events bad"));
     let service = get(shop.server.address, "/services/checkout").await;
     assert!(service.text().contains("class=\"chart burn\"") && service.text().contains("99.9 %"));
+}
+
+/// Minutes of trade at checkout, 1,200 requests each, of which so many fail.
+fn sell(shop: &Shop, minutes: i64, failures: f64) {
+    for minute in 0..=minutes {
+        let t = NOW_MS + minute * 60_000;
+        shop.clock.set(t);
+        let sold = minute as f64;
+        let rows = batch(&[
+            (
+                &[("__name__", "requests_total"), ("service", "checkout"), ("code", "200")],
+                t,
+                sold * (1200.0 - failures),
+            ),
+            (&[("__name__", "requests_total"), ("service", "checkout"), ("code", "500")], t, sold * failures),
+        ]);
+        shop.db.append(rows).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_objective_has_the_word_of_its_judgement() {
+    let shop = Shop::watched().await;
+    // Enough for a ticket, and not for a page.
+    sell(&shop, 180, 5.4);
+    let fires = shop.db.objectives()[0].alerts[0].labels.get("severity").to_owned();
+    assert_eq!((fires.as_str(), shop.db.judgement().overall), ("ticket", Verdict::AtRisk));
+    let page = get(shop.server.address, "/services/checkout").await;
+    let panel = page.text().split("class=\"panel-head\"").nth(1).unwrap();
+    let badge = panel.split("class=\"badge ").nth(1).unwrap();
+    assert!(badge.starts_with("risk\""), "{badge:.100}");
 }
 
 #[tokio::test]
