@@ -4,6 +4,7 @@
 mod campaign;
 
 mod accuracy;
+mod closed_pipe;
 
 use std::io::{Read, Write};
 use std::path::Path;
