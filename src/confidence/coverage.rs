@@ -83,7 +83,7 @@ impl Coverage {
 }
 
 /// What each service has and lacks. `found` are services that the stored series name; `told` gives who would be told
-/// of a page of a service.
+/// of the pages of a service, by the labels that these have.
 pub fn coverage(
     evidence: &Evidence<'_>,
     found: impl IntoIterator<Item = String>,
@@ -107,12 +107,12 @@ pub fn coverage(
     }
     for rule in evidence.groups.iter().flat_map(|group| &group.rules) {
         let Some(name) = &rule.service else { continue };
-        let pages = rule.pages && rule.error.is_none() && rule.unmatched.is_none();
-        of(name, &mut |service| service.pages.extend(pages.then(|| rule.name.clone())));
+        of(name, &mut |service| service.pages.extend(rule.can_page().then(|| rule.name.clone())));
     }
     let mut services: Vec<ServiceCoverage> = services.into_values().collect();
     for service in &mut services {
-        service.receivers = told(&service.service);
+        let told: BTreeSet<String> = told(&service.service).into_iter().collect();
+        service.receivers = told.into_iter().collect();
         let known = evidence.receivers.iter().filter(|receiver| service.receivers.contains(&receiver.name));
         service.proven = known.filter_map(|receiver| receiver.last_success).max();
     }

@@ -137,12 +137,24 @@ impl Inner {
     }
 
     fn coverage_of(&self, known: &Known) -> Coverage {
-        // What a page of an objective carries at least; routes see no more of it beforehand.
-        let told = |service: &str| {
-            let labels = [("alertname", "ErrorBudgetBurn"), ("service", service), ("severity", "page")];
-            Labels::new(labels).map_or_else(|_| Vec::new(), |labels| self.notifier.receivers_of(&labels))
+        let pages = self.page_labels(&known.groups);
+        let told = |service: &str| match pages.get(service) {
+            Some(pages) => pages.iter().flat_map(|labels| self.notifier.receivers_of(labels)).collect(),
+            None => any_page(service).map_or_else(Vec::new, |labels| self.notifier.receivers_of(&labels)),
         };
         coverage(&known.evidence(), self.services(known.now), told)
+    }
+
+    /// The labels of the pages that each service can raise, as far as they are known beforehand.
+    fn page_labels(&self, groups: &[GroupHealth]) -> BTreeMap<String, Vec<Labels>> {
+        let core = self.core.lock();
+        let rules = groups.iter().flat_map(|group| &group.rules).zip(core.evaluator.briefs());
+        let rules = rules.filter(|(rule, _)| rule.can_page()).map(|(_, brief)| certain_labels(brief.rule));
+        let mut pages: BTreeMap<String, Vec<Labels>> = BTreeMap::new();
+        for labels in core.objectives.page_labels().into_iter().chain(rules) {
+            pages.entry(labels.get("service").to_owned()).or_default().push(labels);
+        }
+        pages
     }
 
     /// The services that stored series of the last day name: by the label `service`, or if none has it by `job`.
@@ -241,6 +253,11 @@ fn rule_health(brief: RuleBrief<'_>) -> RuleHealth {
         error: brief.error.map(str::to_owned),
         unmatched: brief.is_blind.then(|| brief.expr.to_owned()),
     }
+}
+
+/// The labels of a page of a service that has none yet.
+fn any_page(service: &str) -> Option<Labels> {
+    Labels::new([("alertname", "ErrorBudgetBurn"), ("service", service), ("severity", "page")]).ok()
 }
 
 /// The labels that every alert of a rule has: what is written without a template.

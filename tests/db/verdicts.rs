@@ -1,7 +1,7 @@
 //! What was known when, and what nobody would be told of.
 
 use evenkeel::confidence::Verdict;
-use evenkeel::model::TimeRange;
+use evenkeel::model::{Matcher, TimeRange};
 
 use super::*;
 
@@ -96,4 +96,59 @@ fn coverage_and_blind_spots_name_what_is_missing() {
         (service.pages.as_slice(), service.receivers.as_slice()),
         (&["availability".to_owned()][..], &["r".to_owned()][..])
     );
+}
+
+/// A world in which alerts with `team="shop"` go to one receiver, critical ones to another, and the rest to nobody.
+fn routed(objectives: &str) -> World {
+    let mut world = World::new("", objectives);
+    let to = |receiver: &str, name: &str, value: &str| {
+        let all = Route { group_by: GroupBy::All, group_wait: Millis::ZERO, ..Route::new(receiver) };
+        Route { matchers: vec![Matcher::equal(name, value)], ..all }
+    };
+    let receiver = |name: &str| Receiver { name: name.to_owned(), webhooks: vec![Webhook::new("http://127.0.0.1:1/")] };
+    let nobody = Receiver { name: "nobody".to_owned(), webhooks: Vec::new() };
+    let routes = vec![to("team", "team", "shop"), to("on-call", "severity", "critical")];
+    let route = Route { routes, ..Route::new("nobody") };
+    world.watch.notify.routing =
+        Some(Routing { route, receivers: vec![nobody, receiver("team"), receiver("on-call")] });
+    world
+}
+
+#[test]
+fn coverage_asks_for_the_route_of_the_labels_that_a_page_will_have() {
+    let check = |more: &str, receivers: &[&str], before: &[&str], after: &[&str]| {
+        let world = routed(&format!("{OBJECTIVES}{more}"));
+        let db = world.open();
+        let shop = || {
+            let coverage = db.coverage();
+            let shop = coverage.services.iter().find(|service| service.service == "shop").unwrap();
+            (shop.receivers.clone(), shop.gaps(coverage.at))
+        };
+        trade(&world, &db, 0..600, 0.0);
+        assert_eq!(shop(), (strings(receivers), before.to_vec()), "{more}");
+        // The page comes, and proves whoever it was said to go to.
+        trade(&world, &db, 600..1200, 0.3);
+        assert_eq!(shop(), (strings(receivers), after.to_vec()), "{more}");
+    };
+    check("", &[], &["route"], &["route"]);
+    check("  labels: {team: shop}\n", &["team"], &["proof"], &[]);
+    check("  page_labels: {severity: critical}\n", &["on-call"], &["proof"], &[]);
+    check("  ticket_labels: {severity: critical}\n", &[], &["route"], &["route"]);
+}
+
+fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn coverage_knows_the_routes_of_rules_and_of_what_cannot_page_yet() {
+    let mut world = routed("");
+    let rules = "groups: [{name: shop, rules: [{alert: Slow, expr: requests_total > 1e9, labels: {severity: critical, service: shop}}]}]";
+    world.watch.groups = evenkeel::config::parse_rules("rules.yml", rules).unwrap();
+    let db = world.open();
+    trade(&world, &db, 0..600, 0.0);
+    let coverage = db.coverage();
+    let receivers: Vec<_> =
+        coverage.services.iter().map(|service| (service.service.as_str(), service.receivers.clone())).collect();
+    assert_eq!(receivers, [("search", vec![]), ("shop", strings(&["on-call"]))]);
 }
