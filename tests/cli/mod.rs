@@ -5,6 +5,7 @@ mod campaign;
 
 mod accuracy;
 mod closed_pipe;
+mod coverage;
 
 use std::io::{Read, Write};
 use std::path::Path;
