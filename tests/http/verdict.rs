@@ -1,5 +1,6 @@
 //! The verdict now and then, coverage, blind spots, badges.
 
+use evenkeel::model::Timestamp;
 use serde_json::{Value, json};
 
 use super::client::get;
@@ -32,6 +33,27 @@ async fn the_verdict_can_be_asked_for_as_it_was() {
     let early = get(shop.server.address, "/api/v1/verdict?at=1").await;
     assert_eq!((early.status, &early.json()["errorType"]), (404, &json!("not_found")));
     assert_eq!(get(shop.server.address, "/api/v1/verdict?at=noon").await.status, 400);
+}
+
+#[tokio::test]
+async fn the_seconds_of_a_time_may_be_left_out_of_our_own_endpoints() {
+    let shop = Shop::watched().await;
+    shop.db.step();
+    shop.trade().await;
+    shop.db.step();
+    // A whole minute of the trade.
+    let minute = (NOW_MS + 300_000) / 60_000 * 60;
+    let spelled = Timestamp(minute * 1000).to_string().replace(":00.000Z", "Z");
+    assert_eq!(spelled.len(), "2026-11-20T03:00Z".len());
+    for path in ["verdict?at=", "verdict/history?start=", "episodes?start=", "why?of=Errors&time="] {
+        let [short, whole] = [spelled.clone(), minute.to_string()].map(|time| format!("/api/v1/{path}{time}"));
+        assert_eq!(data(&shop, &short).await, data(&shop, &whole).await, "{path}");
+    }
+    // What is Prometheus' takes what Prometheus takes.
+    let refused = get(shop.server.address, &format!("/api/v1/query?query=1&time={spelled}")).await;
+    let error = refused.json()["error"].to_string();
+    assert_eq!(refused.status, 400);
+    assert!(error.contains(&format!("cannot parse \\\"{spelled}\\\" to a valid timestamp")), "{error}");
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ impl Change {
 /// `GET /api/v1/verdict`, with `at` as it was known then.
 pub(super) async fn verdict(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
     let params = Params::of(request, state.bodies()).await?;
-    let Some(at) = params.instant("at")? else {
+    let Some(at) = params.own_instant("at")? else {
         let judgement = state.ask(|db| db.judgement()).await?;
         return Ok(success(VerdictReport::new(&judgement)));
     };
@@ -59,7 +59,7 @@ pub(super) async fn verdict(State(state): State<ServerState>, request: Request) 
 
 /// `GET /api/v1/verdict/history`
 pub(super) async fn history(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
-    let range = Params::of(request, state.bodies()).await?.range()?;
+    let range = Params::of(request, state.bodies()).await?.own_range()?;
     let changes = state.ask(move |db| db.judgements(range, HISTORY_MAX)).await?;
     Ok(success(changes.iter().map(Change::new).collect::<Vec<_>>()))
 }
