@@ -6,6 +6,7 @@ mod campaign;
 mod accuracy;
 mod closed_pipe;
 mod coverage;
+mod suggest;
 
 use std::io::{Read, Write};
 use std::path::Path;

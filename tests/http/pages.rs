@@ -1,10 +1,12 @@
 //! The pages over stored samples: whole without a script, and nobody's text becomes markup.
 
 use evenkeel::confidence::Verdict;
+use evenkeel::model::{Batch, Millis};
+use evenkeel::slo::{Indicator, Objective, Part};
 
 use super::client::get;
 use super::running::NOW_MS;
-use super::shop::{Shop, batch};
+use super::shop::{Shop, availability, batch};
 
 #[tokio::test]
 async fn every_page_answers_before_and_after_the_first_samples() {
@@ -112,6 +114,51 @@ async fn an_objective_has_the_word_of_its_judgement() {
     let panel = page.text().split("class=\"panel-head\"").nth(1).unwrap();
     let badge = panel.split("class=\"badge ").nth(1).unwrap();
     assert!(badge.starts_with("risk\""), "{badge:.100}");
+}
+
+/// Checkout by route, search, and both together.
+fn journey() -> Vec<Objective> {
+    let mut checkout = availability("checkout");
+    checkout.group_by = vec!["route".to_owned()];
+    let parts = vec![Part::new("search", "availability", 1.0), Part::new("checkout", "availability", 3.0)];
+    let all = Objective::new("shop", "journey", 0.999, Millis::days(30), Indicator::Composite(parts));
+    vec![checkout, availability("search"), all]
+}
+
+/// The names of the rows of the page's table with this heading.
+fn rows(page: &str, heading: &str) -> Vec<String> {
+    let table = page.split(&format!(">{heading}</h3>")).nth(1).unwrap().split("</table>").next().unwrap();
+    let names = table.split("<th scope=\"row\">").skip(1);
+    names.map(|row| row.split('>').nth(1).unwrap().split('<').next().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_service_shows_its_worst_group_first_and_a_composite_its_parts() {
+    let shop = Shop::keeping(journey()).await;
+    for i in 0..=40 {
+        let t = NOW_MS + i * 15_000;
+        shop.clock.set(t);
+        let n = i as f64 * 100.0;
+        let mut all = Batch::new();
+        for (service, route, bad) in
+            [("checkout", "/a", 0.0), ("checkout", "/list", 0.01), ("checkout", "/pay", 0.2), ("search", "/", 0.0)]
+        {
+            let of = |code: &str, v: f64| {
+                let pairs = [("__name__", "requests_total"), ("service", service), ("route", route), ("code", code)];
+                batch(&[(&pairs, t, v)])
+            };
+            all.append(of("200", n * (1.0 - bad)));
+            all.append(of("500", n * bad));
+        }
+        shop.db.append(all).unwrap();
+    }
+    let checkout = get(shop.server.address, "/services/checkout").await;
+    assert_eq!(rows(checkout.text(), "By route"), ["/pay", "/list", "/a"]);
+    let whole = get(shop.server.address, "/services/shop").await;
+    assert_eq!(rows(whole.text(), "Parts"), ["search/availability", "checkout/availability"]);
+    let share = whole.text().rsplit("data-label=\"Of what is bad\">").next().unwrap();
+    assert!(share.starts_with("100 %<"), "{share:.40}");
+    assert!(whole.text().contains("href=\"/services/checkout\""));
 }
 
 #[tokio::test]
