@@ -58,16 +58,20 @@ pub struct BlindSpot {
 impl ServiceCoverage {
     /// What it lacks, by name: `objective`, `input`, `page`, `route`, `proof`.
     pub fn gaps(&self, now: Timestamp) -> Vec<&'static str> {
-        let proven = self.proven.is_some_and(|at| now - at <= PROOF_HOLDS);
         let has = [
             ("objective", self.objectives > 0),
             ("input", self.objectives == 0 || self.measured > 0),
             ("page", !self.pages.is_empty()),
             ("route", !self.receivers.is_empty()),
-            ("proof", self.receivers.is_empty() || proven),
+            ("proof", self.receivers.is_empty() || is_proven(self.proven, now)),
         ];
         has.into_iter().filter(|(_, has)| !has).map(|(name, _)| name).collect()
     }
+}
+
+/// Whether a delivery at that time is lately enough.
+pub(super) fn is_proven(delivered: Option<Timestamp>, now: Timestamp) -> bool {
+    delivered.is_some_and(|at| now - at <= PROOF_HOLDS)
 }
 
 impl Coverage {

@@ -96,3 +96,8 @@ fn unseen(objective: &ObjectiveStatus, started_at: Timestamp) -> Option<Finding<
     let unheard = objective.last_input.is_none_or(|last| last <= started_at);
     objective.blind.as_ref().map(Finding::Blind).or(unheard.then_some(Finding::Unheard))
 }
+
+/// Whether nothing is known of an objective now.
+pub(super) fn is_unseen(objective: &ObjectiveStatus, started_at: Timestamp) -> bool {
+    unseen(objective, started_at).is_some()
+}

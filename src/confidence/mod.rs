@@ -9,6 +9,7 @@
 mod accuracy;
 mod coverage;
 mod evidence;
+mod factors;
 mod finding;
 mod fired;
 mod judge;
@@ -22,6 +23,7 @@ pub use coverage::{BlindSpot, Coverage, ServiceCoverage, blind_spots, coverage};
 pub use evidence::{
     ClockJump, Deploy, Evidence, GroupHealth, JobHealth, ProgramHealth, ReceiverHealth, RuleHealth, StorageHealth,
 };
+pub use factors::{Factor, factors};
 pub use finding::{group_verdict, objective_verdict};
 pub use fired::{FiredAlert, FiredId, KnownEpisode, Outcome, OutcomeLabel, ToldTo, Truth, Urgency};
 pub use judge::judge;

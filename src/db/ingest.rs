@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::confidence::Coverage;
 use crate::env::disk::Disk;
 use crate::env::{Clock, Transport};
 use crate::model::{
@@ -145,6 +146,8 @@ pub(super) struct Inner {
     pub(super) verdicts: Mutex<Verdicts>,
     /// What fired, and what was wrong.
     pub(super) episodes: Mutex<Episodes>,
+    /// Coverage, when it was last looked at.
+    pub(super) coverage: Mutex<Option<Coverage>>,
     /// How the program itself is doing.
     pub(super) program: Program,
     /// Rung when something fires or ends: the verdict may be another one.
@@ -353,6 +356,7 @@ impl Inner {
             started_at,
             verdicts: Mutex::new(parts.verdicts),
             episodes: Mutex::new(parts.episodes),
+            coverage: Mutex::default(),
             program: Program::default(),
             verdict: Bell::default(),
             query_budget: Budget::new(limits::QUERIES_SAMPLES_MAX),

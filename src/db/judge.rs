@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::confidence::{
-    self, BlindSpot, Coverage, Evidence, GroupHealth, JobHealth, Judgement, ProgramHealth, ReceiverHealth, RuleHealth,
-    StorageHealth, blind_spots, coverage, judge,
+    self, BlindSpot, Coverage, Evidence, Factor, GroupHealth, JobHealth, Judgement, ProgramHealth, ReceiverHealth,
+    RuleHealth, StorageHealth, blind_spots, coverage, factors, judge,
 };
 use crate::model::{Alert, Labels, Matcher, Millis, TimeRange, Timestamp, is_stale, limits};
 use crate::notify::ReceiverStatus;
@@ -17,10 +17,20 @@ use super::deploys::Deploy;
 use super::ingest::Inner;
 use super::source::LiveSource;
 
+/// How long coverage is taken for recent.
+const COVERAGE_HOLDS: Millis = Millis::minutes(1);
+
 impl Db {
     /// How customers are, by everything that is known now.
     pub fn judgement(&self) -> Judgement {
         self.inner.judgement()
+    }
+
+    /// The same with what its certainty is made of; its coverage may be a minute old.
+    pub fn judgement_with_factors(&self) -> (Judgement, [Factor; 3]) {
+        let known = self.inner.known();
+        let evidence = known.evidence();
+        (judge(&evidence), factors(&evidence, &self.inner.recent_coverage(&known)))
     }
 
     /// How customers were at an instant, as it was known then: what was learned later changes nothing. It is looked at
@@ -145,6 +155,16 @@ impl Inner {
         coverage(&known.evidence(), self.services(known.now), told)
     }
 
+    /// The coverage of at most a minute ago: with many series it takes longer than to judge.
+    pub(super) fn recent_coverage(&self, known: &Known) -> Coverage {
+        let mut recent = self.coverage.lock();
+        let is_recent = |coverage: &Coverage| (Millis::ZERO..COVERAGE_HOLDS).contains(&(known.now - coverage.at));
+        match &*recent {
+            Some(coverage) if is_recent(coverage) => coverage.clone(),
+            _ => recent.insert(self.coverage_of(known)).clone(),
+        }
+    }
+
     /// The labels of the pages that each service can raise, as far as they are known beforehand.
     fn page_labels(&self, groups: &[GroupHealth]) -> BTreeMap<String, Vec<Labels>> {
         let core = self.core.lock();
@@ -191,7 +211,7 @@ impl Inner {
 }
 
 /// What a judgement rests on.
-struct Known {
+pub(super) struct Known {
     now: Timestamp,
     started_at: Timestamp,
     objectives: Vec<ObjectiveStatus>,

@@ -57,6 +57,26 @@ async fn the_seconds_of_a_time_may_be_left_out_of_our_own_endpoints() {
 }
 
 #[tokio::test]
+async fn the_verdict_says_what_its_certainty_is_made_of() {
+    let shop = Shop::watched().await;
+    shop.db.step();
+    shop.trade().await;
+    let now = data(&shop, "/api/v1/verdict").await;
+    assert_eq!(now["confidence"]["value"], 0.0);
+    let factors = now["confidence"]["factors"].as_array().unwrap();
+    let told: Vec<_> = factors.iter().map(|f| json!([f["name"], f["k"], f["n"], f["value"], f["lacking"]])).collect();
+    let expected = [
+        json!(["coverage", 0, 2, 0.0, ["checkout", "search"]]),
+        json!(["freshness", 1, 1, 1.0, []]),
+        json!(["delivery", 0, 0, 0.0, []]),
+    ];
+    assert_eq!(told, expected);
+    assert!(factors.iter().all(|factor| factor["source"].is_string()));
+    let then = data(&shop, &format!("/api/v1/verdict?at={}", NOW_MS / 1000 + 5)).await;
+    assert_eq!(then["confidence"], Value::Null);
+}
+
+#[tokio::test]
 async fn who_would_be_told_is_answered() {
     let shop = Shop::watched().await;
     shop.trade().await;

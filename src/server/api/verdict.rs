@@ -47,8 +47,8 @@ impl Change {
 pub(super) async fn verdict(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
     let params = Params::of(request, state.bodies()).await?;
     let Some(at) = params.own_instant("at")? else {
-        let judgement = state.ask(|db| db.judgement()).await?;
-        return Ok(success(VerdictReport::new(&judgement)));
+        let (judgement, factors) = state.ask(|db| db.judgement_with_factors()).await?;
+        return Ok(success(VerdictReport::new(&judgement).with_factors(&factors)));
     };
     let known = state.ask(move |db| db.judgement_at(at)).await?;
     let judgement = known.ok_or_else(|| {
