@@ -35,6 +35,7 @@ use super::core::Core;
 use super::episodes::Episodes;
 use super::error::AppendError;
 use super::program::Program;
+use super::scorecard::Shares;
 use super::status::Counters;
 use super::threads;
 use super::turns::Turns;
@@ -148,6 +149,8 @@ pub(super) struct Inner {
     pub(super) episodes: Mutex<Episodes>,
     /// Coverage, when it was last looked at.
     pub(super) coverage: Mutex<Option<Coverage>>,
+    /// How good alerts were, when that was last looked at.
+    pub(super) accuracy: Mutex<Option<(Timestamp, Shares)>>,
     /// How the program itself is doing.
     pub(super) program: Program,
     /// Rung when something fires or ends: the verdict may be another one.
@@ -357,6 +360,7 @@ impl Inner {
             verdicts: Mutex::new(parts.verdicts),
             episodes: Mutex::new(parts.episodes),
             coverage: Mutex::default(),
+            accuracy: Mutex::default(),
             program: Program::default(),
             verdict: Bell::default(),
             query_budget: Budget::new(limits::QUERIES_SAMPLES_MAX),

@@ -6,7 +6,7 @@ use crate::confidence::{
     self, BlindSpot, Coverage, Evidence, Factor, GroupHealth, JobHealth, Judgement, ProgramHealth, ReceiverHealth,
     RuleHealth, StorageHealth, blind_spots, coverage, factors, judge,
 };
-use crate::model::{Alert, Labels, Matcher, Millis, TimeRange, Timestamp, is_stale, limits};
+use crate::model::{Alert, Labels, MatchOp, Matcher, Millis, TimeRange, Timestamp, is_stale, limits};
 use crate::notify::ReceiverStatus;
 use crate::rules::{AlertingRule, RecordingRule, Rule, RuleBrief};
 use crate::slo::{BurnHistory, Change, ObjectiveStatus, WhatIf, WhatIfError, what_if};
@@ -19,6 +19,9 @@ use super::source::LiveSource;
 
 /// How long coverage is taken for recent.
 const COVERAGE_HOLDS: Millis = Millis::minutes(1);
+
+/// The names of our own metrics.
+const OWN: &str = "evenkeel_.+";
 
 impl Db {
     /// How customers are, by everything that is known now.
@@ -102,7 +105,7 @@ impl Inner {
     }
 
     /// Everything that is known now.
-    fn known(&self) -> Known {
+    pub(super) fn known(&self) -> Known {
         let now = self.now();
         let (objectives, alerts, groups, deploys, (log, due)) = {
             let core = self.core.lock();
@@ -177,7 +180,8 @@ impl Inner {
         pages
     }
 
-    /// The services that stored series of the last day name: by the label `service`, or if none has it by `job`.
+    /// The services that stored series of the last day name: by the label `service`, or if none has it by `job`. What our
+    /// own metrics name is known by itself, and must not keep jobs from being found.
     fn services(&self, now: Timestamp) -> Vec<String> {
         let day = TimeRange { after: now - Millis::days(1), until: now };
         let snapshot = self.store.snapshot();
@@ -186,8 +190,11 @@ impl Inner {
             values.truncate(limits::COVERAGE_SERVICES_MAX);
             values
         };
-        let services = values("service");
-        if services.is_empty() { values("job") } else { services }
+        let foreign =
+            [Matcher::new("service", MatchOp::NotEqual, ""), Matcher::new("__name__", MatchOp::NotMatch, OWN)];
+        let [Ok(named), Ok(not_own)] = foreign else { return Vec::new() };
+        let are_named = snapshot.has_series(&[named, not_own], day).unwrap_or(true);
+        values(if are_named { "service" } else { "job" })
     }
 
     /// How many targets of each scrape job answer, by the series `up`.
@@ -212,9 +219,9 @@ impl Inner {
 
 /// What a judgement rests on.
 pub(super) struct Known {
-    now: Timestamp,
+    pub(super) now: Timestamp,
     started_at: Timestamp,
-    objectives: Vec<ObjectiveStatus>,
+    pub(super) objectives: Vec<ObjectiveStatus>,
     alerts: Vec<Alert>,
     groups: Vec<GroupHealth>,
     receivers: Vec<ReceiverHealth>,
@@ -225,7 +232,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    fn evidence(&self) -> Evidence<'_> {
+    pub(super) fn evidence(&self) -> Evidence<'_> {
         Evidence {
             now: self.now,
             started_at: self.started_at,

@@ -5,7 +5,7 @@ use evenkeel::model::{Matcher, TimeRange};
 
 use super::*;
 
-const OBJECTIVES: &str = "
+pub(super) const OBJECTIVES: &str = "
 objectives:
 - service: shop
   objective: 99.9
@@ -13,7 +13,7 @@ objectives:
   total: requests_total{service=\"shop\"}
 ";
 
-const RULES: &str = "
+pub(super) const RULES: &str = "
 groups:
 - name: shop
   rules:
@@ -21,7 +21,7 @@ groups:
 ";
 
 /// Traffic every 15 s, of which a share fails; the database looks after each.
-fn trade(world: &World, db: &Db, seconds: std::ops::Range<i64>, bad: f64) {
+pub(super) fn trade(world: &World, db: &Db, seconds: std::ops::Range<i64>, bad: f64) {
     for s in seconds.step_by(15) {
         let t = BEGIN + s * 1000;
         world.clock.set(t);
