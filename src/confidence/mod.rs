@@ -12,6 +12,7 @@ mod evidence;
 mod factors;
 mod finding;
 mod fired;
+mod held;
 mod judge;
 mod judgement;
 mod program;
@@ -26,6 +27,7 @@ pub use evidence::{
 pub use factors::{Factor, factors};
 pub use finding::{group_verdict, objective_verdict};
 pub use fired::{FiredAlert, FiredId, KnownEpisode, Outcome, OutcomeLabel, ToldTo, Truth, Urgency};
+pub use held::{Held, HeldWords, held_words};
 pub use judge::judge;
 pub use judgement::{Fact, Judgement, Reason, ServiceJudgement};
 pub use verdict::Verdict;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::confidence::{
-    self, BlindSpot, Coverage, Evidence, Factor, GroupHealth, JobHealth, Judgement, ProgramHealth, ReceiverHealth,
-    RuleHealth, StorageHealth, blind_spots, coverage, factors, judge,
+    self, BlindSpot, Coverage, Evidence, Factor, GroupHealth, HeldWords, JobHealth, Judgement, ProgramHealth,
+    ReceiverHealth, RuleHealth, StorageHealth, blind_spots, coverage, factors, held_words, judge,
 };
 use crate::model::{Alert, Labels, MatchOp, Matcher, Millis, TimeRange, Timestamp, is_stale, limits};
 use crate::notify::ReceiverStatus;
@@ -46,6 +46,11 @@ impl Db {
     /// at its beginning comes before them.
     pub fn judgements(&self, range: TimeRange, most: usize) -> Vec<Judgement> {
         self.inner.verdicts.lock().within(range, most)
+    }
+
+    /// For how long each word held within a span, as it was known then.
+    pub fn held_words(&self, range: TimeRange) -> HeldWords {
+        held_words(&self.judgements(range, usize::MAX), range)
     }
 
     /// What each service that is known has and lacks for somebody to be told of its failures.

@@ -17,6 +17,7 @@ mod coverage_json;
 mod document;
 mod episode_json;
 mod frame;
+mod held_words;
 mod junit;
 mod line_chart;
 mod objective_json;
@@ -42,6 +43,7 @@ pub use coverage_json::{BlindSpotReport, CoverageReport, ServiceCoverageReport, 
 pub use document::{Document, Table};
 pub use episode_json::{DeployReport, EpisodeReport, FiredReport, ToldReport};
 pub use frame::ChartSize;
+pub use held_words::{HeldReport, HeldWordsReport, ServiceHeldReport};
 pub use junit::{JunitCase, JunitSuite, junit_xml};
 pub use line_chart::{LineChart, line_chart};
 pub use objective_json::{

@@ -7,6 +7,7 @@ mod accuracy;
 mod closed_pipe;
 mod coverage;
 mod suggest;
+mod verdicts;
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -44,6 +45,7 @@ fn every_command_has_help_with_an_example() {
         &["query"],
         &["deploy", "mark"],
         &["report", "accuracy"],
+        &["report", "verdicts"],
         &["episodes"],
         &["outcome"],
         &["backtest"],

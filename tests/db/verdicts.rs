@@ -2,6 +2,7 @@
 
 use evenkeel::confidence::Verdict;
 use evenkeel::model::{Matcher, TimeRange};
+use evenkeel::report::HeldWordsReport;
 
 use super::*;
 
@@ -68,6 +69,43 @@ fn the_past_is_told_as_it_was_known() {
     different.dedup();
     assert_eq!(different, [Verdict::Ok, Verdict::Hurting, Verdict::Blind], "{words:?}");
     assert_eq!(db.judgements(range, 1).len(), 1);
+}
+
+/// The minutes of each word within January 2027, in which `BEGIN` lies, as they are reported.
+fn january(db: &Db) -> String {
+    let [after, until] = ["2026-12-31T23:59:59.999Z", "2027-01-31T23:59:59.999Z"];
+    let [after, until] = [after, until].map(|text| Timestamp::parse_rfc3339(text).unwrap());
+    let range = TimeRange { after, until };
+    serde_json::to_string(&HeldWordsReport::new(&db.held_words(range), range)).unwrap()
+}
+
+#[test]
+fn a_closed_month_is_reported_in_the_same_bytes_after_a_restart() {
+    let world = World::new(RULES, OBJECTIVES);
+    let db = world.open();
+    trade(&world, &db, 0..600, 0.0);
+    trade(&world, &db, 600..1200, 0.3);
+    world.clock.set(Timestamp::parse_rfc3339("2027-02-01T00:00:00Z").unwrap().0);
+    db.step();
+    let before = january(&db);
+    let json: serde_json::Value = serde_json::from_str(&before).unwrap();
+    let of = |service: &serde_json::Value| -> [f64; 5] {
+        ["ok", "at_risk", "hurting", "blind", "unrecorded"]
+            .map(|word| service[format!("{word}_minutes")].as_f64().unwrap())
+    };
+    let shop = of(&json["services"][0]);
+    assert_eq!(json["services"][0]["service"], "shop");
+    assert_eq!(shop, of(&json["overall"]));
+    assert!((shop.iter().sum::<f64>() - 31.0 * 1440.0).abs() < 1e-6, "{json}");
+    // Fourteen days and eight hours before anything was known, and ten minutes of good trade but for its first samples.
+    assert_eq!(shop[4], 14.0 * 1440.0 + 480.0);
+    assert!((9.0..10.5).contains(&shop[0]) && shop[3] < 1.0 && shop[2] > 1000.0, "{json}");
+    // Killed, and started a week later.
+    drop(db);
+    world.clock.set(Timestamp::parse_rfc3339("2027-02-08T00:00:00Z").unwrap().0);
+    let db = world.open();
+    db.step();
+    assert_eq!(january(&db), before);
 }
 
 #[test]

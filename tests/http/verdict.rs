@@ -57,6 +57,37 @@ async fn the_seconds_of_a_time_may_be_left_out_of_our_own_endpoints() {
 }
 
 #[tokio::test]
+async fn the_minutes_of_each_word_are_added_up() {
+    let shop = Shop::watched().await;
+    shop.db.step();
+    shop.trade().await;
+    shop.db.step();
+    let begin = NOW_MS / 1000;
+    // Nobody looked between the first sample and the last, ten minutes later; five minutes before there is no record.
+    let path = format!("/api/v1/reports/verdicts?start={}&end={}.999", begin - 300, begin + 599);
+    let report = data(&shop, &path).await;
+    let overall = json!({
+        "ok_minutes": 0.0,
+        "at_risk_minutes": 0.0,
+        "hurting_minutes": 0.0,
+        "blind_minutes": 10.0,
+        "unrecorded_minutes": 5.0,
+    });
+    assert_eq!(report["overall"], overall);
+    assert_eq!(
+        (&report["services"][0]["service"], &report["services"][0]["blind_minutes"]),
+        (&json!("checkout"), &json!(10.0))
+    );
+    // What is to come is left out.
+    let to_now = data(&shop, &format!("/api/v1/reports/verdicts?start={begin}&end={}", begin + 9999)).await;
+    assert_eq!(to_now["to"], Timestamp(NOW_MS + 600_000).to_string());
+    for refused in ["end=1795446300".to_owned(), format!("start={}", begin + 9999), format!("start={begin}&end=1")] {
+        let answer = get(shop.server.address, &format!("/api/v1/reports/verdicts?{refused}")).await;
+        assert_eq!(answer.status, 400, "{refused}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
 async fn the_verdict_says_what_its_certainty_is_made_of() {
     let shop = Shop::watched().await;
     shop.db.step();
