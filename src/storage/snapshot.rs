@@ -287,6 +287,22 @@ impl Snapshot {
         })
     }
 
+    /// Whether there is such a series. Cheaper than [`Snapshot::series`]: nothing is sorted, and one is enough.
+    ///
+    /// # Errors
+    /// As [`Snapshot::series`].
+    pub fn has_series(&self, matchers: &[Matcher], range: TimeRange) -> Result<bool, ReadError> {
+        self.ask(range, |asked| {
+            let found = asked.matching(matchers)?;
+            for series in 0..found.len() {
+                if asked.touches(One { found: &found, series })? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+    }
+
     /// The names of the labels of those series, sorted. Without matchers, names of a block that
     /// overlaps the range count even if their series have no sample in it.
     ///
