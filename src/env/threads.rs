@@ -63,14 +63,16 @@ impl Helper {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_helper_leaves_the_processor_of_who_needs_it() {
+        use std::sync::atomic::Ordering;
+        use std::sync::mpsc;
+
+        use super::Helper;
+
         let ((give, take), (end, ended)) = (mpsc::channel(), mpsc::channel::<()>());
         let thread = std::thread::spawn(move || {
             give.send(Helper::current()).unwrap();
