@@ -1,6 +1,7 @@
 //! Benchmarks of `storage`.
 
 use std::hint::black_box;
+use std::iter;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -124,7 +125,7 @@ fn sums(store: &Store, matchers: &[Matcher], range: TimeRange) -> Vec<(Labels, f
     let found = snapshot.find(matchers, range).expect("they are found");
     let (group_of, groups) = found.groups(|name| name == "instance");
     let mut sums: Vec<(Labels, f64)> = groups.into_iter().map(|labels| (labels, 0.0)).collect();
-    let read = found.read(&mut (0..found.len()), &mut |at, samples, _| {
+    let read = found.read(&mut iter::once(0..found.len()), &mut |at, samples, _| {
         sums[group_of[at] as usize].1 += samples.last().map_or(0.0, |sample| sample.v);
         ControlFlow::Continue(())
     });

@@ -1,5 +1,6 @@
 //! `evenkeel check`: whether files say what they should, before anything runs on them.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -53,7 +54,7 @@ pub(super) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
             Ok(text) => out!("{}: ok\n{text}", file.display()),
             Err(error) => {
                 failed = true;
-                eprintln!("{error}");
+                let _ = writeln!(std::io::stderr(), "{error}");
             }
         }
     }

@@ -1,6 +1,6 @@
 //! `evenkeel inspect`, `verify` and `compact`: looks at stored files, and puts a stopped database in order.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -231,11 +231,12 @@ pub(super) fn verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
         let percent = done.saturating_mul(100) / all.max(1);
         if bar && percent != shown {
             shown = percent;
-            eprint!("\r[{:<50}] {percent} %", "=".repeat((percent / 2).min(50) as usize));
+            let done = "=".repeat((percent / 2).min(50) as usize);
+            let _ = write!(std::io::stderr(), "\r[{done:<50}] {percent} %");
         }
     })?;
     if bar {
-        eprintln!();
+        let _ = writeln!(std::io::stderr());
     }
     for fault in &report.faults {
         outln!("{}", fault_in_words(fault));

@@ -1,4 +1,4 @@
-//! `evenkeel report accuracy`, `episodes`, `outcome`: what was wrong, what told of it, and how good that was.
+//! `evenkeel report`, `episodes`, `outcome`: what was wrong, what told of it, how good that was, and what was known.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use super::Server;
 use super::ask::{get, percent, post};
 use crate::env::{Clock, SystemClock};
 use crate::model::{Millis, Timestamp};
-use crate::report::{AccuracyReport, Document, EpisodeReport, FiredReport, episodes_document};
+use crate::report::{AccuracyReport, Document, EpisodeReport, FiredReport, HeldWordsReport, episodes_document};
 
 /// Write a report
 #[derive(Args)]
@@ -31,6 +31,22 @@ enum Report {
         #[command(flatten)]
         span: SpanArgs,
         /// Whose hours are business, off and sleep
+        #[arg(long, default_value = "UTC")]
+        time_zone: String,
+        /// How it is written
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// For how many minutes each word held, of everything and of each service: blind minutes too
+    #[command(
+        after_help = "Example: evenkeel report verdicts --month 2026-10\n         evenkeel report verdicts --since 7d --format json\n\nA word holds from when it was known until another one was. While the program did not run, every service is BLIND.\n\nExit codes: 0 written, 1 it could not be."
+    )]
+    Verdicts {
+        #[command(flatten)]
+        span: SpanArgs,
+        /// Whose month it is
         #[arg(long, default_value = "UTC")]
         time_zone: String,
         /// How it is written
@@ -102,10 +118,18 @@ enum Format {
 }
 
 pub(super) fn report(args: ReportArgs) -> anyhow::Result<ExitCode> {
-    let Report::Accuracy { span, time_zone, format, server } = args.report;
-    let path = format!("/api/v1/reports/accuracy?{}&time_zone={}", span.parameters(&time_zone)?, percent(&time_zone));
-    let answer = super::runtime()?.block_on(get(&server.url, &path))?;
-    write(&answer, format, || Ok(read::<AccuracyReport>(answer.clone())?.document()))
+    let ask = |server: &Server, path: &str| super::runtime()?.block_on(get(&server.url, path));
+    match args.report {
+        Report::Accuracy { span, time_zone, format, server } => {
+            let (span, zone) = (span.parameters(&time_zone)?, percent(&time_zone));
+            let answer = ask(&server, &format!("/api/v1/reports/accuracy?{span}&time_zone={zone}"))?;
+            write(&answer, format, || Ok(read::<AccuracyReport>(answer.clone())?.document()))
+        }
+        Report::Verdicts { span, time_zone, format, server } => {
+            let answer = ask(&server, &format!("/api/v1/reports/verdicts?{}", span.parameters(&time_zone)?))?;
+            write(&answer, format, || Ok(read::<HeldWordsReport>(answer.clone())?.document()))
+        }
+    }
 }
 
 pub(super) fn episodes(args: EpisodesArgs) -> anyhow::Result<ExitCode> {

@@ -1,6 +1,7 @@
 //! `evenkeel check rules`: how each rule is evaluated, what it costs, and what is likely wrong with it.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -94,7 +95,9 @@ pub(super) fn run(args: RuleCheckArgs) -> anyhow::Result<ExitCode> {
             Err(error) => {
                 failed = true;
                 match args.format {
-                    CheckFormat::Text => eprintln!("{error}"),
+                    CheckFormat::Text => {
+                        let _ = writeln!(std::io::stderr(), "{error}");
+                    }
                     CheckFormat::Json => files.push(json!({"file": file, "error": error.to_string()})),
                 }
             }

@@ -1,6 +1,6 @@
 //! `evenkeel verdict`, `coverage`, `blindspots`: whether customers are fine, and who would be told if not.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -76,7 +76,7 @@ pub(super) fn run(args: VerdictArgs) -> anyhow::Result<ExitCode> {
     let report: VerdictReport = match super::runtime()?.block_on(fetch(&args.server.url, &path)) {
         Ok(report) => report,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
             outln!(
                 "{}  nothing is known: {}",
                 Verdict::Blind,

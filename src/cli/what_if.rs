@@ -65,12 +65,12 @@ pub(super) fn run(args: WhatIfArgs) -> anyhow::Result<ExitCode> {
     }
     let mut answer = super::runtime()?.block_on(get(&args.server.url, &path))?;
     if args.format == Format::Json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
+        outln!("{}", serde_json::to_string_pretty(&answer)?);
         return Ok(ExitCode::SUCCESS);
     }
     let odd = "the answer has another form than expected; are program and server of the same version?";
     let mut read = |key: &str| serde_json::from_value::<WhatIfReport>(answer[key].take()).context(odd);
     let (as_is, what_if) = (read("as_is")?, read("what_if")?);
-    print!("{}", what_if_text(&as_is, &what_if));
+    out!("{}", what_if_text(&as_is, &what_if));
     Ok(ExitCode::SUCCESS)
 }

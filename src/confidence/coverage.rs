@@ -58,16 +58,20 @@ pub struct BlindSpot {
 impl ServiceCoverage {
     /// What it lacks, by name: `objective`, `input`, `page`, `route`, `proof`.
     pub fn gaps(&self, now: Timestamp) -> Vec<&'static str> {
-        let proven = self.proven.is_some_and(|at| now - at <= PROOF_HOLDS);
         let has = [
             ("objective", self.objectives > 0),
             ("input", self.objectives == 0 || self.measured > 0),
             ("page", !self.pages.is_empty()),
             ("route", !self.receivers.is_empty()),
-            ("proof", self.receivers.is_empty() || proven),
+            ("proof", self.receivers.is_empty() || is_proven(self.proven, now)),
         ];
         has.into_iter().filter(|(_, has)| !has).map(|(name, _)| name).collect()
     }
+}
+
+/// Whether a delivery at that time is lately enough.
+pub(super) fn is_proven(delivered: Option<Timestamp>, now: Timestamp) -> bool {
+    delivered.is_some_and(|at| now - at <= PROOF_HOLDS)
 }
 
 impl Coverage {
@@ -83,7 +87,7 @@ impl Coverage {
 }
 
 /// What each service has and lacks. `found` are services that the stored series name; `told` gives who would be told
-/// of a page of a service.
+/// of the pages of a service, by the labels that these have.
 pub fn coverage(
     evidence: &Evidence<'_>,
     found: impl IntoIterator<Item = String>,
@@ -107,12 +111,12 @@ pub fn coverage(
     }
     for rule in evidence.groups.iter().flat_map(|group| &group.rules) {
         let Some(name) = &rule.service else { continue };
-        let pages = rule.pages && rule.error.is_none() && rule.unmatched.is_none();
-        of(name, &mut |service| service.pages.extend(pages.then(|| rule.name.clone())));
+        of(name, &mut |service| service.pages.extend(rule.can_page().then(|| rule.name.clone())));
     }
     let mut services: Vec<ServiceCoverage> = services.into_values().collect();
     for service in &mut services {
-        service.receivers = told(&service.service);
+        let told: BTreeSet<String> = told(&service.service).into_iter().collect();
+        service.receivers = told.into_iter().collect();
         let known = evidence.receivers.iter().filter(|receiver| service.receivers.contains(&receiver.name));
         service.proven = known.filter_map(|receiver| receiver.last_success).max();
     }

@@ -46,7 +46,7 @@ pub struct RuleHealth {
     pub name: String,
     /// The service that it speaks for, if its labels say so.
     pub service: Option<String>,
-    /// Whether it can page.
+    /// Whether it is made to page.
     pub pages: bool,
     /// Its expression.
     pub query: String,
@@ -59,6 +59,13 @@ pub struct RuleHealth {
     pub unmatched: Option<String>,
     /// Whether no route leads from its alerts to anybody, whatever other labels they have.
     pub unrouted: bool,
+}
+
+impl RuleHealth {
+    /// Whether it would page now: it can be evaluated, and what it selects is there.
+    pub fn can_page(&self) -> bool {
+        self.pages && self.error.is_none() && self.unmatched.is_none()
+    }
 }
 
 /// How the program itself is doing.

@@ -9,19 +9,15 @@
 use std::collections::BTreeMap;
 
 use crate::model::{Alert, AlertState, Millis, Timestamp};
-use crate::slo::{AdjustmentSpan, BlindCause, BurnStatus, Companion, ObjectiveStatus, Severity};
+use crate::slo::{AdjustmentSpan, Blind, BlindCause, BurnStatus, Companion, ObjectiveStatus};
 
 use super::evidence::{Evidence, GroupHealth, JobHealth, ReceiverHealth, StorageHealth};
+use super::finding::{Finding, findings, group_findings};
 use super::judgement::{Fact, Judgement, Reason, ServiceJudgement};
 use super::program::program_reasons;
 use super::verdict::Verdict;
 use super::words;
 
-/// Less of a budget than this is a risk.
-const BUDGET_LEFT_LOW: f64 = 0.1;
-/// A group whose budget is fewer bad events than this has it spent by chance: only an alert, which rests on evidence, says
-/// something of it.
-const GROUP_BUDGET_MIN: f64 = 10.0;
 /// Groups of one objective that are told of, those with the least left first.
 const GROUPS_TOLD_MAX: usize = 10;
 /// A receiver that fails for longer than a few retries take is not a hiccup: nobody would be told.
@@ -89,93 +85,97 @@ fn services(evidence: &Evidence<'_>, reasons: &[Reason]) -> Vec<ServiceJudgement
     services
 }
 
-/// Why an objective is not fine: by all its events, and by those of each group that burns. A group that is heard no
-/// more makes nobody blind: the objective's own input shows whether anything comes.
+/// Why an objective is not fine: by all its events, and by those of each group of which something is wrong.
 fn objective_reasons(evidence: &Evidence<'_>, objective: &ObjectiveStatus, out: &mut Vec<Reason>) {
-    whole_reasons(evidence, objective, out);
-    let burning = |group: &&ObjectiveStatus| {
-        let spent = group.budget.left < BUDGET_LEFT_LOW && group.budget.total >= GROUP_BUDGET_MIN;
-        spent || group.burns.iter().any(|burn| burn.firing_since.is_some())
+    let reasons = |of: &ObjectiveStatus, found: Vec<Finding<'_>>| -> Vec<Reason> {
+        found.into_iter().filter_map(|finding| finding_reason(evidence, of, finding)).collect()
     };
+    out.extend(reasons(objective, findings(objective, evidence.started_at)));
     let groups = objective.groups.iter().flat_map(|groups| &groups.budgets);
-    for group in groups.filter(burning).take(GROUPS_TOLD_MAX) {
-        whole_reasons(evidence, &ObjectiveStatus { blind: None, ..group.clone() }, out);
-    }
+    let wrong = groups.map(|group| (group, group_findings(group))).filter(|(_, found)| !found.is_empty());
+    out.extend(wrong.take(GROUPS_TOLD_MAX).flat_map(|(group, found)| reasons(group, found)));
 }
 
-fn whole_reasons(evidence: &Evidence<'_>, objective: &ObjectiveStatus, out: &mut Vec<Reason>) {
-    let reason = |verdict, (code, text): (&str, String), since, query, facts| Reason {
-        verdict,
+fn finding_reason(evidence: &Evidence<'_>, objective: &ObjectiveStatus, finding: Finding<'_>) -> Option<Reason> {
+    let (code, text, since, facts) = match finding {
+        Finding::Burns(burn, since) => {
+            ("burning", burn_text(evidence, objective, burn, since), since, burn_facts(objective, burn))
+        }
+        Finding::Tells(companion, since) => {
+            let code = match companion {
+                Companion::Drain => "budget-drains",
+                Companion::Exhausted => "budget-exhausted",
+                Companion::Vanished => "traffic-vanished",
+            };
+            let summary = companion_alert(objective, companion)?.annotations.get("summary").to_owned();
+            (code, summary, since, Vec::new())
+        }
+        Finding::Blind(blind) => {
+            let text = format!("{}: {}", objective.name, blind.reason);
+            (blind_code(blind), text, blind_since(blind, evidence.started_at), input_facts(evidence, objective))
+        }
+        Finding::Unheard => {
+            let start = words::ago(evidence.now, evidence.started_at);
+            let text = format!("{}: no input yet since the start {start}", objective.name);
+            ("no-input-since-start", text, evidence.started_at, input_facts(evidence, objective))
+        }
+        Finding::BudgetLow => {
+            let since = objective.counted_since.unwrap_or(evidence.started_at);
+            ("budget-low", budget_text(objective), since, adjustment_facts(objective))
+        }
+    };
+    Some(Reason {
+        verdict: finding.verdict(),
         service: Some(objective.service.clone()),
         code: code.to_owned(),
         subject: objective.title(),
         text,
         since,
-        query: Some(query),
+        query: Some(finding_query(objective, finding)),
         evidence: facts,
+    })
+}
+
+/// The query that shows a finding: that of its alert, if it has one.
+fn finding_query(objective: &ObjectiveStatus, finding: Finding<'_>) -> String {
+    let alert = match finding {
+        Finding::Burns(burn, _) => {
+            let window = burn.pair.long.to_string();
+            objective.alerts.iter().find(|alert| alert.labels.get("window") == window)
+        }
+        Finding::Tells(companion, _) => companion_alert(objective, companion),
+        Finding::Blind(_) | Finding::Unheard | Finding::BudgetLow => None,
     };
-    // One reason for a burning budget, however many pairs say so: the most urgent, then the fastest.
-    let firing = objective.burns.iter().filter_map(|burn| Some((burn, burn.firing_since?)));
-    let page_first = |(burn, _): &(&BurnStatus, Timestamp)| (burn.pair.severity == Severity::Page, burn.pair.threshold);
-    let fastest = firing.max_by(|a, b| {
-        let ((a_page, a_burn), (b_page, b_burn)) = (page_first(a), page_first(b));
-        a_page.cmp(&b_page).then(a_burn.total_cmp(&b_burn))
-    });
-    if let Some((burn, since)) = fastest {
-        let verdict = if burn.pair.severity == Severity::Page { Verdict::Hurting } else { Verdict::AtRisk };
-        let query = objective.alerts.iter().find(|alert| alert.labels.get("window") == burn.pair.long.to_string());
-        let query = query.map_or_else(|| objective.query.clone(), |alert| alert.expr.clone());
-        let text = burn_text(evidence, objective, burn, since);
-        out.push(reason(verdict, ("burning", text), since, query, burn_facts(objective, burn)));
+    alert.map_or(&objective.query, |alert| &alert.expr).clone()
+}
+
+fn companion_alert(objective: &ObjectiveStatus, companion: Companion) -> Option<&Alert> {
+    objective.alerts.iter().find(|alert| alert.labels.get("alertname") == companion.alert_name())
+}
+
+fn blind_code(blind: &Blind) -> &'static str {
+    match blind.cause {
+        BlindCause::NoSeries => "no-series",
+        BlindCause::NotProven => "not-proven",
+        BlindCause::InputStopped => "input-stopped",
     }
-    // What drains is told of by what burns.
-    let companions = objective.companions.iter().filter(|(which, _)| fastest.is_none() || *which != Companion::Drain);
-    for (companion, since) in companions {
-        let alert = objective.alerts.iter().find(|alert| alert.labels.get("alertname") == companion.alert_name());
-        let Some(alert) = alert else { continue };
-        let (verdict, code) = match companion {
-            Companion::Drain => (Verdict::AtRisk, "budget-drains"),
-            Companion::Exhausted => (Verdict::AtRisk, "budget-exhausted"),
-            Companion::Vanished => (Verdict::Blind, "traffic-vanished"),
-        };
-        let text = alert.annotations.get("summary").to_owned();
-        out.push(reason(verdict, (code, text), *since, alert.expr.clone(), Vec::new()));
-    }
-    if let Some(blind) = &objective.blind {
-        let text = format!("{}: {}", objective.name, blind.reason);
-        let facts = input_facts(evidence, objective);
-        // What was never proven is unknown for as long as anybody has been looking.
-        let since =
-            if blind.cause == BlindCause::InputStopped { blind.since } else { blind.since.max(evidence.started_at) };
-        let code = match blind.cause {
-            BlindCause::NoSeries => "no-series",
-            BlindCause::NotProven => "not-proven",
-            BlindCause::InputStopped => "input-stopped",
-        };
-        out.push(reason(Verdict::Blind, (code, text), since, objective.query.clone(), facts));
-    } else if objective.last_input.is_none_or(|last| last <= evidence.started_at) {
-        let text = format!(
-            "{}: no input yet since the start {}",
-            objective.name,
-            words::ago(evidence.now, evidence.started_at)
-        );
-        let facts = input_facts(evidence, objective);
-        let told = ("no-input-since-start", text);
-        out.push(reason(Verdict::Blind, told, evidence.started_at, objective.query.clone(), facts));
-    } else if fastest.is_none() && objective.companions.is_empty() && objective.budget.left < BUDGET_LEFT_LOW {
-        let text = format!(
-            "{}: {} of the {} is left ({} of {} bad {} spent)",
-            objective.title(),
-            words::percent(objective.budget.left),
-            objective.budget_text,
-            words::count(objective.budget.spent),
-            words::count(objective.budget.total.floor()),
-            objective.units,
-        );
-        let since = objective.counted_since.unwrap_or(evidence.started_at);
-        let facts = adjustment_facts(objective);
-        out.push(reason(Verdict::AtRisk, ("budget-low", text), since, objective.query.clone(), facts));
-    }
+}
+
+/// What was never proven is unknown for as long as anybody has been looking.
+fn blind_since(blind: &Blind, started_at: Timestamp) -> Timestamp {
+    if blind.cause == BlindCause::InputStopped { blind.since } else { blind.since.max(started_at) }
+}
+
+fn budget_text(objective: &ObjectiveStatus) -> String {
+    format!(
+        "{}: {} of the {} is left ({} of {} bad {} spent)",
+        objective.title(),
+        words::percent(objective.budget.left),
+        objective.budget_text,
+        words::count(objective.budget.spent),
+        words::count(objective.budget.total.floor()),
+        objective.units,
+    )
 }
 
 fn burn_text(evidence: &Evidence<'_>, objective: &ObjectiveStatus, burn: &BurnStatus, since: Timestamp) -> String {

@@ -20,7 +20,31 @@ pub struct Judgement {
     pub proof: Vec<Fact>,
 }
 
+/// The code of the reason that nobody looked.
+const NOT_RUNNING: &str = "not-running";
+
 impl Judgement {
+    /// What is known of a time at which nobody looked: after `last` and before `now`.
+    pub fn not_running(last: Timestamp, now: Timestamp) -> Judgement {
+        let since = Timestamp(last.0.saturating_add(1));
+        let reason = Reason {
+            verdict: Verdict::Blind,
+            service: None,
+            code: NOT_RUNNING.to_owned(),
+            subject: String::new(),
+            text: format!("the program did not run from {last} to {now}"),
+            since,
+            query: None,
+            evidence: Vec::new(),
+        };
+        Judgement { at: since, overall: Verdict::Blind, reasons: vec![reason], services: Vec::new(), proof: Vec::new() }
+    }
+
+    /// Whether it is one of a time at which nobody looked.
+    pub fn did_not_run(&self) -> bool {
+        self.reasons.iter().any(|reason| reason.code == NOT_RUNNING)
+    }
+
     /// The judgement of one service.
     pub fn service(&self, name: &str) -> Option<&ServiceJudgement> {
         self.services.iter().find(|service| service.service == name)

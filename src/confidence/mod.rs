@@ -9,7 +9,10 @@
 mod accuracy;
 mod coverage;
 mod evidence;
+mod factors;
+mod finding;
 mod fired;
+mod held;
 mod judge;
 mod judgement;
 mod program;
@@ -21,7 +24,10 @@ pub use coverage::{BlindSpot, Coverage, ServiceCoverage, blind_spots, coverage};
 pub use evidence::{
     ClockJump, Deploy, Evidence, GroupHealth, JobHealth, ProgramHealth, ReceiverHealth, RuleHealth, StorageHealth,
 };
+pub use factors::{Factor, factors};
+pub use finding::{group_verdict, objective_verdict};
 pub use fired::{FiredAlert, FiredId, KnownEpisode, Outcome, OutcomeLabel, ToldTo, Truth, Urgency};
+pub use held::{Held, HeldWords, held_words};
 pub use judge::judge;
 pub use judgement::{Fact, Judgement, Reason, ServiceJudgement};
 pub use verdict::Verdict;

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::confidence::Coverage;
 use crate::env::disk::Disk;
 use crate::env::{Clock, Transport};
 use crate::model::{
@@ -34,6 +35,7 @@ use super::core::Core;
 use super::episodes::Episodes;
 use super::error::AppendError;
 use super::program::Program;
+use super::scorecard::Shares;
 use super::status::Counters;
 use super::threads;
 use super::turns::Turns;
@@ -145,6 +147,10 @@ pub(super) struct Inner {
     pub(super) verdicts: Mutex<Verdicts>,
     /// What fired, and what was wrong.
     pub(super) episodes: Mutex<Episodes>,
+    /// Coverage, when it was last looked at.
+    pub(super) coverage: Mutex<Option<Coverage>>,
+    /// How good alerts were, when that was last looked at.
+    pub(super) accuracy: Mutex<Option<(Timestamp, Shares)>>,
     /// How the program itself is doing.
     pub(super) program: Program,
     /// Rung when something fires or ends: the verdict may be another one.
@@ -353,6 +359,8 @@ impl Inner {
             started_at,
             verdicts: Mutex::new(parts.verdicts),
             episodes: Mutex::new(parts.episodes),
+            coverage: Mutex::default(),
+            accuracy: Mutex::default(),
             program: Program::default(),
             verdict: Bell::default(),
             query_budget: Budget::new(limits::QUERIES_SAMPLES_MAX),

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::confidence::{
-    self, BlindSpot, Coverage, Evidence, GroupHealth, JobHealth, Judgement, ProgramHealth, ReceiverHealth, RuleHealth,
-    StorageHealth, blind_spots, coverage, judge,
+    self, BlindSpot, Coverage, Evidence, Factor, GroupHealth, HeldWords, JobHealth, Judgement, ProgramHealth,
+    ReceiverHealth, RuleHealth, StorageHealth, blind_spots, coverage, factors, held_words, judge,
 };
-use crate::model::{Alert, Labels, Matcher, Millis, TimeRange, Timestamp, is_stale, limits};
+use crate::model::{Alert, Labels, MatchOp, Matcher, Millis, TimeRange, Timestamp, is_stale, limits};
 use crate::notify::ReceiverStatus;
 use crate::rules::{AlertingRule, RecordingRule, Rule, RuleBrief};
 use crate::slo::{BurnHistory, Change, ObjectiveStatus, WhatIf, WhatIfError, what_if};
@@ -17,10 +17,23 @@ use super::deploys::Deploy;
 use super::ingest::Inner;
 use super::source::LiveSource;
 
+/// How long coverage is taken for recent.
+const COVERAGE_HOLDS: Millis = Millis::minutes(1);
+
+/// The names of our own metrics.
+const OWN: &str = "evenkeel_.+";
+
 impl Db {
     /// How customers are, by everything that is known now.
     pub fn judgement(&self) -> Judgement {
         self.inner.judgement()
+    }
+
+    /// The same with what its certainty is made of; its coverage may be a minute old.
+    pub fn judgement_with_factors(&self) -> (Judgement, [Factor; 3]) {
+        let known = self.inner.known();
+        let evidence = known.evidence();
+        (judge(&evidence), factors(&evidence, &self.inner.recent_coverage(&known)))
     }
 
     /// How customers were at an instant, as it was known then: what was learned later changes nothing. It is looked at
@@ -33,6 +46,11 @@ impl Db {
     /// at its beginning comes before them.
     pub fn judgements(&self, range: TimeRange, most: usize) -> Vec<Judgement> {
         self.inner.verdicts.lock().within(range, most)
+    }
+
+    /// For how long each word held within a span, as it was known then.
+    pub fn held_words(&self, range: TimeRange) -> HeldWords {
+        held_words(&self.judgements(range, usize::MAX), range)
     }
 
     /// What each service that is known has and lacks for somebody to be told of its failures.
@@ -92,7 +110,7 @@ impl Inner {
     }
 
     /// Everything that is known now.
-    fn known(&self) -> Known {
+    pub(super) fn known(&self) -> Known {
         let now = self.now();
         let (objectives, alerts, groups, deploys, (log, due)) = {
             let core = self.core.lock();
@@ -137,15 +155,38 @@ impl Inner {
     }
 
     fn coverage_of(&self, known: &Known) -> Coverage {
-        // What a page of an objective carries at least; routes see no more of it beforehand.
-        let told = |service: &str| {
-            let labels = [("alertname", "ErrorBudgetBurn"), ("service", service), ("severity", "page")];
-            Labels::new(labels).map_or_else(|_| Vec::new(), |labels| self.notifier.receivers_of(&labels))
+        let pages = self.page_labels(&known.groups);
+        let told = |service: &str| match pages.get(service) {
+            Some(pages) => pages.iter().flat_map(|labels| self.notifier.receivers_of(labels)).collect(),
+            None => any_page(service).map_or_else(Vec::new, |labels| self.notifier.receivers_of(&labels)),
         };
         coverage(&known.evidence(), self.services(known.now), told)
     }
 
-    /// The services that stored series of the last day name: by the label `service`, or if none has it by `job`.
+    /// The coverage of at most a minute ago: with many series it takes longer than to judge.
+    pub(super) fn recent_coverage(&self, known: &Known) -> Coverage {
+        let mut recent = self.coverage.lock();
+        let is_recent = |coverage: &Coverage| (Millis::ZERO..COVERAGE_HOLDS).contains(&(known.now - coverage.at));
+        match &*recent {
+            Some(coverage) if is_recent(coverage) => coverage.clone(),
+            _ => recent.insert(self.coverage_of(known)).clone(),
+        }
+    }
+
+    /// The labels of the pages that each service can raise, as far as they are known beforehand.
+    fn page_labels(&self, groups: &[GroupHealth]) -> BTreeMap<String, Vec<Labels>> {
+        let core = self.core.lock();
+        let rules = groups.iter().flat_map(|group| &group.rules).zip(core.evaluator.briefs());
+        let rules = rules.filter(|(rule, _)| rule.can_page()).map(|(_, brief)| certain_labels(brief.rule));
+        let mut pages: BTreeMap<String, Vec<Labels>> = BTreeMap::new();
+        for labels in core.objectives.page_labels().into_iter().chain(rules) {
+            pages.entry(labels.get("service").to_owned()).or_default().push(labels);
+        }
+        pages
+    }
+
+    /// The services that stored series of the last day name: by the label `service`, or if none has it by `job`. What our
+    /// own metrics name is known by itself, and must not keep jobs from being found.
     fn services(&self, now: Timestamp) -> Vec<String> {
         let day = TimeRange { after: now - Millis::days(1), until: now };
         let snapshot = self.store.snapshot();
@@ -154,8 +195,11 @@ impl Inner {
             values.truncate(limits::COVERAGE_SERVICES_MAX);
             values
         };
-        let services = values("service");
-        if services.is_empty() { values("job") } else { services }
+        let foreign =
+            [Matcher::new("service", MatchOp::NotEqual, ""), Matcher::new("__name__", MatchOp::NotMatch, OWN)];
+        let [Ok(named), Ok(not_own)] = foreign else { return Vec::new() };
+        let are_named = snapshot.has_series(&[named, not_own], day).unwrap_or(true);
+        values(if are_named { "service" } else { "job" })
     }
 
     /// How many targets of each scrape job answer, by the series `up`.
@@ -179,10 +223,10 @@ impl Inner {
 }
 
 /// What a judgement rests on.
-struct Known {
-    now: Timestamp,
+pub(super) struct Known {
+    pub(super) now: Timestamp,
     started_at: Timestamp,
-    objectives: Vec<ObjectiveStatus>,
+    pub(super) objectives: Vec<ObjectiveStatus>,
     alerts: Vec<Alert>,
     groups: Vec<GroupHealth>,
     receivers: Vec<ReceiverHealth>,
@@ -193,7 +237,7 @@ struct Known {
 }
 
 impl Known {
-    fn evidence(&self) -> Evidence<'_> {
+    pub(super) fn evidence(&self) -> Evidence<'_> {
         Evidence {
             now: self.now,
             started_at: self.started_at,
@@ -241,6 +285,11 @@ fn rule_health(brief: RuleBrief<'_>) -> RuleHealth {
         error: brief.error.map(str::to_owned),
         unmatched: brief.is_blind.then(|| brief.expr.to_owned()),
     }
+}
+
+/// The labels of a page of a service that has none yet.
+fn any_page(service: &str) -> Option<Labels> {
+    Labels::new([("alertname", "ErrorBudgetBurn"), ("service", service), ("severity", "page")]).ok()
 }
 
 /// The labels that every alert of a rule has: what is written without a template.

@@ -1,6 +1,6 @@
 //! What a query reads, counted as it reads.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -127,7 +127,7 @@ impl SeriesSet for MeteredSet<'_> {
         self.set.groups(keep)
     }
 
-    fn read(&self, which: &mut dyn Iterator<Item = usize>, visit: &mut Visit<'_>) -> Result<(), SourceError> {
+    fn read(&self, which: &mut dyn Iterator<Item = Range<usize>>, visit: &mut Visit<'_>) -> Result<(), SourceError> {
         let mut count = 0;
         let result = self.set.read(which, &mut |at, samples, histograms| {
             count += samples.len() + histograms.len();

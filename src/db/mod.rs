@@ -23,6 +23,7 @@ mod open;
 mod options;
 mod program;
 mod query;
+mod scorecard;
 mod source;
 mod status;
 mod threads;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::model::{
     Alert, Batch, Labels, Matcher, MetricMetadata, Millis, RawBatch, SeriesExemplar, TimeRange, Timestamp, limits,
 };
-use crate::promql::{self, Answer, EvalOptions, Query, SeriesSamples, SeriesSource};
+use crate::promql::{self, Answer, EvalOptions, Query, SeriesSamples, SeriesSource, Workers};
 use crate::rules::{AlertId, Evaluation, GroupStatus, RuleId};
 use crate::slo::ObjectiveStatus;
 use crate::storage::Entry;
@@ -120,7 +120,8 @@ impl Db {
     ) -> Result<Answer, QueryError> {
         self.inner.counters.queried();
         let query = Query::new(text)?;
-        Ok(query.instant(&self.metered(meter), at, &self.shared(options))?)
+        let options = self.shared(options);
+        Ok(query.instant(&self.metered(meter, &options), at, &options)?)
     }
 
     /// The values of an expression at `start`, `start + step`, … up to `end`.
@@ -192,7 +193,8 @@ impl Db {
         }
         self.inner.counters.queried();
         let query = Query::new(text)?;
-        let (source, options) = (self.metered(meter), self.shared(options));
+        let options = self.shared(options);
+        let source = self.metered(meter, &options);
         let evaluate = |(start, end)| query.range(&source, start, end, step, &options);
         let Some(results) = results else { return Ok(evaluate(span)?) };
         let asked = RangeAsked { text, expr: query.expr(), span, step, options: &options };
@@ -203,15 +205,21 @@ impl Db {
     pub(super) fn shared(&self, options: &EvalOptions) -> EvalOptions {
         let (inner, deadline) = (&self.inner, options.deadline.clone());
         EvalOptions {
-            workers: self.threads.workers.clone(),
+            workers: options.workers.clone().or_else(|| self.threads.workers.clone()),
             budget: Some(inner.query_budget.clone()),
             deadline: Some(inner.turns.deadline(deadline, Arc::clone(&inner.clock))),
             ..options.clone()
         }
     }
 
-    fn metered<'a>(&'a self, meter: &'a QueryMeter) -> Metered<'a, Source> {
-        let source = Source { snapshot: self.inner.store.snapshot(), workers: self.threads.workers.clone() };
+    /// Who shares the work of a query that is known to be over soon, if the database has threads: they have the usual
+    /// priority, so that such a query never waits for its helpers while others work.
+    pub fn quick_workers(&self) -> Option<Workers> {
+        self.threads.quick_workers.clone()
+    }
+
+    fn metered<'a>(&'a self, meter: &'a QueryMeter, options: &EvalOptions) -> Metered<'a, Source> {
+        let source = Source { snapshot: self.inner.store.snapshot(), workers: options.workers.clone() };
         Metered { source, meter, clock: &*self.inner.clock }
     }
 

@@ -12,10 +12,11 @@ use crate::storage::{ReadError, Selection, Snapshot, Store, StoredSeries};
 
 /// Summaries that are made before they are given on.
 const SUMMARIES_AT_ONCE: usize = 4096;
-/// Summaries that one hand makes before it looks for more: their pages lie together.
-const SUMMARIES_BY_ONE: usize = 32;
+/// Summaries that one hand makes before it looks for more: their pages lie together, and so many columns of
+/// memory are fetched at once.
+const SUMMARIES_BY_ONE: usize = 8;
 /// Summaries from which on another thread is worth waking: half a millisecond of work.
-const SUMMARIES_SHARED_MIN: usize = 128;
+const SUMMARIES_SHARED_MIN: usize = 48;
 
 /// One view of the store, as a source of series.
 pub(super) struct Source {
@@ -42,13 +43,13 @@ impl Source {
         let (next, over) = (AtomicUsize::new(range.start), AtomicBool::new(false));
         let all = Mutex::new((Ok(Summarized::Wholly), Vec::new()));
         let one = |_part| {
-            let (mut mine, mut made) = (0..0, Vec::new());
+            let mut made = Vec::new();
             let mut which = iter::from_fn(|| {
-                if mine.is_empty() && !over.load(Ordering::Relaxed) {
-                    let start = next.fetch_add(by_one, Ordering::Relaxed);
-                    mine = start..(start + by_one).min(range.end);
+                if over.load(Ordering::Relaxed) {
+                    return None;
                 }
-                mine.next()
+                let start = next.fetch_add(by_one, Ordering::Relaxed);
+                (start < range.end).then(|| start..(start + by_one).min(range.end))
             });
             let told = found.summaries(&mut which, windows, samples_max, &mut |at, windows| {
                 made.push((at, SeriesSummaries { labels: found.labels(at), windows }));
@@ -173,7 +174,7 @@ impl SeriesSet for Selection<'_> {
         Selection::groups(self, keep)
     }
 
-    fn read(&self, which: &mut dyn Iterator<Item = usize>, visit: &mut Visit<'_>) -> Result<(), SourceError> {
+    fn read(&self, which: &mut dyn Iterator<Item = Range<usize>>, visit: &mut Visit<'_>) -> Result<(), SourceError> {
         Selection::read(self, which, visit).map_err(source_error)
     }
 }

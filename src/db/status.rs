@@ -147,11 +147,12 @@ impl Db {
     /// Its own metrics: series names with labels, and their values now. Counters end in `_total`.
     pub fn metrics(&self) -> Vec<(Labels, f64)> {
         let status = self.status();
-        let mut out = Metrics(Vec::new());
+        let mut out = Metrics::default();
         out.counters(&self.inner.counters);
         out.store(&status.store);
         out.notify(&status);
         self.inner.results.iter().for_each(|results| out.results(&results.status()));
+        self.add_scorecard(&mut out);
         let core = self.inner.core.lock();
         let alerts = core.alerts();
         let firing = alerts.iter().filter(|alert| alert.fired_at.is_some()).count();
@@ -159,18 +160,24 @@ impl Db {
         out.add("evenkeel_alerts", &[("state", "pending")], (alerts.len() - firing) as f64);
         out.add("evenkeel_rule_group_iterations_missed_total", &[], core.evaluator.missed_evaluations() as f64);
         out.add("evenkeel_start_time_seconds", &[], status.started_at.as_seconds());
-        out.0
+        out.into_series()
     }
 }
 
-struct Metrics(Vec<(Labels, f64)>);
+/// Series names with labels, and their values.
+#[derive(Default)]
+pub(super) struct Metrics(Vec<(Labels, f64)>);
 
 impl Metrics {
-    fn add(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+    pub(super) fn add(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
         match Labels::new([("__name__", name)].into_iter().chain(labels.iter().copied())) {
             Ok(labels) => self.0.push((labels, value)),
             Err(error) => tracing::warn!("an own metric is left out: {error}"),
         }
+    }
+
+    pub(super) fn into_series(self) -> Vec<(Labels, f64)> {
+        self.0
     }
 
     fn counters(&mut self, c: &Counters) {

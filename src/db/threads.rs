@@ -6,9 +6,10 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rayon_core::{ThreadPool, ThreadPoolBuilder};
 
-use crate::env::lower_thread_priority;
+use crate::env::{Helper, lower_thread_priority};
 use crate::model::Timestamp;
 use crate::promql::{Parallel, Workers};
 
@@ -32,6 +33,9 @@ const VERDICT_EVERY_MAX: Duration = Duration::from_secs(10);
 const VERDICT_REST: u32 = 30;
 const VERDICT_REST_MIN: Duration = Duration::from_millis(250);
 
+/// Up to so many helpers are kept off the processor of who calls them. On larger machines another one is free.
+const HELPERS_PLACED_MAX: usize = 7;
+
 /// The shortest wait that is worth the call.
 const WAIT_MIN: Duration = Duration::from_millis(1);
 
@@ -41,18 +45,21 @@ pub(super) struct Running {
     handles: Vec<JoinHandle<()>>,
     /// Who shares the work of queries, if the database may have threads.
     pub(super) workers: Option<Workers>,
+    /// The same for queries that are known to be over soon.
+    pub(super) quick_workers: Option<Workers>,
 }
 
 impl Running {
     /// Keeps nothing running: the caller steps.
     pub(super) fn none(inner: Arc<Inner>) -> Running {
-        Running { inner, handles: Vec::new(), workers: None }
+        Running { inner, handles: Vec::new(), workers: None, quick_workers: None }
     }
 
     /// Starts the threads.
     pub(super) fn start(inner: Arc<Inner>) -> std::io::Result<Running> {
-        let workers = Some(Workers::new(QueryThreads::new(processors() - 1)));
-        let mut running = Running { inner, handles: Vec::new(), workers };
+        let workers = |priority| Some(Workers::new(QueryThreads::new(processors() - 1, priority)));
+        let (workers, quick_workers) = (workers(Priority::Lower), workers(Priority::Usual));
+        let mut running = Running { inner, handles: Vec::new(), workers, quick_workers };
         running.spawn("evenkeel-timer", |inner| keep(inner, &inner.timer, Inner::tick_if_due))?;
         for n in 0..running.inner.delivery.len() {
             running.spawn("evenkeel-notify", move |inner| {
@@ -100,7 +107,7 @@ impl Running {
 
 /// Those who share long work that no database is open for: as many threads as there are processors.
 pub fn workers() -> Workers {
-    Workers::new(QueryThreads::new(processors() - 1))
+    Workers::new(QueryThreads::new(processors() - 1, Priority::Lower))
 }
 
 /// How many processors there are.
@@ -108,24 +115,61 @@ pub(super) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get())
 }
 
+/// Whom the machine prefers where threads outnumber its processors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Priority {
+    /// Not these: whoever stores samples goes first.
+    Lower,
+    /// These as well as others: who calls them waits for them, and not for long.
+    Usual,
+}
+
+/// The threads that share work and have begun.
+#[derive(Debug, Default)]
+struct Helpers(Mutex<Vec<Helper>>);
+
+impl Helpers {
+    /// The calling thread is one.
+    fn join(&self) {
+        self.0.lock().push(Helper::current());
+    }
+
+    /// Lets them work beside the caller.
+    fn keep_off_mine(&self) {
+        self.0.lock().iter().for_each(Helper::keep_off_mine);
+    }
+}
+
 /// Threads for parts of a query's work. All queries together have one fewer than there are processors, so that
 /// writers find one: a query that gets none does its work by itself.
 struct QueryThreads {
+    priority: Priority,
     free: AtomicUsize,
+    /// Those that have begun, where they are few.
+    helpers: Arc<Helpers>,
     /// Begun with the first work that is shared; absent if the system gives no threads.
     pool: OnceLock<Option<ThreadPool>>,
 }
 
 impl QueryThreads {
-    fn new(threads: usize) -> QueryThreads {
-        QueryThreads { free: AtomicUsize::new(threads), pool: OnceLock::new() }
+    fn new(threads: usize, priority: Priority) -> QueryThreads {
+        QueryThreads { priority, free: AtomicUsize::new(threads), helpers: Arc::default(), pool: OnceLock::new() }
     }
 
     fn pool(&self) -> Option<&ThreadPool> {
         let begin = || {
             let threads = self.free.load(Ordering::Relaxed);
             let builder = ThreadPoolBuilder::new().num_threads(threads).thread_name(|_| "evenkeel-query".to_owned());
-            builder.start_handler(|_| lower_thread_priority()).build().ok()
+            let (helpers, priority) = (Arc::clone(&self.helpers), self.priority);
+            let begun = move |_| {
+                if priority == Priority::Lower {
+                    lower_thread_priority();
+                }
+                if threads <= HELPERS_PLACED_MAX {
+                    helpers.join();
+                }
+            };
+            builder.start_handler(begun).build().ok()
         };
         if self.free.load(Ordering::Relaxed) == 0 && self.pool.get().is_none() {
             return None;
@@ -156,6 +200,9 @@ impl Parallel for QueryThreads {
             for part in 1..parts {
                 // Who is taken waits for work, and begins at once.
                 let Some(taken) = self.take() else { break };
+                if part == 1 {
+                    self.helpers.keep_off_mine();
+                }
                 scope.spawn(move |_| {
                     let _taken = taken;
                     work(part);
@@ -235,7 +282,7 @@ mod tests {
 
     #[test]
     fn all_queries_together_have_so_many_threads() {
-        let threads = QueryThreads::new(2);
+        let threads = QueryThreads::new(2, Priority::Lower);
         let (calls, inner_calls) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let barrier = std::sync::Barrier::new(3);
         threads.run(8, &|_| {
@@ -249,6 +296,24 @@ mod tests {
         });
         assert_eq!((calls.into_inner(), inner_calls.into_inner()), (3, 3));
         assert_eq!(threads.free.into_inner(), 2);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn helpers_of_quick_queries_have_the_priority_of_others() {
+        let nice = || rustix::process::getpriority_process(None).unwrap();
+        let own = nice();
+        for (priority, expected) in [(Priority::Usual, own), (Priority::Lower, own.max(10))] {
+            let (threads, seen) = (QueryThreads::new(1, priority), Mutex::new(Vec::new()));
+            let barrier = std::sync::Barrier::new(2);
+            threads.run(2, &|part| {
+                seen.lock().push((part, nice()));
+                barrier.wait();
+            });
+            let mut seen = seen.into_inner();
+            seen.sort_unstable();
+            assert_eq!(seen, [(0, own), (1, expected)]);
+        }
     }
 
     #[test]

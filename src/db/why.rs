@@ -4,6 +4,7 @@
 //! - Everything is read from one view; writers are not waited for but for the moment in which the rules' state is copied.
 //! - What is told of the past is what the data says now: late samples and deletes change it, and rules are those of today.
 
+use std::iter;
 use std::ops::ControlFlow;
 
 use crate::explain::{Explainer, Explanation, Names, Turn};
@@ -70,7 +71,7 @@ impl Names for StoredNames<'_> {
         let unreadable = |error: crate::storage::ReadError| SourceError::Unreadable(error.to_string());
         let found = self.0.find(matchers, range).map_err(unreadable)?;
         let mut newest = None;
-        let mut some = 0..found.count().min(NEWEST_OF_MAX);
+        let mut some = iter::once(0..found.count().min(NEWEST_OF_MAX));
         SeriesSet::read(&found, &mut some, &mut |_, samples, histograms| {
             let inside = |t: Timestamp| Some(t).filter(|t| range.contains(*t));
             let last = samples.iter().rev().find_map(|sample| inside(sample.t));

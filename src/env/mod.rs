@@ -7,12 +7,12 @@
 mod clock;
 pub mod disk;
 mod host;
-mod priority;
 mod rng;
+mod threads;
 mod transport;
 
 pub use clock::{Clock, ManualClock, ScaledClock, SystemClock};
 pub use host::{FileSystemSpace, Host, RealHost};
-pub use priority::lower_thread_priority;
 pub use rng::Rng;
+pub use threads::{Helper, lower_thread_priority};
 pub use transport::{Discard, Request, Response, Transport, TransportError};

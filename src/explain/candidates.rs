@@ -52,7 +52,7 @@ fn each_change(
     let alike = |at: &usize| focus.is_none_or(|focus| is_alike(focus, &set.labels(*at)));
     let wanted: Vec<usize> = (0..set.count()).filter(alike).take(SERIES_MAX).collect();
     let mut left = SAMPLES_MAX;
-    set.read(&mut wanted.into_iter(), &mut |at, samples, histograms| {
+    set.read(&mut wanted.into_iter().map(|at| at..at + 1), &mut |at, samples, histograms| {
         let labels = set.labels(at);
         for sample in samples.iter().filter(|sample| seen.contains(sample.t)) {
             each(sample.t + reach.offset, Some((&labels, *sample)));

@@ -45,7 +45,7 @@ pub(super) fn evidence(
     // More are read than are shown, for some may have nothing in the window.
     let wanted: Vec<usize> = all.iter().take(series_max * 4).map(|(_, at, _)| *at).collect();
     let mut read = Vec::new();
-    set.read(&mut wanted.iter().copied(), &mut |at, samples, histograms| {
+    set.read(&mut wanted.iter().map(|at| *at..*at + 1), &mut |at, samples, histograms| {
         read.extend(window(samples, histograms, range, takes).map(|window| (at, window)));
         ControlFlow::Continue(())
     })?;

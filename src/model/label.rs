@@ -276,9 +276,29 @@ fn take_part<'a>(rest: &mut &'a str) -> Option<&'a str> {
 }
 
 impl Ord for Labels {
+    /// By pairs. Neighbours in this order begin alike: the parts that lie before the first byte in which the texts
+    /// differ are passed over.
     fn cmp(&self, other: &Labels) -> Ordering {
-        self.iter().cmp(other.iter())
+        let same = same_bytes(self.0.as_bytes(), other.0.as_bytes());
+        let (mut rest, mut other_rest): (&str, &str) = (&self.0, &other.0);
+        loop {
+            let (before, part) = (rest, take_part(&mut rest));
+            let end = self.0.len() - rest.len();
+            if part.is_some() && end <= same {
+                continue;
+            }
+            other_rest = other_rest.get(self.0.len() - before.len()..).unwrap_or("");
+            return part.cmp(&take_part(&mut other_rest));
+        }
     }
+}
+
+/// How many bytes at the beginning are the same.
+fn same_bytes(a: &[u8], b: &[u8]) -> usize {
+    const AT_ONCE: usize = 16;
+    let pieces = a.as_chunks::<AT_ONCE>().0.iter().zip(b.as_chunks::<AT_ONCE>().0);
+    let start = pieces.take_while(|(a, b)| a == b).count() * AT_ONCE;
+    start + a[start..].iter().zip(&b[start..]).take_while(|(a, b)| a == b).count()
 }
 
 impl PartialOrd for Labels {
@@ -378,5 +398,20 @@ mod tests {
         check(&[("a", "b")], &[("a", "bb")]);
         check(&[("a", "zz")], &[("aa", "b")]);
         check(&[("a", "b")], &[("a", "b"), ("c", "d")]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn order_is_that_of_the_list_of_pairs(
+            begin in proptest::collection::btree_map("[a-c]{1,3}", "[a-cé]{1,70}", 0..4),
+            ends in proptest::array::uniform2(proptest::collection::btree_map("[a-f]{1,3}", "[a-c]{1,70}", 0..3)),
+        ) {
+            let [one, other] = ends.map(|end| {
+                let pairs: std::collections::BTreeMap<_, _> = end.iter().chain(&begin).collect();
+                Labels::new(pairs.into_iter().map(|(name, value)| (name.as_str(), value.as_str()))).unwrap()
+            });
+            proptest::prop_assert_eq!(one.cmp(&other), one.iter().cmp(other.iter()));
+            proptest::prop_assert_eq!(one.cmp(&one), Ordering::Equal);
+        }
     }
 }

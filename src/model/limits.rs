@@ -218,6 +218,10 @@ pub const VERDICTS_BYTES_MAX: usize = 8 << 20;
 pub const VERDICT_LIST_MAX: usize = 200;
 /// Services that coverage looks at, of those that stored series name.
 pub const COVERAGE_SERVICES_MAX: usize = 1000;
+/// Services whose verdict is a metric: the worst.
+pub const METRICS_SERVICES_MAX: usize = 1000;
+/// Objectives whose budget is a metric: those with the least left.
+pub const METRICS_OBJECTIVES_MAX: usize = 1000;
 /// Bytes of a deploy's service and version together.
 pub const DEPLOY_BYTES_MAX: usize = 1024;
 /// The longest window that a rule follows sample by sample; a longer one is queried at the

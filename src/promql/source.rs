@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use crate::model::{HistogramSample, Labels, Matcher, Millis, Sample, Summarized, Summary, TimeRange, Timestamp};
 
@@ -157,12 +157,12 @@ pub trait SeriesSet: Sync {
     /// The group of each by those of its labels whose names are kept, and the labels of each group.
     fn groups(&self, keep: &dyn Fn(&str) -> bool) -> (Vec<u32>, Vec<Labels>);
 
-    /// Calls `visit` with the samples and native histograms of each of these series until it says that it has
-    /// enough. Several threads may each read a part.
+    /// Calls `visit` with the samples and native histograms of each series of these ranges until it says that it
+    /// has enough. The series of a range are fetched together; several threads may each read a part.
     ///
     /// # Errors
     /// Something stored cannot be read.
-    fn read(&self, which: &mut dyn Iterator<Item = usize>, visit: &mut Visit<'_>) -> Result<(), SourceError>;
+    fn read(&self, which: &mut dyn Iterator<Item = Range<usize>>, visit: &mut Visit<'_>) -> Result<(), SourceError>;
 }
 
 /// Series that were read already.
@@ -195,8 +195,8 @@ impl SeriesSet for Cow<'_, [SeriesSamples]> {
         (group_of, groups)
     }
 
-    fn read(&self, which: &mut dyn Iterator<Item = usize>, visit: &mut Visit<'_>) -> Result<(), SourceError> {
-        for at in which {
+    fn read(&self, which: &mut dyn Iterator<Item = Range<usize>>, visit: &mut Visit<'_>) -> Result<(), SourceError> {
+        for at in which.flatten() {
             if visit(at, &self[at].samples, &self[at].histograms).is_break() {
                 break;
             }

@@ -17,6 +17,7 @@ mod coverage_json;
 mod document;
 mod episode_json;
 mod frame;
+mod held_words;
 mod junit;
 mod line_chart;
 mod objective_json;
@@ -42,6 +43,7 @@ pub use coverage_json::{BlindSpotReport, CoverageReport, ServiceCoverageReport, 
 pub use document::{Document, Table};
 pub use episode_json::{DeployReport, EpisodeReport, FiredReport, ToldReport};
 pub use frame::ChartSize;
+pub use held_words::{HeldReport, HeldWordsReport, ServiceHeldReport};
 pub use junit::{JunitCase, JunitSuite, junit_xml};
 pub use line_chart::{LineChart, line_chart};
 pub use objective_json::{
@@ -50,7 +52,7 @@ pub use objective_json::{
 };
 pub use objective_text::{objective_text, traffic_text};
 pub use sparkline::sparkline;
-pub use verdict_json::{FactReport, ReasonReport, ServiceReport, VerdictReport};
+pub use verdict_json::{ConfidenceReport, FactReport, FactorReport, ReasonReport, ServiceReport, VerdictReport};
 pub use verdict_text::{Colour, nagios_text, verdict_text};
 pub use what_if::{WhatIfReport, WouldFireReport, what_if_text};
 pub use why_json::{

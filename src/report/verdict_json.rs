@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::confidence::{Fact, Judgement, Reason};
+use crate::confidence::{Fact, Factor, Judgement, Reason};
 use crate::model::Timestamp;
 
+/// Names that a factor lists of what it lacks.
+const LACKING_MAX: usize = 20;
+
 /// A judgement in its JSON form. Instants are RFC 3339 in UTC.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VerdictReport {
     /// `OK`, `AT_RISK`, `HURTING` or `BLIND`.
     pub verdict: String,
@@ -24,6 +27,35 @@ pub struct VerdictReport {
     pub services: Vec<ServiceReport>,
     /// What is known for certain.
     pub evidence: Vec<FactReport>,
+    /// How far it can be trusted. Known of everything and of now; neither of a service alone nor of the past.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<ConfidenceReport>,
+}
+
+/// How far a verdict can be trusted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConfidenceReport {
+    /// The product of the factors.
+    pub value: f64,
+    /// What it is made of.
+    pub factors: Vec<FactorReport>,
+}
+
+/// A share of what would have to be fine for the verdict to be certain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FactorReport {
+    /// `coverage`, `freshness` or `delivery`.
+    pub name: String,
+    /// The share that is fine.
+    pub value: f64,
+    /// How many are fine.
+    pub k: usize,
+    /// Of how many.
+    pub n: usize,
+    /// What is counted.
+    pub source: String,
+    /// The first twenty that are not fine, by name.
+    pub lacking: Vec<String>,
 }
 
 /// The verdict of a service.
@@ -96,7 +128,24 @@ impl VerdictReport {
             reasons: reasons(&judgement.reasons, at),
             services: services.collect(),
             evidence: facts(&judgement.proof),
+            confidence: None,
         }
+    }
+
+    /// The same with what its certainty is made of.
+    #[must_use]
+    pub fn with_factors(self, factors: &[Factor]) -> VerdictReport {
+        let report = |factor: &Factor| FactorReport {
+            name: factor.name.to_owned(),
+            value: factor.share(),
+            k: factor.fine(),
+            n: factor.of,
+            source: factor.source.to_owned(),
+            lacking: factor.lacking.iter().take(LACKING_MAX).cloned().collect(),
+        };
+        let value = factors.iter().map(Factor::share).product();
+        let confidence = ConfidenceReport { value, factors: factors.iter().map(report).collect() };
+        VerdictReport { confidence: Some(confidence), ..self }
     }
 
     /// The report of one service alone; absent if nothing is known of it.
@@ -110,6 +159,7 @@ impl VerdictReport {
             reasons: service.reasons.clone(),
             services: Vec::new(),
             evidence: service.evidence.clone(),
+            confidence: None,
         })
     }
 }

@@ -17,6 +17,56 @@ use super::state::ServerState;
 const DESCRIPTIONS: &[Description] = &[
     Description { name: "evenkeel_alerts", kind: MetricKind::Gauge, help: "Alerts of rules and objectives by state." },
     Description {
+        name: "evenkeel_accuracy_cases",
+        kind: MetricKind::Gauge,
+        help: "Pages and episodes of the last 30 days that evenkeel_accuracy_ratio rests on.",
+    },
+    Description {
+        name: "evenkeel_accuracy_ratio",
+        kind: MetricKind::Gauge,
+        help: "Pages that were right, episodes that were paged, episodes paged early, over the last 30 days; once a minute.",
+    },
+    Description {
+        name: "evenkeel_accuracy_ratio_high",
+        kind: MetricKind::Gauge,
+        help: "The upper bound of its 95 % interval.",
+    },
+    Description {
+        name: "evenkeel_accuracy_ratio_low",
+        kind: MetricKind::Gauge,
+        help: "The lower bound of its 95 % interval.",
+    },
+    Description {
+        name: "evenkeel_coverage_ratio",
+        kind: MetricKind::Gauge,
+        help: "Services that are covered, of those of evenkeel_coverage_services; once a minute.",
+    },
+    Description {
+        name: "evenkeel_coverage_services",
+        kind: MetricKind::Gauge,
+        help: "Services that are known, whether covered or not.",
+    },
+    Description {
+        name: "evenkeel_error_budget_remaining_ratio",
+        kind: MetricKind::Gauge,
+        help: "The share of the error budget that is left: 1 untouched, 0 used up, negative overspent.",
+    },
+    Description {
+        name: "evenkeel_scorecard_left_out",
+        kind: MetricKind::Gauge,
+        help: "Services without evenkeel_verdict and objectives without evenkeel_error_budget_remaining_ratio, because of their limit of 1000 each; the worst come first.",
+    },
+    Description {
+        name: "evenkeel_verdict",
+        kind: MetricKind::Gauge,
+        help: "The verdict of a service: 0 OK, 1 AT_RISK, 2 HURTING, 3 BLIND.",
+    },
+    Description {
+        name: "evenkeel_verdict_overall",
+        kind: MetricKind::Gauge,
+        help: "The verdict of everything: 0 OK, 1 AT_RISK, 2 HURTING, 3 BLIND.",
+    },
+    Description {
         name: "evenkeel_append_duration_seconds",
         kind: MetricKind::Histogram,
         help: "From a batch's arrival at the database until it is durable and decided on.",

@@ -66,6 +66,14 @@ impl Params {
         parse_instant(text).ok_or_else(|| ApiError::parameter(name, reason()))
     }
 
+    /// An instant of an endpoint of our own, if given: seconds may be left out.
+    pub(super) fn own_instant(&self, name: &str) -> Result<Option<Timestamp>, ApiError> {
+        match self.get(name).and_then(parse_own_instant) {
+            Some(at) => Ok(Some(at)),
+            None => self.instant(name),
+        }
+    }
+
     /// A span, if given.
     pub(super) fn span(&self, name: &str) -> Result<Option<Span>, ApiError> {
         let Some(text) = self.get(name) else { return Ok(None) };
@@ -105,11 +113,13 @@ impl Params {
     /// The span from `start` to `end`, both inside; everything if not given, and nothing if they
     /// are the wrong way round.
     pub(super) fn range(&self) -> Result<TimeRange, ApiError> {
-        let (start, until) = self.bounds()?;
-        if until < start {
-            return Ok(TimeRange { after: Timestamp::MAX, until: Timestamp::MIN });
-        }
-        Ok(TimeRange { after: start - Millis(1), until })
+        Ok(between(self.bounds()?))
+    }
+
+    /// The same for endpoints of our own: seconds may be left out.
+    pub(super) fn own_range(&self) -> Result<TimeRange, ApiError> {
+        let start = self.own_instant("start")?.unwrap_or(Timestamp::MIN);
+        Ok(between((start, self.own_instant("end")?.unwrap_or(Timestamp::MAX))))
     }
 
     /// A flag: `true` or `false` as Go reads them.
@@ -122,6 +132,14 @@ impl Params {
                 Err(ApiError::parameter(name, reason))
             }
         }
+    }
+}
+
+/// The span between two instants, both inside.
+fn between((start, until): (Timestamp, Timestamp)) -> TimeRange {
+    match until < start {
+        true => TimeRange { after: Timestamp::MAX, until: Timestamp::MIN },
+        false => TimeRange { after: start - Millis(1), until },
     }
 }
 
@@ -166,6 +184,18 @@ pub(super) fn parse_instant(text: &str) -> Option<Timestamp> {
         Ok(_) => None,
         Err(_) => Timestamp::parse_rfc3339(text),
     }
+}
+
+/// The same, and RFC 3339 without its seconds, as people write it: `2026-11-20T03:00Z`. Prometheus takes no such text,
+/// so neither do the endpoints that are its.
+pub(super) fn parse_own_instant(text: &str) -> Option<Timestamp> {
+    let without_seconds = || {
+        let (minutes, zone) = text.split_at_checked("2026-11-20T03:00".len())?;
+        // A fraction would be one of the minute.
+        let zone = Some(zone).filter(|zone| !zone.starts_with('.'))?;
+        Timestamp::parse_rfc3339(&format!("{minutes}:00{zone}"))
+    };
+    parse_instant(text).or_else(without_seconds)
 }
 
 /// A span as a parameter gives it: steps below a millisecond count for the limit on points.
@@ -227,6 +257,24 @@ mod tests {
         check("NaN", None);
         check("2015-07-01T20:10:5é", None);
         check("-292273086-05-16T16:47:06Z", Some(i64::MIN));
+    }
+
+    #[test]
+    fn seconds_may_be_left_out_of_our_own_instants() {
+        let check = |text: &str, expected: Option<&str>| {
+            let expected = expected.map(|text| Timestamp::parse_rfc3339(text).unwrap());
+            assert_eq!(parse_own_instant(text), expected, "{text}");
+        };
+        check("2026-11-20T03:00Z", Some("2026-11-20T03:00:00Z"));
+        check("2026-11-20T03:00+01:00", Some("2026-11-20T02:00:00Z"));
+        check("2026-11-20T03:00:07Z", Some("2026-11-20T03:00:07Z"));
+        check("0", Some("1970-01-01T00:00:00Z"));
+        for text in
+            ["2026-11-20T03:00", "2026-11-20T03:00.5Z", "2026-11-20T25:00Z", "2026-11-20T03Z", "2026-11-20T03:0é"]
+        {
+            check(text, None);
+        }
+        assert_eq!(parse_instant("2026-11-20T03:00Z"), None);
     }
 
     #[test]

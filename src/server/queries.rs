@@ -213,6 +213,7 @@ impl Queries {
             lookback: asked.lookback,
             samples_max: self.options.samples_small.min(self.options.samples_max),
             deadline: Some(quick::soon(Arc::clone(&self.clock), asked.deadline.clone())),
+            workers: db.quick_workers(),
             ..EvalOptions::default()
         };
         let result = query(db, &options, &meter);

@@ -127,7 +127,7 @@ pub(super) fn companion(
     }
     let expr = match companion {
         Companion::Drain | Companion::Exhausted => {
-            format!("({}) > {}", objective.indicator.error_query(coarse(span)), trimmed(objective.budget()))
+            format!("({}) > {}", objective.error_query(coarse(span)), trimmed(objective.budget()))
         }
         Companion::Vanished => objective.indicator.total_query(span),
     };
@@ -148,27 +148,33 @@ pub(super) fn companion(
 /// What a drain tells.
 pub(super) fn drain_summary(objective: &Objective, burn: f64, counts: Counts, span: Millis) -> String {
     format!(
-        "{} {} spends its {} error budget {} times too fast since {}: {} of {} events were bad, {} of them may be",
+        "{} {} spends its {} {} times too fast since {}: {} of {} {} were bad, {} of them may be",
         objective.service,
-        objective.name,
-        objective.window,
+        objective.title(),
+        objective.budget_text(),
         factor(burn),
         coarse(span),
         count(counts.bad),
         count(counts.total),
+        objective.units(),
         percent(objective.budget()),
     )
 }
 
-/// What an exhausted budget tells.
-pub(super) fn exhausted_summary(objective: &Objective, all: Counts) -> String {
+/// What an exhausted budget tells at `at`, from what its window holds up to then.
+pub(super) fn exhausted_summary(objective: &Objective, at: Timestamp, all: Counts) -> String {
+    let span = match &objective.calendar {
+        None => format!("of the last {}", objective.window),
+        Some(calendar) => format!("since {}", calendar.begin_text(at)),
+    };
     format!(
-        "{} {} has spent its error budget: {} of {} events of the last {} were bad, {} of them may be",
+        "{} {} has spent its {}: {} of {} {} {span} were bad, {} of them may be",
         objective.service,
-        objective.name,
+        objective.title(),
+        objective.budget_text(),
         count(all.bad),
         count(all.total),
-        objective.window,
+        objective.units(),
         percent(objective.budget()),
     )
 }
@@ -176,10 +182,11 @@ pub(super) fn exhausted_summary(objective: &Objective, all: Counts) -> String {
 /// What vanished traffic tells.
 pub(super) fn vanished_summary(objective: &Objective, missed: Missed) -> String {
     format!(
-        "{} {}: {} events came in the last {}, where this hour of the week brings {}",
+        "{} {}: {} {} came in the last {}, where this hour of the week brings {}",
         objective.service,
-        objective.name,
+        objective.title(),
         count(missed.came),
+        objective.units(),
         missed.span,
         count(missed.expected.round()),
     )
@@ -238,4 +245,77 @@ fn coarse(span: Millis) -> Millis {
         _ => 1,
     };
     Millis(span.0 / unit * unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Matcher;
+    use crate::slo::{Calendar, CalendarUnit, Indicator, Method};
+
+    fn objective() -> Objective {
+        let of = |name: &str| vec![Matcher::equal("__name__", name)].into();
+        let indicator = Indicator::ErrorRatio { errors: of("errors"), total: of("requests") };
+        Objective::new("shop", "availability", 0.99, Millis::days(30), indicator)
+    }
+
+    /// In months of Berlin and minutes that may be bad.
+    fn monthly() -> Objective {
+        let mut objective = objective();
+        objective.calendar = Calendar::new(CalendarUnit::Month, 1, "Europe/Berlin", None).ok();
+        objective.method = Method::Timeslices { width: Millis::minutes(1), target: 0.95 };
+        objective
+    }
+
+    fn of_a_route() -> Objective {
+        let mut objective = objective();
+        objective.group_by = vec!["route".to_owned()];
+        objective.of_group(&Labels::new([("route", "/pay")]).unwrap())
+    }
+
+    #[test]
+    fn companions_name_the_group_the_window_and_what_is_counted() {
+        let at = Timestamp::parse_rfc3339("2026-11-10T12:00:00Z").unwrap();
+        let counts = Counts { bad: 12.0, total: 400.0 };
+        let missed = Missed { span: Millis::hours(1), came: 0.0, expected: 60.0 };
+        let check = |objective: Objective, expected: [&str; 3]| {
+            let told = [
+                drain_summary(&objective, 3.0, counts, Millis::hours(14)),
+                exhausted_summary(&objective, at, counts),
+                vanished_summary(&objective, missed),
+            ];
+            assert_eq!(told, expected);
+        };
+        check(
+            of_a_route(),
+            [
+                "shop availability{route=\"/pay\"} spends its 30d error budget 3 times too fast since 14h: 12 of 400 \
+                 events were bad, 1 % of them may be",
+                "shop availability{route=\"/pay\"} has spent its 30d error budget: 12 of 400 events of the last 30d \
+                 were bad, 1 % of them may be",
+                "shop availability{route=\"/pay\"}: 0 events came in the last 1h, where this hour of the week brings 60",
+            ],
+        );
+        check(
+            monthly(),
+            [
+                "shop availability spends its error budget of the month in Europe/Berlin 3 times too fast since 14h: 12 \
+                 of 400 slices of 1m were bad, 1 % of them may be",
+                "shop availability has spent its error budget of the month in Europe/Berlin: 12 of 400 slices of 1m \
+                 since 2026-11-01 were bad, 1 % of them may be",
+                "shop availability: 0 slices of 1m came in the last 1h, where this hour of the week brings 60",
+            ],
+        );
+    }
+
+    #[test]
+    fn the_query_of_a_companion_counts_what_the_budget_is_made_of() {
+        let expr =
+            |objective: &Objective, which| companion(objective, which, Timestamp(0), 1.0, "", Millis::hours(1)).expr;
+        let slices =
+            "(avg_over_time(((sum(increase(errors[1m])) / sum(increase(requests[1m]))) > bool 0.05)[1h:1m])) > 0.01";
+        assert_eq!(expr(&monthly(), Companion::Drain), slices);
+        assert_eq!(expr(&monthly(), Companion::Exhausted), slices);
+        assert_eq!(expr(&monthly(), Companion::Vanished), "sum(increase(requests[1h]))");
+    }
 }

@@ -168,9 +168,15 @@ impl Tiers for Watch {
         self.groups.fire(severity)
     }
 
+    fn in_window(&self, at: Timestamp) -> Counts {
+        match &self.objective.calendar {
+            None => self.history.window(at, self.objective.window),
+            Some(calendar) => self.history.since_edge(calendar.period(at).0, at),
+        }
+    }
+
     fn left(&self, at: Timestamp) -> f64 {
-        let all = self.history.window(at, self.objective.window);
-        1.0 - all.bad / self.expected_budget(at).max(f64::MIN_POSITIVE)
+        self.budget(at).left
     }
 }
 
@@ -321,9 +327,9 @@ impl Watch {
                 (burn, alert::drain_summary(&self.objective, burn, counts, at - since), at - since)
             }
             Companion::Exhausted => {
-                let all = self.history.window(at, self.objective.window);
-                let spent = all.bad / self.expected_budget(at).max(f64::MIN_POSITIVE);
-                (spent, alert::exhausted_summary(&self.objective, all), self.objective.window)
+                let summary = alert::exhausted_summary(&self.objective, at, self.in_window(at));
+                let budget = self.budget(at);
+                (budget.spent / budget.total.max(f64::MIN_POSITIVE), summary, self.objective.passed(at))
             }
             Companion::Vanished => {
                 let missed = self.missed(at, VANISHED_BELOW);

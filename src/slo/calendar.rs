@@ -157,6 +157,12 @@ impl Calendar {
         local(t, &self.zone).strftime("%Y-%m-%d %H:%M").to_string()
     }
 
+    /// When the period around `t` began, in local time: `2026-11-01`. Midnight goes without saying.
+    pub(super) fn begin_text(&self, t: Timestamp) -> String {
+        let text = self.local_text(self.period(t).0);
+        text.strip_suffix(" 00:00").map_or(text.clone(), str::to_owned)
+    }
+
     /// When the period around `t` begins and when the next one does. An instant at an edge belongs to the period
     /// that begins there.
     pub fn period(&self, t: Timestamp) -> (Timestamp, Timestamp) {

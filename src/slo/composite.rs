@@ -86,6 +86,11 @@ impl Tiers for Whole<'_> {
         false
     }
 
+    fn in_window(&self, at: Timestamp) -> Counts {
+        let parts = self.composite.of(self.watches).map(|(watch, weight)| (watch.in_window(at), weight));
+        self.composite.weighted(&parts.collect::<Vec<_>>())
+    }
+
     fn left(&self, at: Timestamp) -> f64 {
         let parts: f64 = self.composite.of(self.watches).map(|(watch, weight)| weight * watch.spent_share(at)).sum();
         1.0 - parts / self.allowed()
@@ -175,10 +180,9 @@ impl Composite {
                 Some((TransitionKind::Resolved, alert::resolved(alert, at)))
             }
             Decision::Fire(Subject::Companion(companion)) => {
-                let all = whole.events(at, self.objective.window);
-                let summary = alert::exhausted_summary(&self.objective, all);
-                let spent = 1.0 - whole.left(at);
-                let alert = alert::companion(&self.objective, companion, at, spent, &summary, self.objective.window);
+                let summary = alert::exhausted_summary(&self.objective, at, whole.in_window(at));
+                let (spent, span) = (1.0 - whole.left(at), self.objective.passed(at));
+                let alert = alert::companion(&self.objective, companion, at, spent, &summary, span);
                 self.burning.firing[companion as usize] = Some(alert.clone());
                 Some((TransitionKind::Firing, alert))
             }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::model::limits;
-use crate::model::{Labels, LabelsError, Matcher, Millis};
+use crate::model::{Labels, LabelsError, Matcher, Millis, Timestamp};
 
 use super::adjustment::Adjustment;
 use super::calendar::Calendar;
@@ -12,6 +12,7 @@ use super::history::Counts;
 use super::pair::BurnPair;
 use super::series::Increase;
 use super::slices::Method;
+use super::status::shown_span;
 
 /// Stands for the window in the expression of a part.
 const WINDOW_PLACE: &str = "WINDOW";
@@ -120,6 +121,11 @@ impl Objective {
     /// The longest time over which its budget looks back.
     pub(super) fn reach(&self) -> Millis {
         self.calendar.as_ref().map_or(self.window, |calendar| calendar.longest().max(self.window))
+    }
+
+    /// The rolling window, or what has passed of the present period: a span that a person can run a query over.
+    pub(super) fn passed(&self, at: Timestamp) -> Millis {
+        self.calendar.as_ref().map_or(self.window, |calendar| shown_span(at - calendar.period(at).0))
     }
 
     /// The window in words: `30d`, `month in Europe/Berlin`.

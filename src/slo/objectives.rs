@@ -14,7 +14,7 @@ use super::episode::Episode;
 use super::finder::Finder;
 use super::groups::Groups;
 use super::objective::{Indicator, Objective, ObjectiveError, Part};
-use super::pair::{BurnPair, pairs_of};
+use super::pair::{BurnPair, Severity, pairs_of};
 use super::series::Origin;
 use super::slices::Method;
 use super::status::{BurnHistory, ObjectiveStatus};
@@ -278,6 +278,19 @@ impl Objectives {
     pub fn alerts(&self) -> Vec<Alert> {
         let composites = self.composites.iter().flat_map(Composite::alerts);
         self.watches.iter().flat_map(Watch::alerts).chain(composites).collect()
+    }
+
+    /// The labels of every page that the burn pairs may raise. Those of groups have the group's labels as well, which
+    /// nobody knows beforehand.
+    pub fn page_labels(&self) -> Vec<Labels> {
+        let watches = self.watches.iter().map(|watch| (&watch.objective, &watch.pairs));
+        let composites = self.composites.iter().map(|composite| (&composite.objective, &composite.pairs));
+        let pages = watches.chain(composites).flat_map(|(objective, pairs)| {
+            let pages = pairs.iter().filter(|state| state.pair.severity == Severity::Page);
+            // Checked when the objective was taken.
+            pages.filter_map(|state| alert::labels(objective, &state.pair).ok())
+        });
+        pages.collect()
     }
 
     /// How each objective stands at `at`, composites last.

@@ -7,6 +7,7 @@ use super::burn::Companion;
 use super::history::Counts;
 use super::objective::titled;
 use super::pair::BurnPair;
+use super::tiers::Tiers;
 use super::watch::{CONFIDENCE, PairState, Watch};
 
 /// How an objective stands at an instant.
@@ -285,7 +286,6 @@ impl Watch {
             let (from, until) = day(&from).zip(day(&until)).unwrap_or((from, until));
             Period { begin, end, text: format!("{from} to {until}, {}", calendar.zone_name()) }
         });
-        let shown = period.as_ref().map_or(objective.window, |period| shown_span(at - period.begin));
         ObjectiveStatus {
             service: objective.service.clone(),
             name: objective.name.clone(),
@@ -318,7 +318,7 @@ impl Watch {
             series_refused: self.series.refused,
             query: match &self.query {
                 Some(query) => query.clone(),
-                None => objective.error_query(shown),
+                None => objective.error_query(objective.passed(at)),
             },
             blind: self.blind(at),
             companions: Companion::ALL
@@ -346,14 +346,6 @@ impl Watch {
         self.history.first.map_or(Millis::ZERO, |first| (at - first).clamp(Millis::ZERO, window))
     }
 
-    /// What the window, or the present period, holds up to `at`.
-    fn in_window(&self, at: Timestamp) -> Counts {
-        match &self.objective.calendar {
-            None => self.history.window(at, self.objective.window),
-            Some(calendar) => self.history.since_edge(calendar.period(at).0, at),
-        }
-    }
-
     /// All that the whole window is expected to hold. While a rolling window is young, that of the pace so far. Of a
     /// period that is not over: what it holds, and for the rest the pace of a whole length up to now, which knows nights
     /// and weekends.
@@ -373,7 +365,7 @@ impl Watch {
         }
     }
 
-    fn budget(&self, at: Timestamp) -> Budget {
+    pub(super) fn budget(&self, at: Timestamp) -> Budget {
         let all = self.in_window(at);
         let total = self.expected(at, all) * self.objective.budget();
         let left = if total > 0.0 { 1.0 - all.bad / total } else { 1.0 };

@@ -52,6 +52,8 @@ pub(super) trait Tiers {
     fn stale(&self, at: Timestamp) -> bool;
     /// Whether a part of it says already what a tier would say.
     fn said(&self, severity: Severity) -> bool;
+    /// What the budget's window, or the present period, holds up to `at`.
+    fn in_window(&self, at: Timestamp) -> Counts;
     /// The share of the budget that is left.
     fn left(&self, at: Timestamp) -> f64;
 
@@ -190,7 +192,7 @@ pub(super) trait Tiers {
             return (left > RECOVERED).then_some(Decision::Resolve(subject));
         }
         let known = self.counted(at) >= Millis::days(1).min(self.budget_window());
-        let spent = left <= 0.0 && known && self.events(at, self.budget_window()).bad >= FAILURES_MIN;
+        let spent = left <= 0.0 && known && self.in_window(at).bad >= FAILURES_MIN;
         spent.then_some(Decision::Fire(subject))
     }
 }

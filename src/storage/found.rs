@@ -6,6 +6,7 @@
 //! - The pairs of a series are in the order of their names.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::OnceLock;
 
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -180,8 +181,8 @@ pub(super) struct Found<S> {
     sources: Vec<(u32, S)>,
     /// Where the sources of each series end.
     ends: Vec<u32>,
-    /// The series in the order that was asked for.
-    order: Vec<u32>,
+    /// The series in the order of their labels, once somebody has asked for it.
+    order: OnceLock<Vec<u32>>,
     /// Whether nothing was found in a place before.
     is_first: bool,
 }
@@ -194,7 +195,7 @@ impl<S: Copy> Found<S> {
             lists: Lists::default(),
             sources: Vec::new(),
             ends: Vec::new(),
-            order: Vec::new(),
+            order: OnceLock::new(),
             is_first: false,
         }
     }
@@ -236,37 +237,48 @@ impl<S: Copy> Found<S> {
             *first = total;
             self.ends.rotate_left(1);
         }
-        self.order = (0..self.lists.len() as u32).collect();
+        // Nothing is added any more.
+        (self.lists.table, self.pairs.table) = Default::default();
     }
 
-    /// Puts the series in the order of their labels.
-    pub(super) fn sort(&mut self) {
-        let ranks = self.pairs.ranks();
-        let lists = &self.lists;
-        let compare = |a: &u32, b: &u32| {
-            let ranks_of = |series: &u32| lists.get(*series as usize).iter().map(|pair| ranks[*pair as usize]);
-            ranks_of(a).cmp(ranks_of(b))
-        };
-        if !self.order.is_sorted_by(|a, b| compare(a, b).is_le()) {
-            self.order.sort_unstable_by(compare);
-        }
+    /// The series in the order of their labels.
+    pub(super) fn sorted(&self) -> &[u32] {
+        self.order.get_or_init(|| {
+            let ranks = self.pairs.ranks();
+            let compare = |a: &u32, b: &u32| {
+                let ranks_of = |series: &u32| self.lists.get(*series as usize).iter().map(|pair| ranks[*pair as usize]);
+                ranks_of(a).cmp(ranks_of(b))
+            };
+            let mut order: Vec<u32> = (0..self.len() as u32).collect();
+            if !order.is_sorted_by(|a, b| compare(a, b).is_le()) {
+                order.sort_unstable_by(compare);
+            }
+            order
+        })
     }
 
     /// How many series there are.
     pub(super) fn len(&self) -> usize {
-        self.order.len()
+        self.lists.len()
+    }
+
+    /// What it takes in memory, about, with the order of its series.
+    pub(super) fn bytes(&self) -> usize {
+        let Found { pairs: Pairs { names, pairs, values, .. }, lists, sources, .. } = self;
+        let lists = size_of_val(&*lists.pairs) + (3 * lists.ends.len()) * size_of::<u32>();
+        let names: usize = names.iter().map(String::len).sum();
+        names + values.len() + size_of_val(&**pairs) + lists + size_of_val(&**sources)
     }
 
     /// The sources of a series.
-    pub(super) fn sources(&self, at: usize) -> impl Iterator<Item = S> {
-        let series = self.order[at] as usize;
+    pub(super) fn sources(&self, series: usize) -> impl Iterator<Item = S> {
         let start = series.checked_sub(1).map_or(0, |before| self.ends[before]) as usize;
         self.sources[start..self.ends[series] as usize].iter().map(|(_, source)| *source)
     }
 
     /// The labels of a series.
-    pub(super) fn labels(&self, at: usize) -> Labels {
-        self.text(self.lists.get(self.order[at] as usize))
+    pub(super) fn labels(&self, series: usize) -> Labels {
+        self.text(self.lists.get(series))
     }
 
     fn text(&self, pairs: &[PairNumber]) -> Labels {
@@ -277,17 +289,17 @@ impl<S: Copy> Found<S> {
     /// which are numbered in the order in which they are met.
     pub(super) fn groups(&self, keep: impl Fn(&str) -> bool) -> (Vec<u32>, Vec<Labels>) {
         let kept: Vec<bool> = self.pairs.names.iter().map(|name| keep(name)).collect();
-        if !kept.contains(&true) && !self.order.is_empty() {
-            return (vec![0; self.order.len()], vec![Labels::empty()]);
+        if !kept.contains(&true) && self.len() > 0 {
+            return (vec![0; self.len()], vec![Labels::empty()]);
         }
         let (mut groups, mut some) = (Lists::default(), Vec::new());
-        let group = |series: &u32| {
+        let group = |series: usize| {
             some.clear();
-            let pairs = self.lists.get(*series as usize).iter();
+            let pairs = self.lists.get(series).iter();
             some.extend(pairs.filter(|pair| kept[self.pairs.pairs[**pair as usize].0 as usize]));
             groups.number(&some)
         };
-        let group_of = self.order.iter().map(group).collect();
+        let group_of = (0..self.len()).map(group).collect();
         let labels = (0..groups.len()).map(|group| self.text(groups.get(group))).collect();
         (group_of, labels)
     }
@@ -330,14 +342,15 @@ mod tests {
                 model.entry(labels).or_default().push(source);
             }
             found.finish();
-            found.sort();
+            let order = found.sorted().iter().map(|series| *series as usize);
             let got: Vec<(Labels, Vec<usize>)> =
-                (0..found.len()).map(|at| (found.labels(at), found.sources(at).collect())).collect();
+                order.map(|series| (found.labels(series), found.sources(series).collect())).collect();
             assert_eq!(got, model.into_iter().collect::<Vec<_>>());
             let (group_of, groups) = found.groups(|name| name != "b" && name != "d");
             assert_eq!(groups.iter().collect::<BTreeSet<_>>().len(), groups.len());
             for (at, group) in group_of.iter().enumerate() {
-                assert_eq!(groups[*group as usize], got[at].0.filter(|name| name != "b" && name != "d"));
+                let kept = found.labels(at).filter(|name| name != "b" && name != "d");
+                assert_eq!(groups[*group as usize], kept);
             }
         }
     }

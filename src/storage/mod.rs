@@ -29,6 +29,7 @@ mod open;
 mod open_log;
 mod options;
 mod pages;
+mod remembered;
 mod replay;
 mod retention;
 mod retire;

@@ -120,7 +120,7 @@ impl Store {
             files,
             maintenance: Mutex::new(manifest),
             pending: Mutex::new(None),
-            index: Arc::new(SharedIndex { lock: RwLock::new(index) }),
+            index: Arc::new(SharedIndex::new(index)),
             kept: RwLock::new(kept),
             status: Mutex::new(status),
             interrupts: AtomicU64::new(0),

@@ -6,6 +6,7 @@
 //! - Samples at or before the log's time less their series' retention are not shown.
 
 use std::collections::BTreeSet;
+use std::iter;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use super::changes::Version;
 use super::content::{Content, StoredSeries};
 use super::found::Found;
 use super::index::{Index, KnownPairs};
+use super::remembered::Remembered;
 use super::retention::Cutoff;
 use super::selection::Selection;
 use super::tombstones::Cover;
@@ -39,12 +41,19 @@ pub struct Snapshot {
 #[derive(Debug, Default)]
 pub(super) struct SharedIndex {
     pub(super) lock: RwLock<Index>,
+    /// What was found for matchers of late.
+    pub(super) remembered: Remembered,
 }
 
 /// Series whose labels are made under one lock.
 const SERIES_PER_LOCK: usize = 1024;
 
 impl SharedIndex {
+    /// Of these series.
+    pub(super) fn new(index: Index) -> SharedIndex {
+        SharedIndex { lock: RwLock::new(index), remembered: Remembered::default() }
+    }
+
     /// The series that satisfy all matchers, with their labels, in no particular order.
     pub(super) fn select(&self, matchers: &[Matcher]) -> Vec<(SeriesRef, Labels)> {
         let mut found = Found::new();
@@ -122,16 +131,16 @@ pub(super) enum Source {
     Head(SeriesRef),
 }
 
-/// One of the series that were found, with its sources: blocks in their order, then the head.
+/// One of the series that were found, by its number, with its sources: blocks in their order, then the head.
 #[derive(Clone, Copy)]
 pub(super) struct One<'f> {
     pub(super) found: &'f Found<Source>,
-    pub(super) at: usize,
+    pub(super) series: usize,
 }
 
 impl One<'_> {
-    fn labels(self) -> Labels {
-        self.found.labels(self.at)
+    pub(super) fn labels(self) -> Labels {
+        self.found.labels(self.series)
     }
 }
 
@@ -179,16 +188,17 @@ impl Snapshot {
         self.ask(range, |asked| {
             let mut room = samples_max;
             let mut selected = Vec::new();
-            let found = asked.sorted(matchers)?;
-            for at in 0..found.len() {
+            let found = asked.matching(matchers)?;
+            for series in found.sorted() {
+                let one = One { found: &found, series: *series as usize };
                 let mut content = Content::default();
-                asked.content(One { found: &found, at }, &mut content)?;
+                asked.content(one, &mut content)?;
                 let Content { samples, histograms, .. } = content;
                 let weights = histograms.iter().map(|histogram| histogram.histogram.weight());
                 let taken = weights.sum::<usize>() + samples.len();
                 room = room.checked_sub(taken).ok_or(ReadError::TooManySamples { limit: samples_max })?;
                 if taken > 0 {
-                    selected.push(StoredSeries { labels: found.labels(at), samples, histograms });
+                    selected.push(StoredSeries { labels: one.labels(), samples, histograms });
                 }
             }
             Ok(selected)
@@ -219,10 +229,15 @@ impl Snapshot {
         let mut selection = self.find(matchers, range)?;
         selection.sort();
         let mut found = Vec::new();
-        let told = selection.summaries(&mut (0..selection.len()), &[range], usize::MAX, &mut |at, mut summaries| {
-            found.extend(summaries.pop().map(|summary| (selection.labels(at), summary)));
-            ControlFlow::Continue(())
-        })?;
+        let told = selection.summaries(
+            &mut iter::once(0..selection.len()),
+            &[range],
+            usize::MAX,
+            &mut |at, mut summaries| {
+                found.extend(summaries.pop().map(|summary| (selection.labels(at), summary)));
+                ControlFlow::Continue(())
+            },
+        )?;
         Ok((told == Summarized::Wholly).then_some(found))
     }
 
@@ -261,13 +276,30 @@ impl Snapshot {
     pub fn series(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<Labels>, ReadError> {
         self.ask(range, |asked| {
             let mut series = Vec::new();
-            let found = asked.sorted(matchers)?;
-            for at in 0..found.len() {
-                if asked.touches(One { found: &found, at })? {
-                    series.push(found.labels(at));
+            let found = asked.matching(matchers)?;
+            for number in found.sorted() {
+                let one = One { found: &found, series: *number as usize };
+                if asked.touches(one)? {
+                    series.push(one.labels());
                 }
             }
             Ok(series)
+        })
+    }
+
+    /// Whether there is such a series. Cheaper than [`Snapshot::series`]: nothing is sorted, and one is enough.
+    ///
+    /// # Errors
+    /// As [`Snapshot::series`].
+    pub fn has_series(&self, matchers: &[Matcher], range: TimeRange) -> Result<bool, ReadError> {
+        self.ask(range, |asked| {
+            let found = asked.matching(matchers)?;
+            for series in 0..found.len() {
+                if asked.touches(One { found: &found, series })? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
         })
     }
 
@@ -350,7 +382,20 @@ impl Snapshot {
 
 impl Asked<'_> {
     /// The series that satisfy all matchers, with all their sources.
-    fn matching(&mut self, matchers: &[Matcher]) -> Result<Found<Source>, ReadError> {
+    fn matching(&mut self, matchers: &[Matcher]) -> Result<Arc<Found<Source>>, ReadError> {
+        let blocks: Vec<u64> = self.blocks.iter().map(|(block, _)| block.number()).collect();
+        let SharedIndex { lock, remembered } = &*self.snapshot.index;
+        // Should the head grow while it is searched, what is found belongs to an extent that was never there.
+        let extent = lock.read().extent(matchers);
+        if let Some(found) = remembered.get(matchers, &blocks, extent) {
+            return Ok(found);
+        }
+        let found = Arc::new(self.search(matchers)?);
+        remembered.keep(matchers, &blocks, extent, &found);
+        Ok(found)
+    }
+
+    fn search(&mut self, matchers: &[Matcher]) -> Result<Found<Source>, ReadError> {
         let mut found = Found::new();
         for (at, (_, reader)) in self.blocks.iter_mut().enumerate() {
             let positions = reader.select(matchers)?;
@@ -377,13 +422,6 @@ impl Asked<'_> {
         Ok(found)
     }
 
-    /// The same, in the order of labels.
-    fn sorted(&mut self, matchers: &[Matcher]) -> Result<Found<Source>, ReadError> {
-        let mut found = self.matching(matchers)?;
-        found.sort();
-        Ok(found)
-    }
-
     /// All series of the head that have samples inside the range.
     fn head_series(&self) -> Vec<Labels> {
         let mut found = Found::new();
@@ -391,12 +429,12 @@ impl Asked<'_> {
         found.finish();
         let touches = |one: &One<'_>| {
             let range = self.range_of(*one);
-            one.found.sources(one.at).any(|source| match source {
+            one.found.sources(one.series).any(|source| match source {
                 Source::Head(series) => self.head_touches(series, range),
                 Source::Block(..) => false,
             })
         };
-        (0..found.len()).map(|at| One { found: &found, at }).filter(touches).map(One::labels).collect()
+        (0..found.len()).map(|series| One { found: &found, series }).filter(touches).map(One::labels).collect()
     }
 
     fn head_touches(&self, series: SeriesRef, range: TimeRange) -> bool {
@@ -413,7 +451,7 @@ impl Asked<'_> {
             return Ok(!content.samples.is_empty() || !content.histograms.is_empty());
         }
         let range = self.range_of(one);
-        for source in one.found.sources(one.at) {
+        for source in one.found.sources(one.series) {
             let touches = match source {
                 Source::Head(series) => self.head_touches(series, range),
                 Source::Block(at, position) => {
@@ -432,7 +470,7 @@ impl Asked<'_> {
     pub(super) fn touches_histograms(&mut self, one: One<'_>) -> Result<bool, ReadError> {
         let range = self.range_of(one);
         let (view, seq) = (&self.snapshot.view, self.snapshot.seq);
-        for source in one.found.sources(one.at) {
+        for source in one.found.sources(one.series) {
             let touches = match source {
                 Source::Head(series) => {
                     let mut generations = view.frozen.iter().chain([&view.live]);
@@ -448,12 +486,12 @@ impl Asked<'_> {
     }
 
     /// Fetches what [`Asked::content`] is going to read of the head for some series.
-    pub(super) fn fetch(&mut self, found: &Found<Source>, which: &[usize]) {
+    pub(super) fn fetch(&mut self, found: &Found<Source>, which: impl Iterator<Item = usize>) {
         let head = |source: Source| match source {
             Source::Head(series) => Some(series),
             Source::Block(..) => None,
         };
-        let series: Vec<SeriesRef> = which.iter().flat_map(|at| found.sources(*at).filter_map(head)).collect();
+        let series: Vec<SeriesRef> = which.flat_map(|series| found.sources(series).filter_map(head)).collect();
         let view = &self.snapshot.view;
         let seen = self.seen.get_or_insert_with(|| view.seen_head(self.snapshot.seq));
         view.fetch(&series, self.range.after, seen);
@@ -464,7 +502,7 @@ impl Asked<'_> {
     pub(super) fn content(&mut self, one: One<'_>, content: &mut Content) -> Result<(), ReadError> {
         let (cover, range) = (self.cover(one), self.range_of(one));
         let is_raw = self.resolution(one)? == Millis::ZERO;
-        for source in one.found.sources(one.at) {
+        for source in one.found.sources(one.series) {
             match source {
                 Source::Block(at, position) => {
                     let (block, reader) = &mut self.blocks[at];

@@ -16,7 +16,7 @@ impl Asked<'_> {
     /// The coarsest resolution of a series; zero if its samples are as they came.
     pub(super) fn resolution(&mut self, one: One<'_>) -> Result<Millis, ReadError> {
         let mut coarsest = Millis::ZERO;
-        for source in one.found.sources(one.at) {
+        for source in one.found.sources(one.series) {
             if let Source::Block(at, position) = source {
                 coarsest = coarsest.max(self.blocks[at].1.resolution(position)?.coarsest);
             }
@@ -39,7 +39,7 @@ impl Asked<'_> {
         let until = Timestamp(range.until.0.saturating_add(self.resolution(one)?.0));
         let wider = TimeRange { after: range.after, until };
         let (mut intervals, mut head) = (Vec::new(), Vec::new());
-        for source in one.found.sources(one.at) {
+        for source in one.found.sources(one.series) {
             match source {
                 Source::Block(at, position) => {
                     let from = intervals.len();
@@ -96,7 +96,7 @@ impl Asked<'_> {
         }
         let mut parts = Vec::new();
         let mut head = Vec::new();
-        for source in one.found.sources(one.at) {
+        for source in one.found.sources(one.series) {
             match source {
                 Source::Block(at, position) => {
                     let bounds = self.blocks[at].1.bounds(position, range)?;

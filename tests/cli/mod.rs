@@ -4,6 +4,10 @@
 mod campaign;
 
 mod accuracy;
+mod closed_pipe;
+mod coverage;
+mod suggest;
+mod verdicts;
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -41,6 +45,7 @@ fn every_command_has_help_with_an_example() {
         &["query"],
         &["deploy", "mark"],
         &["report", "accuracy"],
+        &["report", "verdicts"],
         &["episodes"],
         &["outcome"],
         &["backtest"],

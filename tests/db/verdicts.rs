@@ -1,11 +1,12 @@
 //! What was known when, and what nobody would be told of.
 
 use evenkeel::confidence::Verdict;
-use evenkeel::model::TimeRange;
+use evenkeel::model::{Matcher, TimeRange};
+use evenkeel::report::HeldWordsReport;
 
 use super::*;
 
-const OBJECTIVES: &str = "
+pub(super) const OBJECTIVES: &str = "
 objectives:
 - service: shop
   objective: 99.9
@@ -13,7 +14,7 @@ objectives:
   total: requests_total{service=\"shop\"}
 ";
 
-const RULES: &str = "
+pub(super) const RULES: &str = "
 groups:
 - name: shop
   rules:
@@ -21,7 +22,7 @@ groups:
 ";
 
 /// Traffic every 15 s, of which a share fails; the database looks after each.
-fn trade(world: &World, db: &Db, seconds: std::ops::Range<i64>, bad: f64) {
+pub(super) fn trade(world: &World, db: &Db, seconds: std::ops::Range<i64>, bad: f64) {
     for s in seconds.step_by(15) {
         let t = BEGIN + s * 1000;
         world.clock.set(t);
@@ -70,6 +71,43 @@ fn the_past_is_told_as_it_was_known() {
     assert_eq!(db.judgements(range, 1).len(), 1);
 }
 
+/// The minutes of each word within January 2027, in which `BEGIN` lies, as they are reported.
+fn january(db: &Db) -> String {
+    let [after, until] = ["2026-12-31T23:59:59.999Z", "2027-01-31T23:59:59.999Z"];
+    let [after, until] = [after, until].map(|text| Timestamp::parse_rfc3339(text).unwrap());
+    let range = TimeRange { after, until };
+    serde_json::to_string(&HeldWordsReport::new(&db.held_words(range), range)).unwrap()
+}
+
+#[test]
+fn a_closed_month_is_reported_in_the_same_bytes_after_a_restart() {
+    let world = World::new(RULES, OBJECTIVES);
+    let db = world.open();
+    trade(&world, &db, 0..600, 0.0);
+    trade(&world, &db, 600..1200, 0.3);
+    world.clock.set(Timestamp::parse_rfc3339("2027-02-01T00:00:00Z").unwrap().0);
+    db.step();
+    let before = january(&db);
+    let json: serde_json::Value = serde_json::from_str(&before).unwrap();
+    let of = |service: &serde_json::Value| -> [f64; 5] {
+        ["ok", "at_risk", "hurting", "blind", "unrecorded"]
+            .map(|word| service[format!("{word}_minutes")].as_f64().unwrap())
+    };
+    let shop = of(&json["services"][0]);
+    assert_eq!(json["services"][0]["service"], "shop");
+    assert_eq!(shop, of(&json["overall"]));
+    assert!((shop.iter().sum::<f64>() - 31.0 * 1440.0).abs() < 1e-6, "{json}");
+    // Fourteen days and eight hours before anything was known, and ten minutes of good trade but for its first samples.
+    assert_eq!(shop[4], 14.0 * 1440.0 + 480.0);
+    assert!((9.0..10.5).contains(&shop[0]) && shop[3] < 1.0 && shop[2] > 1000.0, "{json}");
+    // Killed, and started a week later.
+    drop(db);
+    world.clock.set(Timestamp::parse_rfc3339("2027-02-08T00:00:00Z").unwrap().0);
+    let db = world.open();
+    db.step();
+    assert_eq!(january(&db), before);
+}
+
 #[test]
 fn coverage_and_blind_spots_name_what_is_missing() {
     let world = World::new(RULES, OBJECTIVES);
@@ -96,4 +134,59 @@ fn coverage_and_blind_spots_name_what_is_missing() {
         (service.pages.as_slice(), service.receivers.as_slice()),
         (&["availability".to_owned()][..], &["r".to_owned()][..])
     );
+}
+
+/// A world in which alerts with `team="shop"` go to one receiver, critical ones to another, and the rest to nobody.
+fn routed(objectives: &str) -> World {
+    let mut world = World::new("", objectives);
+    let to = |receiver: &str, name: &str, value: &str| {
+        let all = Route { group_by: GroupBy::All, group_wait: Millis::ZERO, ..Route::new(receiver) };
+        Route { matchers: vec![Matcher::equal(name, value)], ..all }
+    };
+    let receiver = |name: &str| Receiver { name: name.to_owned(), webhooks: vec![Webhook::new("http://127.0.0.1:1/")] };
+    let nobody = Receiver { name: "nobody".to_owned(), webhooks: Vec::new() };
+    let routes = vec![to("team", "team", "shop"), to("on-call", "severity", "critical")];
+    let route = Route { routes, ..Route::new("nobody") };
+    world.watch.notify.routing =
+        Some(Routing { route, receivers: vec![nobody, receiver("team"), receiver("on-call")] });
+    world
+}
+
+#[test]
+fn coverage_asks_for_the_route_of_the_labels_that_a_page_will_have() {
+    let check = |more: &str, receivers: &[&str], before: &[&str], after: &[&str]| {
+        let world = routed(&format!("{OBJECTIVES}{more}"));
+        let db = world.open();
+        let shop = || {
+            let coverage = db.coverage();
+            let shop = coverage.services.iter().find(|service| service.service == "shop").unwrap();
+            (shop.receivers.clone(), shop.gaps(coverage.at))
+        };
+        trade(&world, &db, 0..600, 0.0);
+        assert_eq!(shop(), (strings(receivers), before.to_vec()), "{more}");
+        // The page comes, and proves whoever it was said to go to.
+        trade(&world, &db, 600..1200, 0.3);
+        assert_eq!(shop(), (strings(receivers), after.to_vec()), "{more}");
+    };
+    check("", &[], &["route"], &["route"]);
+    check("  labels: {team: shop}\n", &["team"], &["proof"], &[]);
+    check("  page_labels: {severity: critical}\n", &["on-call"], &["proof"], &[]);
+    check("  ticket_labels: {severity: critical}\n", &[], &["route"], &["route"]);
+}
+
+fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn coverage_knows_the_routes_of_rules_and_of_what_cannot_page_yet() {
+    let mut world = routed("");
+    let rules = "groups: [{name: shop, rules: [{alert: Slow, expr: requests_total > 1e9, labels: {severity: critical, service: shop}}]}]";
+    world.watch.groups = evenkeel::config::parse_rules("rules.yml", rules).unwrap();
+    let db = world.open();
+    trade(&world, &db, 0..600, 0.0);
+    let coverage = db.coverage();
+    let receivers: Vec<_> =
+        coverage.services.iter().map(|service| (service.service.as_str(), service.receivers.clone())).collect();
+    assert_eq!(receivers, [("search", vec![]), ("shop", strings(&["on-call"]))]);
 }

@@ -1,8 +1,12 @@
 //! The pages over stored samples: whole without a script, and nobody's text becomes markup.
 
+use evenkeel::confidence::Verdict;
+use evenkeel::model::{Batch, Millis};
+use evenkeel::slo::{Indicator, Objective, Part};
+
 use super::client::get;
 use super::running::NOW_MS;
-use super::shop::{Shop, batch};
+use super::shop::{Shop, availability, batch};
 
 #[tokio::test]
 async fn every_page_answers_before_and_after_the_first_samples() {
@@ -79,6 +83,82 @@ async fn the_overview_says_the_word_and_why() {
     assert!(page.text().contains("class=\"chart spark\"") && page.text().contains("events bad"));
     let service = get(shop.server.address, "/services/checkout").await;
     assert!(service.text().contains("class=\"chart burn\"") && service.text().contains("99.9 %"));
+}
+
+/// Minutes of trade at checkout, 1,200 requests each, of which so many fail.
+fn sell(shop: &Shop, minutes: i64, failures: f64) {
+    for minute in 0..=minutes {
+        let t = NOW_MS + minute * 60_000;
+        shop.clock.set(t);
+        let sold = minute as f64;
+        let rows = batch(&[
+            (
+                &[("__name__", "requests_total"), ("service", "checkout"), ("code", "200")],
+                t,
+                sold * (1200.0 - failures),
+            ),
+            (&[("__name__", "requests_total"), ("service", "checkout"), ("code", "500")], t, sold * failures),
+        ]);
+        shop.db.append(rows).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_objective_has_the_word_of_its_judgement() {
+    let shop = Shop::watched().await;
+    // Enough for a ticket, and not for a page.
+    sell(&shop, 180, 5.4);
+    let fires = shop.db.objectives()[0].alerts[0].labels.get("severity").to_owned();
+    assert_eq!((fires.as_str(), shop.db.judgement().overall), ("ticket", Verdict::AtRisk));
+    let page = get(shop.server.address, "/services/checkout").await;
+    let panel = page.text().split("class=\"panel-head\"").nth(1).unwrap();
+    let badge = panel.split("class=\"badge ").nth(1).unwrap();
+    assert!(badge.starts_with("risk\""), "{badge:.100}");
+}
+
+/// Checkout by route, search, and both together.
+fn journey() -> Vec<Objective> {
+    let mut checkout = availability("checkout");
+    checkout.group_by = vec!["route".to_owned()];
+    let parts = vec![Part::new("search", "availability", 1.0), Part::new("checkout", "availability", 3.0)];
+    let all = Objective::new("shop", "journey", 0.999, Millis::days(30), Indicator::Composite(parts));
+    vec![checkout, availability("search"), all]
+}
+
+/// The names of the rows of the page's table with this heading.
+fn rows(page: &str, heading: &str) -> Vec<String> {
+    let table = page.split(&format!(">{heading}</h3>")).nth(1).unwrap().split("</table>").next().unwrap();
+    let names = table.split("<th scope=\"row\">").skip(1);
+    names.map(|row| row.split('>').nth(1).unwrap().split('<').next().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_service_shows_its_worst_group_first_and_a_composite_its_parts() {
+    let shop = Shop::keeping(journey()).await;
+    for i in 0..=40 {
+        let t = NOW_MS + i * 15_000;
+        shop.clock.set(t);
+        let n = i as f64 * 100.0;
+        let mut all = Batch::new();
+        for (service, route, bad) in
+            [("checkout", "/a", 0.0), ("checkout", "/list", 0.01), ("checkout", "/pay", 0.2), ("search", "/", 0.0)]
+        {
+            let of = |code: &str, v: f64| {
+                let pairs = [("__name__", "requests_total"), ("service", service), ("route", route), ("code", code)];
+                batch(&[(&pairs, t, v)])
+            };
+            all.append(of("200", n * (1.0 - bad)));
+            all.append(of("500", n * bad));
+        }
+        shop.db.append(all).unwrap();
+    }
+    let checkout = get(shop.server.address, "/services/checkout").await;
+    assert_eq!(rows(checkout.text(), "By route"), ["/pay", "/list", "/a"]);
+    let whole = get(shop.server.address, "/services/shop").await;
+    assert_eq!(rows(whole.text(), "Parts"), ["search/availability", "checkout/availability"]);
+    let share = whole.text().rsplit("data-label=\"Of what is bad\">").next().unwrap();
+    assert!(share.starts_with("100 %<"), "{share:.40}");
+    assert!(whole.text().contains("href=\"/services/checkout\""));
 }
 
 #[tokio::test]

@@ -53,9 +53,14 @@ impl Shop {
         Shop::stored(StoreOptions::default()).await
     }
 
+    /// Empty, with these objectives.
+    pub(crate) async fn keeping(objectives: Vec<Objective>) -> Shop {
+        Shop::with(Watch { objectives, ..Watch::default() }, StoreOptions::default()).await
+    }
+
     /// As [`Shop::watched`], on a disk that is used like this.
     pub(crate) async fn stored(store: StoreOptions) -> Shop {
-        let watch = Watch { groups: vec![rules()], objectives: vec![objective()], ..Watch::default() };
+        let watch = Watch { groups: vec![rules()], objectives: vec![availability("checkout")], ..Watch::default() };
         Shop::with(watch, store).await
     }
 
@@ -133,15 +138,10 @@ fn rules() -> RuleGroup {
     }
 }
 
-fn objective() -> Objective {
-    let indicator = Indicator::ErrorRatio {
-        errors: vec![
-            Matcher::equal("__name__", "requests_total"),
-            Matcher::equal("service", "checkout"),
-            Matcher::equal("code", "500"),
-        ]
-        .into(),
-        total: vec![Matcher::equal("__name__", "requests_total"), Matcher::equal("service", "checkout")].into(),
-    };
-    Objective::new("checkout", "availability", 0.999, Millis::days(30), indicator)
+/// Of the requests of a service 99.9 % are good.
+pub(crate) fn availability(service: &str) -> Objective {
+    let all = vec![Matcher::equal("__name__", "requests_total"), Matcher::equal("service", service)];
+    let errors = [all.clone(), vec![Matcher::equal("code", "500")]].concat();
+    let indicator = Indicator::ErrorRatio { errors: errors.into(), total: all.into() };
+    Objective::new(service, "availability", 0.999, Millis::days(30), indicator)
 }

@@ -59,6 +59,8 @@ fn an_exhausted_budget_is_told_until_it_recovers() {
     // Ten minutes of seven days may be; fifteen are not.
     story.traffic(900, 30, 10.0, 100.0);
     assert_eq!(named(&story, Firing, "ErrorBudgetExhausted").len(), 1, "{:#?}", story.transitions);
+    let summary = named(&story, Firing, "ErrorBudgetExhausted")[0].alert.annotations.get("summary");
+    assert!(summary.starts_with("shop availability has spent its 1w error budget: "), "{summary}");
     story.traffic(6 * 86_400, 300, 10.0, 0.0);
     assert!(named(&story, Resolved, "ErrorBudgetExhausted").is_empty());
     story.traffic(86_400, 300, 10.0, 0.0);

@@ -1,7 +1,7 @@
 //! Composites: several objectives together, each with its weight.
 
 use evenkeel::confidence::Verdict;
-use evenkeel::model::{Matcher, Millis, TimeRange, Timestamp, TransitionKind};
+use evenkeel::model::{Matcher, Millis, TimeRange, Timestamp, Transition, TransitionKind};
 use evenkeel::slo::{Calendar, CalendarUnit, Indicator, Objective, Objectives, Part};
 
 use super::story::{START, Story, metric};
@@ -181,6 +181,9 @@ fn it_is_decided_as_any_objective_is() {
     minutes(&mut story, 120, [1000.0, 0.0], [100.0, 100.0]);
     // Of one severity one alert fires, and no ticket beside a page, though every pair burns; and nothing is left.
     assert_eq!(own(&story), ["ErrorBudgetBurn page 1h", "ErrorBudgetExhausted ticket "]);
+    let exhausted = |t: &&Transition| t.alert.labels.get("alertname") == "ErrorBudgetExhausted";
+    let summary = story.transitions.iter().find(exhausted).unwrap().alert.annotations.get("summary").to_owned();
+    assert!(summary.contains(" events by weight of the last 30d were bad"), "{summary}");
     minutes(&mut story, 60, [1000.0, 0.0], [100.0, 0.0]);
     // What the page told of gives rise to no ticket when it has ended.
     assert_eq!(own(&story), ["ErrorBudgetExhausted ticket "]);

@@ -98,6 +98,22 @@ fn the_group_that_hurts_is_told_and_the_total_does_not_say_it_again() {
 }
 
 #[test]
+fn a_group_without_the_label_that_falls_silent_blinds_nobody() {
+    let mut story = Story::new(vec![by_route(100)]);
+    let unnamed = metric("requests_total", &[("code", "200")]);
+    for _ in 0..120 {
+        step(&mut story, &[("/list", 300.0, 0.0)]);
+        story.count(&[(unnamed.clone(), 100.0)]);
+    }
+    steps(&mut story, 30, &[("/list", 300.0, 0.0)]);
+    let status = story.status();
+    let silent = status.groups.as_ref().unwrap().budgets.iter().find(|group| group.group.is_empty()).unwrap();
+    assert!(silent.blind.is_some() && status.blind.is_none());
+    let judgement = Known::of(&story).judge();
+    assert_eq!(judgement.overall, Verdict::Ok, "{:#?}", judgement.reasons);
+}
+
+#[test]
 fn groups_beyond_the_limit_count_in_the_total_and_the_worst_gets_a_place() {
     let mut story = Story::new(vec![by_route(2)]);
     let quiet = [("/a", 100.0, 0.0), ("/b", 50.0, 0.0), ("/c", 10.0, 0.0), ("/d", 10.0, 0.0)];

@@ -92,6 +92,28 @@ fn a_budget_begins_anew_at_midnight_of_its_zone() {
 }
 
 #[test]
+fn a_budget_of_the_calendar_is_exhausted_by_its_own_period() {
+    let mut story = Story::new(vec![daily("Europe/Berlin")]);
+    story.traffic(2 * 86_400, 120, 10.0, 0.0);
+    // 86 seconds of a day may be; five minutes are not.
+    story.traffic(300, 30, 10.0, 100.0);
+    let told = |story: &Story, kind| -> Vec<String> {
+        let all = story.transitions.iter().filter(|t| t.kind == kind);
+        let all = all.filter(|t| t.alert.labels.get("alertname") == "ErrorBudgetExhausted");
+        all.map(|t| t.alert.annotations.get("summary").to_owned()).collect()
+    };
+    let fired = told(&story, TransitionKind::Firing);
+    assert_eq!(fired.len(), 1, "{:#?}", story.transitions);
+    let summary = &fired[0];
+    assert!(summary.contains(" has spent its error budget of the day in Europe/Berlin: "), "{summary}");
+    assert!(summary.contains(" events since 2023-11-16 were bad, "), "{summary}");
+    story.traffic(TO_MIDNIGHT - 300 - 100, 30, 10.0, 0.0);
+    assert!(told(&story, TransitionKind::Resolved).is_empty());
+    story.traffic(300, 30, 10.0, 0.0);
+    assert_eq!(told(&story, TransitionKind::Resolved).len(), 1);
+}
+
+#[test]
 fn what_comes_late_belongs_to_the_day_in_which_it_was() {
     let mut story = over_midnight();
     let before = counted(&story.status());

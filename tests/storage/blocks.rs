@@ -199,6 +199,8 @@ fn a_block_finds_what_matches() {
             let mut expected: Vec<Labels> = all.iter().filter(fits).cloned().collect();
             expected.sort_unstable();
             assert_eq!(snapshot.series(&matchers, TimeRange::ALL).unwrap(), expected, "{matchers:?}");
+            let has = snapshot.has_series(&matchers, TimeRange::ALL).unwrap();
+            assert_eq!(has, !expected.is_empty(), "{matchers:?}");
         }
         assert_eq!(snapshot.label_names(&[], TimeRange::ALL).unwrap(), ["__name__", "instance", "job", "pod", "zone"]);
         let mut pods: Vec<String> = all.iter().map(|labels| labels.get("pod").to_owned()).collect();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -136,7 +136,7 @@ fn start(options: &Options, kind: Kind, rules: Rules, data: &Path, receiver: Soc
     fs::create_dir_all(data)?;
     let program = match kind {
         Kind::Evenkeel => options.evenkeel.clone().map_or_else(harness::program, Ok)?,
-        Kind::Prometheus => prometheus(&options.peers)?,
+        Kind::Prometheus => harness::peer(&options.peers, "prometheus")?,
     };
     let mut config = String::from("global: {evaluation_interval: 15s}\n");
     if rules == Rules::All {
@@ -164,20 +164,6 @@ fn start(options: &Options, kind: Kind, rules: Rules, data: &Path, receiver: Soc
     let said = Command::new(&program).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
     let version = String::from_utf8_lossy(&said).lines().next().unwrap_or_default().trim().to_owned();
     Ok((Server::launch(command, address, &data.join("log"))?, version))
-}
-
-/// Prometheus' program below a directory.
-fn prometheus(peers: &Path) -> Outcome<PathBuf> {
-    let mut dirs = vec![peers.to_owned()];
-    while let Some(dir) = dirs.pop() {
-        let direct = dir.join("prometheus");
-        if direct.is_file() {
-            return Ok(fs::canonicalize(direct)?);
-        }
-        let entries = fs::read_dir(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-        dirs.extend(entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir() && !path.is_symlink()));
-    }
-    Err(format!("there is no prometheus below {}", peers.display()).into())
 }
 
 /// Sends requests over several connections, those of one target always over the same.

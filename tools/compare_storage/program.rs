@@ -80,8 +80,8 @@ impl Programs {
             }
             let path = match kind {
                 Kind::Evenkeel => options.evenkeel.clone().map_or_else(harness::program, Ok)?,
-                Kind::Prometheus => below(&options.peers, "prometheus")?,
-                Kind::VictoriaMetrics => below(&options.peers, "victoria-metrics")?,
+                Kind::Prometheus => harness::peer(&options.peers, "prometheus")?,
+                Kind::VictoriaMetrics => harness::peer(&options.peers, "victoria-metrics")?,
             };
             // A relative path would change its meaning with the working directory of the child.
             let path = fs::canonicalize(&path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -148,27 +148,6 @@ impl Program {
 
 fn flag(name: &str, value: impl std::fmt::Display) -> String {
     format!("{name}={value}")
-}
-
-/// The program of a name below a directory, however deep the package put it.
-fn below(dir: &Path, name: &str) -> Outcome<PathBuf> {
-    let mut dirs = vec![dir.to_owned()];
-    while let Some(dir) = dirs.pop() {
-        for entry in fs::read_dir(&dir).map_err(|error| format!("{}: {error}", dir.display()))? {
-            let path = entry?.path();
-            if path.is_symlink() {
-                continue;
-            }
-            if path.is_dir() {
-                dirs.push(path);
-            } else if path.file_name().is_some_and(|file| file == name)
-                && path.parent().is_some_and(|p| p.ends_with("bin"))
-            {
-                return Ok(path);
-            }
-        }
-    }
-    Err(format!("there is no bin/{name} below {}; fill it with tools/peers.sh", dir.display()).into())
 }
 
 /// What a program says of its version; Debian's VictoriaMetrics says nothing, its package does.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::{Http, Server, free_address, program};
+use crate::harness::{Http, Server, free_address, peer, program};
 
 /// A server that takes remote-write and answers queries as Prometheus does.
 #[derive(Debug, Clone)]
@@ -15,12 +15,12 @@ pub(crate) enum Program {
     VictoriaMetrics(PathBuf),
 }
 
-/// Ours, and those in `peers`.
+/// Ours, and those below `peers`.
 pub(crate) fn found(peers: Option<&Path>) -> io::Result<Vec<Program>> {
     let mut all = vec![Program::Evenkeel(program()?)];
     if let Some(dir) = peers {
-        all.push(Program::Prometheus(dir.join("prometheus")));
-        all.push(Program::VictoriaMetrics(dir.join("victoria-metrics")));
+        all.push(Program::Prometheus(peer(dir, "prometheus")?));
+        all.push(Program::VictoriaMetrics(peer(dir, "victoria-metrics")?));
     }
     Ok(all)
 }

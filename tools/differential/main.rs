@@ -83,7 +83,7 @@ fn main() -> Outcome<()> {
     let dir = tempfile::tempdir()?;
     let program = options.evenkeel.clone().map_or_else(harness::program, Ok)?;
     let ours = servers::start_ours(&program, dir.path())?;
-    let peer = servers::start_peer(&servers::below(&options.peers, "prometheus")?, dir.path())?;
+    let peer = servers::start_peer(&harness::peer(&options.peers, "prometheus")?, dir.path())?;
     let batches = series::generate(options.seed)?;
     servers::send(ours.address, &batches).map_err(|error| format!("Evenkeel: {error}"))?;
     servers::send(peer.address, &batches).map_err(|error| format!("Prometheus: {error}"))?;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use evenkeel::model::Batch;
@@ -114,20 +114,4 @@ pub(crate) fn send(address: SocketAddr, batches: &[Batch]) -> Outcome<()> {
         }
     }
     Ok(())
-}
-
-/// The program of a name below a directory, however deep a package put it.
-pub(crate) fn below(dir: &Path, name: &str) -> Outcome<PathBuf> {
-    let mut dirs = vec![dir.to_owned()];
-    while let Some(dir) = dirs.pop() {
-        for entry in fs::read_dir(&dir).map_err(|error| format!("{}: {error}", dir.display()))? {
-            let path = entry?.path();
-            if path.is_dir() && !path.is_symlink() {
-                dirs.push(path);
-            } else if path.ends_with(format!("bin/{name}")) {
-                return Ok(fs::canonicalize(path)?);
-            }
-        }
-    }
-    Err(format!("there is no bin/{name} below {}", dir.display()).into())
 }

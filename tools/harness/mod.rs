@@ -103,6 +103,27 @@ pub(crate) fn program() -> io::Result<PathBuf> {
         .ok_or_else(|| io::Error::other("build the program first: cargo build --release"))
 }
 
+/// The program of a name in a directory, or below it in a folder `bin`, however deep a package put it.
+pub(crate) fn peer(dir: &Path, name: &str) -> io::Result<PathBuf> {
+    let direct = dir.join(name);
+    if direct.is_file() {
+        return std::fs::canonicalize(direct);
+    }
+    let mut dirs = vec![dir.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        let unreadable = |error| io::Error::other(format!("{}: {error}", dir.display()));
+        for entry in std::fs::read_dir(&dir).map_err(unreadable)? {
+            let path = entry?.path();
+            if path.is_dir() && !path.is_symlink() {
+                dirs.push(path);
+            } else if path.ends_with(Path::new("bin").join(name)) {
+                return std::fs::canonicalize(path);
+            }
+        }
+    }
+    Err(io::Error::other(format!("there is no bin/{name} below {}; fill it with tools/peers.sh", dir.display())))
+}
+
 /// One kept-alive connection.
 pub(crate) struct Http {
     stream: BufReader<TcpStream>,

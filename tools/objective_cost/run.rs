@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -74,7 +74,7 @@ fn start(options: &Options, kind: Kind, promises: Promises, data: &Path) -> Outc
     fs::create_dir_all(data)?;
     let program = match kind {
         Kind::Evenkeel => options.evenkeel.clone().map_or_else(harness::program, Ok)?,
-        Kind::Prometheus => prometheus(&options.peers)?,
+        Kind::Prometheus => harness::peer(&options.peers, "prometheus")?,
     };
     let mut config = String::from("global: {evaluation_interval: 30s}\n");
     match (promises, kind) {
@@ -106,20 +106,6 @@ fn start(options: &Options, kind: Kind, promises: Promises, data: &Path) -> Outc
         }
     }
     Ok(Server::launch(command, address, &data.join("log"))?)
-}
-
-/// Prometheus' program below a directory.
-fn prometheus(peers: &Path) -> Outcome<PathBuf> {
-    let mut dirs = vec![peers.to_owned()];
-    while let Some(dir) = dirs.pop() {
-        let direct = dir.join("prometheus");
-        if direct.is_file() {
-            return Ok(fs::canonicalize(direct)?);
-        }
-        let entries = fs::read_dir(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-        dirs.extend(entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir() && !path.is_symlink()));
-    }
-    Err(format!("there is no prometheus below {}", peers.display()).into())
 }
 
 /// Sends what targets show over one connection.

@@ -7,6 +7,7 @@
 mod pager;
 mod story;
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -158,7 +159,7 @@ impl TemporaryDir {
 impl Drop for TemporaryDir {
     fn drop(&mut self) {
         if let Err(error) = RealDisk.remove(&self.path) {
-            eprintln!("the demo's directory stays behind: {error}");
+            let _ = writeln!(std::io::stderr(), "the demo's directory stays behind: {error}");
         }
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn run(args: SuggestArgs) -> anyhow::Result<ExitCode> {
             proposal.name = format!("{base}-{n}");
         }
     }
-    print!("{}", file(&proposals, since));
+    out!("{}", file(&proposals, since));
     let fits = proposals.iter().any(|proposal| proposal.target().is_some());
     Ok(if fits { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

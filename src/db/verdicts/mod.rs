@@ -75,7 +75,7 @@ impl Verdicts {
             verdicts.load(name);
         }
         if let Some(last) = alive_until.filter(|last| now - *last > PAUSE_MIN) {
-            verdicts.record(&not_running(last, now));
+            verdicts.record(&Judgement::not_running(last, now));
         }
         verdicts
     }
@@ -182,22 +182,6 @@ impl Verdicts {
         let from = from.max(to.saturating_sub(most));
         self.list.range(from..to.max(from)).filter_map(|(_, content)| format::judgement(content).ok()).collect()
     }
-}
-
-/// What is known of a time at which nobody looked.
-fn not_running(last: Timestamp, now: Timestamp) -> Judgement {
-    let since = Timestamp(last.0.saturating_add(1));
-    let reason = Reason {
-        verdict: Verdict::Blind,
-        service: None,
-        code: "not-running".to_owned(),
-        subject: String::new(),
-        text: format!("the program did not run from {last} to {now}"),
-        since,
-        query: None,
-        evidence: Vec::new(),
-    };
-    Judgement { at: since, overall: Verdict::Blind, reasons: vec![reason], services: Vec::new(), proof: Vec::new() }
 }
 
 #[cfg(test)]

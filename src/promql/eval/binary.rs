@@ -73,27 +73,20 @@ impl Evaluator<'_> {
         let (many, one) = if swapped { (&right, &left) } else { (&left, &right) };
         let eager = self.options.name_dropping == NameDropping::Eager;
         let pairing = Pairing { evaluator: self, binary, many, one, swapped, eager };
-        let mut groups: HashMap<Labels, (Vec<usize>, Vec<usize>)> = HashMap::new();
-        let mut order = Vec::new();
-        for (at, row) in many.iter().enumerate() {
-            let signature = signature(&row.labels, &binary.matching);
-            let members = groups.entry(signature.clone()).or_insert_with(|| {
-                order.push(signature);
-                Default::default()
-            });
-            members.0.push(at);
-        }
-        for (at, row) in one.iter().enumerate() {
-            let signature = signature(&row.labels, &binary.matching);
-            let members = groups.entry(signature.clone()).or_insert_with(|| {
-                order.push(signature);
-                Default::default()
-            });
-            members.1.push(at);
+        // Each signature, in the order in which they are met, with the rows that have it.
+        let mut groups: Vec<(Labels, [Vec<usize>; 2])> = Vec::new();
+        let mut places: HashMap<Labels, usize> = HashMap::with_capacity(many.len());
+        for (side, rows) in [many, one].into_iter().enumerate() {
+            for (at, row) in rows.iter().enumerate() {
+                let place = places.entry(signature(&row.labels, &binary.matching)).or_insert_with_key(|signature| {
+                    groups.push((signature.clone(), Default::default()));
+                    groups.len() - 1
+                });
+                groups[*place].1[side].push(at);
+            }
         }
         let mut out = Vec::new();
-        for signature in &order {
-            let (many, one) = &groups[signature];
+        for (signature, [many, one]) in &groups {
             self.check_size(out.len() + many.len(), steps)?;
             pairing.group(signature, many, one, steps, &mut out)?;
         }

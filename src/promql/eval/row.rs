@@ -222,7 +222,12 @@ impl Row {
 
 /// Joins rows of the same labels, which must not have values at the same step; rows without
 /// values are left out. Rows that will lose their name stay apart from those that keep it.
-pub(super) fn unique(rows: Vec<Row>) -> Result<Vec<Row>, EvalError> {
+pub(super) fn unique(mut rows: Vec<Row>) -> Result<Vec<Row>, EvalError> {
+    // Rows of selected series come in the order of labels, mostly without another of the same ones.
+    if rows.is_sorted_by(|a, b| a.labels < b.labels) {
+        rows.retain(Row::is_present);
+        return Ok(rows);
+    }
     let mut places: HashMap<Labels, [Option<usize>; 2]> = HashMap::with_capacity(rows.len());
     let mut kept: Vec<Row> = Vec::with_capacity(rows.len());
     for row in rows {

@@ -24,13 +24,19 @@ use crate::promql::query::{Deadline, EvalError, EvalOptions, NameDropping, Start
 use crate::promql::source::{SeriesSet, SourceError};
 use crate::promql::value_type::ValueType;
 
-/// Series that one hand takes at once: their pages lie together.
+/// Series that one hand takes at once, at the most: their pages lie together.
 const SERIES_AT_ONCE: usize = 32;
+/// Values and samples that one hand takes at once where series are few: so that these are shared as well.
+const WORK_AT_ONCE: usize = 30_000;
+/// So many pieces are enough for all hands to end at about the same time.
+const PIECES: usize = 16;
 /// Parts that a piece of work is offered in at the most.
 const PARTS_MAX: usize = 8;
+/// What it takes to find and begin a series, in values and samples.
+const SERIES_WORK: usize = 200;
 /// Values and samples from which on another thread is worth waking: half a millisecond of work. On a busy
 /// machine whoever shares has to wait for the other's turn.
-const SHARED_WORK_MIN: usize = 120_000;
+const SHARED_WORK_MIN: usize = 100_000;
 /// A usual time between two samples, to guess how many there are.
 const USUAL_GAP: Millis = Millis(15_000);
 
@@ -60,6 +66,8 @@ struct Work<'w> {
     steps: Steps,
     /// What each step sees.
     seen: Vec<Timestamp>,
+    /// About how much work a series is, in values and samples.
+    each: usize,
     /// The next series that nobody has taken.
     next: AtomicUsize,
     rows: AtomicUsize,
@@ -82,7 +90,7 @@ impl Scan<'_> {
     }
 
     /// The one metric that is selected.
-    fn metric(&self) -> Option<&str> {
+    pub(super) fn metric(&self) -> Option<&str> {
         let names = |op: MatchOp| op == MatchOp::Equal;
         let mut matchers = self.selector.matchers.iter();
         matchers.find(|m| m.name() == Labels::METRIC_NAME && names(m.op())).map(|matcher| matcher.value())
@@ -131,11 +139,14 @@ impl Evaluator<'_> {
         Ok(Some(Scan { selector, length, function: Some(function), params }))
     }
 
-    /// A row for each series, in the order of labels; nothing if the scan cannot say it.
+    /// A row for each series, in the order of labels and without the name that a function of one metric drops;
+    /// nothing if the scan cannot say it.
     pub(super) fn scan_rows(&self, scan: &Scan<'_>, steps: Steps) -> Result<Option<Vec<Row>>, EvalError> {
         let mut set = self.find(scan, steps)?;
         set.sort();
         let work = self.work(scan, &*set, steps);
+        let drops_name =
+            self.options.name_dropping == NameDropping::Eager && scan.drops_name() && scan.metric().is_some();
         let taken: Mutex<Vec<(usize, Row)>> = Mutex::default();
         let one = |_part| {
             let mut rows = Vec::new();
@@ -148,7 +159,11 @@ impl Evaluator<'_> {
                     if let Err(error) = work.account.take(steps.count()) {
                         return work.stop(Stopped::Failed(error));
                     }
-                    rows.push((at, Row::of_numbers(work.set.labels(at), values.to_vec())));
+                    let mut row = Row::of_numbers(work.set.labels(at), values.to_vec());
+                    if drops_name {
+                        row.remove_name();
+                    }
+                    rows.push((at, row));
                 }
                 ControlFlow::Continue(())
             });
@@ -233,12 +248,16 @@ impl Evaluator<'_> {
     }
 
     fn work<'w>(&'w self, scan: &'w Scan<'w>, set: &'w dyn SeriesSet, steps: Steps) -> Work<'w> {
+        let seen: Vec<Timestamp> = steps.times().map(|t| self.frame.seen(&scan.selector.shift, t)).collect();
+        let span = seen.last().zip(seen.first()).map_or(Millis::ZERO, |(last, first)| *last - *first);
+        let samples = usize::try_from((span + scan.length).0 / USUAL_GAP.0).unwrap_or(0);
         Work {
             scan,
             set,
             options: self.options,
             steps,
-            seen: steps.times().map(|t| self.frame.seen(&scan.selector.shift, t)).collect(),
+            each: samples.saturating_add(seen.len() + SERIES_WORK),
+            seen,
             next: AtomicUsize::new(0),
             rows: AtomicUsize::new(0),
             left: self.reads.left(),
@@ -263,16 +282,18 @@ fn range_of(expr: &Expr) -> &Expr {
 impl Work<'_> {
     /// Lets as many hands take part as there is work for.
     fn run(&self, one: &(dyn Fn(usize) + Sync)) {
-        let span = self.seen.last().zip(self.seen.first()).map_or(Millis::ZERO, |(last, first)| *last - *first);
-        let samples = (span + self.scan.length).0 / USUAL_GAP.0;
-        let each = usize::try_from(samples).unwrap_or(0).saturating_add(self.seen.len());
-        let parts = self.set.count().div_ceil(SERIES_AT_ONCE).min(PARTS_MAX);
+        let parts = self.set.count().div_ceil(self.at_once()).min(PARTS_MAX);
         match &self.options.workers {
-            Some(workers) if parts > 1 && self.set.count().saturating_mul(each) >= SHARED_WORK_MIN => {
+            Some(workers) if parts > 1 && self.set.count().saturating_mul(self.each) >= SHARED_WORK_MIN => {
                 workers.run(parts, one);
             }
             _ => one(0),
         }
+    }
+
+    /// How many series one hand takes at once.
+    fn at_once(&self) -> usize {
+        (WORK_AT_ONCE / self.each).max(self.set.count() / PIECES).clamp(1, SERIES_AT_ONCE)
     }
 
     fn stop(&self, why: Stopped) -> ControlFlow<()> {
@@ -301,13 +322,13 @@ impl Work<'_> {
 
     /// Calls `take` with the values, by step, of series that nobody else has taken, until there is none.
     fn each(&self, take: &mut dyn FnMut(usize, &[f64]) -> ControlFlow<()>) {
-        let mut mine = 0..0;
+        let at_once = self.at_once();
         let mut which = std::iter::from_fn(|| {
-            if mine.is_empty() && !self.stop.load(Ordering::Relaxed) && !self.is_late() {
-                let start = self.next.fetch_add(SERIES_AT_ONCE, Ordering::Relaxed);
-                mine = start..(start + SERIES_AT_ONCE).min(self.set.count());
+            if self.stop.load(Ordering::Relaxed) || self.is_late() {
+                return None;
             }
-            mine.next()
+            let start = self.next.fetch_add(at_once, Ordering::Relaxed);
+            (start < self.set.count()).then(|| start..(start + at_once).min(self.set.count()))
         });
         let mut values = vec![f64::from_bits(STALE_NAN); self.steps.count()];
         let mut kept = Vec::new();

@@ -161,7 +161,10 @@ impl Evaluator<'_> {
         {
             let range = args.iter().find(|arg| arg.value_type() == crate::promql::ValueType::Matrix);
             let place = range.map_or_else(String::new, |range| self.place(range.without_parens().span));
-            rows.iter().for_each(|row| self.note_counter(function, row.labels.metric_name(), &place));
+            match scan.metric() {
+                Some(name) if !rows.is_empty() => self.note_counter(function, name, &place),
+                _ => rows.iter().for_each(|row| self.note_counter(function, row.labels.metric_name(), &place)),
+            }
             self.note_quantiles(function, args, scan.params(), &rows);
             return self.named(function, rows);
         }

@@ -86,20 +86,22 @@ pub fn unary_math(function: Function, v: f64, args: &[f64]) -> f64 {
     }
 }
 
-/// Go's `math.Max`: NaN wins over all but +Inf.
+/// Go's `math.Max`: NaN wins over all but +Inf, and of zeros the positive one.
 fn max(a: f64, b: f64) -> f64 {
     match (a.is_nan() || b.is_nan(), a == f64::INFINITY || b == f64::INFINITY) {
         (_, true) => f64::INFINITY,
         (true, false) => f64::NAN,
+        (false, false) if a == 0.0 && b == 0.0 => a + b,
         (false, false) => a.max(b),
     }
 }
 
-/// Go's `math.Min`: NaN wins over all but -Inf.
+/// Go's `math.Min`: NaN wins over all but -Inf, and of zeros the negative one.
 fn min(a: f64, b: f64) -> f64 {
     match (a.is_nan() || b.is_nan(), a == f64::NEG_INFINITY || b == f64::NEG_INFINITY) {
         (_, true) => f64::NEG_INFINITY,
         (true, false) => f64::NAN,
+        (false, false) if a == 0.0 && b == 0.0 => -(-a - b),
         (false, false) => a.min(b),
     }
 }
@@ -155,5 +157,11 @@ mod tests {
         check(Function::Clamp, 5.0, &[1.0, 3.0], 3.0);
         check(Function::ClampMin, f64::NAN, &[1.0], f64::NAN);
         check(Function::ClampMax, 5.0, &[f64::NAN], f64::NAN);
+        for (v, bound) in [(-0.0, 0.0), (0.0, -0.0)] {
+            check(Function::ClampMax, v, &[bound], -0.0);
+            check(Function::ClampMin, v, &[bound], 0.0);
+        }
+        check(Function::ClampMax, 0.0, &[0.0], 0.0);
+        check(Function::ClampMin, -0.0, &[-0.0], -0.0);
     }
 }

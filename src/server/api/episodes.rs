@@ -87,7 +87,7 @@ pub(in crate::server) fn range_of(params: &Params, now: Timestamp) -> Result<Tim
     if params.get("start").is_none() && params.get("end").is_none() {
         return Ok(TimeRange { after: now - USUAL, until: now });
     }
-    params.range()
+    params.own_range()
 }
 
 /// The time zone of that name.

@@ -67,6 +67,7 @@ fn reading() -> Routes {
         .get("/alerts/fired", episodes::fired)
         .get("/episodes", episodes::episodes)
         .get("/reports/accuracy", episodes::accuracy)
+        .get("/reports/verdicts", verdict::held)
         .get("/rules", rules::rules)
         .get("/rules/{id}", why::rule)
         .get("/rules/{id}/why-not", why::of_rule)

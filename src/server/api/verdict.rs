@@ -5,10 +5,13 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::confidence::Judgement;
-use crate::report::{BlindSpotReport, CoverageReport, ObjectiveReport, VerdictReport};
+use crate::model::{TimeRange, Timestamp};
+use crate::report::{BlindSpotReport, CoverageReport, HeldWordsReport, ObjectiveReport, VerdictReport};
 use crate::server::envelope::{ApiError, ErrorType, success};
 use crate::server::params::Params;
 use crate::server::state::ServerState;
+
+use super::episodes::range_of;
 
 /// Changes of the verdict that one answer holds.
 const HISTORY_MAX: usize = 1000;
@@ -46,9 +49,9 @@ impl Change {
 /// `GET /api/v1/verdict`, with `at` as it was known then.
 pub(super) async fn verdict(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
     let params = Params::of(request, state.bodies()).await?;
-    let Some(at) = params.instant("at")? else {
-        let judgement = state.ask(|db| db.judgement()).await?;
-        return Ok(success(VerdictReport::new(&judgement)));
+    let Some(at) = params.own_instant("at")? else {
+        let (judgement, factors) = state.ask(|db| db.judgement_with_factors()).await?;
+        return Ok(success(VerdictReport::new(&judgement).with_factors(&factors)));
     };
     let known = state.ask(move |db| db.judgement_at(at)).await?;
     let judgement = known.ok_or_else(|| {
@@ -59,9 +62,22 @@ pub(super) async fn verdict(State(state): State<ServerState>, request: Request) 
 
 /// `GET /api/v1/verdict/history`
 pub(super) async fn history(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
-    let range = Params::of(request, state.bodies()).await?.range()?;
+    let range = Params::of(request, state.bodies()).await?.own_range()?;
     let changes = state.ask(move |db| db.judgements(range, HISTORY_MAX)).await?;
     Ok(success(changes.iter().map(Change::new).collect::<Vec<_>>()))
+}
+
+/// `GET /api/v1/reports/verdicts`
+pub(super) async fn held(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
+    let (now, params) = (state.now(), Params::of(request, state.bodies()).await?);
+    let asked = range_of(&params, now)?;
+    // What is to come holds no word yet.
+    let range = TimeRange { until: asked.until.min(now), ..asked };
+    if range.after == Timestamp::MIN || range.after >= range.until {
+        return Err(ApiError::parameter("start", "the span must begin before it ends, and before now"));
+    }
+    let held = state.ask(move |db| db.held_words(range)).await?;
+    Ok(success(HeldWordsReport::new(&held, range)))
 }
 
 /// `GET /api/v1/coverage`

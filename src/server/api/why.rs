@@ -39,7 +39,7 @@ pub(super) async fn of_alert(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let at = Params::of(request, state.bodies()).await?.instant("time")?;
+    let at = Params::of(request, state.bodies()).await?.own_instant("time")?;
     let wrong = || ApiError::parameter("id", "an alert's id has 32 hexadecimal digits; /api/v1/alerts shows them");
     let id = AlertId::parse(&id).ok_or_else(wrong)?;
     let why = explain(&state, id.rule, Which::Id(id), at).await?;
@@ -55,7 +55,7 @@ pub(super) async fn of_rule(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let at = Params::of(request, state.bodies()).await?.instant("time")?;
+    let at = Params::of(request, state.bodies()).await?.own_instant("time")?;
     let why = explain(&state, rule_id(&id)?, Which::Rule, at).await?;
     why.map(|why| success(WhyReport::new(&why))).ok_or_else(|| missing(NO_RULE))
 }
@@ -64,7 +64,7 @@ pub(super) async fn of_rule(
 pub(super) async fn of_name(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
     let is_not = request.uri().path().ends_with("why-not");
     let params = Params::of(request, state.bodies()).await?;
-    let at = params.instant("time")?;
+    let at = params.own_instant("time")?;
     let text =
         params.get("of").ok_or_else(|| ApiError::parameter("of", "the name of an alert or a service is needed"))?;
     let (name, matchers) = named(text).map_err(|reason| ApiError::parameter("of", reason))?;

@@ -17,7 +17,7 @@ use crate::server::pages;
 use crate::server::pages::view::{
     AlertPage, EvaluationRow, Line, Place, RuleGroupView, RuleLine, RulePage, RulesPage, State as Shown, Tile, ToldRow,
 };
-use crate::server::params::parse_instant;
+use crate::server::params::parse_own_instant;
 use crate::server::state::ServerState;
 
 /// The chart's span, its points, and its lines.
@@ -92,7 +92,7 @@ fn asked_time(uri: &Uri) -> (String, Option<Result<Timestamp, String>>) {
     let text = pairs.into_iter().find(|(name, _)| name == "at").map(|(_, value)| value.trim().to_owned());
     let text = text.unwrap_or_default();
     let wrong = || format!("{text:?} is no time; write it like 2026-11-28T12:00:00Z, or as Unix seconds");
-    let at = (!text.is_empty()).then(|| parse_instant(&text).ok_or_else(wrong));
+    let at = (!text.is_empty()).then(|| parse_own_instant(&text).ok_or_else(wrong));
     (text, at)
 }
 

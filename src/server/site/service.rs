@@ -4,7 +4,7 @@ use axum::extract::{Path, Query as UrlQuery, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 
-use crate::confidence::Verdict;
+use crate::confidence::{Verdict, group_verdict, objective_verdict};
 use crate::db::Db;
 use crate::model::{AlertState, Millis, Timestamp};
 use crate::report::Told;
@@ -67,45 +67,31 @@ fn view(db: &Db, name: &str, asked: Option<Millis>, now: Timestamp) -> Option<Se
     let fires = own.iter().flat_map(|objective| &objective.burns).any(|burn| burn.firing_since.is_some());
     let recent = deploys.first().is_some_and(|deploy: &pages::view::Deploy| now - deploy.at < SPAN_EVENT);
     let span = asked.unwrap_or(if fires || recent { SPAN_EVENT } else { SPAN_QUIET });
+    let started_at = db.status().started_at;
     Some(Service {
         name: name.to_owned(),
         state: judged.map_or(Shown::Blind, |judged| state_of(judged.verdict)),
         reasons: judged.map(|judged| judged.reasons.iter().map(reason_of).collect()).unwrap_or_default(),
         span,
-        objectives: own.iter().map(|o| objective(db, o, span, now)).collect(),
+        objectives: own.iter().map(|o| objective(db, o, objective_verdict(o, started_at), span, now)).collect(),
         alerts: alerts.map(|(id, alert)| alert_of(&alert, id)).collect(),
         deploys,
     })
 }
 
-/// The word for an objective or a group by itself.
-fn verdict(status: &ObjectiveStatus) -> Verdict {
-    let firing = status.burns.iter().any(|burn| burn.firing_since.is_some());
-    if status.blind.is_some() {
-        Verdict::Blind
-    } else if firing {
-        Verdict::Hurting
-    } else if status.budget.left <= 0.0 {
-        Verdict::AtRisk
-    } else {
-        Verdict::Ok
-    }
-}
-
-fn objective(db: &Db, status: &ObjectiveStatus, span: Millis, now: Timestamp) -> Objective {
+fn objective(db: &Db, status: &ObjectiveStatus, word: Verdict, span: Millis, now: Timestamp) -> Objective {
     // A group that burns is no less bad because all together are fine.
-    let budgets = status.groups.iter().flat_map(|groups| &groups.budgets);
-    let burning: Vec<String> =
-        budgets.filter(|group| group.burns.iter().any(|burn| burn.firing_since.is_some())).map(group_name).collect();
-    let all = verdict(status);
-    let (shown, note) = match burning.as_slice() {
-        [] => (all, String::new()),
-        [only] => (Verdict::Hurting, format!("{only} burns.")),
-        [first, rest @ ..] => (Verdict::Hurting, format!("{first} and {} more burn.", rest.len())),
+    let budgets = || status.groups.iter().flat_map(|groups| &groups.budgets);
+    let shown = budgets().map(group_verdict).fold(word, Verdict::or_worse);
+    let burning = budgets().filter(|group| group.burns.iter().any(|burn| burn.firing_since.is_some()));
+    let note = match burning.map(group_name).collect::<Vec<_>>().as_slice() {
+        [] => String::new(),
+        [only] => format!("{only} burns."),
+        [first, rest @ ..] => format!("{first} and {} more burn.", rest.len()),
     };
     Objective {
         name: status.name.clone(),
-        state: state_of(shown.or_worse(all)),
+        state: state_of(shown),
         note: status.blind.as_ref().map_or(note, |blind| blind.reason.clone()),
         budget_left: Some(status.budget.left).filter(|_| status.blind.is_none() || status.total > 0.0),
         tiles: tiles(status, now),
@@ -155,8 +141,7 @@ const GROUP_ROWS_MAX: usize = 50;
 fn groups(groups: &GroupsStatus) -> GroupsView {
     let row = |group: &ObjectiveStatus| GroupRow {
         name: groups.by.iter().map(|name| label_text(group.group.get(name))).collect::<Vec<_>>().join(", "),
-        // What is heard no more makes nobody blind.
-        state: state_of(verdict(&ObjectiveStatus { blind: None, ..group.clone() })),
+        state: state_of(group_verdict(group)),
         measured: group.error_ratio.map_or_else(|| "–".to_owned(), |ratio| pages::percent(1.0 - ratio)),
         events: pages::number(group.total),
         budget_left: Some(group.budget.left).filter(|_| group.total > 0.0),

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use hashbrown::HashTable;
 
 use crate::model::limits::LABELS_PER_SERIES_MAX;
-use crate::model::{Fingerprint, Labels, SeriesRef};
+use crate::model::{Fingerprint, Labels, MatchOp, Matcher, SeriesRef};
 
 use super::pages::{PAGE, Pages, place, series_at};
 use fingerprints::Fingerprints;
@@ -100,6 +100,13 @@ struct LabelPage {
     unused: usize,
 }
 
+/// How far the series go that matchers choose from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Extent {
+    forgotten: u64,
+    count: usize,
+}
+
 const _: () = assert!(LABELS_PER_SERIES_MAX <= u8::MAX as usize && LABELS_PER_SERIES_MAX * PAGE <= 1 << 16);
 
 impl LabelPage {
@@ -182,6 +189,16 @@ impl Index {
             |pair: &PairId| known.get(*pair, || number(self.symbols.name_text(*pair), self.symbols.value(*pair)));
         out.extend(pairs.iter().map(number_of));
         true
+    }
+
+    /// What is different whenever other series satisfy the matchers than before.
+    pub(super) fn extent(&self, matchers: &[Matcher]) -> Extent {
+        // Lists of series only grow, but where series are forgotten.
+        let named = matchers.iter().filter(|matcher| matcher.op() == MatchOp::Equal && !matcher.value().is_empty());
+        let count = |matcher: &Matcher| {
+            self.symbols.pair(matcher.name(), matcher.value()).map_or(0, |pair| self.symbols.series(pair).len())
+        };
+        Extent { forgotten: self.forgotten, count: named.map(count).min().unwrap_or(self.len) }
     }
 
     /// How often series were forgotten.
@@ -309,7 +326,6 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use crate::env::Rng;
-    use crate::model::{MatchOp, Matcher};
 
     use super::*;
 

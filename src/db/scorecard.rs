@@ -1,0 +1,149 @@
+//! What is judged, as metrics: verdicts, budgets, coverage, accuracy.
+//!
+//! Invariants:
+//! - So many services and so many objectives have series, the worst; how many have none is a series of its own.
+//! - Coverage and accuracy are looked at once a minute: with many series, alerts and episodes they take longer than all
+//!   the rest.
+
+use crate::backtest::{LocalTime, Share};
+use crate::confidence::{Judgement, Verdict, judge};
+use crate::model::{Millis, TimeRange, Timestamp, limits};
+use crate::slo::ObjectiveStatus;
+
+use super::Db;
+use super::status::Metrics;
+
+/// How long accuracy is remembered.
+const REMEMBERED: Millis = Millis::minutes(1);
+/// What accuracy is told of: the span of its report, if none is given.
+const ACCURACY_SPAN: Millis = Millis::days(30);
+
+/// Shares of how good alerts were, each with its name.
+pub(super) type Shares = [(&'static str, Share); 3];
+
+impl Db {
+    /// Adds what is judged now.
+    pub(super) fn add_scorecard(&self, out: &mut Metrics) {
+        let known = self.inner.known();
+        out.verdicts(&judge(&known.evidence()), limits::METRICS_SERVICES_MAX);
+        out.budgets(&known.objectives, limits::METRICS_OBJECTIVES_MAX);
+        let coverage = self.inner.recent_coverage(&known);
+        out.add("evenkeel_coverage_ratio", &[], coverage.share());
+        out.add("evenkeel_coverage_services", &[], coverage.services.len() as f64);
+        out.accuracy(&self.recent_accuracy(known.now));
+    }
+
+    /// How good alerts were, as it was known at most a minute ago.
+    fn recent_accuracy(&self, now: Timestamp) -> Shares {
+        let mut remembered = self.inner.accuracy.lock();
+        if let Some((at, shares)) = *remembered
+            && (Millis::ZERO..REMEMBERED).contains(&(now - at))
+        {
+            return shares;
+        }
+        // Of all hours together the zone does not matter.
+        let midnight = |_| LocalTime { weekday: 0, hour: 0 };
+        let all = self.accuracy(TimeRange { after: now - ACCURACY_SPAN, until: now }, &midnight).all;
+        let shares = [("page_precision", all.precision), ("episode_recall", all.recall), ("early_warning", all.early)];
+        *remembered = Some((now, shares));
+        shares
+    }
+}
+
+impl Metrics {
+    /// The words, as the numbers that the program exits with.
+    fn verdicts(&mut self, judgement: &Judgement, most: usize) {
+        let number = |verdict: Verdict| f64::from(verdict.exit_code());
+        self.add("evenkeel_verdict_overall", &[], number(judgement.overall));
+        for service in judgement.services.iter().take(most) {
+            self.add("evenkeel_verdict", &[("service", &service.service)], number(service.verdict));
+        }
+        self.left_out("services", judgement.services.len().saturating_sub(most));
+    }
+
+    /// What is left of budgets, of those of which something is known.
+    fn budgets(&mut self, objectives: &[ObjectiveStatus], most: usize) {
+        let known = objectives.iter().filter(|objective| objective.blind.is_none() || objective.total > 0.0);
+        let mut known: Vec<&ObjectiveStatus> = known.collect();
+        known.sort_by(|a, b| a.budget.left.total_cmp(&b.budget.left));
+        for objective in known.iter().take(most) {
+            let labels = [("service", objective.service.as_str()), ("objective", &objective.name)];
+            self.add("evenkeel_error_budget_remaining_ratio", &labels, objective.budget.left);
+        }
+        self.left_out("objectives", known.len().saturating_sub(most));
+    }
+
+    fn left_out(&mut self, what: &str, n: usize) {
+        self.add("evenkeel_scorecard_left_out", &[("of", what)], n as f64);
+    }
+
+    /// Shares with what they rest on and their 95 % intervals; of no case there is no share.
+    fn accuracy(&mut self, shares: &Shares) {
+        for (name, share) in shares {
+            let labels = [("of", *name)];
+            self.add("evenkeel_accuracy_cases", &labels, share.n as f64);
+            if let (Some(value), Some((low, high))) = (share.value(), share.exact()) {
+                self.add("evenkeel_accuracy_ratio", &labels, value);
+                self.add("evenkeel_accuracy_ratio_low", &labels, low);
+                self.add("evenkeel_accuracy_ratio_high", &labels, high);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::confidence::ServiceJudgement;
+
+    fn judged(words: &[(&str, Verdict)]) -> Judgement {
+        let service = |(name, verdict): &(&str, Verdict)| ServiceJudgement {
+            service: (*name).to_owned(),
+            verdict: *verdict,
+            reasons: Vec::new(),
+            proof: Vec::new(),
+        };
+        let services = words.iter().map(service).collect();
+        Judgement { at: Timestamp(0), overall: Verdict::Hurting, reasons: Vec::new(), services, proof: Vec::new() }
+    }
+
+    fn lines(metrics: Metrics) -> Vec<String> {
+        metrics.into_series().iter().map(|(labels, value)| format!("{labels} {value}")).collect()
+    }
+
+    #[test]
+    fn the_worst_services_have_series_and_the_others_are_counted() {
+        let judgement =
+            judged(&[("a", Verdict::Hurting), ("b", Verdict::Blind), ("c", Verdict::AtRisk), ("d", Verdict::Ok)]);
+        let mut out = Metrics::default();
+        out.verdicts(&judgement, 2);
+        let expected = [
+            "evenkeel_verdict_overall 2",
+            "evenkeel_verdict{service=\"a\"} 2",
+            "evenkeel_verdict{service=\"b\"} 3",
+            "evenkeel_scorecard_left_out{of=\"services\"} 2",
+        ];
+        assert_eq!(lines(out), expected);
+    }
+
+    #[test]
+    fn a_share_has_its_interval_and_of_no_case_there_is_none() {
+        let mut out = Metrics::default();
+        out.accuracy(&[
+            ("page_precision", Share { k: 9, n: 10 }),
+            ("episode_recall", Share { k: 0, n: 0 }),
+            ("early_warning", Share { k: 0, n: 0 }),
+        ]);
+        let lines = lines(out);
+        assert_eq!(
+            lines[..2],
+            ["evenkeel_accuracy_cases{of=\"page_precision\"} 10", "evenkeel_accuracy_ratio{of=\"page_precision\"} 0.9"]
+        );
+        assert!(lines[2].starts_with("evenkeel_accuracy_ratio_low{of=\"page_precision\"} 0.55"), "{lines:?}");
+        assert!(lines[3].starts_with("evenkeel_accuracy_ratio_high{of=\"page_precision\"} 0.99"), "{lines:?}");
+        assert_eq!(
+            lines[4..],
+            ["evenkeel_accuracy_cases{of=\"episode_recall\"} 0", "evenkeel_accuracy_cases{of=\"early_warning\"} 0"]
+        );
+    }
+}

@@ -1,0 +1,54 @@
+//! What is judged, as metrics of the database's own.
+
+use super::verdicts::{OBJECTIVES, RULES, trade};
+use super::*;
+
+/// The metrics of this name: labels and value.
+fn metric(db: &Db, name: &str) -> Vec<(String, f64)> {
+    let of_it = db.metrics().into_iter().filter(|(labels, _)| labels.metric_name() == name);
+    of_it.map(|(labels, value)| (labels.to_string().replacen(name, "", 1), value)).collect()
+}
+
+fn value(db: &Db, name: &str) -> f64 {
+    let all = metric(db, name);
+    assert_eq!(all.len(), 1, "{name}: {all:?}");
+    all[0].1
+}
+
+#[test]
+fn verdicts_budgets_coverage_and_accuracy_are_metrics() {
+    let world = World::new(RULES, OBJECTIVES);
+    let db = world.open();
+    assert_eq!((value(&db, "evenkeel_verdict_overall"), value(&db, "evenkeel_coverage_ratio")), (3.0, 0.0));
+    let budget = "evenkeel_error_budget_remaining_ratio";
+    assert_eq!(metric(&db, budget), [], "of what nobody has seen nothing is left or gone");
+    trade(&world, &db, 0..600, 0.0);
+    assert_eq!(metric(&db, "evenkeel_verdict"), [("{service=\"shop\"}".to_owned(), 0.0)]);
+    let labels = "{objective=\"availability\", service=\"shop\"}".to_owned();
+    assert_eq!(metric(&db, budget), [(labels, 1.0)]);
+    trade(&world, &db, 600..1200, 0.3);
+    assert_eq!((value(&db, "evenkeel_verdict"), value(&db, "evenkeel_verdict_overall")), (2.0, 2.0));
+    assert!(value(&db, budget) < 1.0);
+    // The page proved its receiver; search has no objective.
+    assert_eq!((value(&db, "evenkeel_coverage_ratio"), value(&db, "evenkeel_coverage_services")), (0.5, 2.0));
+    // What is dear is looked at once a minute, so that it is as it was.
+    world.clock.set(BEGIN + 1_244_000);
+    assert!(db.coverage().share() < 0.5 && value(&db, "evenkeel_coverage_ratio") == 0.5);
+    let left_out = ["services", "objectives"].map(|of| (format!("{{of=\"{of}\"}}"), 0.0));
+    assert_eq!(metric(&db, "evenkeel_scorecard_left_out"), left_out);
+    let cases = metric(&db, "evenkeel_accuracy_cases");
+    let of: Vec<_> = cases.iter().map(|(labels, _)| labels.as_str()).collect();
+    assert_eq!(of, ["{of=\"page_precision\"}", "{of=\"episode_recall\"}", "{of=\"early_warning\"}"]);
+}
+
+#[test]
+fn services_that_our_own_metrics_name_keep_no_job_from_being_found() {
+    let world = World::new("", "");
+    let db = world.open();
+    db.append(one("requests_total", &[("job", "shop")], BEGIN, 1.0)).unwrap();
+    db.append(one("evenkeel_verdict", &[("job", "evenkeel"), ("service", "old")], BEGIN, 0.0)).unwrap();
+    let found = |db: &Db| -> Vec<String> { db.coverage().services.into_iter().map(|s| s.service).collect() };
+    assert_eq!(found(&db), ["evenkeel", "shop"]);
+    db.append(one("requests_total", &[("service", "search")], BEGIN, 1.0)).unwrap();
+    assert_eq!(found(&db), ["old", "search"]);
+}
