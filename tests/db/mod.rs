@@ -14,6 +14,7 @@ mod objectives;
 mod restart;
 mod restarts;
 mod results_cache;
+mod starts;
 mod verdicts;
 mod why;
 
