@@ -16,10 +16,11 @@ use crate::config::{self, Config};
 use crate::db::{Db, DbOptions, Watch};
 use crate::env::disk::RealDisk;
 use crate::env::{Clock, RealHost, SystemClock};
-use crate::model::Labels;
+use crate::model::{Labels, limits};
 use crate::notify::NotifyOptions;
+use crate::promql::StartTimestamps;
 use crate::scrape::{Job, Scraper};
-use crate::server::{self, Changes, Doors, Hosts, HttpTransport, Reload, ServerOptions, ServerState};
+use crate::server::{self, Changes, Doors, Hosts, HttpTransport, QueryOptions, Reload, ServerOptions, ServerState};
 use crate::storage::{Durability, RetentionRule, StoreOptions};
 
 use super::Listen;
@@ -85,7 +86,7 @@ async fn serve(args: ServeArgs, config: Config) -> anyhow::Result<()> {
         retention: config.storage.retention,
         admin_api: args.enable_admin_api,
         origins: args.query.origins()?,
-        query: args.query.options()?,
+        query: QueryOptions { start_timestamps: looked_at(config.storage.start_timestamps), ..args.query.options()? },
         flags: flags(&args, &config),
         ..ServerOptions::default()
     };
@@ -106,7 +107,13 @@ async fn serve(args: ServeArgs, config: Config) -> anyhow::Result<()> {
     let options = db_options(&args.data, &config, &url, Arc::clone(&clock));
     let db = tokio::task::spawn_blocking(move || Db::open(options)).await??;
     let scraper = Arc::new(Scraper::new(Arc::new(db.clone()), clock)?);
-    running.start(Parts { db: db.clone(), scraper: Arc::clone(&scraper), config_path: args.config, url: url.clone() });
+    running.start(Parts {
+        db: db.clone(),
+        scraper: Arc::clone(&scraper),
+        config_path: args.config,
+        url: url.clone(),
+        start_timestamps: config.storage.start_timestamps,
+    });
     running.collect(&config).await?;
     state.ready(db.clone());
     tracing::info!("ready at {url}");
@@ -147,6 +154,10 @@ fn db_options(data: &Path, config: &Config, url: &str, clock: Arc<dyn Clock>) ->
         retention: config.storage.retention,
         out_of_order: config.storage.out_of_order,
         exemplars_max: config.storage.exemplars_max,
+        start_changes_max: match config.storage.start_timestamps {
+            config::StartTimestamps::Ignored => 0,
+            config::StartTimestamps::Stored | config::StartTimestamps::Used => limits::START_CHANGES_MAX,
+        },
         retention_bytes: config.storage.retention_bytes,
         downsample: config.storage.downsample.clone(),
         retention_rules: config
@@ -187,9 +198,20 @@ fn watch(config: &Config, url: &str) -> Watch {
     }
 }
 
-/// The scraper's jobs of a configuration.
-fn jobs(config: &Config) -> anyhow::Result<Vec<Job>> {
-    Ok(config.scrape.iter().map(Job::try_from).collect::<Result<_, _>>()?)
+/// Whether queries look at when counting began.
+fn looked_at(setting: config::StartTimestamps) -> StartTimestamps {
+    match setting {
+        config::StartTimestamps::Ignored | config::StartTimestamps::Stored => StartTimestamps::Ignored,
+        config::StartTimestamps::Used => StartTimestamps::Used,
+    }
+}
+
+/// The scraper's jobs of a configuration, for a store that was opened with this setting.
+fn jobs(config: &Config, start_timestamps: config::StartTimestamps) -> anyhow::Result<Vec<Job>> {
+    let mut jobs: Vec<Job> = config.scrape.iter().map(Job::try_from).collect::<Result<_, _>>()?;
+    let looked_at = start_timestamps != config::StartTimestamps::Ignored;
+    jobs.iter_mut().for_each(|job| job.start_timestamps = looked_at);
+    Ok(jobs)
 }
 
 /// Returns when the process is told to stop; reloads when told to.
@@ -218,6 +240,8 @@ struct Parts {
     scraper: Arc<Scraper>,
     config_path: Option<PathBuf>,
     url: String,
+    /// As the store was opened: a reload does not change it.
+    start_timestamps: config::StartTimestamps,
 }
 
 /// The running server, as reloads and the list of targets see it.
@@ -236,7 +260,7 @@ impl Running {
     /// Collects what a configuration says.
     async fn collect(&self, config: &Config) -> anyhow::Result<()> {
         let Some(parts) = self.parts.get() else { return Ok(()) };
-        let jobs = jobs(config)?;
+        let jobs = jobs(config, parts.start_timestamps)?;
         let local = collect::local_jobs(config, &parts.db, parts.config_path.is_none());
         parts.scraper.reload(&jobs, &local).await?;
         self.setup.set(parts.config_path.as_deref(), jobs);
@@ -247,7 +271,7 @@ impl Running {
         let parts = self.parts.get().context("the server is still starting")?;
         let config = read(parts.config_path.as_deref())?;
         // What cannot be scraped must not leave new rules behind.
-        jobs(&config)?;
+        jobs(&config, parts.start_timestamps)?;
         parts.db.reload(watch(&config, &parts.url))?;
         Handle::current().block_on(self.collect(&config))?;
         let rules: usize = config.rule_groups.iter().map(|group| group.rules.len()).sum();

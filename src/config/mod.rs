@@ -38,7 +38,7 @@ pub use files::{
 };
 pub use host::host;
 pub use note::Note;
-pub use options::{Config, Durability, RetentionRule, StorageSettings};
+pub use options::{Config, Durability, RetentionRule, StartTimestamps, StorageSettings};
 pub use relabel::Relabel;
 pub use rule_place::{RulePlace, load_rule_places};
 pub use rule_test_file::{

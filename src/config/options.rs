@@ -70,6 +70,8 @@ pub struct StorageSettings {
     pub out_of_order: Millis,
     /// Exemplars that are kept in memory; 0 keeps none.
     pub exemplars_max: usize,
+    /// What becomes of when counting began.
+    pub start_timestamps: StartTimestamps,
 }
 
 impl Default for StorageSettings {
@@ -84,6 +86,7 @@ impl Default for StorageSettings {
             durability: Durability::Synced,
             out_of_order: Millis::ZERO,
             exemplars_max: limits::EXEMPLARS_MAX,
+            start_timestamps: StartTimestamps::Ignored,
         }
     }
 }
@@ -95,6 +98,18 @@ pub struct RetentionRule {
     pub matchers: Vec<Matcher>,
     /// For how long they are kept.
     pub keep: Millis,
+}
+
+/// What becomes of what targets say of when the counting of their samples began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StartTimestamps {
+    /// Nothing: lines that say it are samples.
+    #[default]
+    Ignored,
+    /// It is stored.
+    Stored,
+    /// It is stored, and queries look at it.
+    Used,
 }
 
 /// When an acknowledged sample is on disk.

@@ -10,7 +10,7 @@ use crate::slo::Objectives;
 
 use super::error::ConfigError;
 use super::loader::Loader;
-use super::options::{Config, Durability, RetentionRule, StorageSettings};
+use super::options::{Config, Durability, RetentionRule, StartTimestamps, StorageSettings};
 use super::rule_file::{self, RuleDefaults};
 use super::scrape::{self, Addresses, Defaults};
 use super::section::{Field, Section};
@@ -259,6 +259,9 @@ fn storage(field: &Field<'_>, loader: &mut Loader<'_>) -> Result<StorageSettings
         }
         loader.notes.extend(inner.finish("exemplars")?);
     }
+    if let Some(field) = section.get("start_timestamps") {
+        storage.start_timestamps = start_timestamps(&field)?;
+    }
     loader.notes.extend(section.finish("storage")?);
     if let Some(field) = downsample {
         storage.downsample = downsample_rules(&field, &storage, loader)?;
@@ -324,6 +327,15 @@ fn durability(field: &Field<'_>) -> Result<Durability, ConfigError> {
                 "the durability \"{other}\" is not known; write synced, buffered or the time between two syncs, like 100ms"
             ))),
         },
+    }
+}
+
+fn start_timestamps(field: &Field<'_>) -> Result<StartTimestamps, ConfigError> {
+    match field.word()?.as_str() {
+        "ignored" => Ok(StartTimestamps::Ignored),
+        "stored" => Ok(StartTimestamps::Stored),
+        "used" => Ok(StartTimestamps::Used),
+        other => Err(field.error(format!("\"{other}\" is not known here; write ignored, stored or used"))),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::notify::{Route, Routing};
 
-use super::options::{Config, Durability};
+use super::options::{Config, Durability, StartTimestamps};
 use super::scrape::ScrapeJob;
 use crate::rules::Rule;
 
@@ -44,6 +44,11 @@ impl Config {
             Durability::Synced => writeln!(out, "  durability synced: on disk before they are acknowledged")?,
             Durability::Interval(span) => writeln!(out, "  durability {span}: on disk at most so long afterwards")?,
             Durability::Buffered => writeln!(out, "  durability buffered: on disk when the system writes them")?,
+        }
+        match self.storage.start_timestamps {
+            StartTimestamps::Ignored => {}
+            StartTimestamps::Stored => writeln!(out, "  keep when counting began; queries do not look at it")?,
+            StartTimestamps::Used => writeln!(out, "  keep when counting began; queries look at it")?,
         }
         writeln!(out, "  take samples up to {} older than the newest", self.storage.out_of_order)?;
         writeln!(out, "scrape configs: {}", self.scrape.len())?;

@@ -219,7 +219,8 @@ impl Db {
     }
 
     fn metered<'a>(&'a self, meter: &'a QueryMeter, options: &EvalOptions) -> Metered<'a, Source> {
-        let source = Source { snapshot: self.inner.store.snapshot(), workers: options.workers.clone() };
+        let snapshot = self.inner.store.snapshot();
+        let source = Source { snapshot, workers: options.workers.clone(), start_timestamps: options.start_timestamps };
         Metered { source, meter, clock: &*self.inner.clock }
     }
 

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use crate::model::{Labels, Matcher, Millis, Seq, Summarized, TimeRange, Timestamp};
-use crate::promql::{SeriesSamples, SeriesSet, SeriesSource, SeriesSummaries, SourceError, Visit, Workers};
+use crate::promql::{
+    SeriesSamples, SeriesSet, SeriesSource, SeriesSummaries, SourceError, StartTimestamps, Visit, Workers,
+};
 use crate::storage::{ReadError, Selection, Snapshot, Store, StoredSeries};
 
 /// Summaries that are made before they are given on.
@@ -23,12 +25,24 @@ pub(super) struct Source {
     pub(super) snapshot: Snapshot,
     /// Those who share the work of summing up.
     pub(super) workers: Option<Workers>,
+    /// Whether samples come with when their counting began.
+    pub(super) start_timestamps: StartTimestamps,
 }
 
 impl Source {
     /// A view that one thread reads.
     pub(super) fn new(snapshot: Snapshot) -> Source {
-        Source { snapshot, workers: None }
+        Source { snapshot, workers: None, start_timestamps: StartTimestamps::Ignored }
+    }
+
+    /// A series with when the counting of its samples began, if that is asked for.
+    fn with_starts(&self, mut series: StoredSeries) -> SeriesSamples {
+        let starts = match self.start_timestamps {
+            StartTimestamps::Used => self.snapshot.tell_starts(&mut series),
+            StartTimestamps::Ignored => Vec::new(),
+        };
+        let StoredSeries { labels, samples, histograms } = series;
+        SeriesSamples { labels, samples, starts, histograms }
     }
 
     /// The summaries of some of the series found that have samples in any window, in their order.
@@ -107,11 +121,7 @@ impl SeriesSource for Source {
         samples_max: usize,
     ) -> Result<Vec<SeriesSamples>, SourceError> {
         let series = self.snapshot.select(matchers, range, samples_max).map_err(source_error)?;
-        let samples = |series: StoredSeries| {
-            let StoredSeries { labels, samples, histograms } = series;
-            SeriesSamples { labels, samples, starts: Vec::new(), histograms }
-        };
-        Ok(series.into_iter().map(samples).collect())
+        Ok(series.into_iter().map(|series| self.with_starts(series)).collect())
     }
 
     fn find<'s>(
@@ -279,7 +289,7 @@ mod tests {
         let windows =
             [0, 1000, 5000].map(|after| TimeRange { after: Timestamp(after), until: Timestamp(after + 1000) });
         let told = |workers: Option<Workers>, enough: usize, samples_max: usize| {
-            let source = Source { snapshot: store.snapshot(), workers };
+            let source = Source { workers, ..Source::new(store.snapshot()) };
             let mut all = Vec::new();
             let told = source.summaries(&[], &windows, samples_max, &mut |one| {
                 all.push((one.labels, one.windows));

@@ -219,6 +219,8 @@ impl Metrics {
 
     fn store(&mut self, s: &StoreStatus) {
         self.add("evenkeel_storage_series", &[], s.series as f64);
+        self.add("evenkeel_storage_start_changes", &[], s.start_changes as f64);
+        self.add("evenkeel_storage_start_changes_dropped_total", &[], s.start_changes_dropped as f64);
         self.add("evenkeel_storage_log_bytes", &[], s.wal_bytes as f64);
         self.add("evenkeel_storage_log_segments", &[], s.wal_segments as f64);
         self.add("evenkeel_storage_blocks", &[], s.blocks as f64);

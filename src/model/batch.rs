@@ -12,6 +12,7 @@ pub struct Batch {
     series: Vec<Labels>,
     samples: Vec<BatchSample>,
     histograms: Vec<BatchHistogram>,
+    starts: Vec<BatchStart>,
 }
 
 /// A sample of a [`Batch`].
@@ -32,6 +33,15 @@ pub struct BatchHistogram {
     pub sample: HistogramSample,
 }
 
+/// When the counting of a sample of a [`Batch`] began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchStart {
+    /// Which of the batch's samples, by position.
+    pub sample: u32,
+    /// When its counting began.
+    pub start: Timestamp,
+}
+
 impl Batch {
     /// A batch without samples.
     pub fn new() -> Batch {
@@ -43,12 +53,19 @@ impl Batch {
         self.push_series(labels, [sample]);
     }
 
+    /// Adds one sample of one series whose counting began at `start`.
+    pub fn push_counted(&mut self, labels: Labels, sample: Sample, start: Timestamp) {
+        let position = u32::try_from(self.samples.len()).unwrap_or(u32::MAX);
+        self.starts.push(BatchStart { sample: position, start });
+        self.push(labels, sample);
+    }
+
     /// Adds samples of one series, in the order given.
     pub fn push_series(&mut self, labels: Labels, samples: impl IntoIterator<Item = Sample>) {
         self.push_mixed(labels, samples, []);
     }
 
-    /// Adds one native histogram of one series. When it began to count is not stored.
+    /// Adds one native histogram of one series.
     pub fn push_histogram(&mut self, labels: Labels, histogram: HistogramSample) {
         self.push_mixed(labels, [], [histogram]);
     }
@@ -70,6 +87,8 @@ impl Batch {
     /// Adds everything of another batch behind this one.
     pub fn append(&mut self, other: Batch) {
         let before = u32::try_from(self.series.len()).unwrap_or(u32::MAX);
+        let samples_before = u32::try_from(self.samples.len()).unwrap_or(u32::MAX);
+        self.starts.extend(other.starts.into_iter().map(|s| BatchStart { sample: s.sample + samples_before, ..s }));
         self.series.extend(other.series);
         self.samples.extend(other.samples.into_iter().map(|s| BatchSample { series: s.series + before, ..s }));
         let histograms = other.histograms.into_iter();
@@ -89,6 +108,11 @@ impl Batch {
     /// The native histograms in the order in which they were pushed.
     pub fn histograms(&self) -> &[BatchHistogram] {
         &self.histograms
+    }
+
+    /// When the counting of samples began, where that is known, in the order of the samples.
+    pub fn starts(&self) -> &[BatchStart] {
+        &self.starts
     }
 
     /// Whether there is neither a sample nor a histogram.

@@ -25,6 +25,11 @@ pub const METADATA_PER_FAMILY_MAX: usize = 8;
 pub const METADATA_TEXT_BYTES_MAX: usize = 4096;
 /// Deletes that may wait to be worked off: each is looked at for every series that is read.
 pub const TOMBSTONES_MAX: usize = 1000;
+/// Changes of when the counting of series began, of all series together, where they are kept. At about 50 bytes
+/// each they take 500 MB; a series has one for each start of its process.
+pub const START_CHANGES_MAX: usize = 10_000_000;
+/// Such changes of one series: a process that is started anew every ten minutes is followed for ten hours.
+pub const START_CHANGES_PER_SERIES_MAX: usize = 64;
 /// Series that are active at once. At about 250 bytes each they take 12 GB, so most machines are
 /// better off with less.
 pub const ACTIVE_SERIES_MAX: u64 = 50_000_000;

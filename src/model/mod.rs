@@ -28,7 +28,7 @@ mod summary;
 mod time;
 
 pub use alert::{Alert, AlertState, Transition, TransitionId, TransitionKind};
-pub use batch::{Batch, BatchHistogram, BatchSample, Committed, InvalidHistograms, Rejected, Rejection};
+pub use batch::{Batch, BatchHistogram, BatchSample, BatchStart, Committed, InvalidHistograms, Rejected, Rejection};
 pub use date::Date;
 pub use downsample::{DownsampleError, DownsampleFault, DownsampleRule};
 pub use exact_sum::{ExactSum, SumTerms, two_product};

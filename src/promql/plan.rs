@@ -13,7 +13,7 @@ use super::budget::{Account, Budget};
 use super::functions::Function;
 use super::info::InfoSelector;
 use super::kernel;
-use super::query::{EvalError, EvalOptions};
+use super::query::{EvalError, EvalOptions, StartTimestamps};
 use super::source::{SeriesSamples, SeriesSet, SeriesSource, SourceError};
 use crate::model::{Labels, Matcher, Millis, Summarized, Summary, TimeRange, Timestamp};
 
@@ -75,6 +75,7 @@ pub(super) struct Frame {
     pub(super) lookback: Millis,
     pub(super) default_step: Millis,
     pub(super) samples_max: usize,
+    start_timestamps: StartTimestamps,
 }
 
 impl Frame {
@@ -84,7 +85,13 @@ impl Frame {
             lookback: options.lookback,
             default_step: options.default_step,
             samples_max: options.samples_max,
+            start_timestamps: options.start_timestamps,
         }
+    }
+
+    /// Whether a function is to look at when the counting of samples began.
+    pub(super) fn looks_at_starts(&self, function: Function) -> bool {
+        self.start_timestamps == StartTimestamps::Used && kernel::by_starts(function)
     }
 
     /// The instant that a shifted node sees at `t`.
@@ -385,7 +392,8 @@ fn collect(
                     let hull = windows.iter().copied().reduce(TimeRange::hull);
                     hull.is_some_and(|hull| source.resolution(hull) > Millis::ZERO)
                 };
-                if are_long(&windows) || coarse() {
+                // Summaries know no starts. Those of downsampled time know what the samples there do not.
+                if are_long(&windows) && !frame.looks_at_starts(*function) || coarse() {
                     let (function, matchers) = (*function, selector.matchers.clone());
                     let (series, samples) = (OnceCell::new(), OnceCell::new());
                     let read = SummaryRead { function, matchers, windows, series, samples };

@@ -41,6 +41,7 @@ impl TryFrom<&ScrapeJob> for Job {
                 always_classic: job.always_classic_histograms,
                 convert_classic: job.convert_classic_histograms,
             },
+            start_timestamps: false,
         })
     }
 }

@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::time::Duration;
 
+use super::created::Created;
 use super::job::Encoding;
 use super::relabel::{Relabel, relabel};
 use crate::db::Beside;
@@ -31,6 +32,8 @@ pub(super) struct Reading {
     pub(super) relabel: Vec<Relabel>,
     /// What is made of histograms in protobuf.
     pub(super) histograms: HistogramReading,
+    /// Whether it is looked at when counting began.
+    pub(super) start_timestamps: bool,
 }
 
 /// What a scrape brought.
@@ -70,6 +73,15 @@ pub(super) struct Known {
     pub(super) round: u64,
     /// The exemplars that came last, as they were written: targets repeat theirs until they have others.
     pub(super) exemplars: HashSet<Box<[u8]>>,
+    /// The labels that tell when its counting began, once that was asked for.
+    pub(super) counted: Option<Labels>,
+}
+
+impl Known {
+    /// A series that is met in a scrape for the first time.
+    pub(super) fn new(labels: Option<Labels>, round: u64) -> Known {
+        Known { labels, round, exemplars: HashSet::new(), counted: None }
+    }
 }
 
 #[derive(Debug)]
@@ -99,6 +111,8 @@ const REPORTS: [&str; 5] = [
 pub(super) struct Taken {
     pub(super) samples: Vec<(Labels, Sample)>,
     pub(super) histograms: Vec<(Labels, HistogramSample)>,
+    /// When the counting of samples began, by position.
+    pub(super) starts: Vec<(usize, Timestamp)>,
     pub(super) tracked: HashSet<Labels>,
     pub(super) added: usize,
     pub(super) beside: Beside,
@@ -201,10 +215,15 @@ impl Cycle {
 
     fn take_text(&mut self, body: &[u8], format: Format, at: Timestamp, taken: &mut Taken) -> Result<(), String> {
         let limit = self.reading.sample_limit;
+        let mut created = (self.reading.start_timestamps && format == Format::OpenMetrics).then(Created::default);
         for line in Exposition::new(body, format).map_err(|error| error.to_string())? {
             let line = match line.map_err(|error| error.to_string())? {
+                Line::Sample(line) if created.as_mut().is_some_and(|created| created.take(&line)) => continue,
                 Line::Sample(line) => line,
                 said => {
+                    if let Some(created) = &mut created {
+                        created.described(&said, taken);
+                    }
                     self.describe(said);
                     continue;
                 }
@@ -227,7 +246,13 @@ impl Cycle {
             if let Some(exemplar) = line.exemplar {
                 taken.beside.exemplars.extend(self.exemplar_of(&line, exemplar, &labels, at));
             }
+            if let Some(created) = &mut created {
+                created.count(taken.samples.len(), &line, self.known.get_mut(line.series));
+            }
             taken.samples.push((labels, Sample { t: own_time.unwrap_or(at), v: line.value }));
+        }
+        if let Some(mut created) = created {
+            created.end(taken);
         }
         self.check_limit(taken)
     }
@@ -302,8 +327,7 @@ impl Cycle {
             return Err(line.refuse_for("the relabeling rules take away the metric's name"));
         }
         *added += usize::from(labels.is_some());
-        self.known
-            .insert(line.series.into(), Known { labels: labels.clone(), round: self.round, exemplars: HashSet::new() });
+        self.known.insert(line.series.into(), Known::new(labels.clone(), self.round));
         Ok(labels)
     }
 
@@ -318,8 +342,12 @@ impl Cycle {
         let live = self.begin(at);
         let count = (taken.samples.len() + taken.histograms.len()) as f64;
         self.report(&mut batch, at, [1.0, took.as_secs_f64(), taken.scraped as f64, count, taken.added as f64]);
-        for (labels, sample) in taken.samples {
-            batch.push(labels, sample);
+        let mut starts = taken.starts.into_iter().peekable();
+        for (position, (labels, sample)) in taken.samples.into_iter().enumerate() {
+            match starts.next_if(|(of, _)| *of == position) {
+                Some((_, start)) => batch.push_counted(labels, sample, start),
+                None => batch.push(labels, sample),
+            }
         }
         for (labels, sample) in taken.histograms {
             batch.push_histogram(labels, sample);
@@ -418,6 +446,7 @@ mod tests {
         sample_limit: 0,
         relabel: Vec::new(),
         histograms: HistogramReading { native: true, always_classic: false, convert_classic: false },
+        start_timestamps: false,
     };
 
     fn cycle(reading: Reading) -> Cycle {

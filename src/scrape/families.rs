@@ -3,8 +3,6 @@
 //! Invariants:
 //! - A series is known by the bytes of its labels, so that those that come again are not built again.
 
-use std::collections::HashSet;
-
 use super::cycle::{Cycle, Known, Taken};
 use crate::model::{HistogramSample, Labels, MetricKind, Sample, SeriesExemplar, Timestamp, limits};
 use crate::wire::{FamilyPart, Line, Point, PointValue, WireError, metric_families};
@@ -66,7 +64,11 @@ impl Cycle {
         self.take_exemplars(key, &point, &labels, at, taken);
         let t = own_time.unwrap_or(at);
         match point.value {
-            PointValue::Number(v) => taken.samples.push((labels, Sample { t, v })),
+            PointValue::Number(v) => {
+                let created = point.created.filter(|_| self.reading.start_timestamps);
+                taken.starts.extend(created.map(|start| (taken.samples.len(), start)));
+                taken.samples.push((labels, Sample { t, v }));
+            }
             PointValue::Histogram(histogram) => {
                 if taken.histograms.len() >= limits::HISTOGRAMS_PER_BATCH_MAX {
                     let (what, max) = ("native histograms", limits::HISTOGRAMS_PER_BATCH_MAX);
@@ -96,7 +98,7 @@ impl Cycle {
             return Err(point.refuse("the relabeling rules take away the metric's name"));
         }
         *added += usize::from(labels.is_some());
-        self.known.insert(key.into(), Known { labels: labels.clone(), round: self.round, exemplars: HashSet::new() });
+        self.known.insert(key.into(), Known::new(labels.clone(), self.round));
         Ok(labels)
     }
 

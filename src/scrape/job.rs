@@ -46,6 +46,8 @@ pub struct Job {
     pub protocols: Vec<Protocol>,
     /// What is made of histograms in protobuf.
     pub histograms: HistogramReading,
+    /// Whether it is looked at when counting began. The lines of OpenMetrics that say it are no samples then.
+    pub start_timestamps: bool,
 }
 
 impl Job {
@@ -70,6 +72,7 @@ impl Job {
             fallback_format: None,
             protocols: Protocol::TEXTS.to_vec(),
             histograms: HistogramReading::default(),
+            start_timestamps: false,
         }
     }
 }

@@ -7,6 +7,7 @@
 mod client;
 mod collect;
 mod configured;
+mod created;
 mod cycle;
 mod families;
 pub mod host;

@@ -171,6 +171,7 @@ fn plans(jobs: &[Job], local: &[LocalJob]) -> Result<Vec<Plan>, ScrapeError> {
             sample_limit: job.sample_limit,
             relabel: job.metric_relabel.clone(),
             histograms: job.histograms,
+            start_timestamps: job.start_timestamps,
         };
         for target in targets_of(job)? {
             let question = Question {
@@ -206,6 +207,7 @@ fn plans(jobs: &[Job], local: &[LocalJob]) -> Result<Vec<Plan>, ScrapeError> {
                 sample_limit: 0,
                 relabel: Vec::new(),
                 histograms: HistogramReading::default(),
+                start_timestamps: false,
             },
             source: Source::Local(Arc::clone(&job.source)),
         });

@@ -21,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::db::{Db, QueryError, QueryMeter};
 use crate::env::{Clock, lower_thread_priority};
 use crate::model::{Millis, limits};
-use crate::promql::{Deadline, EvalError, EvalOptions, SourceError};
+use crate::promql::{Deadline, EvalError, EvalOptions, SourceError, StartTimestamps};
 
 use super::bridge::Bridge;
 use super::envelope::{ApiError, ErrorType};
@@ -45,6 +45,8 @@ pub struct QueryOptions {
     pub samples_max: usize,
     /// A query that takes longer is logged; zero logs none.
     pub slow: Millis,
+    /// Whether queries look at when the counting of samples began.
+    pub start_timestamps: StartTimestamps,
 }
 
 impl Default for QueryOptions {
@@ -57,6 +59,7 @@ impl Default for QueryOptions {
             samples_small: limits::QUERY_SAMPLES_SMALL,
             samples_max: limits::QUERY_SAMPLES_MAX,
             slow: limits::QUERY_SLOW,
+            start_timestamps: StartTimestamps::Ignored,
         }
     }
 }
@@ -162,6 +165,7 @@ impl Queries {
             let options = EvalOptions {
                 lookback: asked.lookback,
                 samples_max,
+                start_timestamps: self.options.start_timestamps,
                 deadline: Some(asked.deadline.clone()),
                 ..EvalOptions::default()
             };
@@ -212,6 +216,7 @@ impl Queries {
         let options = EvalOptions {
             lookback: asked.lookback,
             samples_max: self.options.samples_small.min(self.options.samples_max),
+            start_timestamps: self.options.start_timestamps,
             deadline: Some(quick::soon(Arc::clone(&self.clock), asked.deadline.clone())),
             workers: db.quick_workers(),
             ..EvalOptions::default()

@@ -12,13 +12,14 @@ use std::sync::Arc;
 
 use crate::model::limits::SERIES_ALIASES_MAX;
 use crate::model::{
-    Batch, Committed, Fingerprint, HistogramSample, Labels, RawBatch, Rejected, Rejection, Sample, Seq, SeriesRef,
-    Timestamp,
+    Batch, BatchStart, Committed, Fingerprint, HistogramSample, Labels, RawBatch, Rejected, Rejection, Sample, Seq,
+    SeriesRef, Timestamp,
 };
 
 use super::changes::bucket_of;
 use super::commit::{KEPT_MAX, Stage, Writer};
 use super::content::Stored;
+use super::entries::StartChange;
 use super::index::Index;
 use super::retention::Cutoff;
 use super::series::{Bounds, Decision, Seen, SeriesState, SeriesStates};
@@ -40,6 +41,8 @@ pub(super) trait Incoming {
     fn samples(&self) -> impl Iterator<Item = (usize, Sample)>;
     /// How many samples there are.
     fn sample_count(&self) -> usize;
+    /// When the counting of samples began, where that is known, in the order of the samples.
+    fn starts(&self) -> &[BatchStart];
     /// The native histograms in order, each with the position of its series.
     fn histograms(&self) -> impl Iterator<Item = (usize, &HistogramSample)>;
 }
@@ -63,6 +66,10 @@ impl Incoming for Batch {
 
     fn sample_count(&self) -> usize {
         self.samples().len()
+    }
+
+    fn starts(&self) -> &[BatchStart] {
+        Batch::starts(self)
     }
 
     fn histograms(&self) -> impl Iterator<Item = (usize, &HistogramSample)> {
@@ -90,6 +97,10 @@ impl Incoming for RawBatch {
 
     fn sample_count(&self) -> usize {
         RawBatch::sample_count(self)
+    }
+
+    fn starts(&self) -> &[BatchStart] {
+        &[]
     }
 
     fn histograms(&self) -> impl Iterator<Item = (usize, &HistogramSample)> {
@@ -201,7 +212,9 @@ impl Inner {
         let blocks_end = LazyCell::new(|| self.shown.read().view.blocks.iter().map(|block| block.last()).max());
         let in_no_block = |t: Timestamp| blocks_end.is_none_or(|end| end < t);
         let room = self.options.series_max.saturating_sub(self.index.lock.read().len() as u64);
-        for (position, sample) in batch.samples() {
+        let (mut starts, starts_before) = (batch.starts().iter().peekable(), stage.starts.changes.len());
+        for (order, (position, sample)) in batch.samples().enumerate() {
+            let start = starts.next_if(|told| told.sample as usize == order);
             let series = match resolved.series.get(position) {
                 Some(Found::Known(series)) => *series,
                 Some(Found::Unknown(at)) => {
@@ -251,13 +264,24 @@ impl Inner {
                 Decision::Refuse(reason) => committed.rejected.add(labels, sample.t, reason),
                 Decision::Store | Decision::StoreLate => {
                     writer.accept(stage, &mut committed, (series, &labels), sample);
+                    if let (Decision::Store, Some(told)) = (decision, start) {
+                        self.take_start(stage, StartChange { series, t: sample.t, start: told.start });
+                    }
                 }
             }
         }
         self.admit_histograms(writer, stage, batch, (&bounds, &cutoff, room), &mut resolved, &mut committed);
+        writer.encoder.changes(&stage.starts.changes[starts_before..]);
         resolved.clear();
         writer.resolved = resolved;
         committed
+    }
+
+    /// Takes what a sample that is newer than all of its series says of its counting.
+    pub(super) fn take_start(&self, stage: &mut Stage, told: StartChange) {
+        if self.options.start_changes_max > 0 {
+            stage.starts.take(told, &self.kept.lock.read().starts);
+        }
     }
 
     /// Finds the series of a batch.

@@ -11,6 +11,7 @@ use crate::model::{Committed, HistogramError, HistogramSample, Labels, SeriesRef
 use super::admit::{Found, Incoming, Resolved};
 use super::commit::{Stage, Writer};
 use super::content::Stored;
+use super::entries::StartChange;
 use super::retention::Cutoff;
 use super::series::{Bounds, Decision, Seen};
 use super::store::Inner;
@@ -77,9 +78,12 @@ impl Inner {
             match self.decide_histogram(writer, stage, (bounds, cutoff), committed, (series, &labels), sample) {
                 Decision::Known => {}
                 Decision::Refuse(reason) => committed.rejected.add(labels, t, reason),
-                Decision::Store | Decision::StoreLate => {
+                decision @ (Decision::Store | Decision::StoreLate) => {
                     committed.coarsened += u64::from(is_finer);
                     writer.accept_histogram(stage, committed, (series, &labels), sample);
+                    if decision == Decision::Store {
+                        self.take_start(stage, StartChange { series, t, start: sample.start });
+                    }
                 }
             }
         }
@@ -125,7 +129,7 @@ impl Writer {
     ) {
         let see = |state: &mut super::series::SeriesState| state.see_histogram(sample.t);
         let Some(number) = self.meet(stage, committed, (series, labels), sample.t, see) else { return };
-        // When it began to count is not stored.
+        // When it began to count is kept beside it.
         let sample = HistogramSample { start: crate::model::Timestamp(0), ..sample.clone() };
         self.encoder.histogram(number, &sample);
         if let Some(values) = &mut stage.values {

@@ -1,5 +1,5 @@
-//! Entries that bring no samples: exemplars, metadata, deletes. What becomes of them when they are taken
-//! and when they are replayed.
+//! What is kept beside samples: entries that bring none (exemplars, metadata, deletes) and when counting began. What
+//! becomes of it when it is taken and when it is replayed.
 //!
 //! Invariants:
 //! - Taking and replaying an entry leave the same behind.
@@ -8,25 +8,38 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use parking_lot::RwLock;
+
 use crate::codec::Damaged;
 use crate::model::limits::TOMBSTONES_MAX;
-use crate::model::{Matcher, MetricMetadata, Seq, SeriesExemplar, TimeRange, Timestamp};
+use crate::model::{Matcher, MetricMetadata, Seq, SeriesExemplar, SeriesRef, TimeRange, Timestamp};
 
 use super::commit::{CommitError, Writer};
 use super::entries::{
-    Tombstone, deletion_from_bytes, deletion_to_bytes, exemplars_from_bytes, exemplars_to_bytes, metadata_from_bytes,
-    metadata_to_bytes,
+    StartChange, Tombstone, deletion_from_bytes, deletion_to_bytes, exemplars_from_bytes, exemplars_to_bytes,
+    metadata_from_bytes, metadata_to_bytes, starts_from_bytes, starts_to_bytes,
 };
 use super::exemplars::{ExemplarCounts, Exemplars};
 use super::metadata::Metadata;
-use super::series::Seen;
+use super::options::StoreOptions;
+use super::retention::Cutoff;
+use super::series::{Seen, SeriesStates};
+use super::starts::{StartChanges, Starts};
 use super::store::{Applied, Entry, Inner, Store};
 use super::wal::EntryKind;
 
 /// What is kept beside samples.
+#[derive(Debug)]
 pub(super) struct Kept {
     exemplars: Exemplars,
     metadata: Metadata,
+    pub(super) starts: Starts,
+}
+
+/// The same for the writer, all snapshots and the background work.
+#[derive(Debug)]
+pub(super) struct SharedKept {
+    pub(super) lock: RwLock<Kept>,
 }
 
 /// What an entry changes once it is in the log.
@@ -48,39 +61,47 @@ pub(super) struct Staged {
 mod attachment {
     pub(super) const EXEMPLARS: &str = "store.exemplars";
     pub(super) const METADATA: &str = "store.metadata";
+    pub(super) const STARTS: &str = "store.starts";
 }
 
 impl Store {
     /// The exemplars inside `range` of the series that satisfy all matchers of one of `selectors`: one
     /// list a series, in the order of their labels, each in the order of time.
     pub fn exemplars(&self, selectors: &[Vec<Matcher>], range: TimeRange) -> Vec<Vec<Arc<SeriesExemplar>>> {
-        self.inner.kept.read().exemplars.select(selectors, range)
+        self.inner.kept.lock.read().exemplars.select(selectors, range)
     }
 
     /// What up to `limit` metric families are, by name, all or one; different words on one, newest first.
     pub fn metadata(&self, family: Option<&str>, limit: usize) -> Vec<Vec<Arc<MetricMetadata>>> {
-        self.inner.kept.read().metadata.select(family, limit)
+        self.inner.kept.lock.read().metadata.select(family, limit)
     }
 }
 
 impl Kept {
-    /// Nothing yet, with room for so many exemplars.
-    pub(super) fn new(exemplars_max: usize) -> Kept {
-        Kept { exemplars: Exemplars::new(exemplars_max), metadata: Metadata::default() }
+    /// Nothing yet, with the room that the options give.
+    pub(super) fn new(options: &StoreOptions) -> Kept {
+        Kept {
+            exemplars: Exemplars::new(options.exemplars_max),
+            metadata: Metadata::default(),
+            starts: Starts::new(options.start_changes_max),
+        }
     }
 
     /// All of it, for a checkpoint; cheap.
     pub(super) fn capture(&self) -> Captured {
-        Captured { exemplars: self.exemplars.all().into(), metadata: self.metadata.all() }
+        Captured { exemplars: self.exemplars.all().into(), metadata: self.metadata.all(), starts: self.starts.all() }
     }
 
-    /// Takes over what a checkpoint kept; gives what of it cannot be read.
-    pub(super) fn restore(&mut self, parts: &[(String, Vec<u8>)]) -> Vec<String> {
+    /// Takes over what a checkpoint kept, of series that have a state; gives what of it cannot be read.
+    pub(super) fn restore(&mut self, parts: &[(String, Vec<u8>)], states: &SeriesStates) -> Vec<String> {
         let mut faults = Vec::new();
         for (name, bytes) in parts {
             let fault = match name.as_str() {
                 attachment::EXEMPLARS => self.restore_exemplars(bytes).err().map(|why| ("the exemplars are", why)),
                 attachment::METADATA => self.restore_metadata(bytes).err().map(|why| ("the metadata is", why)),
+                attachment::STARTS => {
+                    self.restore_starts(bytes, states).err().map(|why| ("when counting began is", why))
+                }
                 _ => None,
             };
             faults.extend(fault.map(|(what, why)| format!("{what} lost: {why}")));
@@ -97,12 +118,19 @@ impl Kept {
         metadata_from_bytes(bytes)?.into_iter().for_each(|one| self.metadata.insert(Arc::new(one)));
         Ok(())
     }
+
+    fn restore_starts(&mut self, bytes: &[u8], states: &SeriesStates) -> Result<(), Damaged> {
+        let known = starts_from_bytes(bytes)?.into_iter().filter(|change| states.get(change.series).is_some());
+        known.for_each(|change| self.starts.insert(change, Timestamp::MIN));
+        Ok(())
+    }
 }
 
 /// What is kept, as it was when a checkpoint began.
 pub(super) struct Captured {
     exemplars: Vec<Arc<SeriesExemplar>>,
     metadata: Vec<Arc<MetricMetadata>>,
+    starts: Arc<StartChanges>,
 }
 
 impl Captured {
@@ -117,6 +145,14 @@ impl Captured {
             let bytes = metadata_to_bytes(self.metadata.iter().map(|one| &**one));
             parts.push((attachment::METADATA.to_owned(), bytes));
         }
+        if !self.starts.is_empty() {
+            let change = |((series, t), start): (&(SeriesRef, Timestamp), &Timestamp)| StartChange {
+                series: *series,
+                t: *t,
+                start: *start,
+            };
+            parts.push((attachment::STARTS.to_owned(), starts_to_bytes(self.starts.iter().map(change))));
+        }
         parts
     }
 }
@@ -127,7 +163,7 @@ impl Inner {
         let seq = Seq(last.0 + 1);
         Ok(Some(match entry {
             Entry::Exemplars(given) => {
-                let (chosen, counts) = self.kept.read().exemplars.choose(given);
+                let (chosen, counts) = self.kept.lock.read().exemplars.choose(given);
                 if chosen.is_empty() {
                     return Ok(Some(Staged { applied: Applied::Exemplars { seq: last, at, counts }, logged: None }));
                 }
@@ -136,7 +172,7 @@ impl Inner {
                 Staged { applied: Applied::Exemplars { seq, at, counts }, logged }
             }
             Entry::Metadata(given) => {
-                let chosen = self.kept.read().metadata.choose(given);
+                let chosen = self.kept.lock.read().metadata.choose(given);
                 if chosen.is_empty() {
                     return Ok(Some(Staged { applied: Applied::Metadata { seq: last, at }, logged: None }));
                 }
@@ -161,11 +197,11 @@ impl Inner {
     pub(super) fn apply_beside(&self, beside: Beside, writer: &mut Writer) {
         match beside {
             Beside::Exemplars(all) => {
-                let mut kept = self.kept.write();
+                let mut kept = self.kept.lock.write();
                 all.into_iter().for_each(|one| kept.exemplars.insert(one));
             }
             Beside::Metadata(all) => {
-                let mut kept = self.kept.write();
+                let mut kept = self.kept.lock.write();
                 all.into_iter().for_each(|one| kept.metadata.insert(one));
             }
             Beside::Delete(mut tombstone) => {
@@ -177,6 +213,16 @@ impl Inner {
                 self.forget_newest(writer, &matchers, range, seq);
             }
         }
+    }
+
+    /// Keeps changes of when counting began; `at` is the log's time.
+    pub(super) fn keep_starts(&self, changes: Vec<StartChange>, at: Timestamp) {
+        if changes.is_empty() {
+            return;
+        }
+        let cutoff = Cutoff::new(&self.retention, at).all();
+        let mut kept = self.kept.lock.write();
+        changes.into_iter().for_each(|change| kept.starts.insert(change, cutoff));
     }
 
     /// Reads the payload of an entry without samples and takes it over.

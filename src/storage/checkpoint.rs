@@ -76,7 +76,7 @@ impl Store {
         writer.generations.retain(|earlier| earlier.strong_count() > 0);
         writer.generations.push(Arc::downgrade(&generation));
         let attachments = Attachments { seq: writer.seq, at: writer.at, parts: attachments };
-        let kept = inner.kept.read().capture();
+        let kept = inner.kept.lock.read().capture();
         *pending = Some(Arc::new(Checkpoint {
             attachments,
             next_series: writer.next_series,

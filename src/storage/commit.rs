@@ -20,6 +20,7 @@ use super::head::Generation;
 use super::options::Durability;
 use super::retire::Sweep;
 use super::series::{SeriesState, SeriesStates};
+use super::starts::NewStarts;
 use super::status::Health;
 use super::store::{Applied, Entry, Inner, Store};
 use super::wal::{Encoder, EntryKind, NewSegment, RecordHeader, Segment, WriteError, allocated_bytes};
@@ -118,6 +119,7 @@ pub(super) struct Stage {
     pub(super) values: Option<HashMap<(SeriesRef, Timestamp), Stored>>,
     pub(super) applied: Vec<Applied>,
     pub(super) touched: Touched,
+    pub(super) starts: NewStarts,
     beside: Vec<Beside>,
 }
 
@@ -225,6 +227,7 @@ impl Inner {
             values: None,
             applied: Vec::with_capacity(group.len()),
             touched: std::mem::take(&mut writer.touched),
+            starts: NewStarts::default(),
             beside: Vec::new(),
         };
         writer.at = writer.at.max(at);
@@ -396,6 +399,7 @@ impl Inner {
             live.append(committed.seq, &committed.samples);
             live.append_histograms(committed.seq, &committed.histograms);
         }
+        self.keep_starts(std::mem::take(&mut stage.starts.changes), writer.at);
         std::mem::take(&mut stage.beside).into_iter().for_each(|beside| self.apply_beside(beside, writer));
         if let Some(last) = stage.applied.last() {
             let mut shown = self.shown.write();

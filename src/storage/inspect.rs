@@ -258,7 +258,7 @@ impl Survey {
             Err(version) => return report.damage.push(format!("it has version {version}, which is not known here")),
         };
         let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
-        let (mut samples, mut histograms, mut explained) = (0, 0, 0);
+        let (mut samples, mut histograms, mut starts, mut explained) = (0, 0, 0, 0);
         for record in &found.records {
             *kinds.entry(kind_of(record.header.kind)).or_default() += 1;
             if record.header.kind == EntryKind::Transaction {
@@ -277,6 +277,7 @@ impl Survey {
                     transaction.histograms(record.header.at, &mut all)?;
                     histograms += all.len() as u64;
                     all.iter().for_each(|(_, histogram)| self.see(histogram.t, histogram.t));
+                    starts += transaction.changes()?.len() as u64;
                     Ok(())
                 });
                 if let Err(damaged) = read {
@@ -294,6 +295,7 @@ impl Survey {
         kinds.into_iter().for_each(|(kind, count)| report.fact(kind, Fact::Count(count)));
         report.fact("samples", Fact::Count(samples));
         report.fact("native histograms", Fact::Count(histograms));
+        report.fact("starts of counting", Fact::Count(starts));
         report.fact("series explained", Fact::Count(explained));
         report.fact("bytes in use", Fact::Bytes(found.end.max(SEGMENT_HEADER_BYTES) as u64));
         for range in found.damaged {

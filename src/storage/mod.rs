@@ -37,6 +37,7 @@ mod selection;
 mod series;
 mod series_files;
 mod snapshot;
+mod starts;
 mod status;
 mod store;
 mod summaries;

@@ -15,7 +15,7 @@ use crate::codec::SealError;
 use crate::env::disk::{DirEntry, Disk};
 use crate::model::{DownsampleError, Labels, SeriesRef};
 
-use super::beside::Kept;
+use super::beside::{Kept, SharedKept};
 use super::block::{Block, BlockError};
 use super::changes::Changes;
 use super::commit::Writer;
@@ -98,8 +98,8 @@ impl Store {
         }
         let attachments = load_attachments(&files, &manifest, &mut report);
         let tombstones = load_tombstones(&files, &manifest, &mut report);
-        let mut kept = Kept::new(options.exemplars_max);
-        for fault in kept.restore(&attachments.parts) {
+        let mut kept = Kept::new(&options);
+        for fault in kept.restore(&attachments.parts, &states) {
             report.note(files.attachments(manifest.attachments).display(), fault);
         }
         let next_series = u32::try_from(index.next().0).unwrap_or(u32::MAX);
@@ -121,7 +121,7 @@ impl Store {
             maintenance: Mutex::new(manifest),
             pending: Mutex::new(None),
             index: Arc::new(SharedIndex::new(index)),
-            kept: RwLock::new(kept),
+            kept: Arc::new(SharedKept { lock: RwLock::new(kept) }),
             status: Mutex::new(status),
             interrupts: AtomicU64::new(0),
             log: Mutex::new(log.files),

@@ -47,6 +47,8 @@ pub struct StoreOptions {
     pub reserve_bytes: u64,
     /// Exemplars that are kept in memory, of all series together; 0 keeps none.
     pub exemplars_max: usize,
+    /// Changes of when the counting of series began that are kept in memory, of all series together; 0 keeps none.
+    pub start_changes_max: usize,
     /// A series that gets no samples for so long leaves memory when all of its samples are in blocks.
     pub idle: Millis,
     /// Series that are in memory at once; new ones beyond are refused.
@@ -68,6 +70,7 @@ impl Default for StoreOptions {
             out_of_order: Millis::ZERO,
             reserve_bytes: 32 << 20,
             exemplars_max: limits::EXEMPLARS_MAX,
+            start_changes_max: 0,
             idle: IDLE,
             series_max: limits::ACTIVE_SERIES_MAX,
         }

@@ -110,6 +110,7 @@ impl Store {
         for part in removed.chunks(SERIES_PER_LOCK) {
             self.inner.index.lock.write().remove(part);
         }
+        self.inner.kept.lock.write().starts.remove(series);
         series.iter().for_each(|series| writer.states.remove(*series));
     }
 

@@ -14,6 +14,7 @@ use parking_lot::RwLock;
 
 use crate::model::{Labels, Matcher, Millis, Sample, Seq, SeriesRef, Summarized, TimeRange, Timestamp};
 
+use super::beside::SharedKept;
 use super::block::{Block, BlockReader, DamagedBlock, PageCache};
 use super::changes::Version;
 use super::content::{Content, StoredSeries};
@@ -31,6 +32,7 @@ use crate::model::Summary;
 pub struct Snapshot {
     pub(super) view: Arc<View>,
     pub(super) index: Arc<SharedIndex>,
+    pub(super) kept: Arc<SharedKept>,
     pub(super) seq: Seq,
     pub(super) at: Timestamp,
     pub(super) cutoff: Cutoff,

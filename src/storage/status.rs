@@ -37,6 +37,10 @@ pub struct StoreStatus {
     pub histograms_appended: u64,
     /// Samples and histograms refused since it was opened, by reason.
     pub rejected: Vec<(Rejection, u64)>,
+    /// Changes of when the counting of series began that are kept.
+    pub start_changes: u64,
+    /// Such changes there was no room for since it was opened.
+    pub start_changes_dropped: u64,
     /// Bytes in log segments.
     pub wal_bytes: u64,
     /// Log segments.

@@ -12,7 +12,7 @@ use crate::model::{
     Timestamp,
 };
 
-use super::beside::Kept;
+use super::beside::SharedKept;
 use super::changes::{Changes, Contents};
 use super::checkpoint::Checkpoint;
 use super::commit::Writer;
@@ -140,7 +140,7 @@ pub(super) struct Inner {
     pub(super) pending: Mutex<Option<Arc<Checkpoint>>>,
     pub(super) index: Arc<SharedIndex>,
     /// What is kept beside samples.
-    pub(super) kept: RwLock<Kept>,
+    pub(super) kept: Arc<SharedKept>,
     pub(super) shown: RwLock<Shown>,
     pub(super) status: Mutex<StoreStatus>,
     /// How often merges were told to end.
@@ -193,6 +193,11 @@ impl Store {
             let shown = self.inner.shown.read();
             (Arc::clone(&shown.view), shown.seq, shown.at)
         };
+        {
+            let kept = self.inner.kept.lock.read();
+            status.start_changes = kept.starts.len() as u64;
+            status.start_changes_dropped = kept.starts.dropped();
+        }
         status.series = self.inner.index.lock.read().len() as u64;
         (status.last_seq, status.last_at) = (seq, at);
         status.head_bytes = view.frozen.iter().chain([&view.live]).map(|generation| generation.bytes() as u64).sum();
@@ -230,6 +235,7 @@ impl Inner {
         Snapshot {
             view: Arc::clone(&shown.view),
             index: Arc::clone(&self.index),
+            kept: Arc::clone(&self.kept),
             seq: shown.seq,
             at: shown.at,
             cutoff: Cutoff::new(&self.retention, shown.at),

@@ -9,7 +9,7 @@ use crate::env::disk::Disk;
 use crate::model::{Labels, Matcher, Sample, Seq, TimeRange, Timestamp};
 
 use super::block::{Block, BlockError, BlockReader, PageCache, VECTOR_SAMPLES};
-use super::entries::{deletion_from_bytes, exemplars_from_bytes, metadata_from_bytes};
+use super::entries::{deletion_from_bytes, exemplars_from_bytes, metadata_from_bytes, starts_from_bytes};
 use super::manifest::{Files, Loaded, Manifest};
 use super::series_files;
 use super::wal::{EntryKind, Place, Transaction, scan, segment_path, segments, torn_bytes};
@@ -176,6 +176,7 @@ impl Check<'_> {
                         let read = match name.as_str() {
                             "store.exemplars" => exemplars_from_bytes(bytes).map(|_| ()),
                             "store.metadata" => metadata_from_bytes(bytes).map(|_| ()),
+                            "store.starts" => starts_from_bytes(bytes).map(|_| ()),
                             _ => Ok(()),
                         };
                         if let Err(damaged) = read {
@@ -310,6 +311,7 @@ impl Check<'_> {
                 let (mut samples, mut histograms) = (Vec::new(), Vec::new());
                 transaction.samples(record.header.at, &mut samples)?;
                 transaction.histograms(record.header.at, &mut histograms)?;
+                let changes = transaction.changes()?;
                 self.report.samples += (samples.len() + histograms.len()) as u64;
                 for (series, sample) in &histograms {
                     if let Err(error) = sample.histogram.validate() {
@@ -317,7 +319,8 @@ impl Check<'_> {
                     }
                 }
                 let histograms = histograms.iter().map(|(series, _)| series);
-                let all = samples.iter().map(|(series, _)| series).chain(histograms);
+                let changes = changes.iter().map(|change| &change.series);
+                let all = samples.iter().map(|(series, _)| series).chain(histograms).chain(changes);
                 let unknown = all.filter(|series| !known.contains_key(&(series.0 as u32))).count();
                 if unknown > 0 {
                     faults.push(format!("entry {seq}: nothing says which series {unknown} of its samples belong to"));

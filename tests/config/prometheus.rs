@@ -1,6 +1,6 @@
 //! The main file.
 
-use evenkeel::config::{Authorization, Durability, RetentionRule};
+use evenkeel::config::{Authorization, Durability, RetentionRule, StartTimestamps};
 use evenkeel::model::{DownsampleRule, MatchOp, Matcher, Millis};
 
 use super::*;
@@ -154,7 +154,19 @@ fn samples_are_kept_as_said() {
         assert!(error.starts_with(place), "{error}");
     };
     refused("storage:\n  retention_rules:\n  - {match: 'a{', keep: 2d}\n", "prometheus.yml:3:");
+    refused("storage: {start_timestamps: yes}\n", "prometheus.yml:1:29: \"yes\" is not known here; write ignored");
     refused("storage:\n  retention_rules:\n  - {match: 'a'}\n", "prometheus.yml:3:");
+}
+
+#[test]
+fn when_counting_began_is_kept_and_looked_at_as_said() {
+    let setting = |text: &str| load(text).storage.start_timestamps;
+    assert_eq!(setting(""), StartTimestamps::Ignored);
+    assert_eq!(setting("storage: {start_timestamps: ignored}"), StartTimestamps::Ignored);
+    assert_eq!(setting("storage: {start_timestamps: stored}"), StartTimestamps::Stored);
+    assert_eq!(setting("storage: {start_timestamps: used}"), StartTimestamps::Used);
+    let summary = load("storage: {start_timestamps: used}").summary();
+    assert!(summary.contains("\n  keep when counting began; queries look at it\n"), "{summary}");
 }
 
 #[test]
@@ -206,7 +218,7 @@ fn broken_files_say_what_and_where() {
         ),
         (
             "storage:\n  foo: 1\n",
-            "prometheus.yml:2:3: unknown key \"foo\" in storage; known keys are compaction_rate, downsample, durability, exemplars, out_of_order, results_cache, retention, retention_rules, retention_size, tsdb\n    foo: 1\n    ^^^",
+            "prometheus.yml:2:3: unknown key \"foo\" in storage; known keys are compaction_rate, downsample, durability, exemplars, out_of_order, results_cache, retention, retention_rules, retention_size, start_timestamps, tsdb\n    foo: 1\n    ^^^",
         ),
         (
             "global:\n  scrape_interval: 15 s\n",

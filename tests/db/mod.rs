@@ -15,6 +15,7 @@ mod restart;
 mod restarts;
 mod results_cache;
 mod scorecard;
+mod starts;
 mod verdicts;
 mod why;
 

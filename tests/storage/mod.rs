@@ -13,6 +13,7 @@ mod intake;
 mod kept;
 mod model;
 mod retention;
+mod starts;
 mod verify;
 
 use std::path::Path;

@@ -42,6 +42,7 @@ pub(super) fn store_options() -> StoreOptions {
         segment_bytes_max: 1500,
         reserve_bytes: 0,
         out_of_order: Millis::seconds(10),
+        start_changes_max: 100,
         ..StoreOptions::default()
     }
 }
@@ -56,7 +57,8 @@ fn store_disk() -> MemoryDisk {
             for n in 0..4 {
                 let text = (n + i / 5).to_string();
                 let labels = labels(&[("__name__", "m"), ("n", text.as_str())]);
-                batch.push(labels, Sample { t: Timestamp(START + i * 1000), v: (i * n) as f64 / 3.0 });
+                let sample = Sample { t: Timestamp(START + i * 1000), v: (i * n) as f64 / 3.0 };
+                batch.push_counted(labels, sample, Timestamp(START + i / 4 * 3000 - n));
             }
             let histogram = histograms::sample(START + i * 1000, histograms::growing(i.unsigned_abs()));
             batch.push_histogram(labels(&[("__name__", "h")]), histogram);

@@ -20,7 +20,7 @@ use crate::promql::functions::Function;
 use crate::promql::is_metadata;
 use crate::promql::kernel::Accumulators;
 use crate::promql::plan::Steps;
-use crate::promql::query::{Deadline, EvalError, EvalOptions, NameDropping, StartTimestamps};
+use crate::promql::query::{Deadline, EvalError, EvalOptions, NameDropping};
 use crate::promql::source::{SeriesSet, SourceError};
 use crate::promql::value_type::ValueType;
 
@@ -120,7 +120,7 @@ impl Evaluator<'_> {
     ) -> Result<Option<Scan<'e>>, EvalError> {
         // Starts of counting are not given one by one, and the smoothing checks its factors by itself.
         let special = matches!(function, Function::AbsentOverTime | Function::DoubleExponentialSmoothing);
-        if special || self.options.start_timestamps == StartTimestamps::Used {
+        if special || self.frame.looks_at_starts(function) {
             return Ok(None);
         }
         let mut found = None;

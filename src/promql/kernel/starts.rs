@@ -10,6 +10,11 @@ use super::Function;
 use super::range::over_range;
 use super::rate::{Extrapolated, from_start};
 
+/// Whether [`over_range_with_starts`] gives another value than [`over_range`] may.
+pub fn by_starts(function: Function) -> bool {
+    matches!(function, Function::Rate | Function::Increase | Function::Irate | Function::Resets)
+}
+
 /// [`over_range`] for `rate`, `increase`, `irate` and `resets`, with the start of each sample, 0 where
 /// it is not known; of other functions what `over_range` gives. Nothing where the series gets no
 /// element in the result.

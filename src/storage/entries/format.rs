@@ -1,4 +1,4 @@
-//! Byte layouts of log entries without samples, and of what a checkpoint keeps of them.
+//! Byte layouts of what the log holds beside samples, and of what a checkpoint keeps of it.
 //! `storage-format.md` describes them; change both together.
 //!
 //! Invariants:
@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 
 use crate::codec::{Cursor, Damaged, SealError, break_seal, close_seal, open_seal, put_signed, put_text, put_varint};
 use crate::model::{
-    Exemplar, Labels, MatchOp, Matcher, MetricKind, MetricMetadata, Sample, Seq, SeriesExemplar, TimeRange, Timestamp,
+    Exemplar, Labels, MatchOp, Matcher, MetricKind, MetricMetadata, Sample, Seq, SeriesExemplar, SeriesRef, TimeRange,
+    Timestamp,
 };
 
 /// The version of the tombstones that is written.
@@ -28,6 +29,17 @@ pub(in crate::storage) struct Tombstone {
     pub(in crate::storage) matchers: Vec<Matcher>,
     /// The blocks that may hold something that it covers.
     pub(in crate::storage) blocks: BTreeSet<u64>,
+}
+
+/// From the sample at `t` on, the counting of a series began at `start`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::storage) struct StartChange {
+    /// The series.
+    pub(in crate::storage) series: SeriesRef,
+    /// The first sample that said so.
+    pub(in crate::storage) t: Timestamp,
+    /// When its counting began.
+    pub(in crate::storage) start: Timestamp,
 }
 
 /// A list of exemplars; of a series that has several in a row the labels stand once.
@@ -97,6 +109,37 @@ pub(in crate::storage) fn metadata_from_bytes(bytes: &[u8]) -> Result<Vec<Metric
     }
     from.end()?;
     Ok(metadata)
+}
+
+/// A list of changes of when counting began.
+pub(in crate::storage) fn starts_to_bytes(changes: impl ExactSizeIterator<Item = StartChange>) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_varint(&mut out, changes.len() as u64);
+    let (mut number, mut from, mut begun) = (0, 0, 0);
+    for StartChange { series, t, start } in changes {
+        put_signed(&mut out, (series.0 as i64).wrapping_sub(number));
+        put_signed(&mut out, t.0.wrapping_sub(from));
+        put_signed(&mut out, start.0.wrapping_sub(begun));
+        (number, from, begun) = (series.0 as i64, t.0, start.0);
+    }
+    out
+}
+
+/// Reads what [`starts_to_bytes`] gave.
+pub(in crate::storage) fn starts_from_bytes(bytes: &[u8]) -> Result<Vec<StartChange>, Damaged> {
+    let mut from = Cursor::new(bytes);
+    let count = from.length()?;
+    let mut changes = Vec::with_capacity(count);
+    let (mut number, mut t, mut start) = (0i64, 0i64, 0i64);
+    for _ in 0..count {
+        number = number.wrapping_add(from.signed()?);
+        let series = u32::try_from(number).map_err(|_| Damaged("a series number is over 32 bits"))?;
+        t = t.wrapping_add(from.signed()?);
+        start = start.wrapping_add(from.signed()?);
+        changes.push(StartChange { series: SeriesRef(series.into()), t: Timestamp(t), start: Timestamp(start) });
+    }
+    from.end()?;
+    Ok(changes)
 }
 
 /// A delete: range and matchers.
@@ -211,6 +254,13 @@ mod tests {
             unit: "s".to_owned(),
         });
         assert_eq!(metadata_from_bytes(&metadata_to_bytes(metadata.iter())).unwrap(), metadata);
+        let changes = [(7, 5, 1), (7, i64::MAX, i64::MIN), (u64::from(u32::MAX), -3, 9), (0, 0, 0)];
+        let changes = changes.map(|(series, t, start)| StartChange {
+            series: SeriesRef(series),
+            t: Timestamp(t),
+            start: Timestamp(start),
+        });
+        assert_eq!(starts_from_bytes(&starts_to_bytes(changes.into_iter())).unwrap(), changes);
         let one = tombstone();
         let deletion = deletion_from_bytes(&deletion_to_bytes(one.range, &one.matchers)).unwrap();
         assert_eq!(deletion, (one.range, one.matchers));
@@ -235,6 +285,7 @@ mod tests {
             let _ = exemplars_from_bytes(&bytes);
             let _ = metadata_from_bytes(&bytes);
             let _ = deletion_from_bytes(&bytes);
+            let _ = starts_from_bytes(&bytes);
             let mut sealed = open_seal(TOMBSTONES_MAGIC, VERSION);
             sealed.extend(&bytes);
             let _ = tombstones_from_bytes(&close_seal(sealed));

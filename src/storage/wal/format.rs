@@ -3,12 +3,13 @@
 use crate::codec::{Cursor, Damaged, checksum, put_varint, signed, unsigned};
 use crate::model::limits::{LOG_RECORD_BYTES_MAX, STORED_NUMBER_MAX};
 use crate::model::{HistogramSample, Sample, Seq, SeriesRef, Timestamp};
+use crate::storage::entries::{StartChange, starts_from_bytes, starts_to_bytes};
 use crate::storage::series_files::{TextDecoder, TextEncoder};
 
 use super::histograms::{HistogramEncoder, take_histograms};
 
 /// The version of the log that is written.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The oldest version that is read: it has no native histograms.
 const VERSION_OLDEST: u32 = 1;
 const SEGMENT_MAGIC: [u8; 8] = *b"evklog\r\n";
@@ -27,6 +28,8 @@ const PART_SERIES: u8 = 1;
 const PART_SAMPLES: u8 = 2;
 /// The part of a transaction that holds native histograms.
 const PART_HISTOGRAMS: u8 = 3;
+/// Changes of when the counting of series began.
+const PART_STARTS: u8 = 4;
 
 /// The header of segment `number`: magic, version, number, checksum.
 pub(super) fn segment_header(number: u64) -> [u8; SEGMENT_HEADER_BYTES] {
@@ -201,6 +204,7 @@ pub(in crate::storage) struct Encoder {
     t: i64,
     bits: u64,
     histograms: HistogramEncoder,
+    starts: Vec<u8>,
     payload: Vec<u8>,
 }
 
@@ -211,6 +215,7 @@ impl Encoder {
         self.texts.clear();
         self.used = 0;
         self.histograms.begin(at);
+        self.starts.clear();
         // The number before the first one is -1.
         (self.number, self.t, self.bits) = (u32::MAX, at.0, 0);
     }
@@ -252,14 +257,22 @@ impl Encoder {
         self.histograms.put(number, sample);
     }
 
-    /// The payload: a part with the series, one with the samples, one with the histograms, each only if it
-    /// is not empty.
+    /// Adds changes of when the counting of series began.
+    pub(in crate::storage) fn changes(&mut self, changes: &[StartChange]) {
+        if !changes.is_empty() {
+            self.starts = starts_to_bytes(changes.iter().copied());
+        }
+    }
+
+    /// The payload: a part with the series, one with the samples, one with the histograms, one with the starts, each
+    /// only if it is not empty.
     pub(in crate::storage) fn finish(&mut self) -> &[u8] {
         self.payload.clear();
         for (tag, part) in [
             (PART_SERIES, &self.series[..]),
             (PART_SAMPLES, &self.samples[..self.used]),
             (PART_HISTOGRAMS, self.histograms.bytes()),
+            (PART_STARTS, &self.starts[..]),
         ] {
             if !part.is_empty() {
                 self.payload.push(tag);
@@ -314,6 +327,7 @@ pub(in crate::storage) struct Transaction<'a> {
     series: &'a [u8],
     samples: &'a [u8],
     histograms: &'a [u8],
+    starts: &'a [u8],
 }
 
 impl<'a> Transaction<'a> {
@@ -332,6 +346,7 @@ impl<'a> Transaction<'a> {
                 PART_SERIES => found.series = part,
                 PART_SAMPLES => found.samples = part,
                 PART_HISTOGRAMS => found.histograms = part,
+                PART_STARTS => found.starts = part,
                 _ => return Err(Damaged("it has a part of an unknown kind")),
             }
         }
@@ -402,6 +417,11 @@ impl<'a> Transaction<'a> {
         out: &mut Vec<(SeriesRef, HistogramSample)>,
     ) -> Result<(), Damaged> {
         take_histograms(self.histograms, at, out)
+    }
+
+    /// The changes of when the counting of series began.
+    pub(in crate::storage) fn changes(&self) -> Result<Vec<StartChange>, Damaged> {
+        if self.starts.is_empty() { Ok(Vec::new()) } else { starts_from_bytes(self.starts) }
     }
 }
 
@@ -498,9 +518,8 @@ mod tests {
 
     #[test]
     fn a_log_of_the_first_version_is_read_and_a_later_one_is_not() {
-        for (version, expected) in
-            [(0, Err(HeaderError::Version(0))), (1, Ok(())), (2, Ok(())), (3, Err(HeaderError::Version(3)))]
-        {
+        let refused = |version: u32| (version as u8, Err(HeaderError::Version(version)));
+        for (version, expected) in [refused(0), (1, Ok(())), (2, Ok(())), (3, Ok(())), refused(4)] {
             let mut header = segment_header(9);
             header[8] = version;
             let crc = checksum(&[&header[..20]]);
@@ -556,11 +575,12 @@ mod tests {
         #[test]
         fn garbage_never_panics(bytes in proptest::collection::vec(proptest::arbitrary::any::<u8>(), 0..200)) {
             let _ = take_record(&bytes, 1);
-            for transaction in [Transaction::split(&bytes), Ok(Transaction { series: &bytes, samples: &bytes, histograms: &bytes })] {
+            for transaction in [Transaction::split(&bytes), Ok(Transaction { series: &bytes, samples: &bytes, histograms: &bytes, starts: &bytes })] {
                 let Ok(transaction) = transaction else { continue };
                 let _ = transaction.samples(Timestamp(i64::MAX), &mut Vec::new());
                 let _ = transaction.series(|_, _| {});
                 let _ = transaction.histograms(Timestamp(i64::MAX), &mut Vec::new());
+                let _ = transaction.changes();
             }
         }
     }
