@@ -27,34 +27,26 @@ enum Report {
     #[command(
         after_help = "Example: evenkeel report accuracy --since 90d\n         evenkeel report accuracy --month 2026-10 --time-zone Europe/Berlin --format html > accuracy.html\n\nExit codes: 0 written, 1 it could not be."
     )]
-    Accuracy {
-        #[command(flatten)]
-        span: SpanArgs,
-        /// Whose hours are business, off and sleep
-        #[arg(long, default_value = "UTC")]
-        time_zone: String,
-        /// How it is written
-        #[arg(long, value_enum, default_value_t = Format::Text)]
-        format: Format,
-        #[command(flatten)]
-        server: Server,
-    },
+    Accuracy(AskedArgs),
     /// For how many minutes each word held, of everything and of each service: blind minutes too
     #[command(
         after_help = "Example: evenkeel report verdicts --month 2026-10\n         evenkeel report verdicts --since 7d --format json\n\nA word holds from when it was known until another one was. While the program did not run, every service is BLIND.\n\nExit codes: 0 written, 1 it could not be."
     )]
-    Verdicts {
-        #[command(flatten)]
-        span: SpanArgs,
-        /// Whose month it is
-        #[arg(long, default_value = "UTC")]
-        time_zone: String,
-        /// How it is written
-        #[arg(long, value_enum, default_value_t = Format::Text)]
-        format: Format,
-        #[command(flatten)]
-        server: Server,
-    },
+    Verdicts(AskedArgs),
+}
+
+#[derive(Args)]
+struct AskedArgs {
+    #[command(flatten)]
+    span: SpanArgs,
+    /// Whose months these are, and whose hours are business, off and sleep
+    #[arg(long, default_value = "UTC")]
+    time_zone: String,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(flatten)]
+    server: Server,
 }
 
 /// List episodes: spans in which an objective burned above 1, for certain, whatever any rule said
@@ -120,12 +112,12 @@ enum Format {
 pub(super) fn report(args: ReportArgs) -> anyhow::Result<ExitCode> {
     let ask = |server: &Server, path: &str| super::runtime()?.block_on(get(&server.url, path));
     match args.report {
-        Report::Accuracy { span, time_zone, format, server } => {
+        Report::Accuracy(AskedArgs { span, time_zone, format, server }) => {
             let (span, zone) = (span.parameters(&time_zone)?, percent(&time_zone));
             let answer = ask(&server, &format!("/api/v1/reports/accuracy?{span}&time_zone={zone}"))?;
             write(&answer, format, || Ok(read::<AccuracyReport>(answer.clone())?.document()))
         }
-        Report::Verdicts { span, time_zone, format, server } => {
+        Report::Verdicts(AskedArgs { span, time_zone, format, server }) => {
             let answer = ask(&server, &format!("/api/v1/reports/verdicts?{}", span.parameters(&time_zone)?))?;
             write(&answer, format, || Ok(read::<HeldWordsReport>(answer.clone())?.document()))
         }

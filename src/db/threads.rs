@@ -177,9 +177,12 @@ impl QueryThreads {
         self.pool.get_or_init(begin).as_ref()
     }
 
+    /// Takes a thread, which is not to work on the caller's processor.
     fn take(&self) -> Option<Taken<'_>> {
         let taken = self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(1));
-        taken.ok().map(|_| Taken(self))
+        taken.ok()?;
+        self.helpers.keep_off_mine();
+        Some(Taken(self))
     }
 }
 
@@ -200,9 +203,6 @@ impl Parallel for QueryThreads {
             for part in 1..parts {
                 // Who is taken waits for work, and begins at once.
                 let Some(taken) = self.take() else { break };
-                if part == 1 {
-                    self.helpers.keep_off_mine();
-                }
                 scope.spawn(move |_| {
                     let _taken = taken;
                     work(part);

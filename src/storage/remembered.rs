@@ -5,7 +5,7 @@
 //!   the same [`Extent`].
 //! - All that is remembered takes at most [`BYTES_MAX`], whatever is asked.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -63,7 +63,10 @@ fn texts_of(matcher: &Matcher) -> (&str, MatchOp, &str) {
 
 impl Remembered {
     fn hash(&self, matchers: &[Matcher], blocks: &[u64]) -> u64 {
-        self.hasher.hash_one((matchers.iter().map(texts_of).collect::<Vec<_>>(), blocks))
+        let mut hasher = self.hasher.build_hasher();
+        matchers.iter().for_each(|matcher| texts_of(matcher).hash(&mut hasher));
+        blocks.hash(&mut hasher);
+        hasher.finish()
     }
 
     /// What was found in these blocks and a head of this extent.
