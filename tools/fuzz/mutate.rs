@@ -81,6 +81,14 @@ pub(crate) fn run(target: &Target, seed: u64, rounds: Rounds) -> Report {
     }
 }
 
+/// Gives a target one input.
+#[allow(dead_code, reason = "the command's")]
+pub(crate) fn run_once(target: &Target, input: &[u8]) -> Report {
+    let mut report = Report::default();
+    report.try_one(target, input);
+    report
+}
+
 impl Report {
     /// Whether the decoder took it.
     fn try_one(&mut self, target: &Target, input: &[u8]) -> bool {
