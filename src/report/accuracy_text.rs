@@ -5,6 +5,7 @@ use crate::model::Millis;
 use super::accuracy_json::{AccuracyReport, ClaimReport, ClassReport, QuantileReport, ShareReport, SpreadReport};
 use super::document::{Document, Table};
 use super::episode_json::{EpisodeReport, FiredReport};
+use super::words;
 
 impl AccuracyReport {
     /// Everything that is known of how good alerts were.
@@ -31,28 +32,41 @@ impl AccuracyReport {
         }
         Document {
             title: "Accuracy of alerts".to_owned(),
-            lines: vec![
-                format!("{} to {}, hours of {}", self.from, self.to, self.time_zone),
+            lines: [
+                format!("{} to {}, hours of {}", words::minute(&self.from), words::minute(&self.to), self.time_zone),
                 format!("tickets that were right: {}", share(&self.tickets)),
                 self.labels_line(),
-                self.left_out(),
-            ],
+            ]
+            .into_iter()
+            .chain(self.left_out())
+            .collect(),
             tables,
             notes: NOTES.iter().map(|note| (*note).to_owned()).collect(),
         }
     }
 
     fn labels_line(&self) -> String {
-        let labels = self.outcomes.iter().map(|(label, n)| format!("{n} {label}"));
-        format!("people said: {}", labels.collect::<Vec<_>>().join(", "))
+        let labels: Vec<String> =
+            self.outcomes.iter().filter(|(_, n)| **n > 0).map(|(label, n)| format!("{n} {label}")).collect();
+        if labels.is_empty() {
+            return "nobody has said of any alert what it was".to_owned();
+        }
+        format!("people said: {}", labels.join(", "))
     }
 
-    fn left_out(&self) -> String {
-        format!(
-            "not counted: {} pages of which nobody knows whether they were right; {} episodes that go on; {} of a time in \
-which nobody watched",
-            self.unknown_pages, self.open_episodes, self.unwatched_episodes
-        )
+    /// What counts in none of the shares, if there is anything.
+    fn left_out(&self) -> Option<String> {
+        let left_out = [
+            (self.unknown_pages, "page", "that nobody knows to be right or wrong"),
+            (self.open_episodes, "episode", "not over yet"),
+            (self.unwatched_episodes, "episode", "of a time in which nobody watched"),
+        ];
+        let parts: Vec<String> = left_out
+            .into_iter()
+            .filter(|(n, ..)| *n > 0)
+            .map(|(n, one, what)| format!("{} {what}", words::plural(n, one)))
+            .collect();
+        (!parts.is_empty()).then(|| format!("not counted: {}", parts.join("; ")))
     }
 }
 

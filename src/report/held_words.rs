@@ -6,6 +6,7 @@ use crate::confidence::{Held, HeldWords, Verdict};
 use crate::model::{Millis, TimeRange};
 
 use super::document::{Document, Table};
+use super::words;
 
 /// For how many minutes each word held, in its JSON form. Instants are RFC 3339 in UTC.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,7 +86,7 @@ impl HeldWordsReport {
         let services = self.services.iter().map(|service| row(&service.service, &service.held));
         Document {
             title: "Verdicts".to_owned(),
-            lines: vec![format!("{} to {}", self.from, self.to)],
+            lines: vec![format!("{} to {}", words::minute(&self.from), words::minute(&self.to))],
             tables: vec![Table {
                 title: "Minutes of each word".to_owned(),
                 head: HEAD.map(str::to_owned).to_vec(),

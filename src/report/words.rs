@@ -36,6 +36,16 @@ pub(super) fn clock(t: Timestamp) -> String {
     t.to_string().get(11..19).unwrap_or_default().to_owned()
 }
 
+/// `2026-11-29 09:04`, of an instant as JSON has it.
+pub(super) fn minute(instant: &str) -> String {
+    instant.get(..16).unwrap_or(instant).replace('T', " ")
+}
+
+/// `1 page`, `2 pages`.
+pub(super) fn plural(n: usize, one: &str) -> String {
+    format!("{n} {one}{}", if n == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@
 //!   series are the same exactly if their lists of numbers are.
 //! - The pairs of a series are in the order of their names.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 
@@ -281,6 +282,41 @@ impl<S: Copy> Found<S> {
         self.text(self.lists.get(series))
     }
 
+    /// The values that a label has in the series of which `holds` is true. It is asked until each value has one.
+    pub(super) fn values<E>(
+        &self,
+        name: &str,
+        mut holds: impl FnMut(usize) -> Result<bool, E>,
+    ) -> Result<BTreeSet<&str>, E> {
+        let Pairs { names, pairs, .. } = &self.pairs;
+        let Some(name) = names.iter().position(|other| other == name) else { return Ok(BTreeSet::new()) };
+        let mut told = vec![false; pairs.len()];
+        for series in 0..self.len() {
+            let mut numbers = self.lists.get(series).iter().map(|number| *number as usize);
+            if let Some(pair) = numbers.find(|pair| pairs[*pair].0 as usize == name)
+                && !told[pair]
+            {
+                told[pair] = holds(series)?;
+            }
+        }
+        let told = (0..).zip(told).filter(|(_, told)| *told);
+        Ok(told.map(|(pair, _)| self.pairs.texts(pair).1).collect())
+    }
+
+    /// The names of the labels of the series of which `holds` is true. It is asked until each name has one.
+    pub(super) fn names<E>(&self, mut holds: impl FnMut(usize) -> Result<bool, E>) -> Result<BTreeSet<&str>, E> {
+        let Pairs { names, pairs, .. } = &self.pairs;
+        let mut told = vec![false; names.len()];
+        for series in 0..self.len() {
+            let name_of = |number: &PairNumber| pairs[*number as usize].0 as usize;
+            let of_series = self.lists.get(series).iter().map(name_of);
+            if of_series.clone().any(|name| !told[name]) && holds(series)? {
+                of_series.for_each(|name| told[name] = true);
+            }
+        }
+        Ok(names.iter().zip(told).filter_map(|(name, told)| told.then_some(name.as_str())).collect())
+    }
+
     fn text(&self, pairs: &[PairNumber]) -> Labels {
         Labels::from_sorted(pairs.iter().map(|pair| self.pairs.texts(*pair)))
     }
@@ -307,7 +343,7 @@ impl<S: Copy> Found<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
 
     use super::*;
     use crate::env::Rng;

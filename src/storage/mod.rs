@@ -22,6 +22,7 @@ mod head;
 mod index;
 mod inspect;
 mod interval;
+mod label_values;
 mod maintain;
 mod manifest;
 mod metadata;

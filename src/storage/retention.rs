@@ -97,6 +97,11 @@ impl Cutoff {
         t <= self.at - self.retention.shortest
     }
 
+    /// Whether samples behind `t` that are not past the time of every series may be past that of some.
+    pub(super) fn varies_after(&self, t: Timestamp) -> bool {
+        self.retention.shortest < self.retention.longest && t < self.at - self.retention.shortest
+    }
+
     /// The number of a block's series of which all samples are past their time.
     fn past(&self, block: &Block) -> u32 {
         let kept_past = |keep: Millis| block.last() <= self.at - keep;

@@ -5,7 +5,6 @@
 //!   or compacted after it was taken.
 //! - Samples at or before the log's time less their series' retention are not shown.
 
-use std::collections::BTreeSet;
 use std::iter;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -148,8 +147,8 @@ impl One<'_> {
 
 /// A question to all sources of a view.
 pub(super) struct Asked<'a> {
-    snapshot: &'a Snapshot,
-    range: TimeRange,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) range: TimeRange,
     pub(super) blocks: Vec<(&'a Block, BlockReader<'a>)>,
     /// What is seen of the head, once a series was read from it.
     seen: Option<SeenHead>,
@@ -289,73 +288,6 @@ impl Snapshot {
         })
     }
 
-    /// Whether there is such a series. Cheaper than [`Snapshot::series`]: nothing is sorted, and one is enough.
-    ///
-    /// # Errors
-    /// As [`Snapshot::series`].
-    pub fn has_series(&self, matchers: &[Matcher], range: TimeRange) -> Result<bool, ReadError> {
-        self.ask(range, |asked| {
-            let found = asked.matching(matchers)?;
-            for series in 0..found.len() {
-                if asked.touches(One { found: &found, series })? {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        })
-    }
-
-    /// The names of the labels of those series, sorted. Without matchers, names of a block that
-    /// overlaps the range count even if their series have no sample in it.
-    ///
-    /// # Errors
-    /// As [`Snapshot::series`].
-    pub fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, ReadError> {
-        let collect = |series: &[Labels], names: &mut BTreeSet<String>| {
-            for label in series.iter().flat_map(Labels::iter) {
-                if !names.contains(label.name) {
-                    names.insert(label.name.to_owned());
-                }
-            }
-        };
-        let mut names = BTreeSet::new();
-        if !matchers.is_empty() || !self.view.tombstones.is_empty() {
-            collect(&self.series(matchers, range)?, &mut names);
-            return Ok(names.into_iter().collect());
-        }
-        self.ask(range, |asked| {
-            collect(&asked.head_series(), &mut names);
-            asked.blocks.iter().for_each(|(_, reader)| names.extend(reader.label_names().map(str::to_owned)));
-            Ok(names.into_iter().collect())
-        })
-    }
-
-    /// The values that the label `name` has in those series, sorted. Without matchers, values of a
-    /// block that overlaps the range count even if their series have no sample in it.
-    ///
-    /// # Errors
-    /// As [`Snapshot::series`].
-    pub fn label_values(&self, name: &str, matchers: &[Matcher], range: TimeRange) -> Result<Vec<String>, ReadError> {
-        let collect = |series: &[Labels]| -> Vec<String> {
-            let values = series.iter().map(|labels| labels.get(name)).filter(|value| !value.is_empty());
-            values.map(str::to_owned).collect()
-        };
-        let mut values = if matchers.is_empty() && self.view.tombstones.is_empty() {
-            self.ask(range, |asked| {
-                let mut values = collect(&asked.head_series());
-                for (_, reader) in &mut asked.blocks {
-                    reader.label_values(name, &mut values)?;
-                }
-                Ok(values)
-            })?
-        } else {
-            collect(&self.series(matchers, range)?)
-        };
-        values.sort_unstable();
-        values.dedup();
-        Ok(values)
-    }
-
     /// Checks every byte of every block.
     ///
     /// # Errors
@@ -384,7 +316,7 @@ impl Snapshot {
 
 impl Asked<'_> {
     /// The series that satisfy all matchers, with all their sources.
-    fn matching(&mut self, matchers: &[Matcher]) -> Result<Arc<Found<Source>>, ReadError> {
+    pub(super) fn matching(&mut self, matchers: &[Matcher]) -> Result<Arc<Found<Source>>, ReadError> {
         let blocks: Vec<u64> = self.blocks.iter().map(|(block, _)| block.number()).collect();
         let SharedIndex { lock, remembered } = &*self.snapshot.index;
         // Should the head grow while it is searched, what is found belongs to an extent that was never there.
@@ -424,28 +356,13 @@ impl Asked<'_> {
         Ok(found)
     }
 
-    /// All series of the head that have samples inside the range.
-    fn head_series(&self) -> Vec<Labels> {
-        let mut found = Found::new();
-        self.snapshot.index.find(&[], &mut found);
-        found.finish();
-        let touches = |one: &One<'_>| {
-            let range = self.range_of(*one);
-            one.found.sources(one.series).any(|source| match source {
-                Source::Head(series) => self.head_touches(series, range),
-                Source::Block(..) => false,
-            })
-        };
-        (0..found.len()).map(|series| One { found: &found, series }).filter(touches).map(One::labels).collect()
-    }
-
-    fn head_touches(&self, series: SeriesRef, range: TimeRange) -> bool {
+    pub(super) fn head_touches(&self, series: SeriesRef, range: TimeRange) -> bool {
         let (view, seq) = (&self.snapshot.view, self.snapshot.seq);
         view.live.touches(series, range, seq)
             || view.frozen.as_ref().is_some_and(|frozen| frozen.touches(series, range, seq))
     }
 
-    fn touches(&mut self, one: One<'_>) -> Result<bool, ReadError> {
+    pub(super) fn touches(&mut self, one: One<'_>) -> Result<bool, ReadError> {
         if !self.cover(one).is_empty() {
             // Where something is deleted only the samples tell whether any are left.
             let mut content = Content::default();
@@ -553,7 +470,7 @@ impl Asked<'_> {
 
     /// The asked range without what is past the series' time.
     pub(super) fn range_of(&self, one: One<'_>) -> TimeRange {
-        if !self.snapshot.cutoff.may_hide(self.range.after) {
+        if !self.snapshot.cutoff.varies_after(self.range.after) {
             return self.range;
         }
         TimeRange { after: self.range.after.max(self.snapshot.cutoff.of(&one.labels())), until: self.range.until }

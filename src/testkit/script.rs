@@ -11,6 +11,7 @@ pub(super) mod read;
 mod show;
 mod store;
 
+use std::fmt;
 use std::sync::Arc;
 
 use regex::Regex;
@@ -161,6 +162,15 @@ impl Point {
             (Point::Number(a), Point::Number(b)) => almost_equal(*a, *b),
             (Point::Histogram(a), Point::Histogram(b)) => a.is_like(&b.histogram),
             _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Point::Number(v) => write!(f, "{v}"),
+            Point::Histogram(literal) => f.write_str(&native::written(&literal.histogram)),
         }
     }
 }
@@ -448,7 +458,13 @@ fn aligned(series: &MatrixSeries, start: Timestamp, step: Millis, count: usize) 
 }
 
 fn compare_series(expected: &[Line], found: Vec<(&Labels, Vec<Option<Point>>)>, ordered: bool) -> Result<(), String> {
-    let wrong = |what: String| Err(format!("{what}; found {found:?}"));
+    let shown = |point: Option<&Point>| point.map_or_else(|| "nothing".to_owned(), Point::to_string);
+    let wrong = |what: String| {
+        let values =
+            |points: &[Option<Point>]| points.iter().map(|one| shown(one.as_ref())).collect::<Vec<_>>().join(" ");
+        let lines: Vec<_> = found.iter().map(|(labels, points)| format!("{labels} {}", values(points))).collect();
+        Err(format!("{what}; found {}", if lines.is_empty() { "nothing".to_owned() } else { lines.join(", ") }))
+    };
     for (place, (labels, values)) in expected.iter().enumerate() {
         let Some(at) = found.iter().position(|(l, _)| *l == labels) else {
             // A line of gaps alone says that the series is not there.
@@ -466,7 +482,7 @@ fn compare_series(expected: &[Line], found: Vec<(&Labels, Vec<Option<Point>>)>, 
             match pair {
                 (None, None) => {}
                 (Some(a), Some(b)) if a.is_like(b) => {}
-                (a, b) => return wrong(format!("{labels} at step {step}: {a:?} expected, {b:?} found")),
+                (a, b) => return wrong(format!("{labels} at step {step}: {} expected, not {}", shown(a), shown(b))),
             }
         }
     }

@@ -1,9 +1,11 @@
 //! The main path: commit, read, reopen, checkpoint, retention, health.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use evenkeel::env::Rng;
 use evenkeel::env::disk::{Disk, MemoryDisk, RealDisk};
-use evenkeel::model::{Committed, Labels, Millis, Rejection, Seq, TimeRange};
+use evenkeel::model::{Committed, Labels, MatchOp, Matcher, Millis, Rejection, Seq, TimeRange};
 use evenkeel::storage::{Applied, CommitError, Entry, Health, OpenError, ReadError, Store, StoreOptions};
 use evenkeel::testkit::{Fault, FaultyDisk};
 
@@ -300,4 +302,64 @@ fn a_group_that_fails_leaves_nothing_known_of_its_series() {
     // The block has a newer sample, with which the one that failed was not compared.
     let late = commit(&store, 12_000, batch(&[(&a, 9_000, 2.0)]));
     assert_eq!((late.samples.len(), rejections(&late)), (0, vec![(Rejection::OutOfOrder, 1)]));
+}
+
+#[test]
+fn names_values_and_presence_are_those_of_the_series_in_the_range() {
+    let disk = memory();
+    let (store, ..) = open(&disk, StoreOptions { retention: Millis::hours(10), ..options() });
+    let mut rng = Rng::new(5);
+    let series: Vec<Labels> = (0..3000u64)
+        .map(|n| {
+            let (name, id, zone) = (format!("m{}", n % 5), n.to_string(), (n % 7).to_string());
+            let zone = (n % 3 == 0).then_some(("zone", zone.as_str()));
+            Labels::new([("__name__", name.as_str()), ("id", id.as_str())].into_iter().chain(zone)).unwrap()
+        })
+        .collect();
+    // Each series has two samples somewhere in an hour.
+    let mut times: Vec<(i64, usize)> = (0..6000).map(|n| (rng.below(3_600_000) as i64, n % 3000)).collect();
+    times.sort_unstable();
+    times.dedup();
+    let check = |store: &Store, rng: &mut Rng, gone: &dyn Fn(&Labels, i64) -> bool| {
+        let snapshot = store.snapshot();
+        for round in 0..40 {
+            let after = rng.below(3_600_000) as i64;
+            let length = [1, 60_000, 3_600_000][round % 3];
+            let range = TimeRange { after: at(after), until: at(after + length) };
+            let matchers = match round % 4 {
+                0 => Vec::new(),
+                1 => named("m3"),
+                2 => vec![Matcher::new("zone", MatchOp::NotEqual, "").unwrap()],
+                _ => vec![Matcher::new("zone", MatchOp::Match, "[0-3]|").unwrap(), named("m1").remove(0)],
+            };
+            let shown = times.iter().filter(|(t, _)| *t > after && *t <= after + length);
+            let shown = shown.map(|(t, n)| (*t, &series[*n])).filter(|(t, labels)| !gone(labels, *t));
+            let shown: BTreeSet<&Labels> = shown
+                .map(|(_, labels)| labels)
+                .filter(|labels| matchers.iter().all(|matcher| matcher.matches(labels.get(matcher.name()))))
+                .collect();
+            let names: BTreeSet<&str> = shown.iter().flat_map(|labels| labels.iter()).map(|label| label.name).collect();
+            let said = snapshot.label_names(&matchers, range).unwrap();
+            assert_eq!(said, names.into_iter().collect::<Vec<_>>(), "{matchers:?} {range:?}");
+            for name in ["__name__", "id", "zone", "none"] {
+                let values: BTreeSet<&str> = shown.iter().map(|labels| labels.get(name)).collect();
+                let values: Vec<&str> = values.into_iter().filter(|value| !value.is_empty()).collect();
+                assert_eq!(
+                    snapshot.label_values(name, &matchers, range).unwrap(),
+                    values,
+                    "{name} {matchers:?} {range:?}"
+                );
+            }
+            assert_eq!(snapshot.has_series(&matchers, range).unwrap(), !shown.is_empty(), "{matchers:?} {range:?}");
+        }
+    };
+    for part in times.chunks(500) {
+        let samples: Vec<_> = part.iter().map(|(t, n)| (&series[*n], *t, 1.0)).collect();
+        commit(&store, part[part.len() - 1].0, batch(&samples));
+    }
+    check(&store, &mut rng, &|_, _| false);
+    let deleted = TimeRange { after: at(600_000), until: at(3_000_000) };
+    let all = vec![Entry::Delete { matchers: named("m3"), range: deleted }];
+    store.commit(at(3_600_000), all).unwrap();
+    check(&store, &mut rng, &|labels, t| labels.get("__name__") == "m3" && t > 600_000 && t <= 3_000_000);
 }

@@ -54,7 +54,10 @@ pub(crate) const KNOWN: &[Known] = &[
         explains: |found| {
             let holds = |names: &[&str]| names.iter().any(|name| found.text.contains(name));
             let histograms = found.place.contains("{count") || found.text.contains("histogram_");
-            found.part == Part::Values && histograms && holds(&["rate(", "increase("]) && holds(&["latency", "size_"])
+            found.part == Part::Values
+                && histograms
+                && holds(&["rate(", "increase("])
+                && holds(&["latency", "size_", "mixed"])
         },
     },
     Known {
@@ -224,7 +227,7 @@ pub(crate) const KNOWN: &[Known] = &[
         why: "3.5 looks for info series as if there were neither offset nor @",
         explains: |found| {
             let shifted = found.text.contains(" offset ") || found.text.contains(" @ ");
-            found.part == Part::Labels && found.text.contains("info(") && shifted
+            matches!(found.part, Part::Labels | Part::Times) && found.text.contains("info(") && shifted
         },
     },
     Known {

@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo run --profile checked --example fuzz                      # every target, a minute of the processor each
 //! cargo run --profile checked --example fuzz -- promql --minutes 10 --seed 7
+//! cargo run --profile checked --example fuzz -- block --input fuzz-found/block-0         # that input once more
 //! ```
 //!
 //! Mutated files get their checksums repaired, so that what stands behind those is reached. An input that stops a decoder is written to `fuzz-found/`, beside its seed.
@@ -11,6 +12,7 @@
 mod fuzz;
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
@@ -29,10 +31,14 @@ struct Options {
     /// Seed of everything that is random
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Give the targets this file's bytes alone
+    #[arg(long)]
+    input: Option<PathBuf>,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Options { targets: named, minutes, seed } = Options::parse();
+    let Options { targets: named, minutes, seed, input } = Options::parse();
+    let input = input.map(std::fs::read).transpose()?;
     let all = targets::all();
     if let Some(name) = named.iter().find(|name| !all.iter().any(|target| target.name == **name)) {
         let names: Vec<_> = all.iter().map(|target| target.name).collect();
@@ -41,7 +47,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{:<20} {:>12} {:>12} {:>12} {:>8}", "target", "inputs", "taken", "longest ms", "found");
     let mut found = 0;
     for target in all.iter().filter(|target| named.is_empty() || named.iter().any(|name| name == target.name)) {
-        let report = mutate::run(target, seed, Rounds::For(Duration::from_secs_f64(minutes * 60.0)));
+        let report = match &input {
+            Some(input) => mutate::run_once(target, input),
+            None => mutate::run(target, seed, Rounds::For(Duration::from_secs_f64(minutes * 60.0))),
+        };
         let longest = report.longest.as_secs_f64() * 1000.0;
         println!(
             "{:<20} {:>12} {:>12} {longest:>12.1} {:>8}",
@@ -50,10 +59,17 @@ fn main() -> Result<(), Box<dyn Error>> {
             report.taken,
             report.found.len()
         );
-        keep(target.name, &report)?;
+        match &input {
+            Some(_) => report.found.iter().for_each(|(_, what)| println!("  {what}")),
+            None => keep(target.name, &report)?,
+        }
         found += report.found.len();
     }
-    if found == 0 { Ok(()) } else { Err(format!("{found} findings, see fuzz-found/").into()) }
+    if found == 0 {
+        Ok(())
+    } else {
+        Err(format!("{found} findings{}", if input.is_none() { ", see fuzz-found/" } else { "" }).into())
+    }
 }
 
 fn keep(target: &str, report: &Report) -> std::io::Result<()> {

@@ -81,6 +81,14 @@ pub(crate) fn run(target: &Target, seed: u64, rounds: Rounds) -> Report {
     }
 }
 
+/// Gives a target one input.
+#[allow(dead_code, reason = "the command's")]
+pub(crate) fn run_once(target: &Target, input: &[u8]) -> Report {
+    let mut report = Report::default();
+    report.try_one(target, input);
+    report
+}
+
 impl Report {
     /// Whether the decoder took it.
     fn try_one(&mut self, target: &Target, input: &[u8]) -> bool {
@@ -89,10 +97,19 @@ impl Report {
         let done = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
         let took = busy() - begun;
         self.longest = self.longest.max(took);
+        let again = || {
+            let begun = busy();
+            let _ = (target.run)(input);
+            busy() - begun
+        };
         let found = match done {
             Ok(Ok(taken)) => {
                 self.taken += u64::from(taken);
-                if took > SLOW { Some(format!("it took {took:?}")) } else { return taken }
+                // A machine that was stood still for a moment is not the input's fault.
+                if took <= SLOW || again() <= SLOW {
+                    return taken;
+                }
+                Some(format!("it took {took:?}"))
             }
             Ok(Err(found)) => Some(found),
             Err(panic) => {

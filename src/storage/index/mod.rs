@@ -211,6 +211,28 @@ impl Index {
         self.pairs(series).map(|pairs| self.text(pairs))
     }
 
+    /// The names of all labels.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.symbols.names()
+    }
+
+    /// At most `count` values of a label behind the first `skipped`, each with the newest series that carries it.
+    /// They keep their places as long as [`Index::forgotten`] says the same.
+    pub(super) fn values(&self, name: &str, skipped: usize, count: usize) -> Vec<(String, SeriesRef)> {
+        let Some(name) = self.symbols.name(name) else { return Vec::new() };
+        let value = |pair: &PairId| Some((self.symbols.value(*pair).to_owned(), self.symbols.series(*pair).newest()?));
+        self.symbols.pairs_of(name).iter().skip(skipped).take(count).filter_map(value).collect()
+    }
+
+    /// The series that carry a label with this value.
+    pub(super) fn carriers(&self, name: &str, value: &str) -> Vec<SeriesRef> {
+        let mut series = Vec::new();
+        if let Some(pair) = self.symbols.pair(name, value) {
+            self.symbols.series(pair).list(&mut series);
+        }
+        series
+    }
+
     /// Every series.
     pub(super) fn numbers(&self) -> impl Iterator<Item = SeriesRef> {
         self.series.iter().flat_map(|(page, labels)| labels.slots().map(move |at| series_at(page, at)))

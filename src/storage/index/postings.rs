@@ -76,6 +76,16 @@ impl Lower {
         }
     }
 
+    fn last(&self) -> Option<u16> {
+        match self {
+            Lower::Array(array) => array.last().copied(),
+            Lower::Bits(bits, _) => {
+                let at = bits.iter().rposition(|word| *word != 0)?;
+                Some((at * 64) as u16 | (63 - bits[at].leading_zeros()) as u16)
+            }
+        }
+    }
+
     fn contains(&self, n: u16) -> bool {
         match self {
             Lower::Array(array) => array.binary_search(&n).is_ok(),
@@ -180,6 +190,18 @@ impl Postings {
         }
     }
 
+    /// The series with the highest number.
+    pub(super) fn newest(&self) -> Option<SeriesRef> {
+        let number = match self {
+            Postings::One(one) => Some(*one),
+            Postings::Few(few) => few.last().copied(),
+            Postings::Many(runs) => {
+                runs.runs.last().and_then(|run| Some(run.upper << RUN_BITS | u64::from(run.lower.last()?)))
+            }
+        };
+        number.map(SeriesRef)
+    }
+
     /// Whether a series is among them.
     pub(super) fn contains(&self, series: SeriesRef) -> bool {
         match self {
@@ -268,6 +290,7 @@ mod tests {
                 postings.list(&mut listed);
                 assert!(listed.iter().map(|series| &series.0).eq(&numbers), "{count} in steps of {step}");
                 assert_eq!(postings.len(), numbers.len());
+                assert_eq!(postings.newest().map(|series| series.0), numbers.last().copied());
                 for number in (0..1000).map(|_| rng.below(next + 2)) {
                     assert_eq!(postings.contains(SeriesRef(number)), numbers.contains(&number));
                 }

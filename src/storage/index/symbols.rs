@@ -128,6 +128,11 @@ impl Symbols {
         (self.pair_table.len(), self.pairs.len())
     }
 
+    /// The texts of all names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().filter(|name| !name.pairs.is_empty()).map(|name| &*name.text)
+    }
+
     /// The pairs of a name.
     pub(super) fn pairs_of(&self, name: NameId) -> &[PairId] {
         &self.names[name as usize].pairs

@@ -7,6 +7,9 @@ use super::almost_equal;
 use crate::model::{CUSTOM_SCHEMA, ResetHint};
 use crate::promql::kernel::{Bucket, FloatHistogram};
 
+/// Buckets that are written one by one at the most.
+const WRITTEN_MAX: i64 = 500;
+
 /// A histogram as it is written.
 #[derive(Debug, Clone)]
 pub(in crate::testkit) struct Literal {
@@ -46,6 +49,47 @@ pub(super) fn literal(text: &str) -> Result<Literal, String> {
     histogram.positive = buckets_from(offset, &buckets)?;
     histogram.negative = buckets_from(n_offset, &n_buckets)?;
     Ok(Literal { histogram, says_hint })
+}
+
+/// A histogram as it is written.
+pub(super) fn written(histogram: &FloatHistogram) -> String {
+    let FloatHistogram {
+        schema, sum, count, zero_count, zero_threshold, bounds, positive, negative, reset_hint, ..
+    } = histogram;
+    let (Some(buckets), Some(n_buckets)) = (list_of(positive), list_of(negative)) else {
+        return format!("{histogram:?}");
+    };
+    let mut parts = vec![format!("schema:{schema} count:{count} sum:{sum}")];
+    if *zero_count != 0.0 || *zero_threshold != 0.0 {
+        parts.push(format!("z_bucket:{zero_count} z_bucket_w:{zero_threshold}"));
+    }
+    if !bounds.is_empty() {
+        let bounds: Vec<String> = bounds.iter().map(f64::to_string).collect();
+        parts.push(format!("custom_values:[{}]", bounds.join(" ")));
+    }
+    for (prefix, (offset, counts)) in [("", buckets), ("n_", n_buckets)] {
+        if !counts.is_empty() {
+            parts.push(format!("{prefix}offset:{offset} {prefix}buckets:[{counts}]"));
+        }
+    }
+    match reset_hint {
+        ResetHint::Unknown => {}
+        ResetHint::Reset => parts.push("counter_reset_hint:reset".to_owned()),
+        ResetHint::NoReset => parts.push("counter_reset_hint:not_reset".to_owned()),
+        ResetHint::Gauge => parts.push("counter_reset_hint:gauge".to_owned()),
+    }
+    format!("{{{{{}}}}}", parts.join(" "))
+}
+
+/// The offset of buckets, and the counts from there on; nothing if too many of them are empty to write them all.
+fn list_of(buckets: &[Bucket]) -> Option<(i32, String)> {
+    let (Some(first), Some(last)) = (buckets.first(), buckets.last()) else { return Some((0, String::new())) };
+    if i64::from(last.index) - i64::from(first.index) > WRITTEN_MAX {
+        return None;
+    }
+    let count = |index| buckets.iter().find(|bucket| bucket.index == index).map_or(0.0, |bucket| bucket.count);
+    let counts: Vec<String> = (first.index..=last.index).map(|index| count(index).to_string()).collect();
+    Some((first.index, counts.join(" ")))
 }
 
 fn hint(word: &str) -> Result<ResetHint, String> {
@@ -139,5 +183,23 @@ impl Literal {
             && same(expected.zero_count, found.zero_count)
             && buckets(&expected.positive, &found.positive)
             && buckets(&expected.negative, &found.negative)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for text in [
+            "schema:1 count:4 sum:3 z_bucket:1 z_bucket_w:0.001 offset:-2 buckets:[1 0 2] counter_reset_hint:gauge",
+            "schema:-53 count:3 sum:1.5 custom_values:[1 2.5] offset:0 buckets:[1 2]",
+            "schema:0 count:2 sum:-3 n_offset:4 n_buckets:[2] counter_reset_hint:not_reset",
+            "schema:3 count:0 sum:NaN",
+        ] {
+            let Literal { histogram, .. } = literal(text).unwrap();
+            assert_eq!(written(&histogram), format!("{{{{{text}}}}}"));
+        }
     }
 }

@@ -3,6 +3,8 @@
 use crate::model::Timestamp;
 use crate::promql::{Answer, ElementValue, Value};
 
+use super::native::written;
+
 /// One line a series, then the annotations.
 pub(super) fn show(answer: &Answer) -> Vec<String> {
     let mut lines = match &answer.value {
@@ -11,7 +13,7 @@ pub(super) fn show(answer: &Answer) -> Vec<String> {
         Value::Vector(elements) => {
             let value = |value: &ElementValue| match value {
                 ElementValue::Number(v) => v.to_string(),
-                ElementValue::Histogram(histogram) => format!("{histogram:?}"),
+                ElementValue::Histogram(histogram) => written(&(&**histogram).into()),
             };
             elements.iter().map(|one| format!("{} {}", one.labels, value(&one.value))).collect()
         }
@@ -19,7 +21,7 @@ pub(super) fn show(answer: &Answer) -> Vec<String> {
             let at = |t: Timestamp, v: String| format!("{v}@{}", t.as_seconds());
             let line = |one: &crate::promql::MatrixSeries| {
                 let numbers = one.samples.iter().map(|sample| (sample.t, sample.v.to_string()));
-                let histograms = one.histograms.iter().map(|one| (one.t, format!("{:?}", one.histogram)));
+                let histograms = one.histograms.iter().map(|one| (one.t, written(&(&*one.histogram).into())));
                 let mut values: Vec<_> = numbers.chain(histograms).collect();
                 values.sort_by_key(|(t, _)| *t);
                 let values: Vec<String> = values.into_iter().map(|(t, v)| at(t, v)).collect();
