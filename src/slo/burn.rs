@@ -176,7 +176,7 @@ impl Tiers for Watch {
     }
 
     fn left(&self, at: Timestamp) -> f64 {
-        self.budget(at).left
+        self.spent(at).left
     }
 }
 

@@ -12,6 +12,9 @@ use std::collections::VecDeque;
 use crate::model::limits;
 use crate::model::{Millis, Timestamp};
 
+/// Points of the coarsest tier that may lie before a window that ends now.
+const MARGIN: usize = 4;
+
 /// Bad events and all events, as counts or as increases.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Counts {
@@ -118,12 +121,22 @@ impl Tier {
         self.floor.is_none_or(|floor| floor.t <= t)
     }
 
+    /// How many points lie up to an instant.
+    fn up_to(&self, t: Timestamp) -> usize {
+        // The edge of the whole window lies within the margin: of thousands of points, each that is looked at has to come
+        // from memory.
+        if self.points.get(MARGIN).is_none_or(|point| point.t > t) {
+            return self.points.iter().take(MARGIN).take_while(|point| point.t <= t).count();
+        }
+        self.points.partition_point(|point| point.t <= t)
+    }
+
     fn at(&self, t: Timestamp) -> Counts {
         // Nearly always it is asked for now.
         if let Some(last) = self.points.back().filter(|last| last.t <= t) {
             return last.sum;
         }
-        match self.points.partition_point(|point| point.t <= t) {
+        match self.up_to(t) {
             0 => self.floor.map_or(Counts::default(), |floor| floor.sum),
             n => self.points[n - 1].sum,
         }
@@ -306,6 +319,18 @@ mod tests {
         history.add(Timestamp(-5_000_000), counts(3.0, 3.0));
         assert_eq!(history.window(Timestamp(1_000_000), Millis::seconds(100)).bad, 0.0);
         assert_eq!(history.window(Timestamp(1_000_000), Millis::days(1)).bad, 10.0);
+    }
+
+    #[test]
+    fn points_up_to_an_instant_are_found_wherever_it_lies() {
+        for points in 0..12 {
+            let mut tier = Tier::new(Millis(1), Millis::days(1));
+            (1..=points).for_each(|n| tier.add(Timestamp(n * 10), counts(0.0, 1.0)));
+            for t in 0..=130 {
+                let expected = tier.points.partition_point(|point| point.t <= Timestamp(t));
+                assert_eq!(tier.up_to(Timestamp(t)), expected, "{points} points, up to {t}");
+            }
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod alert;
 mod burn;
 mod calendar;
 mod composite;
+mod due;
 mod episode;
 mod events;
 mod finder;
@@ -28,6 +29,7 @@ mod schedule;
 mod seed;
 mod series;
 mod slices;
+mod standing;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -47,6 +49,7 @@ pub use pair::{BurnPair, Severity};
 pub use schedule::{Schedule, ScheduleError};
 pub use seed::SeedError;
 pub use slices::Method;
+pub use standing::Standing;
 pub use status::{
     AdjustmentSpan, Blind, BlindCause, Budget, BurnHistory, BurnPoint, BurnStatus, GroupsStatus, ObjectiveStatus,
     PartStatus, Period, WindowBurn,
