@@ -243,16 +243,12 @@ impl History {
         tier.points.get(first).map(|point| point.t + length)
     }
 
-    /// If nothing more arrives: the first instant after `after` at which the share of bad events in
-    /// the window has sunk below `share`.
-    pub(super) fn sinks_below(&self, share: f64, length: Millis, after: Timestamp) -> Option<Timestamp> {
+    /// If nothing more arrives: the first instant after `after` at which what is left in the window is `low`.
+    pub(super) fn sinks(&self, length: Millis, after: Timestamp, low: impl Fn(Counts) -> bool) -> Option<Timestamp> {
         let edge = after - length;
         let tier = self.tiers.iter().find(|tier| tier.reaches(edge)).or(self.tiers.last())?;
         let first = tier.points.partition_point(|point| point.t <= edge);
-        let leaving = tier.points.range(first..).find(|point| {
-            let left = self.now.since(point.sum);
-            left.ratio().is_none_or(|ratio| ratio < share)
-        });
+        let leaving = tier.points.range(first..).find(|point| low(self.now.since(point.sum)));
         leaving.map(|point| point.t + length)
     }
 
@@ -339,9 +335,10 @@ mod tests {
         for s in 1..=600 {
             history.add(Timestamp(s * 1000), counts(if s <= 60 { 1.0 } else { 0.0 }, 1.0));
         }
-        let at = history.sinks_below(0.01, Millis::seconds(600), Timestamp(600_000));
+        let low = |left: Counts| left.ratio().is_none_or(|ratio| ratio < 0.01);
+        let at = history.sinks(Millis::seconds(600), Timestamp(600_000), low);
         // Below 1 % when 5 of the 545 events left are bad.
         assert_eq!(at, Some(Timestamp(655_000)));
-        assert_eq!(history.sinks_below(0.01, Millis::seconds(5000), Timestamp(9_000_000)), None);
+        assert_eq!(history.sinks(Millis::seconds(5000), Timestamp(9_000_000), low), None);
     }
 }
