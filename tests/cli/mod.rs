@@ -46,6 +46,7 @@ fn every_command_has_help_with_an_example() {
         &["deploy", "mark"],
         &["report", "accuracy"],
         &["report", "verdicts"],
+        &["report", "early-warning"],
         &["episodes"],
         &["outcome"],
         &["backtest"],
