@@ -26,6 +26,7 @@ mod rule_test;
 mod script;
 mod serve;
 mod setup;
+mod simulate;
 mod suggest;
 mod verdict;
 mod what_if;
@@ -69,6 +70,7 @@ enum Command {
     Check(check::CheckArgs),
     Backtest(backtest::BacktestArgs),
     WhatIf(what_if::WhatIfArgs),
+    Simulate(simulate::SimulateArgs),
     Suggest(suggest::SuggestArgs),
     Backup(backup::BackupArgs),
     Inspect(inspect::InspectArgs),
@@ -117,6 +119,7 @@ pub fn run() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Backtest(args) => backtest::run(args),
         Command::WhatIf(args) => what_if::run(args),
+        Command::Simulate(args) => simulate::run(args),
         Command::Suggest(args) => suggest::run(args),
         Command::Backup(args) => backup::run(args),
         Command::Inspect(args) => inspect::inspect(args),

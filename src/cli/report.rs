@@ -28,6 +28,11 @@ enum Report {
         after_help = "Example: evenkeel report accuracy --since 90d\n         evenkeel report accuracy --month 2026-10 --time-zone Europe/Berlin --format html > accuracy.html\n\nExit codes: 0 written, 1 it could not be."
     )]
     Accuracy(AskedArgs),
+    /// How many episodes were paged before a tenth of the budget was spent, and those that were not
+    #[command(
+        after_help = "Example: evenkeel report early-warning --since 90d\n\nExit codes: 0 written, 1 it could not be."
+    )]
+    EarlyWarning(AskedArgs),
     /// For how many minutes each word held, of everything and of each service: blind minutes too
     #[command(
         after_help = "Example: evenkeel report verdicts --month 2026-10\n         evenkeel report verdicts --since 7d --format json\n\nA word holds from when it was known until another one was. While the program did not run, every service is BLIND.\n\nExit codes: 0 written, 1 it could not be."
@@ -111,11 +116,22 @@ enum Format {
 
 pub(super) fn report(args: ReportArgs) -> anyhow::Result<ExitCode> {
     let ask = |server: &Server, path: &str| super::runtime()?.block_on(get(&server.url, path));
+    let accuracy = |AskedArgs { span, time_zone, server, .. }: &AskedArgs| {
+        let (span, zone) = (span.parameters(time_zone)?, percent(time_zone));
+        ask(server, &format!("/api/v1/reports/accuracy?{span}&time_zone={zone}"))
+    };
     match args.report {
-        Report::Accuracy(AskedArgs { span, time_zone, format, server }) => {
-            let (span, zone) = (span.parameters(&time_zone)?, percent(&time_zone));
-            let answer = ask(&server, &format!("/api/v1/reports/accuracy?{span}&time_zone={zone}"))?;
-            write(&answer, format, || Ok(read::<AccuracyReport>(answer.clone())?.document()))
+        Report::Accuracy(asked) => {
+            let answer = accuracy(&asked)?;
+            write(&answer, asked.format, || Ok(read::<AccuracyReport>(answer.clone())?.document()))
+        }
+        Report::EarlyWarning(asked) => {
+            let report = read::<AccuracyReport>(accuracy(&asked)?)?;
+            let early = report.classes.first().map(|class| &class.early);
+            let known = serde_json::json!({
+                "from": report.from, "to": report.to, "early": early, "late": report.late, "missed": report.missed,
+            });
+            write(&known, asked.format, || Ok(report.early_warning_document()))
         }
         Report::Verdicts(AskedArgs { span, time_zone, format, server }) => {
             let answer = ask(&server, &format!("/api/v1/reports/verdicts?{}", span.parameters(&time_zone)?))?;

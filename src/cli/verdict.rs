@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 
 use crate::confidence::Verdict;
 use crate::report::{
-    BlindSpotReport, Colour, CoverageReport, VerdictReport, blind_spots_text, coverage_text, nagios_text, verdict_text,
+    BlindSpotReport, Colour, CoverageReport, VerdictReport, blind_spots_text, coverage_text, nagios_text,
+    verdict_lines, verdict_text,
 };
 
 use super::Server;
@@ -29,6 +30,9 @@ pub(super) struct VerdictArgs {
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// All reasons and services with their evidence, instead of five lines
+    #[arg(long)]
+    long: bool,
     #[command(flatten)]
     server: Server,
 }
@@ -97,7 +101,8 @@ pub(super) fn run(args: VerdictArgs) -> anyhow::Result<ExitCode> {
         Format::Nagios => outln!("{}", nagios_text(&report)),
         Format::Text => {
             let colour = if std::io::stdout().is_terminal() { Colour::Ansi } else { Colour::Never };
-            out!("{}", verdict_text(&report, colour));
+            let text = if args.long { verdict_text } else { verdict_lines };
+            out!("{}", text(&report, colour));
         }
     }
     Ok(ExitCode::from(report.exit_code))

@@ -143,6 +143,8 @@ pub struct Accuracy {
     pub unwatched: usize,
     /// Episodes without a page.
     pub missed: Vec<KnownEpisode>,
+    /// Episodes whose first page came too late to be an early warning, with that page.
+    pub late: Vec<(KnownEpisode, FiredAlert)>,
     /// By rule, those with most wrong alerts first.
     pub rules: Vec<RuleAccuracy>,
 }
@@ -191,6 +193,12 @@ impl Followed<'_> {
     }
 }
 
+/// An episode that was paged late, with its first page.
+fn late(followed: &Followed<'_>) -> Option<(KnownEpisode, FiredAlert)> {
+    let first = followed.first().filter(|page| followed.known.spent_at(page) >= EARLY)?;
+    Some((followed.known.clone(), first.clone()))
+}
+
 /// How good alerts were; `local` tells the responder's time.
 pub fn accuracy(record: &Record<'_>, local: &dyn Fn(Timestamp) -> LocalTime) -> Accuracy {
     let Record { now, range, episodes, .. } = *record;
@@ -224,6 +232,7 @@ pub fn accuracy(record: &Record<'_>, local: &dyn Fn(Timestamp) -> LocalTime) -> 
         open: within.iter().filter(|known| !known.episode.over).count(),
         unwatched: within.iter().filter(|known| !known.episode.watched).count(),
         missed: followed.iter().filter(|f| f.pages.is_empty()).map(|f| f.known.clone()).collect(),
+        late: followed.iter().filter_map(late).collect(),
         rules: rules(&alerts, episodes, now),
         all,
     }
@@ -405,6 +414,12 @@ mod tests {
         assert_eq!(found.all.reset.median.map(|m| m.value), Some(300.0));
         assert_eq!((found.outcomes, found.unwatched, found.open), ([1, 1, 1, 0, 1], 1, 0));
         assert_eq!(found.missed.iter().map(|one| one.episode.start).collect::<Vec<_>>(), [t(at(40)), t(at(60))]);
+        assert_eq!(found.late, []);
+        let mut late = alerts[0].clone();
+        late.spent[0].spent = 0.1;
+        let found = measured(&[late.clone()], &episodes[..1]);
+        assert_eq!((found.all.early, found.late), (Share { k: 0, n: 1 }, vec![(episodes[0].clone(), late)]));
+        let found = measured(&alerts, &episodes);
         let pages = found.classes.iter().map(|class| class.pages).collect::<Vec<_>>();
         assert_eq!(pages, [3, 0, 3], "nine, nine, and noon of the third day; two, three and four at night");
         assert_eq!(found.rules[0].right, Share { k: 2, n: 4 });

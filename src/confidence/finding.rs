@@ -5,7 +5,7 @@
 //! - A group that is heard no more makes nobody blind: the objective's own input shows whether anything comes.
 
 use crate::model::Timestamp;
-use crate::slo::{Blind, BurnStatus, Companion, ObjectiveStatus, Severity};
+use crate::slo::{Blind, BurnStatus, Companion, ObjectiveStatus, Severity, Standing};
 
 use super::verdict::Verdict;
 
@@ -39,6 +39,15 @@ impl Finding<'_> {
             Finding::Burns(..) | Finding::Tells(..) | Finding::BudgetLow => Verdict::AtRisk,
         }
     }
+}
+
+/// Whether there is nothing to say against an objective, nor against any group of it: then nobody needs its whole status.
+pub fn is_fine(standing: &Standing<'_>, started_at: Timestamp) -> bool {
+    !standing.fires
+        && !standing.blind
+        && standing.last_input.is_some_and(|last| last > started_at)
+        && standing.left >= BUDGET_LEFT_LOW
+        && standing.left_of_groups >= BUDGET_LEFT_LOW
 }
 
 /// The word for an objective by itself, of a program that started at `started_at`. Its groups have words of their own.

@@ -13,7 +13,7 @@ use crate::slo::{AdjustmentSpan, Blind, BlindCause, BurnStatus, Companion, Objec
 
 use super::evidence::{Evidence, GroupHealth, JobHealth, ReceiverHealth, StorageHealth};
 use super::finding::{Finding, findings, group_findings};
-use super::judgement::{Fact, Judgement, Reason, ServiceJudgement};
+use super::judgement::{Fact, Judgement, Outline, Reason, ServiceJudgement};
 use super::program::program_reasons;
 use super::verdict::Verdict;
 use super::words;
@@ -25,8 +25,44 @@ const RECEIVER_FAILING: Millis = Millis::minutes(1);
 /// A burn that begins this soon after a deployment is shown with it.
 const DEPLOY_RECENT: Millis = Millis::hours(1);
 
+/// The code of the reason that nobody has promised anything.
+const NO_OBJECTIVE: &str = "no-objective";
+
 /// Judges each service and everything.
 pub fn judge(evidence: &Evidence<'_>) -> Judgement {
+    let reasons = reasons(evidence);
+    Judgement {
+        at: evidence.now,
+        overall: worst(&reasons),
+        services: services(evidence, &reasons),
+        proof: proof(evidence, evidence.objectives.iter().collect::<Vec<_>>().as_slice(), Scope::Everything),
+        reasons,
+    }
+}
+
+/// The words alone, where most objectives are fine: `evidence` has the others, `fine` the services of those that are.
+pub fn outline<'a>(evidence: &Evidence<'_>, fine: impl IntoIterator<Item = &'a str>) -> Outline {
+    let mut words: BTreeMap<&str, Verdict> = fine.into_iter().map(|service| (service, Verdict::Ok)).collect();
+    let mut reasons = reasons(evidence);
+    if !words.is_empty() {
+        reasons.retain(|reason| reason.code != NO_OBJECTIVE);
+    }
+    for objective in evidence.objectives {
+        words.entry(&objective.service).or_insert(Verdict::Ok);
+    }
+    for reason in &reasons {
+        if let Some(service) = &reason.service {
+            let word = words.entry(service).or_insert(Verdict::Ok);
+            *word = word.or_worse(reason.verdict);
+        }
+    }
+    let mut services: Vec<_> = words.into_iter().map(|(service, word)| (service.to_owned(), word)).collect();
+    services.sort_by_key(|(_, word)| word.rank());
+    Outline { overall: worst(&reasons), services, reasons }
+}
+
+/// All reasons against OK, the ones that decide first.
+fn reasons(evidence: &Evidence<'_>) -> Vec<Reason> {
     let mut reasons = Vec::new();
     for objective in evidence.objectives {
         objective_reasons(evidence, objective, &mut reasons);
@@ -41,7 +77,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         reasons.push(Reason {
             verdict: Verdict::Blind,
             service: None,
-            code: "no-objective".to_owned(),
+            code: NO_OBJECTIVE.to_owned(),
             subject: String::new(),
             text: "no objective is watched, so nothing says what customers may expect; add one for each service"
                 .to_owned(),
@@ -51,13 +87,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Judgement {
         });
     }
     reasons.sort_by(|a, b| (a.verdict.rank(), a.since, &a.service).cmp(&(b.verdict.rank(), b.since, &b.service)));
-    Judgement {
-        at: evidence.now,
-        overall: worst(&reasons),
-        services: services(evidence, &reasons),
-        proof: proof(evidence, evidence.objectives.iter().collect::<Vec<_>>().as_slice(), Scope::Everything),
-        reasons,
-    }
+    reasons
 }
 
 fn worst(reasons: &[Reason]) -> Verdict {

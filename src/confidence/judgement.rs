@@ -51,6 +51,27 @@ impl Judgement {
     }
 }
 
+/// The words of a judgement and what argues for them, without what is known for certain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outline {
+    /// The word for everything.
+    pub overall: Verdict,
+    /// The word for each service that has an objective or a reason, the worst first.
+    pub services: Vec<(String, Verdict)>,
+    /// All reasons against OK, the ones that decide first.
+    pub reasons: Vec<Reason>,
+}
+
+impl From<&Judgement> for Outline {
+    fn from(judgement: &Judgement) -> Outline {
+        Outline {
+            overall: judgement.overall,
+            services: judgement.services.iter().map(|one| (one.service.clone(), one.verdict)).collect(),
+            reasons: judgement.reasons.clone(),
+        }
+    }
+}
+
 /// What is known of a service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServiceJudgement {

@@ -25,10 +25,10 @@ pub use evidence::{
     ClockJump, Deploy, Evidence, GroupHealth, JobHealth, ProgramHealth, ReceiverHealth, RuleHealth, StorageHealth,
 };
 pub use factors::{Factor, factors};
-pub use finding::{group_verdict, objective_verdict};
+pub use finding::{group_verdict, is_fine, objective_verdict};
 pub use fired::{FiredAlert, FiredId, KnownEpisode, Outcome, OutcomeLabel, ToldTo, Truth, Urgency};
 pub use held::{Held, HeldWords, held_words};
-pub use judge::judge;
-pub use judgement::{Fact, Judgement, Reason, ServiceJudgement};
+pub use judge::{judge, outline};
+pub use judgement::{Fact, Judgement, Outline, Reason, ServiceJudgement};
 pub use verdict::Verdict;
 pub use words::{burn, percent};

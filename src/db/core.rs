@@ -286,6 +286,7 @@ pub(super) fn hand_over(inner: &Inner, transitions: &[Transition]) {
         }
     }
     inner.wake_delivery();
+    inner.forget_words();
     inner.verdict.ring();
 }
 

@@ -34,6 +34,7 @@ use super::cache::ResultsCache;
 use super::core::Core;
 use super::episodes::Episodes;
 use super::error::AppendError;
+use super::judge::RecentWords;
 use super::program::Program;
 use super::scorecard::Shares;
 use super::status::Counters;
@@ -147,6 +148,8 @@ pub(super) struct Inner {
     pub(super) verdicts: Mutex<Verdicts>,
     /// What fired, and what was wrong.
     pub(super) episodes: Mutex<Episodes>,
+    /// The words for everything.
+    pub(super) words: Mutex<RecentWords>,
     /// Coverage, when it was last looked at.
     pub(super) coverage: Mutex<Option<Coverage>>,
     /// How good alerts were, when that was last looked at.
@@ -359,6 +362,7 @@ impl Inner {
             started_at,
             verdicts: Mutex::new(parts.verdicts),
             episodes: Mutex::new(parts.episodes),
+            words: Mutex::default(),
             coverage: Mutex::default(),
             accuracy: Mutex::default(),
             program: Program::default(),

@@ -1,10 +1,12 @@
 //! Everything that is known now, as one word with its reasons.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use crate::confidence::{
-    self, BlindSpot, Coverage, Evidence, Factor, GroupHealth, HeldWords, JobHealth, Judgement, ProgramHealth,
-    ReceiverHealth, RuleHealth, StorageHealth, blind_spots, coverage, factors, held_words, judge,
+    self, BlindSpot, Coverage, Evidence, Factor, GroupHealth, HeldWords, JobHealth, Judgement, Outline, ProgramHealth,
+    ReceiverHealth, RuleHealth, StorageHealth, Verdict, blind_spots, coverage, factors, held_words, is_fine, judge,
+    outline,
 };
 use crate::model::{Alert, Labels, MatchOp, Matcher, Millis, TimeRange, Timestamp, is_stale, limits};
 use crate::notify::ReceiverStatus;
@@ -13,12 +15,39 @@ use crate::slo::{BurnHistory, Change, ObjectiveStatus, WhatIf, WhatIfError, what
 use crate::storage::{Health, StoreStatus, StoredSeries};
 
 use super::Db;
+use super::core::Core;
 use super::deploys::Deploy;
 use super::ingest::Inner;
 use super::source::LiveSource;
 
 /// How long coverage is taken for recent.
 const COVERAGE_HOLDS: Millis = Millis::minutes(1);
+
+/// How long the words are taken for recent: the record looks for them as often.
+const WORDS_HOLD: Millis = Millis::seconds(2);
+
+/// The words for everything.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Words {
+    pub(super) overall: Verdict,
+    /// For each service, the worst first.
+    pub(super) services: Vec<(String, Verdict)>,
+}
+
+/// The words, when they were last looked for.
+#[derive(Debug, Default)]
+pub(super) struct RecentWords {
+    /// Nothing once an alert has changed since.
+    found: Option<(Timestamp, Words)>,
+    /// How often alerts have changed: who looked meanwhile may not have seen it.
+    changes: u64,
+}
+
+impl Words {
+    fn of(outline: Outline) -> Words {
+        Words { overall: outline.overall, services: outline.services }
+    }
+}
 
 /// The names of our own metrics.
 const OWN: &str = "evenkeel_.+";
@@ -33,7 +62,7 @@ impl Db {
     pub fn judgement_with_factors(&self) -> (Judgement, [Factor; 3]) {
         let known = self.inner.known();
         let evidence = known.evidence();
-        (judge(&evidence), factors(&evidence, &self.inner.recent_coverage(&known)))
+        (judge(&evidence), factors(&evidence, &self.inner.recent_coverage(known.now, || &known)))
     }
 
     /// How customers were at an instant, as it was known then: what was learned later changes nothing. It is looked at
@@ -101,8 +130,53 @@ impl Db {
 impl Inner {
     /// Records what is known now, if it is something else than before.
     pub(super) fn note_verdict(&self) {
-        let judgement = self.judgement();
-        self.verdicts.lock().note(&judgement);
+        let (now, changes) = (self.now(), self.words.lock().changes);
+        let outline = self.outline(now);
+        let is_news = self.verdicts.lock().is_news(&outline);
+        let mut recent = self.words.lock();
+        if recent.changes == changes {
+            recent.found = Some((now, Words::of(outline)));
+        }
+        drop(recent);
+        match is_news {
+            true => {
+                let judgement = self.judgement();
+                self.verdicts.lock().note(&judgement);
+            }
+            false => self.verdicts.lock().write(),
+        }
+    }
+
+    /// The words for everything, which were looked for at most [`WORDS_HOLD`] ago.
+    pub(super) fn recent_words(&self, now: Timestamp) -> Words {
+        let found = self.words.lock().found.clone();
+        let recent = found.filter(|(at, _)| (Millis::ZERO..WORDS_HOLD).contains(&(now - *at)));
+        // Whoever decides holds the core and forgets the words: nobody looks for new ones with their lock.
+        recent.map_or_else(|| Words::of(self.outline(now)), |(_, words)| words)
+    }
+
+    /// Lets nobody take the words that were found before for recent.
+    pub(super) fn forget_words(&self) {
+        let mut recent = self.words.lock();
+        (recent.found, recent.changes) = (None, recent.changes + 1);
+    }
+
+    /// The words for everything and what argues for them. Of thousands of objectives nearly all are fine, and of those
+    /// nothing is needed but that.
+    fn outline(&self, now: Timestamp) -> Outline {
+        let mut fine: Vec<String> = Vec::new();
+        let unwell = |core: &Core| {
+            core.objectives.statuses_of(now, &mut |standing| {
+                let is_fine = is_fine(standing, self.started_at);
+                // Those of one service mostly stand together; twice does no harm.
+                if is_fine && fine.last().is_none_or(|last| last != standing.service) {
+                    fine.push(standing.service.to_owned());
+                }
+                !is_fine
+            })
+        };
+        let known = self.known_of(now, unwell);
+        outline(&known.evidence(), fine.iter().map(String::as_str))
     }
 
     fn judgement(&self) -> Judgement {
@@ -112,11 +186,16 @@ impl Inner {
     /// Everything that is known now.
     pub(super) fn known(&self) -> Known {
         let now = self.now();
+        self.known_of(now, |core| core.objectives.statuses(now))
+    }
+
+    /// The same with other objectives than all.
+    fn known_of(&self, now: Timestamp, objectives: impl FnOnce(&Core) -> Vec<ObjectiveStatus>) -> Known {
         let (objectives, alerts, groups, deploys, (log, due)) = {
             let core = self.core.lock();
             let groups = group_healths(core.evaluator.briefs());
             let time = (core.at, core.next_deadline());
-            (core.objectives.statuses(now), core.evaluator.alerts(), groups, core.deploys.list(), time)
+            (objectives(&core), core.evaluator.alerts(), groups, core.deploys.list(), time)
         };
         let program = self.program.health(now, Millis(self.clock.set_by_ms()), log, due);
         let notify = self.notifier.status();
@@ -164,12 +243,12 @@ impl Inner {
     }
 
     /// The coverage of at most a minute ago: with many series it takes longer than to judge.
-    pub(super) fn recent_coverage(&self, known: &Known) -> Coverage {
+    pub(super) fn recent_coverage<K: Borrow<Known>>(&self, now: Timestamp, known: impl FnOnce() -> K) -> Coverage {
         let mut recent = self.coverage.lock();
-        let is_recent = |coverage: &Coverage| (Millis::ZERO..COVERAGE_HOLDS).contains(&(known.now - coverage.at));
+        let is_recent = |coverage: &Coverage| (Millis::ZERO..COVERAGE_HOLDS).contains(&(now - coverage.at));
         match &*recent {
             Some(coverage) if is_recent(coverage) => coverage.clone(),
-            _ => recent.insert(self.coverage_of(known)).clone(),
+            _ => recent.insert(self.coverage_of(known().borrow())).clone(),
         }
     }
 

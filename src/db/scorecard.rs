@@ -6,11 +6,12 @@
 //!   the rest.
 
 use crate::backtest::{LocalTime, Share};
-use crate::confidence::{Judgement, Verdict, judge};
+use crate::confidence::Verdict;
 use crate::model::{Millis, TimeRange, Timestamp, limits};
-use crate::slo::ObjectiveStatus;
+use crate::slo::Standing;
 
 use super::Db;
+use super::judge::Words;
 use super::status::Metrics;
 
 /// How long accuracy is remembered.
@@ -24,13 +25,13 @@ pub(super) type Shares = [(&'static str, Share); 3];
 impl Db {
     /// Adds what is judged now.
     pub(super) fn add_scorecard(&self, out: &mut Metrics) {
-        let known = self.inner.known();
-        out.verdicts(&judge(&known.evidence()), limits::METRICS_SERVICES_MAX);
-        out.budgets(&known.objectives, limits::METRICS_OBJECTIVES_MAX);
-        let coverage = self.inner.recent_coverage(&known);
+        let now = self.inner.now();
+        out.verdicts(&self.inner.recent_words(now), limits::METRICS_SERVICES_MAX);
+        out.budgets(self.inner.core.lock().objectives.standings(now), limits::METRICS_OBJECTIVES_MAX);
+        let coverage = self.inner.recent_coverage(now, || self.inner.known());
         out.add("evenkeel_coverage_ratio", &[], coverage.share());
         out.add("evenkeel_coverage_services", &[], coverage.services.len() as f64);
-        out.accuracy(&self.recent_accuracy(known.now));
+        out.accuracy(&self.recent_accuracy(now));
     }
 
     /// How good alerts were, as it was known at most a minute ago.
@@ -52,23 +53,22 @@ impl Db {
 
 impl Metrics {
     /// The words, as the numbers that the program exits with.
-    fn verdicts(&mut self, judgement: &Judgement, most: usize) {
+    fn verdicts(&mut self, words: &Words, most: usize) {
         let number = |verdict: Verdict| f64::from(verdict.exit_code());
-        self.add("evenkeel_verdict_overall", &[], number(judgement.overall));
-        for service in judgement.services.iter().take(most) {
-            self.add("evenkeel_verdict", &[("service", &service.service)], number(service.verdict));
+        self.add("evenkeel_verdict_overall", &[], number(words.overall));
+        for (service, word) in words.services.iter().take(most) {
+            self.add("evenkeel_verdict", &[("service", service)], number(*word));
         }
-        self.left_out("services", judgement.services.len().saturating_sub(most));
+        self.left_out("services", words.services.len().saturating_sub(most));
     }
 
     /// What is left of budgets, of those of which something is known.
-    fn budgets(&mut self, objectives: &[ObjectiveStatus], most: usize) {
-        let known = objectives.iter().filter(|objective| objective.blind.is_none() || objective.total > 0.0);
-        let mut known: Vec<&ObjectiveStatus> = known.collect();
-        known.sort_by(|a, b| a.budget.left.total_cmp(&b.budget.left));
+    fn budgets<'o>(&mut self, objectives: impl Iterator<Item = Standing<'o>>, most: usize) {
+        let mut known: Vec<_> = objectives.filter(|objective| !objective.blind || objective.total > 0.0).collect();
+        known.sort_by(|a, b| a.left.total_cmp(&b.left));
         for objective in known.iter().take(most) {
-            let labels = [("service", objective.service.as_str()), ("objective", &objective.name)];
-            self.add("evenkeel_error_budget_remaining_ratio", &labels, objective.budget.left);
+            let labels = [("service", objective.service), ("objective", objective.name)];
+            self.add("evenkeel_error_budget_remaining_ratio", &labels, objective.left);
         }
         self.left_out("objectives", known.len().saturating_sub(most));
     }
@@ -94,29 +94,16 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::confidence::ServiceJudgement;
-
-    fn judged(words: &[(&str, Verdict)]) -> Judgement {
-        let service = |(name, verdict): &(&str, Verdict)| ServiceJudgement {
-            service: (*name).to_owned(),
-            verdict: *verdict,
-            reasons: Vec::new(),
-            proof: Vec::new(),
-        };
-        let services = words.iter().map(service).collect();
-        Judgement { at: Timestamp(0), overall: Verdict::Hurting, reasons: Vec::new(), services, proof: Vec::new() }
-    }
-
     fn lines(metrics: Metrics) -> Vec<String> {
         metrics.into_series().iter().map(|(labels, value)| format!("{labels} {value}")).collect()
     }
 
     #[test]
     fn the_worst_services_have_series_and_the_others_are_counted() {
-        let judgement =
-            judged(&[("a", Verdict::Hurting), ("b", Verdict::Blind), ("c", Verdict::AtRisk), ("d", Verdict::Ok)]);
+        let services = [("a", Verdict::Hurting), ("b", Verdict::Blind), ("c", Verdict::AtRisk), ("d", Verdict::Ok)];
+        let services = services.map(|(service, word)| (service.to_owned(), word)).to_vec();
         let mut out = Metrics::default();
-        out.verdicts(&judgement, 2);
+        out.verdicts(&Words { overall: Verdict::Hurting, services }, 2);
         let expected = [
             "evenkeel_verdict_overall 2",
             "evenkeel_verdict{service=\"a\"} 2",

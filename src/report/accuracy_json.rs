@@ -33,6 +33,9 @@ pub struct AccuracyReport {
     pub unwatched_episodes: usize,
     /// Episodes without a page.
     pub missed: Vec<EpisodeReport>,
+    /// Episodes whose first page came after 10 % of the budget was spent.
+    #[serde(default)]
+    pub late: Vec<EpisodeReport>,
     /// By rule, those with most wrong alerts first.
     pub rules: Vec<RuleReport>,
 }
@@ -198,6 +201,11 @@ impl AccuracyReport {
             open_episodes: accuracy.open,
             unwatched_episodes: accuracy.unwatched,
             missed: accuracy.missed.iter().map(missed).collect(),
+            late: accuracy
+                .late
+                .iter()
+                .map(|(known, page)| EpisodeReport::new(known, std::slice::from_ref(page), now))
+                .collect(),
             rules: accuracy.rules.iter().map(rule).collect(),
         }
     }

@@ -19,6 +19,13 @@ impl AccuracyReport {
         if !self.missed.is_empty() {
             tables.push(table("Missed: episodes without a page", &EPISODE, missed));
         }
+        if !self.late.is_empty() {
+            tables.push(table(
+                "Late: episodes paged after 10 % was spent",
+                &EPISODE,
+                self.late.iter().map(episode_row).collect(),
+            ));
+        }
         if !self.rules.is_empty() {
             let rows = self.rules.iter().map(|rule| {
                 let (name, service) = (rule.name.clone(), rule.service.clone());
@@ -42,6 +49,35 @@ impl AccuracyReport {
             .collect(),
             tables,
             notes: NOTES.iter().map(|note| (*note).to_owned()).collect(),
+        }
+    }
+
+    /// How many episodes were paged before a tenth of the budget was spent, and which were not.
+    pub fn early_warning_document(&self) -> Document {
+        let all = self.classes.first().map_or("none known".to_owned(), |class| share(&class.early));
+        let claim = self.claims.iter().find(|claim| claim.of == "early warning");
+        let rows = |episodes: &[EpisodeReport]| episodes.iter().map(episode_row).collect();
+        let mut tables = Vec::new();
+        for (title, episodes) in [
+            ("Late: episodes that were paged after 10 % of the budget was spent", &self.late),
+            ("Missed: episodes without a page", &self.missed),
+        ] {
+            if !episodes.is_empty() {
+                tables.push(table(title, &EPISODE, rows(episodes)));
+            }
+        }
+        Document {
+            title: "Early warning".to_owned(),
+            lines: [
+                Some(format!("{} to {}", self.from, self.to)),
+                Some(format!("episodes that were paged before 10 % of the budget was spent: {all}")),
+                claim.map(|claim| claim_row(claim).join(", ")),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            tables,
+            notes: [NOTES[0], NOTES[2]].map(str::to_owned).to_vec(),
         }
     }
 

@@ -53,7 +53,7 @@ pub use objective_json::{
 pub use objective_text::{objective_text, traffic_text};
 pub use sparkline::sparkline;
 pub use verdict_json::{ConfidenceReport, FactReport, FactorReport, ReasonReport, ServiceReport, VerdictReport};
-pub use verdict_text::{Colour, nagios_text, verdict_text};
+pub use verdict_text::{Colour, nagios_text, verdict_lines, verdict_text};
 pub use what_if::{WhatIfReport, WouldFireReport, what_if_text};
 pub use why_json::{
     ComparedReport, ElementReport, PartReport, SampleReport, SeriesReport, TurnReport, WhyAlert, WhyReport, WhyRule,

@@ -2,26 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::slo::{AdjustmentSpan, BlindCause, ObjectiveStatus, PartStatus, WindowBurn};
 
 /// An objective's status in its JSON form. Instants are RFC 3339 in UTC, spans are seconds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ObjectiveReport {
     /// The service.
     pub service: String,
     /// The objective's name.
     pub name: String,
     /// Of a group: the labels that tell it from others.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub group: BTreeMap<String, String>,
     /// The promised share of good events.
     pub objective: f64,
     /// The window as a text: `30d`, `month in Europe/Berlin`.
     pub window: String,
     /// The present period, if the window follows the calendar.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period: Option<PeriodReport>,
     /// What is counted: `events`, `slices of 1m`.
     pub units: String,
@@ -46,18 +46,18 @@ pub struct ObjectiveReport {
     /// Why nothing can be said, if so.
     pub blind: Option<BlindReport>,
     /// Times in which events do not count: those of the window, and the next to come.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub adjustments: Vec<AdjustmentReport>,
     /// Of a composite: its parts.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<CompositePartReport>,
     /// The budgets of its groups, if it has groups.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<GroupsReport>,
 }
 
 /// A period of the calendar.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PeriodReport {
     /// When it began.
     pub begin: String,
@@ -68,7 +68,7 @@ pub struct PeriodReport {
 }
 
 /// A time in which events do not count.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AdjustmentReport {
     /// What happens then.
     pub name: String,
@@ -83,7 +83,7 @@ pub struct AdjustmentReport {
 }
 
 /// A part of a composite.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CompositePartReport {
     /// Whose objective it is.
     pub service: String,
@@ -102,7 +102,7 @@ pub struct CompositePartReport {
 }
 
 /// The budgets of an objective's groups.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GroupsReport {
     /// The labels by which they are told apart.
     pub by: Vec<String>,
@@ -121,7 +121,7 @@ pub struct GroupsReport {
 }
 
 /// An error budget.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BudgetReport {
     /// Bad events that the window may hold.
     pub total: f64,
@@ -134,7 +134,7 @@ pub struct BudgetReport {
 }
 
 /// A burn pair.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BurnReport {
     /// `page` or `ticket`.
     pub severity: String,
@@ -149,7 +149,7 @@ pub struct BurnReport {
 }
 
 /// A window's burn rate and what it rests on.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WindowReport {
     /// Its length as a duration text.
     pub window: String,
@@ -166,7 +166,7 @@ pub struct WindowReport {
 }
 
 /// Why nothing can be said.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BlindReport {
     /// `no_series`, `not_proven` or `input_stopped`.
     pub cause: String,

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::model::Millis;
 
-use super::verdict_json::{FactReport, VerdictReport};
+use super::verdict_json::{FactReport, ReasonReport, VerdictReport};
 
 /// Whether the text carries ANSI colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,20 +15,52 @@ pub enum Colour {
     Ansi,
 }
 
-/// Writes a verdict: the word comes first on the first line, so that a script can read it too.
-pub fn verdict_text(report: &VerdictReport, colour: Colour) -> String {
-    let mut out = paint(&report.verdict, &report.verdict, colour);
-    if let Some(service) = &report.service {
-        let _ = write!(out, "  {service}");
+/// Lines of a verdict in short.
+const LINES_MAX: usize = 5;
+/// What an OK rests on, in short.
+const SHOWN: [&str; 4] = ["measured", "oldest input", "worst burn", "last delivery"];
+
+/// Writes a verdict in at most five lines: the word, then the reasons that decide, or what an OK rests on.
+pub fn verdict_lines(report: &VerdictReport, colour: Colour) -> String {
+    let mut out = first_line(report, colour);
+    let (all, most) = (report.reasons.len(), LINES_MAX - 1);
+    if all == 0 {
+        let shown = report.evidence.iter().filter(|fact| SHOWN.contains(&fact.name.as_str()));
+        table(&mut out, &shown.cloned().collect::<Vec<_>>(), 2);
+        return out;
     }
-    let _ = writeln!(out, "  {}", report.at);
+    let shown = if all > most { most - 1 } else { all };
+    let width = report.reasons[..shown].iter().map(|reason| reason.verdict.len()).max().unwrap_or(0);
+    for reason in &report.reasons[..shown] {
+        let word = paint(&format!("{:width$}", reason.verdict), &reason.verdict, colour);
+        let text = format!("{}{}", whose(report, reason), reason.text).replace('\n', " ");
+        let _ = writeln!(out, "  {word}  {text} (for {})", Millis::seconds(reason.seconds));
+    }
+    if all > shown {
+        let _ = writeln!(out, "  and {} more", all - shown);
+    }
+    out
+}
+
+fn first_line(report: &VerdictReport, colour: Colour) -> String {
+    let service = report.service.as_ref().map_or(String::new(), |service| format!("  {service}"));
+    format!("{}{service}  {}\n", paint(&report.verdict, &report.verdict, colour), report.at)
+}
+
+/// The service of a reason, where it does not go without saying.
+fn whose(report: &VerdictReport, reason: &ReasonReport) -> String {
+    let whose = reason.service.as_ref().filter(|_| report.service.is_none());
+    whose.map_or(String::new(), |service| format!("{service}: "))
+}
+
+/// Writes a verdict with all of its evidence: the word comes first on the first line, so that a script can read it too.
+pub fn verdict_text(report: &VerdictReport, colour: Colour) -> String {
+    let mut out = first_line(report, colour);
     // The verdict column is as wide as the widest word that is there.
     let width = report.reasons.iter().map(|reason| reason.verdict.len()).max().unwrap_or(0);
     for reason in &report.reasons {
         let word = paint(&format!("{:width$}", reason.verdict), &reason.verdict, colour);
-        let whose = reason.service.as_ref().filter(|_| report.service.is_none());
-        let whose = whose.map_or(String::new(), |service| format!("{service}: "));
-        let _ = writeln!(out, "\n{word}  {whose}{}", reason.text);
+        let _ = writeln!(out, "\n{word}  {}{}", whose(report, reason), reason.text);
         let held = Millis::seconds(reason.seconds);
         let mut facts = vec![FactReport { name: "since".to_owned(), value: format!("{} ({held})", reason.since) }];
         facts.extend(reason.evidence.iter().cloned());

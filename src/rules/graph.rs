@@ -13,10 +13,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::model::{HistogramSample, Labels, Matcher, Millis, Sample, SeriesRef, Timestamp};
+use crate::model::{HistogramSample, Labels, Matcher, Millis, Sample, SeriesPlaces, SeriesRef, Timestamp};
 use crate::promql::{SeriesSource, SourceError};
 
-use super::bindings::Bindings;
 use super::feed::{Feed, Touched};
 use super::leaf::{Leaf, Reach};
 use super::node::{Below, Node, Op, Renumbered};
@@ -44,7 +43,7 @@ pub(super) struct Graph {
     node_keys: HashMap<String, usize>,
     feed_keys: HashMap<String, usize>,
     leaf_keys: HashMap<(usize, Millis, Reach), usize>,
-    bindings: Bindings,
+    bindings: SeriesPlaces,
     dirty: Worklist,
     /// Rounds that have ended.
     rounds: u64,

@@ -42,7 +42,6 @@ mod aggregate;
 mod alert_series;
 mod alerting;
 mod audit;
-mod bindings;
 mod cascade;
 mod course;
 mod entry;

@@ -1,5 +1,5 @@
 //! `/badge.svg` and `/badge.json`: the verdict, of everything or of one service, for pages of somebody else. The second is
-//! in the form that shields.io reads.
+//! in the form that shields.io reads. `/badge/verdict.svg` is the first under the name that people guess.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -16,7 +16,7 @@ use super::state::ServerState;
 /// Nobody keeps a verdict: it may have changed.
 const NOT_KEPT: (HeaderName, &str) = (header::CACHE_CONTROL, "no-cache, no-store");
 
-/// `GET /badge.svg`
+/// `GET /badge.svg`, `GET /badge/verdict.svg`
 pub(super) async fn svg(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
     let (label, word) = known(&state, request).await?;
     Ok(([(header::CONTENT_TYPE, "image/svg+xml"), NOT_KEPT], badge(&label, word)).into_response())

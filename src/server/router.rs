@@ -23,6 +23,7 @@ pub(super) fn router(state: ServerState) -> Router {
         .nest("/api/v1", api::routes(&state))
         .route("/badge.svg", get(badge::svg))
         .route("/badge.json", get(badge::json))
+        .route("/badge/verdict.svg", get(badge::svg))
         .route("/assets/{name}", get(assets::asset))
         .merge(site::routes(&state))
         .fallback(site::missing)

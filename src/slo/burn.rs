@@ -3,9 +3,10 @@
 //! Invariants:
 //! - Of one severity at most one alert fires; no ticket begins while a page fires. What came before an alert ended
 //!   gives rise to no other: it counts for nobody twice.
-//! - A pair fires if its long window burns above the threshold, its short one still does, at least
-//!   a hundredth of the budget was spent, and in some window between both it is certain that the true burn is
-//!   above half the threshold and above 1. The short window is longer if it would hold fewer than three events.
+//! - A pair fires if its long window burns above the threshold (or, of a page, spent as much of the budget as that would in
+//!   mean traffic), its short one still does, at least a hundredth of the budget was spent (seven thousandths for a page),
+//!   and in some window between both it is certain that the true burn is above half the threshold and above 1, or more
+//!   than certain that it is above 1. The short window is longer if it would hold fewer than three events.
 //! - The slower pairs of a severity speak once half of their long window has been counted: of a young history, where all
 //!   windows are the same, the fastest speaks.
 //! - `tiers` decides for objectives, groups and composites alike; a stream of events has companions beside.
@@ -176,7 +177,7 @@ impl Tiers for Watch {
     }
 
     fn left(&self, at: Timestamp) -> f64 {
-        self.budget(at).left
+        self.spent(at).left
     }
 }
 
@@ -230,9 +231,15 @@ impl Watch {
         let stale = self.input.stale(now);
         let ends = holding.filter(|pair| self.holds(pair, now)).flat_map(|pair| {
             let share = pair.threshold * self.objective.budget();
-            let long = self.history.sinks_below(share, pair.long, now);
+            let enough = self.enough_spent(&pair, now);
+            let below = |left: Counts| left.bad < enough && left.ratio().is_none_or(|ratio| ratio < share);
+            let long = self.history.sinks(pair.long, now, below);
             let stretched = self.short_of(&pair, now) > pair.short;
-            let short = if stale || stretched { None } else { self.history.sinks_below(share, pair.short, now) };
+            let short = if stale || stretched {
+                None
+            } else {
+                self.history.sinks(pair.short, now, |left| left.ratio().is_none_or(|ratio| ratio < share))
+            };
             [long, short]
         });
         ends.flatten().filter(|end| *end > now).min()

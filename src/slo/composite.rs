@@ -78,6 +78,11 @@ impl Tiers for Whole<'_> {
         lengths.find(enough).unwrap_or(most).min(most.max(least))
     }
 
+    /// Weighted events say what share was bad, not how many.
+    fn enough_spent(&self, _pair: &BurnPair, _at: Timestamp) -> f64 {
+        f64::INFINITY
+    }
+
     fn stale(&self, at: Timestamp) -> bool {
         self.composite.of(self.watches).all(|(watch, _)| watch.input.stale(at))
     }

@@ -69,7 +69,7 @@ impl Groups {
             match self.member(objective, pairs, &group) {
                 Some(watch) => watch.accept(portion, at),
                 None => {
-                    let counts = portion.increases.values().map(|more| objective.indicator.counts(*more));
+                    let counts = portion.increases.iter().map(|(_, more)| objective.indicator.counts(more));
                     let sum = counts.fold(Counts::default(), Counts::plus);
                     self.count_beyond(group, sum);
                 }

@@ -12,6 +12,9 @@ use std::collections::VecDeque;
 use crate::model::limits;
 use crate::model::{Millis, Timestamp};
 
+/// Points of the coarsest tier that may lie before a window that ends now.
+const MARGIN: usize = 4;
+
 /// Bad events and all events, as counts or as increases.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Counts {
@@ -118,12 +121,22 @@ impl Tier {
         self.floor.is_none_or(|floor| floor.t <= t)
     }
 
+    /// How many points lie up to an instant.
+    fn up_to(&self, t: Timestamp) -> usize {
+        // The edge of the whole window lies within the margin: of thousands of points, each that is looked at has to come
+        // from memory.
+        if self.points.get(MARGIN).is_none_or(|point| point.t > t) {
+            return self.points.iter().take(MARGIN).take_while(|point| point.t <= t).count();
+        }
+        self.points.partition_point(|point| point.t <= t)
+    }
+
     fn at(&self, t: Timestamp) -> Counts {
         // Nearly always it is asked for now.
         if let Some(last) = self.points.back().filter(|last| last.t <= t) {
             return last.sum;
         }
-        match self.points.partition_point(|point| point.t <= t) {
+        match self.up_to(t) {
             0 => self.floor.map_or(Counts::default(), |floor| floor.sum),
             n => self.points[n - 1].sum,
         }
@@ -230,16 +243,12 @@ impl History {
         tier.points.get(first).map(|point| point.t + length)
     }
 
-    /// If nothing more arrives: the first instant after `after` at which the share of bad events in
-    /// the window has sunk below `share`.
-    pub(super) fn sinks_below(&self, share: f64, length: Millis, after: Timestamp) -> Option<Timestamp> {
+    /// If nothing more arrives: the first instant after `after` at which what is left in the window is `low`.
+    pub(super) fn sinks(&self, length: Millis, after: Timestamp, low: impl Fn(Counts) -> bool) -> Option<Timestamp> {
         let edge = after - length;
         let tier = self.tiers.iter().find(|tier| tier.reaches(edge)).or(self.tiers.last())?;
         let first = tier.points.partition_point(|point| point.t <= edge);
-        let leaving = tier.points.range(first..).find(|point| {
-            let left = self.now.since(point.sum);
-            left.ratio().is_none_or(|ratio| ratio < share)
-        });
+        let leaving = tier.points.range(first..).find(|point| low(self.now.since(point.sum)));
         leaving.map(|point| point.t + length)
     }
 
@@ -309,14 +318,27 @@ mod tests {
     }
 
     #[test]
+    fn points_up_to_an_instant_are_found_wherever_it_lies() {
+        for points in 0..12 {
+            let mut tier = Tier::new(Millis(1), Millis::days(1));
+            (1..=points).for_each(|n| tier.add(Timestamp(n * 10), counts(0.0, 1.0)));
+            for t in 0..=130 {
+                let expected = tier.points.partition_point(|point| point.t <= Timestamp(t));
+                assert_eq!(tier.up_to(Timestamp(t)), expected, "{points} points, up to {t}");
+            }
+        }
+    }
+
+    #[test]
     fn a_window_sinks_when_the_failures_leave() {
         let mut history = History::new(Millis::days(30));
         for s in 1..=600 {
             history.add(Timestamp(s * 1000), counts(if s <= 60 { 1.0 } else { 0.0 }, 1.0));
         }
-        let at = history.sinks_below(0.01, Millis::seconds(600), Timestamp(600_000));
+        let low = |left: Counts| left.ratio().is_none_or(|ratio| ratio < 0.01);
+        let at = history.sinks(Millis::seconds(600), Timestamp(600_000), low);
         // Below 1 % when 5 of the 545 events left are bad.
         assert_eq!(at, Some(Timestamp(655_000)));
-        assert_eq!(history.sinks_below(0.01, Millis::seconds(5000), Timestamp(9_000_000)), None);
+        assert_eq!(history.sinks(Millis::seconds(5000), Timestamp(9_000_000), low), None);
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct Input {
     pub(super) last_at: Option<Timestamp>,
     /// Transactions that brought a sample, counted up to two: one proves nothing about the next.
     pub(super) seen: u8,
-    /// Times between two arrivals of one series, newest last.
+    /// Times between two arrivals of one series, or between its two samples if that is longer, newest last.
     gaps: VecDeque<Millis>,
     /// Their median: each decision asks for it several times.
     interval: Option<Millis>,
@@ -34,7 +34,7 @@ impl Input {
         &self.gaps
     }
 
-    /// Notes a transaction with input. `gap` is the time since an earlier arrival of one of its series:
+    /// Notes a transaction with input. `gap` is the time since an earlier arrival, or sample, of one of its series:
     /// of one series, so that many targets scraped in turn do not look like one fast target.
     pub(super) fn arrived(&mut self, at: Timestamp, gap: Option<Millis>) {
         self.last_at = Some(self.last_at.map_or(at, |last| last.max(at)));

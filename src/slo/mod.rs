@@ -13,6 +13,7 @@ mod alert;
 mod burn;
 mod calendar;
 mod composite;
+mod due;
 mod episode;
 mod events;
 mod finder;
@@ -22,12 +23,14 @@ mod history;
 mod input;
 mod objective;
 mod objectives;
+mod outage;
 mod pair;
 mod saved;
 mod schedule;
 mod seed;
 mod series;
 mod slices;
+mod standing;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -43,10 +46,12 @@ pub use events::{Events, Reading, Term};
 pub use format::RestoreError;
 pub use objective::{Comparison, Indicator, Objective, ObjectiveError, Part};
 pub use objectives::Objectives;
+pub use outage::{Outage, OutageError, OutageMessage, play_outage};
 pub use pair::{BurnPair, Severity};
 pub use schedule::{Schedule, ScheduleError};
 pub use seed::SeedError;
 pub use slices::Method;
+pub use standing::Standing;
 pub use status::{
     AdjustmentSpan, Blind, BlindCause, Budget, BurnHistory, BurnPoint, BurnStatus, GroupsStatus, ObjectiveStatus,
     PartStatus, Period, WindowBurn,

@@ -4,13 +4,16 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::model::limits;
 use crate::model::{
-    Alert, Committed, Labels, Millis, Sample, Seq, SeriesRef, TimeRange, Timestamp, Transition, TransitionKind,
+    Alert, Committed, Labels, Millis, Sample, Seq, SeriesPlace, SeriesPlaces, SeriesRef, TimeRange, Timestamp,
+    Transition, TransitionKind,
 };
 
 use super::alert;
 use super::burn::Companion;
 use super::composite::Composite;
+use super::due::Due;
 use super::episode::Episode;
+use super::events::Reading;
 use super::finder::Finder;
 use super::groups::Groups;
 use super::objective::{Indicator, Objective, ObjectiveError, Part};
@@ -18,7 +21,7 @@ use super::pair::{BurnPair, Severity, pairs_of};
 use super::series::Origin;
 use super::slices::Method;
 use super::status::{BurnHistory, ObjectiveStatus};
-use super::watch::{Bindings, Watch};
+use super::watch::Watch;
 
 /// Every objective, watched as the log goes by.
 ///
@@ -27,7 +30,8 @@ use super::watch::{Bindings, Watch};
 #[derive(Debug)]
 pub struct Objectives {
     pub(super) watches: Vec<Watch>,
-    pub(super) bindings: Bindings,
+    /// Of each series that counts the objective, and its place there.
+    pub(super) bindings: SeriesPlaces,
     pub(super) composites: Vec<Composite>,
     /// Firing alerts whose pair is watched no more; the next log entry resolves them.
     pub(super) orphans: Vec<Alert>,
@@ -35,11 +39,12 @@ pub struct Objectives {
     pub(super) episodes: Vec<Episode>,
     /// Which of them a series may concern.
     finder: Finder,
-    /// When time alone has something to decide, for each watch: thousands are looked through with each entry of the log.
-    /// Empty: to be computed.
-    due: Vec<Timestamp>,
+    /// When time alone has something to decide. Absent: to be computed.
+    due: Option<Due>,
     /// The newest instant of the log.
     now: Option<Timestamp>,
+    /// Room for the samples of a transaction that count.
+    touched: Vec<(SeriesPlace, Sample)>,
 }
 
 impl Objective {
@@ -79,12 +84,13 @@ impl Objectives {
         Ok(Objectives {
             watches,
             finder,
-            due: Vec::new(),
+            due: None,
             composites,
-            bindings: Bindings::default(),
+            bindings: SeriesPlaces::default(),
             orphans: Vec::new(),
             episodes: Vec::new(),
             now: None,
+            touched: Vec::new(),
         })
     }
 
@@ -109,7 +115,7 @@ impl Objectives {
                 && next.watches[to].objective.indicator == old.objective.indicator
             {
                 next.orphans.extend(next.watches[to].inherit(old));
-                moved.insert(from, to);
+                moved.insert(from as u32, to as u32);
             } else {
                 next.orphans.extend(old.alerts());
             }
@@ -120,7 +126,7 @@ impl Objectives {
         }
         for (series, places) in self.bindings.iter() {
             let kept = places.iter().filter_map(|(from, at)| Some((*moved.get(from)?, *at)));
-            kept.for_each(|place| next.bindings.add(series, place));
+            next.bindings.insert(series, kept.collect());
         }
         *self = next;
         Ok(())
@@ -137,12 +143,12 @@ impl Objectives {
     fn bind(&mut self, number: SeriesRef, labels: &Labels, origin: Origin) {
         for n in self.finder.find(labels) {
             let watch = &mut self.watches[n];
-            if self.bindings.get(number).iter().any(|(watch, _)| *watch == n) {
+            if self.bindings.of(number).iter().any(|(watch, _)| *watch as usize == n) {
                 continue;
             }
             for reading in watch.objective.indicator.readings() {
                 if let Some(place) = watch.series.bind(&watch.objective, labels, reading, origin) {
-                    self.bindings.add(number, (n, place));
+                    self.bindings.add(number, (n as u32, place as u32));
                 }
             }
         }
@@ -153,7 +159,7 @@ impl Objectives {
     pub fn retire(&mut self, series: &[SeriesRef]) {
         for number in series {
             for (watch, place) in self.bindings.remove(*number) {
-                self.watches[watch].series.retire(place);
+                self.watches[watch as usize].series.retire(place as usize);
             }
         }
     }
@@ -163,47 +169,49 @@ impl Objectives {
         for (number, labels) in &committed.new_series {
             self.bind(*number, labels, Origin::Log);
         }
-        let mut touched: Vec<(usize, usize, Sample)> = Vec::new();
+        let mut touched = std::mem::take(&mut self.touched);
         for (number, sample) in &committed.samples {
-            for (watch, place) in self.bindings.get(*number) {
-                if self.watches[*watch].series.bound[*place].reading.of_numbers() {
-                    touched.push((*watch, *place, *sample));
+            for place in self.bindings.of(*number) {
+                if self.reading(*place).of_numbers() {
+                    touched.push((*place, *sample));
                 }
             }
         }
         for (number, histogram) in &committed.histograms {
-            for (watch, place) in self.bindings.get(*number) {
-                let reading = self.watches[*watch].series.bound[*place].reading;
+            for place in self.bindings.of(*number) {
+                let reading = self.reading(*place);
                 if !reading.of_numbers() {
-                    touched.push((*watch, *place, reading.of(histogram)));
+                    touched.push((*place, reading.of(histogram)));
                 }
             }
         }
         // Those of one objective together, in the order in which they came.
-        touched.sort_by_key(|(watch, ..)| *watch);
+        touched.sort_by_key(|((watch, _), _)| *watch);
         let mut transitions = self.resolve_orphans(committed.seq, committed.at);
         let (seq, at) = (committed.seq, committed.at);
-        let mut next = 0;
-        for n in self.concerned(at, touched.iter().map(|(watch, ..)| *watch)) {
-            let until = touched[next..].partition_point(|(watch, ..)| *watch == n) + next;
-            if until > next {
-                let samples = touched[next..until].iter().map(|(_, place, sample)| (*place, *sample));
-                self.watches[n].take(samples, at);
-                next = until;
+        let mut rest = touched.as_slice();
+        for n in self.concerned(at, touched.iter().map(|((watch, _), _)| *watch as usize)) {
+            let (own, others) = rest.split_at(rest.partition_point(|((watch, _), _)| *watch as usize == n));
+            if !own.is_empty() {
+                self.watches[n].take(own.iter().map(|((_, place), sample)| (*place as usize, *sample)), at);
             }
+            rest = others;
             self.advance(n, seq, at, &mut transitions);
         }
         self.advance_composites(seq, at, &mut transitions);
+        touched.clear();
+        self.touched = touched;
         transitions
+    }
+
+    fn reading(&self, (watch, place): SeriesPlace) -> Reading {
+        self.watches[watch as usize].series.bound[place as usize].reading
     }
 
     /// The watches that were touched, and those for which time has something to decide, in order.
     fn concerned(&mut self, at: Timestamp, touched: impl Iterator<Item = usize>) -> Vec<usize> {
-        if self.due.len() != self.watches.len() {
-            self.due = self.watches.iter().map(Watch::due_at).collect();
-        }
-        let due = self.due.iter().enumerate().filter(|(_, due)| **due <= at).map(|(n, _)| n);
-        let mut all: Vec<usize> = touched.chain(due).collect();
+        let due = self.due.get_or_insert_with(|| Due::new(self.watches.iter().map(Watch::due_at)));
+        let mut all: Vec<usize> = touched.chain(due.by(at)).collect();
         all.sort_unstable();
         all.dedup();
         all
@@ -213,12 +221,13 @@ impl Objectives {
         let watch = &mut self.watches[n];
         watch.advance(seq, at, out);
         watch.take_episodes(&mut self.episodes);
-        self.due[n] = watch.due_at();
+        let next = watch.due_at();
+        self.due.iter_mut().for_each(|due| due.set(n, next));
     }
 
     /// To be called when watches were changed otherwise than by the log.
     pub(super) fn forget_deadlines(&mut self) {
-        self.due.clear();
+        self.due = None;
     }
 
     fn advance_composites(&mut self, seq: Seq, at: Timestamp, out: &mut Vec<Transition>) {
@@ -267,9 +276,9 @@ impl Objectives {
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let orphans = self.orphans.first().map(|alert| Timestamp(self.now.unwrap_or(alert.active_at).0 + 1));
         let composites = self.composites.iter().filter_map(Composite::deadline);
-        let watches = match self.due.len() == self.watches.len() {
-            true => self.due.iter().copied().filter(|due| *due > Timestamp::MIN && *due < Timestamp::MAX).min(),
-            false => self.watches.iter().filter_map(Watch::deadline).min(),
+        let watches = match &self.due {
+            Some(due) => due.next(),
+            None => self.watches.iter().filter_map(Watch::deadline).min(),
         };
         watches.into_iter().chain(composites).chain(orphans).min()
     }

@@ -5,13 +5,13 @@
 //!   carried over, for another indicator they are dropped.
 //! - A state that cannot be read changes nothing.
 
-use crate::model::Millis;
+use crate::model::{Millis, SeriesPlaces};
 
 use super::composite::Composite;
 use super::format::{self, RestoreError, SavedCounts, SavedObjective};
 use super::objective::{Comparison, Indicator, Objective};
 use super::objectives::Objectives;
-use super::watch::{Bindings, Watch};
+use super::watch::Watch;
 
 impl Objectives {
     /// The state as bytes, from which [`Objectives::restore`] continues.
@@ -27,7 +27,7 @@ impl Objectives {
         let saved = format::read(bytes)?;
         self.forget_deadlines();
         self.watches.iter_mut().for_each(Watch::unbind);
-        self.bindings = Bindings::default();
+        self.bindings = SeriesPlaces::default();
         self.orphans = saved.orphans;
         for old in saved.objectives {
             let same = |watch: &&mut Watch| {

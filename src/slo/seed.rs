@@ -11,13 +11,25 @@ use super::history::Counts;
 use super::objective::{Indicator, Objective};
 use super::objectives::Objectives;
 use super::pair::BurnPair;
-use super::series::{Increases, Origin, Roles, join};
+use super::series::{Increase, Increases, Origin, Roles};
 use super::watch::Watch;
 
 /// What is read at once, unless it is too much; then half of it, and so on.
 const SLICE: Millis = Millis::hours(6);
 /// Below this nothing is halved any more.
 const SLICE_MIN: Millis = Millis::seconds(10);
+
+/// Increases of many series over hours: a tree, for each series comes in the middle of those before it.
+type Timeline = BTreeMap<Timestamp, Increase>;
+
+/// Adds the increases of one series.
+fn join(all: &mut Timeline, one: &Increases) {
+    for (t, more) in one.iter() {
+        let at = all.entry(t).or_default();
+        at.part += more.part;
+        at.total += more.total;
+    }
+}
 
 /// Stored history that cannot be counted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -120,9 +132,9 @@ impl Watch {
     }
 
     /// Counts increases of one stretch after each other, and decides at the instant of each.
-    fn play(&mut self, whole: Increases, by_group: BTreeMap<Labels, Increases>, out: &mut Vec<Transition>) {
-        let mut instants: BTreeMap<Timestamp, Vec<(Labels, Increases)>> = BTreeMap::new();
-        let one = |t: Timestamp, more| Increases::from([(t, more)]);
+    fn play(&mut self, whole: Timeline, by_group: BTreeMap<Labels, Timeline>, out: &mut Vec<Transition>) {
+        let mut instants: BTreeMap<Timestamp, Vec<(Labels, Timeline)>> = BTreeMap::new();
+        let one = |t: Timestamp, more| Timeline::from([(t, more)]);
         for (group, increases) in by_group {
             increases.into_iter().for_each(|(t, more)| {
                 instants.entry(t).or_default().push((group.clone(), one(t, more)));
@@ -203,7 +215,7 @@ impl Watch {
         &mut self,
         places: &mut HashMap<Labels, usize>,
         found: Vec<SeriesSamples>,
-    ) -> (Increases, BTreeMap<Labels, Increases>) {
+    ) -> (Timeline, BTreeMap<Labels, Timeline>) {
         // First all targets: which series of one comes first in the answer means nothing.
         for series in &found {
             let number = series.samples.iter().find(|sample| sample.v.is_finite()).map(|sample| sample.t);
@@ -212,8 +224,8 @@ impl Watch {
                 self.series.watch_target(&series.labels, first);
             }
         }
-        let mut increases = Increases::new();
-        let mut by_group: BTreeMap<Labels, Increases> = BTreeMap::new();
+        let mut increases = Timeline::new();
+        let mut by_group: BTreeMap<Labels, Timeline> = BTreeMap::new();
         let readings = self.objective.indicator.readings();
         for SeriesSamples { labels, samples, histograms, .. } in found {
             for reading in readings.iter().copied() {
@@ -224,7 +236,7 @@ impl Watch {
                 if read.is_empty() {
                     continue;
                 }
-                let mut one = Increases::new();
+                let mut one = Increases::default();
                 self.count_series(places, (&labels, reading), read, &mut one);
                 join(&mut increases, &one);
                 if !self.objective.group_by.is_empty() {
@@ -235,7 +247,7 @@ impl Watch {
         (increases, by_group)
     }
 
-    fn add_counted(&mut self, increases: Increases, by_group: BTreeMap<Labels, Increases>) {
+    fn add_counted(&mut self, increases: Timeline, by_group: BTreeMap<Labels, Timeline>) {
         self.add_now(increases);
         let pairs: Vec<BurnPair> = self.pairs.iter().map(|state| state.pair).collect();
         for (group, increases) in by_group {

@@ -6,7 +6,7 @@
 //! - A series is known by its labels: the numbers that the store gives out end with the process.
 //! - What is forgotten depends on the log alone, not on which series the store has retired.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use crate::model::limits;
 use crate::model::{Labels, Millis, Sample, Timestamp};
@@ -65,8 +65,46 @@ pub(super) struct Increase {
     pub(super) total: f64,
 }
 
-/// Increases by the instant at which they count.
-pub(super) type Increases = BTreeMap<Timestamp, Increase>;
+/// Increases by the instant at which they count, in order. What one transaction brings is nearly always of one instant,
+/// so there is no tree.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Increases(Vec<(Timestamp, Increase)>);
+
+impl Increases {
+    /// The increase at an instant; nothing so far if there is none.
+    fn at(&mut self, t: Timestamp) -> &mut Increase {
+        let place = match self.0.last() {
+            Some((last, _)) if *last == t => self.0.len() - 1,
+            Some((last, _)) if *last > t => self.0.partition_point(|(of, _)| *of < t),
+            _ => self.0.len(),
+        };
+        if self.0.get(place).is_none_or(|(of, _)| *of != t) {
+            self.0.insert(place, (t, Increase::default()));
+        }
+        &mut self.0[place].1
+    }
+
+    /// Adds more at an instant.
+    pub(super) fn add(&mut self, t: Timestamp, more: Increase) {
+        let at = self.at(t);
+        at.part += more.part;
+        at.total += more.total;
+    }
+
+    /// All of them, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Timestamp, Increase)> {
+        self.0.iter().copied()
+    }
+}
+
+impl IntoIterator for Increases {
+    type Item = (Timestamp, Increase);
+    type IntoIter = std::vec::IntoIter<(Timestamp, Increase)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
 
 /// All series of one objective.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -183,7 +221,7 @@ impl SeriesSet {
                     add(out, sample.t, sample.v.max(0.0), roles);
                 }
                 None => {
-                    out.entry(sample.t).or_default();
+                    out.at(sample.t);
                 }
             }
         }
@@ -261,17 +299,12 @@ fn target(labels: &Labels) -> Labels {
 
 /// Adds increases to others.
 pub(super) fn join(out: &mut Increases, more: &Increases) {
-    for (t, more) in more {
-        let at = out.entry(*t).or_default();
-        at.part += more.part;
-        at.total += more.total;
-    }
+    more.iter().for_each(|(t, more)| out.add(t, more));
 }
 
 fn add(out: &mut Increases, t: Timestamp, more: f64, roles: Roles) {
-    let at = out.entry(t).or_default();
-    at.part += more * roles.part.unwrap_or(0.0);
-    at.total += more * roles.total.unwrap_or(0.0);
+    let [part, total] = [roles.part, roles.total].map(|weight| more * weight.unwrap_or(0.0));
+    out.add(t, Increase { part, total });
 }
 
 fn spread(out: &mut Increases, from: Timestamp, to: Timestamp, more: f64, roles: Roles) {
@@ -311,9 +344,9 @@ mod tests {
     }
 
     fn total(set: &mut SeriesSet, indicator: &Indicator, series: usize, t: i64, v: f64) -> f64 {
-        let mut out = Increases::new();
+        let mut out = Increases::default();
         set.take(series, Sample { t: Timestamp(t), v }, Timestamp(t), indicator, &mut out);
-        out.values().map(|increase| increase.part + increase.total).sum()
+        out.iter().map(|(_, increase)| increase.part + increase.total).sum()
     }
 
     #[test]
@@ -358,11 +391,12 @@ mod tests {
     fn a_long_gap_is_spread_and_adds_up() {
         let (mut set, indicator) = set();
         let series = bind(&mut set, &indicator, &labels("total", "a"), Origin::Log).unwrap();
-        let mut out = Increases::new();
+        let mut out = Increases::default();
         for (t, v) in [(0, 0.0), (7_200_000, 601.0)] {
             set.take(series, Sample { t: Timestamp(t), v }, Timestamp(t), &indicator, &mut out);
         }
-        assert_eq!(out.values().map(|i| i.total).sum::<f64>(), 601.0);
-        assert_eq!(out.range(..=Timestamp(3_600_000)).map(|(_, i)| i.total).sum::<f64>(), 300.0);
+        assert_eq!(out.iter().map(|(_, i)| i.total).sum::<f64>(), 601.0);
+        let first_hour = out.iter().filter(|(t, _)| *t <= Timestamp(3_600_000));
+        assert_eq!(first_hour.map(|(_, i)| i.total).sum::<f64>(), 300.0);
     }
 }

@@ -244,6 +244,17 @@ pub struct BurnHistory {
     pub points: Vec<BurnPoint>,
 }
 
+/// What of an error budget is spent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spent {
+    /// The events of the window.
+    pub(super) all: Counts,
+    /// Bad events that the window may hold.
+    pub(super) budget: f64,
+    /// The share that is left.
+    pub(super) left: f64,
+}
+
 impl Watch {
     pub(super) fn status(&self, at: Timestamp) -> ObjectiveStatus {
         let mut status = self.status_of_all(at);
@@ -365,10 +376,15 @@ impl Watch {
         }
     }
 
-    pub(super) fn budget(&self, at: Timestamp) -> Budget {
+    /// What was spent of the budget.
+    pub(super) fn spent(&self, at: Timestamp) -> Spent {
         let all = self.in_window(at);
-        let total = self.expected(at, all) * self.objective.budget();
-        let left = if total > 0.0 { 1.0 - all.bad / total } else { 1.0 };
+        let budget = self.expected(at, all) * self.objective.budget();
+        Spent { all, budget, left: if budget > 0.0 { 1.0 - all.bad / budget } else { 1.0 } }
+    }
+
+    pub(super) fn budget(&self, at: Timestamp) -> Budget {
+        let Spent { all, budget: total, left } = self.spent(at);
         let burn = self.pairs.first().and_then(|PairState { pair, .. }| {
             let [long, short] = [pair.long, pair.short].map(|length| self.history.window(at, length).ratio());
             Some(long?.min(short?) / self.objective.budget())
@@ -428,26 +444,31 @@ impl Watch {
         }
     }
 
-    fn blind(&self, at: Timestamp) -> Option<Blind> {
-        let since = self.since.unwrap_or(at);
+    /// Why nothing can be said, if so.
+    pub(super) fn blind_cause(&self, at: Timestamp) -> Option<BlindCause> {
         if self.series.len() == 0 && self.heard == [None; 2] {
-            let reason = format!("no series match {}", self.objective.indicator.selectors());
-            return Some(Blind { cause: BlindCause::NoSeries, reason, since });
+            Some(BlindCause::NoSeries)
+        } else if !self.input.proven() {
+            Some(BlindCause::NotProven)
+        } else {
+            self.input.stale(at).then_some(BlindCause::InputStopped)
         }
-        if !self.input.proven() {
-            let reason = match self.input.last_at {
-                None => "not proven yet: no sample since the start".to_owned(),
-                Some(last) => format!("not proven yet: one sample, {} ago", rounded(at - last)),
-            };
-            return Some(Blind { cause: BlindCause::NotProven, reason, since });
-        }
-        let (last, from) = (self.input.last_at?, self.input.stale_from()?);
-        (at >= from).then(|| {
-            let expected = self.input.interval().unwrap_or(Millis::ZERO);
-            let reason =
-                format!("input stopped: last sample {} ago, expected every {}", rounded(at - last), rounded(expected));
-            Blind { cause: BlindCause::InputStopped, reason, since: last }
-        })
+    }
+
+    fn blind(&self, at: Timestamp) -> Option<Blind> {
+        let cause = self.blind_cause(at)?;
+        let (since, last) = (self.since.unwrap_or(at), self.input.last_at);
+        let ago = |last: Timestamp| rounded(at - last);
+        let (reason, since) = match (cause, last) {
+            (BlindCause::NoSeries, _) => (format!("no series match {}", self.objective.indicator.selectors()), since),
+            (_, None) => ("not proven yet: no sample since the start".to_owned(), since),
+            (BlindCause::NotProven, Some(last)) => (format!("not proven yet: one sample, {} ago", ago(last)), since),
+            (BlindCause::InputStopped, Some(last)) => {
+                let expected = rounded(self.input.interval().unwrap_or(Millis::ZERO));
+                (format!("input stopped: last sample {} ago, expected every {expected}", ago(last)), last)
+            }
+        };
+        Some(Blind { cause, reason, since })
     }
 
     /// The burn rate at `points` instants, evenly over the range and ending with its end.

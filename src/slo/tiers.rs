@@ -13,10 +13,16 @@ use super::watch::{FAILURES_MIN, PairState};
 /// How surprising failures must be before they alert, over all windows that are looked at: 99 % confidence. With 99.9 %,
 /// three failures among ten requests page, and five among a hundred.
 const DOUBT: f64 = 0.01;
+/// How surprising they must be instead if the budget were only spent evenly. A few failures an hour leave room for any burn
+/// between half the threshold and twice of it, and none for an even pace.
+const DOUBT_OF_BURNING: f64 = 0.0001;
 /// A short window with fewer events says nothing yet.
 const EVENTS_MIN: f64 = 3.0;
 /// Less of the budget is no episode, and nobody's business: a night of few requests may burn fast and spend nothing.
 const EPISODE_SPENT: f64 = 0.01;
+/// What a page waits for. The fastest pair stands for two hundredths of the budget in a mean hour; in a quiet one, of a third of
+/// the traffic, for so much.
+const PAGE_SPENT: f64 = 0.007;
 /// An alert that begins again so soon was ended too early the time before: the service comes and goes.
 const FLAPPING: Millis = Millis::hours(1);
 /// How surprising few failures must be before it is taken that the burn is over.
@@ -29,6 +35,14 @@ pub(super) fn tier(severity: Severity) -> usize {
     match severity {
         Severity::Page => 0,
         Severity::Ticket => 1,
+    }
+}
+
+/// The share of the budget that must be spent before anybody is told.
+fn least_spent(severity: Severity) -> f64 {
+    match severity {
+        Severity::Page => PAGE_SPENT,
+        Severity::Ticket => EPISODE_SPENT,
     }
 }
 
@@ -68,6 +82,23 @@ pub(super) trait Tiers {
         let covered = self.counted(at).clamp(Millis(1), window);
         let all = self.events(at, window);
         all.total * (window.0 as f64 / covered.0 as f64) * self.allowed()
+    }
+
+    /// Bad events in a pair's long window that are reason enough, whatever their share: those of the budget that the pair
+    /// stands for. In the busiest hour a share spends several times as much as in a mean one, and a page must not wait for it;
+    /// a ticket may.
+    fn enough_spent(&self, pair: &BurnPair, at: Timestamp) -> f64 {
+        if pair.severity != Severity::Page {
+            return f64::INFINITY;
+        }
+        let stands_for = pair.threshold * pair.long.0 as f64 / self.budget_window().0 as f64;
+        stands_for * self.expected_budget(at)
+    }
+
+    /// Whether so many bad events in a pair's long window, of so many in all, are above its threshold.
+    fn spends(&self, pair: &BurnPair, at: Timestamp, long: Counts) -> bool {
+        let share = pair.threshold * self.allowed();
+        long.ratio().is_some_and(|ratio| ratio > share) || long.bad >= self.enough_spent(pair, at)
     }
 
     /// What the tiers decide at `at`.
@@ -127,41 +158,46 @@ pub(super) trait Tiers {
         let share = pair.threshold * self.allowed();
         // The cheap question first: nearly always the answer is no.
         let long = self.events(at, pair.long);
-        if long.bad < FAILURES_MIN || long.ratio().is_none_or(|ratio| ratio <= share) {
+        if long.bad < FAILURES_MIN || !self.spends(pair, at, long) {
             return false;
         }
         let untold = self.untold(pair.severity, at, pair.long);
-        if untold.bad < FAILURES_MIN || untold.bad <= share * long.total {
+        if untold.bad < FAILURES_MIN || !self.spends(pair, at, Counts { bad: untold.bad, total: long.total }) {
             return false;
         }
         let shortest = self.short_of(pair, at);
         let short = self.untold(pair.severity, at, shortest);
         short.ratio().is_some_and(|ratio| ratio > share)
-            && untold.bad >= EPISODE_SPENT * self.expected_budget(at)
+            && untold.bad >= least_spent(pair.severity) * self.expected_budget(at)
             && !self.stale(at)
             && self.certain(pair, at, shortest)
     }
 
-    /// Whether in some window between the long one and the shortest the true burn is above half the threshold for
-    /// certain, and above 1.
+    /// Whether in some window between the long one and the shortest the true burn is above half the threshold for certain and
+    /// above 1, or above 1 for more than certain.
     fn certain(&self, pair: &BurnPair, at: Timestamp, shortest: Millis) -> bool {
         let share = (pair.threshold / 2.0).max(1.0) * self.allowed();
         let halves = std::iter::successors(Some(pair.long), |length| Some(Millis(length.0 / 2)));
         let lengths: Vec<Millis> = halves.take_while(|length| *length > shortest).chain([shortest]).collect();
-        let doubt = DOUBT / lengths.len() as f64;
         lengths.iter().any(|length| {
             let counts = self.untold(pair.severity, at, *length);
+            let surprising = |share: f64, doubt: f64| {
+                counts.ratio().is_some_and(|ratio| ratio > share)
+                    && binomial_tail(counts.bad, counts.total, share) < doubt
+            };
+            let windows = lengths.len() as f64;
             counts.bad >= FAILURES_MIN
-                && counts.ratio().is_some_and(|ratio| ratio > share)
-                && binomial_tail(counts.bad, counts.total, share) < doubt
+                && (surprising(share, DOUBT / windows) || surprising(self.allowed(), DOUBT_OF_BURNING / windows))
         })
     }
 
     /// Whether both windows of a pair are above its threshold.
     fn holds(&self, pair: &BurnPair, at: Timestamp) -> bool {
         let share = pair.threshold * self.allowed();
-        let above = |length| self.events(at, length).ratio().is_some_and(|ratio| ratio >= share);
-        above(pair.long) && (self.stale(at) || above(self.short_of(pair, at)))
+        let above = |counts: Counts| counts.ratio().is_some_and(|ratio| ratio >= share);
+        let long = self.events(at, pair.long);
+        let long_holds = above(long) || long.bad >= self.enough_spent(pair, at);
+        long_holds && (self.stale(at) || above(self.events(at, self.short_of(pair, at))))
     }
 
     /// Whether a tier's alert is over: no pair holds, or the latest events leave no doubt.

@@ -5,10 +5,10 @@
 //!   up to it (or patience is over): halves that come in different transactions never look like failures.
 //! - What alerts, and when that is over, is decided in `burn`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use crate::model::limits;
-use crate::model::{Alert, Labels, Millis, Sample, SeriesRef, SeriesRefs, Timestamp};
+use crate::model::{Alert, Labels, Millis, Sample, Timestamp};
 
 use super::adjustment::Exclusions;
 use super::burn::{Burning, Decision};
@@ -51,7 +51,7 @@ pub(super) struct Portion {
     pub(super) increases: Increases,
     /// The newest sample of the numerator's side and of the total's.
     heard: [Option<Timestamp>; 2],
-    /// The time since an earlier arrival of the first series that had one.
+    /// The time since an earlier arrival of the first series that had one, or since its earlier sample if that is longer.
     gap: Option<Millis>,
 }
 
@@ -151,11 +151,13 @@ impl Watch {
         let mut whole = Portion::default();
         let mut portions: BTreeMap<Labels, Portion> = BTreeMap::new();
         for (series, sample) in samples {
-            let mut one = Increases::new();
+            let mut one = Increases::default();
             let out = if grouped { &mut one } else { &mut whole.increases };
             let taken = self.series.take(series, sample, at, &self.objective.indicator, out);
             let Some(before) = taken else { continue };
-            let gap = before.map(|cursor| at - cursor.seen_at).filter(|gap| *gap > Millis::ZERO);
+            // Who catches up sends in a moment what belongs to hours: the samples' own times tell how often they come.
+            let gap = before.map(|cursor| (at - cursor.seen_at, sample.t - cursor.t));
+            let gap = gap.filter(|(arrivals, _)| *arrivals > Millis::ZERO).map(|(a, b)| a.max(b));
             let bound = &self.series.bound[series];
             whole.hear(bound.roles, sample.t, gap);
             if grouped {
@@ -299,7 +301,7 @@ impl Watch {
     }
 
     /// Counts increases of which both sides are at hand.
-    pub(super) fn add_now(&mut self, increases: Increases) {
+    pub(super) fn add_now(&mut self, increases: impl IntoIterator<Item = (Timestamp, Increase)>) {
         for (t, more) in increases {
             self.add(t, more);
         }
@@ -366,43 +368,5 @@ impl Watch {
                 self.series.dormant.insert(series.labels, cursor);
             }
         }
-    }
-}
-
-/// Where the samples of a series go: objectives with the series' position there, most often one.
-#[derive(Debug, Default)]
-pub(super) struct Bindings {
-    places: HashMap<SeriesRef, Vec<(usize, usize)>>,
-    /// The keys of `places`: most samples go nowhere.
-    bound: SeriesRefs,
-}
-
-impl Bindings {
-    /// Where the samples of a series go.
-    pub(super) fn get(&self, series: SeriesRef) -> &[(usize, usize)] {
-        if !self.bound.contains(series) {
-            return &[];
-        }
-        self.places.get(&series).map_or(&[], Vec::as_slice)
-    }
-
-    /// Lets the samples of a series go to one more place.
-    pub(super) fn add(&mut self, series: SeriesRef, place: (usize, usize)) {
-        self.bound.insert(series);
-        self.places.entry(series).or_default().push(place);
-    }
-
-    /// Forgets a series; gives where its samples went.
-    pub(super) fn remove(&mut self, series: SeriesRef) -> Vec<(usize, usize)> {
-        if !self.bound.contains(series) {
-            return Vec::new();
-        }
-        self.bound.remove(series);
-        self.places.remove(&series).unwrap_or_default()
-    }
-
-    /// Every series that is bound.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (SeriesRef, &[(usize, usize)])> {
-        self.places.iter().map(|(series, places)| (*series, places.as_slice()))
     }
 }

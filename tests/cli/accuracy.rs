@@ -48,6 +48,11 @@ fn what_people_say_of_an_alert_is_in_the_report_after_a_restart() {
     ] {
         assert!(report(format).contains(expected), "{expected}: {}", report(format));
     }
+    let (code, early) = asked(&server, &["report", "early-warning", "--since", "90d"]);
+    assert!(code == 0 && early.contains("before 10 % of the budget was spent: none known"), "{early}");
+    assert!(early.contains("early warning, 99 %, insufficient: "), "{early}");
+    let (_, early) = asked(&server, &["report", "early-warning", "--format", "json"]);
+    assert!(early.contains("\"late\": []") && early.contains("\"missed\": []"), "{early}");
     let (code, said) = asked(&server, &["report", "accuracy", "--month", "Octember"]);
     assert!(code == 1 && said.contains("Octember is no month; write 2026-10"), "{said}");
     let (_, episodes) = asked(&server, &["episodes", "--alerts"]);

@@ -46,6 +46,8 @@ fn every_command_has_help_with_an_example() {
         &["deploy", "mark"],
         &["report", "accuracy"],
         &["report", "verdicts"],
+        &["report", "early-warning"],
+        &["simulate", "outage"],
         &["episodes"],
         &["outcome"],
         &["backtest"],
@@ -150,6 +152,17 @@ fn the_verdict_follows_the_input_from_blind_to_ok_and_back() {
         }
         assert!(begun.elapsed() < Duration::from_secs(20), "{word}");
     }
+    let simulated = |slo: &str, rate: &str| {
+        let output = run(&["simulate", "outage", "--slo", slo, "--error-rate", rate, "--url", &url]);
+        (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let (code, told) = simulated("shop", "50%");
+    assert!(code == 0 && told.starts_with("shop/availability of 99 %: 50 % of "), "{told}");
+    assert!(told.contains("page      ErrorBudgetBurn 1h") && told.contains(" resolved "), "{told}");
+    let (code, told) = simulated("shop/availability", "0.001");
+    assert!(code == 3 && told.ends_with("\n  nobody would be told\n"), "{told}");
+    let (code, told) = simulated("nobody", "1%");
+    assert!(code == 1 && told.contains("there is no objective nobody; there are: shop/availability"), "{told}");
     // The input has stopped; nothing else happens.
     let begun = Instant::now();
     loop {

@@ -42,6 +42,27 @@ fn verdicts_budgets_coverage_and_accuracy_are_metrics() {
 }
 
 #[test]
+fn words_are_those_of_the_last_look_for_two_seconds_or_until_an_alert_changes() {
+    let world = World::new(RULES, OBJECTIVES);
+    let db = world.open();
+    trade(&world, &db, 0..600, 0.0);
+    let at = |ms: i64| {
+        world.clock.set(BEGIN + ms);
+        value(&db, "evenkeel_verdict_overall")
+    };
+    // The last sample came at 585 s, every 15 s one is expected.
+    at(629_000);
+    db.step();
+    assert_eq!([at(629_000), at(630_999), at(631_000)], [0.0, 0.0, 3.0]);
+    trade(&world, &db, 645..660, 0.0);
+    assert_eq!(at(645_000), 0.0);
+    let queue = one("queue_length", &[("service", "shop")], BEGIN + 645_500, 101.0);
+    world.clock.set(BEGIN + 645_500);
+    db.append(queue).unwrap();
+    assert_eq!(at(645_500), 2.0, "an alert began to fire");
+}
+
+#[test]
 fn services_that_our_own_metrics_name_keep_no_job_from_being_found() {
     let world = World::new("", "");
     let db = world.open();

@@ -127,6 +127,8 @@ async fn badges_say_the_word() {
     assert_eq!(badge.header("content-type"), Some("image/svg+xml"));
     assert_eq!(badge.header("cache-control"), Some("no-cache, no-store"));
     assert!(badge.text().contains("checkout: HURTING"), "{}", badge.text());
+    let same = get(shop.server.address, "/badge/verdict.svg?service=checkout").await;
+    assert_eq!((same.text(), same.header("content-type")), (badge.text(), Some("image/svg+xml")));
     let shields = get(shop.server.address, "/badge.json").await.json();
     assert_eq!(shields, json!({"schemaVersion": 1, "label": "services", "message": "HURTING", "color": "critical"}));
     assert_eq!(get(shop.server.address, "/badge.svg?service=nobody").await.status, 404);

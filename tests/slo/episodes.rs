@@ -32,7 +32,7 @@ fn what_is_wrong_is_told_and_what_is_not_is_not() {
 #[test]
 fn a_trickle_that_fails_is_told_within_the_hour_and_pages_within_six() {
     for rate in [5.0, 10.0, 69.0] {
-        let (told, paged) = low::trickle(rate, 0.9, 2, 5).unwrap();
+        let [_, told, paged] = low::trickle(rate, 0.9, 2, 5).unwrap();
         let most = if rate < 6.0 { 2.0 } else { 1.0 };
         assert!(told <= most * 3600.0 && paged <= 6.0 * 3600.0, "{rate} an hour: {told} s, {paged} s");
     }

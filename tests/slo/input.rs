@@ -32,6 +32,23 @@ fn blind_until_proven_and_again_when_input_stops() {
 }
 
 #[test]
+fn who_catches_up_is_not_taken_for_one_that_sends_a_thousand_times_a_second() {
+    let mut story = Story::new(vec![shop(0.999, ratio())]);
+    // Five minutes of samples that waited somewhere come within 20 ms.
+    let first = story.now - Millis::minutes(5);
+    for n in 0..20 {
+        story.pass(Millis(1));
+        story
+            .send(&[(metric("requests_total", &[("code", "200")]), n as f64 * 100.0)], first + Millis::seconds(15 * n));
+    }
+    story.pass(Millis::seconds(40));
+    assert_eq!(cause(&story), None);
+    assert_eq!(story.status().interval, Some(Millis::seconds(15)));
+    story.pass(Millis::seconds(6));
+    assert_eq!(cause(&story), Some(BlindCause::InputStopped));
+}
+
+#[test]
 fn blindness_ends_no_alert_and_what_comes_after_does() {
     let mut story = Story::new(vec![shop(0.999, ratio())]);
     story.traffic(3600, 15, 10.0, 0.0);

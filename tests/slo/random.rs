@@ -1,11 +1,14 @@
 //! Any course of events: restarts change nothing, and nothing that was counted is lost.
 
-use evenkeel::model::{Labels, Millis};
-use evenkeel::slo::{Adjustment, Calendar, CalendarUnit, Indicator, Method, Objective, Objectives, Part, Schedule};
+use evenkeel::confidence::{Verdict, group_verdict, is_fine, objective_verdict};
+use evenkeel::model::{Labels, Millis, Timestamp};
+use evenkeel::slo::{
+    Adjustment, Calendar, CalendarUnit, Indicator, Method, Objective, Objectives, Part, Schedule, Standing,
+};
 use proptest::prelude::*;
 
 use super::restart::replay;
-use super::story::{Story, apart, metric, shop};
+use super::story::{START, Story, apart, metric, shop};
 
 /// One thing that happens.
 #[derive(Debug, Clone)]
@@ -129,6 +132,33 @@ fn kinds() -> Vec<Objective> {
     all.into_iter().chain([whole]).collect()
 }
 
+/// What is said of objectives in a few numbers is what their statuses say, and whoever is fine by it is fine.
+fn assert_standings(story: &Story) {
+    let (started_at, statuses) = (Timestamp(START), story.objectives.statuses(story.now));
+    let standings: Vec<Standing<'_>> = story.objectives.standings(story.now).collect();
+    assert_eq!(standings.len(), statuses.len());
+    for (standing, status) in standings.iter().zip(&statuses) {
+        let groups = || status.groups.iter().flat_map(|groups| &groups.budgets);
+        let expected = Standing {
+            service: &status.service,
+            name: &status.name,
+            fires: !status.alerts.is_empty() || groups().any(|group| !group.alerts.is_empty()),
+            blind: status.blind.is_some(),
+            last_input: status.last_input,
+            total: status.total,
+            left: status.budget.left,
+            left_of_groups: groups().map(|group| group.budget.left).fold(1.0, f64::min),
+        };
+        assert_eq!(*standing, expected);
+        let word =
+            groups().fold(objective_verdict(status, started_at), |word, group| word.or_worse(group_verdict(group)));
+        assert!(word == Verdict::Ok || !is_fine(standing, started_at), "{word:?}: {standing:?}");
+    }
+    let unwell = story.objectives.statuses_of(story.now, &mut |standing| !is_fine(standing, started_at));
+    let expected: Vec<_> = statuses.into_iter().zip(standings).filter(|(_, one)| !is_fine(one, started_at)).collect();
+    assert!(unwell.iter().eq(expected.iter().map(|(status, _)| status)), "other statuses");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -160,6 +190,7 @@ proptest! {
             let ahead = if let Event::Ahead { by_ms, .. } = event { *by_ms } else { 0 };
             let sent = [(labels("requests_total"), values[*route][0]), (labels("ok_total"), values[*route][1])];
             story.send(&sent, story.now + Millis(ahead));
+            assert_standings(&story);
         }
         let fresh = || Objectives::new(kinds()).unwrap();
         let cut = (story.log.len() as f64 * cut) as usize;

@@ -3,7 +3,8 @@
 use evenkeel::confidence::{Deploy, Evidence, ProgramHealth, StorageHealth, judge};
 use evenkeel::model::{Millis, TimeRange, Timestamp};
 use evenkeel::report::{
-    BurnChart, ChartSize, Colour, ObjectiveReport, Told, VerdictReport, budget_bar, burn_chart, sparkline, verdict_text,
+    BurnChart, ChartSize, Colour, ObjectiveReport, Told, VerdictReport, budget_bar, burn_chart, sparkline,
+    verdict_lines, verdict_text,
 };
 use evenkeel::slo::Severity;
 
@@ -117,6 +118,30 @@ fn the_text_begins_with_the_word() {
     let alone = report.of_service("shop").unwrap();
     assert!(verdict_text(&alone, Colour::Never).starts_with("HURTING  shop  2023-"));
     assert_eq!(report.of_service("nobody"), None);
+}
+
+#[test]
+fn in_short_a_verdict_has_at_most_five_lines() {
+    let mut story = Story::new(vec![shop(0.999, ratio())]);
+    story.traffic(1800, 15, 20.0, 0.0);
+    let lines = |report: &VerdictReport| verdict_lines(report, Colour::Never);
+    let fine = lines(&report(&story, story.now));
+    let rests: Vec<_> = fine.lines().skip(1).map(|line| line.split_once("  ").unwrap().1.split("  ").next()).collect();
+    assert!(fine.starts_with("OK  2023-"), "{fine}");
+    assert_eq!(rests, ["measured", "oldest input", "worst burn", "last delivery"].map(Some), "{fine}");
+    let (story, deployed) = incident();
+    let mut report = report(&story, deployed);
+    let text = lines(&report);
+    assert!(text.lines().nth(1).unwrap().starts_with("  AT_RISK  shop: availability burns its error"), "{text}");
+    assert_eq!(text.lines().count(), 1 + report.reasons.len(), "{text}");
+    let one = report.reasons[0].clone();
+    report.reasons = vec![one; 4];
+    assert_eq!(lines(&report).lines().count(), 5);
+    report.reasons.push(report.reasons[0].clone());
+    report.reasons[0].text = "it said:\nno".to_owned();
+    let text = lines(&report);
+    assert_eq!((text.lines().count(), text.lines().last()), (5, Some("  and 2 more")), "{text}");
+    assert!(text.contains("  AT_RISK  shop: it said: no (for "), "{text}");
 }
 
 #[test]

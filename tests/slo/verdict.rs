@@ -1,8 +1,8 @@
 //! The verdict: what decides, what wins, and what is shown.
 
 use evenkeel::confidence::{
-    Deploy, Evidence, GroupHealth, JobHealth, Judgement, ProgramHealth, ReceiverHealth, RuleHealth, StorageHealth,
-    Verdict, judge,
+    Deploy, Evidence, GroupHealth, JobHealth, Judgement, Outline, ProgramHealth, ReceiverHealth, RuleHealth,
+    StorageHealth, Verdict, group_verdict, judge, objective_verdict, outline,
 };
 use evenkeel::model::{Alert, AlertState, Labels, Millis, Timestamp};
 use evenkeel::slo::{BurnPair, ObjectiveStatus};
@@ -18,6 +18,7 @@ pub(super) struct Known {
     receivers: Vec<ReceiverHealth>,
     jobs: Vec<JobHealth>,
     storage: StorageHealth,
+    program: ProgramHealth,
     deploys: Vec<Deploy>,
 }
 
@@ -36,23 +37,39 @@ impl Known {
             receivers: vec![receiver],
             jobs: Vec::new(),
             storage: StorageHealth::Healthy,
+            program: ProgramHealth::default(),
             deploys: Vec::new(),
         }
     }
 
     pub(super) fn judge(&self) -> Judgement {
-        judge(&Evidence {
+        let judgement = judge(&self.evidence(&self.objectives));
+        // The words are the same without looking closely at objectives that are fine.
+        let fine = |one: &&ObjectiveStatus| {
+            let mut groups = one.groups.iter().flat_map(|groups| &groups.budgets);
+            objective_verdict(one, Timestamp(START)) == Verdict::Ok
+                && groups.all(|group| group_verdict(group) == Verdict::Ok)
+        };
+        let (well, unwell): (Vec<_>, Vec<_>) = self.objectives.iter().partition(fine);
+        let unwell: Vec<ObjectiveStatus> = unwell.into_iter().cloned().collect();
+        let services = well.iter().map(|one| one.service.as_str());
+        assert_eq!(outline(&self.evidence(&unwell), services), Outline::from(&judgement));
+        judgement
+    }
+
+    fn evidence<'a>(&'a self, objectives: &'a [ObjectiveStatus]) -> Evidence<'a> {
+        Evidence {
             now: self.now,
             started_at: Timestamp(START),
-            objectives: &self.objectives,
+            objectives,
             alerts: &self.alerts,
             groups: &self.groups,
             receivers: &self.receivers,
             jobs: &self.jobs,
             storage: &self.storage,
-            program: &ProgramHealth::default(),
+            program: &self.program,
             deploys: &self.deploys,
-        })
+        }
     }
 }
 

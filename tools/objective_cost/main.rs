@@ -82,6 +82,9 @@ pub(crate) struct Options {
     /// Only the memory of this many objectives once a month is known
     #[arg(long)]
     pub(crate) month_only: bool,
+    /// Not that, which takes a minute
+    #[arg(long, conflicts_with = "month_only")]
+    pub(crate) no_month: bool,
     /// Directory for the data; it is removed at the end. Without this, one beside the programs in target/
     #[arg(long)]
     pub(crate) dir: Option<PathBuf>,
@@ -89,6 +92,9 @@ pub(crate) struct Options {
 
 fn main() -> Outcome<()> {
     let options = Options::parse();
+    if options.no_month {
+        return side_by_side(&options);
+    }
     // First: what was freed before would be used again.
     let month = month::measure(options.objectives.min(200))?;
     println!(

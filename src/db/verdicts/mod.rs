@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::confidence::{Judgement, Reason, Verdict};
+use crate::confidence::{Judgement, Outline, Reason, Verdict};
 use crate::env::disk::{Disk, DiskFile};
 use crate::model::{Millis, TimeRange, Timestamp, limits};
 
@@ -47,13 +47,13 @@ struct Gist {
 }
 
 impl Gist {
-    fn of(judgement: &Judgement) -> Gist {
+    fn of(outline: &Outline) -> Gist {
         let reason = |r: &Reason| (r.verdict.rank(), r.service.clone(), r.code.clone(), r.subject.clone());
-        let mut services: Vec<_> = judgement.services.iter().map(|s| (s.service.clone(), s.verdict)).collect();
+        let mut services: Vec<_> = outline.services.iter().collect();
         services.sort_by(|a, b| a.0.cmp(&b.0));
         services.truncate(limits::VERDICT_LIST_MAX);
-        let reasons = judgement.reasons.iter().take(limits::VERDICT_LIST_MAX).map(reason).collect();
-        Gist { overall: judgement.overall, services, reasons }
+        let reasons = outline.reasons.iter().take(limits::VERDICT_LIST_MAX).map(reason).collect();
+        Gist { overall: outline.overall, services: services.into_iter().cloned().collect(), reasons }
     }
 }
 
@@ -103,7 +103,7 @@ impl Verdicts {
     }
 
     fn keep(&mut self, content: Vec<u8>, judgement: &Judgement) {
-        self.last = Some(Gist::of(judgement));
+        self.last = Some(Gist::of(&judgement.into()));
         self.bytes += content.len();
         // The record is in order, whatever clocks did.
         let at = self.list.back().map_or(judgement.at, |(last, _)| judgement.at.max(*last));
@@ -114,9 +114,14 @@ impl Verdicts {
         }
     }
 
+    /// Whether a judgement of these words would be another one than the last.
+    pub(super) fn is_news(&self, outline: &Outline) -> bool {
+        self.last.as_ref() != Some(&Gist::of(outline))
+    }
+
     /// Records a judgement if it differs from the last one.
     pub(super) fn note(&mut self, judgement: &Judgement) {
-        if self.last.as_ref() != Some(&Gist::of(judgement)) {
+        if self.is_news(&judgement.into()) {
             self.record(judgement);
         }
         self.write();
@@ -130,7 +135,8 @@ impl Verdicts {
         self.keep(content, judgement);
     }
 
-    fn write(&mut self) {
+    /// Writes what could not be written before.
+    pub(super) fn write(&mut self) {
         if self.unwritten.is_empty() {
             return;
         }

@@ -116,11 +116,12 @@ impl Score {
             }
             if about.is_empty() {
                 self.misses.push(format!(
-                    "untold {:?} at {name} {} to {}, {:.1} %",
+                    "untold {:?} at {name} {} to {}, {:.1} %; {}",
                     episode.kind,
                     episode.start,
                     episode.end,
-                    episode.spent * 100.0
+                    episode.spent * 100.0,
+                    episode.burns_text()
                 ));
             }
             return;
@@ -133,13 +134,14 @@ impl Score {
         }
         if first.is_none() || episode.early_possible && spent >= EARLY {
             self.misses.push(format!(
-                "{} {:?} at {name} {} to {}, {:.1} % in all, {:.1} % at the page",
+                "{} {:?} at {name} {} to {}, {:.1} % in all, {:.1} % at the page; {}",
                 if first.is_none() { "unpaged" } else { "late" },
                 episode.kind,
                 episode.start,
                 episode.end,
                 episode.spent * 100.0,
-                spent * 100.0
+                spent * 100.0,
+                episode.burns_text()
             ));
         }
         self.spent.push(spent);

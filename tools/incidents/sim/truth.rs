@@ -26,9 +26,10 @@ Episode: a maximal span in which the true failure probability was above the budg
 less than an hour does not end it), in which at least 1 % of the budget of 30 days was spent in expectation, and whose
 requests as drawn show it: three failures at least, and burn above 1 with 99.9 % confidence by the exact binomial test
 (what they do not show is counted as unclear).
-It must page if by the true probabilities its burn was at least 14.4 over some hour or 6 over some six hours (the Workbook's
-pages); it must be told of by a page or a ticket if burn was at least 3 over a day or 1 over three days, or if it spent
-10 % in all (the Workbook's tickets); others are minor.
+It must page if its burn was at least 14.4 over some hour or 6 over some six hours (the Workbook's pages); it must be told of
+by a page or a ticket if burn was at least 3 over a day or 1 over three days, or if it spent 10 % in all (the Workbook's
+tickets); others are minor. All of that by the true probabilities, and by the requests as drawn as well: where chance was
+kind, what was demanded did not happen, and whoever tells of it and whoever does not is right.
 An alert is right if it began to fire while an episode lasted, up to the first scrape after its end and 30 s more.
 Early is possible if an observer who knows when the episode began and sees the same scrapes is as certain of burn above 1
 before 10 % of the budget was spent.";
@@ -51,12 +52,20 @@ pub(crate) struct Episode {
     pub(crate) clear: bool,
     /// Whether anybody could have known before much was spent.
     pub(crate) early_possible: bool,
+    /// The highest burn over an hour, six hours, a day and three: expected, and as drawn.
+    pub(crate) burns: [[f64; 4]; 2],
     /// Bad events of the service up to each step of the episode, from its start.
     bad: Vec<u32>,
     allowed: f64,
 }
 
 impl Episode {
+    /// Its burns, for people who ask why nobody was told.
+    pub(crate) fn burns_text(&self) -> String {
+        let text = |[hour, six, day, three]: [f64; 4]| format!("{hour:.1}/{six:.1}/{day:.1}/{three:.1}");
+        format!("burn over 1h/6h/1d/3d {} expected, {} drawn", text(self.burns[0]), text(self.burns[1]))
+    }
+
     /// The share of the budget that was spent by it until an instant, as drawn.
     pub(crate) fn spent_by(&self, t: Timestamp) -> f64 {
         let steps = ((t - self.start).0.max(0) / STEP.0) as usize;
@@ -82,16 +91,24 @@ pub(crate) fn episodes(service: &Service, plan: &Plan, traffic: &Traffic, sample
             if spent < EPISODE_SPENT {
                 return None;
             }
-            let burn = |span: Millis| {
-                fastest(service, traffic, first..last + 1, (span.0 / STEP.0) as usize) / service.budget()
+            let burn = |span: Millis, counted: Counted| {
+                let steps = (span.0 / STEP.0) as usize;
+                fastest(service, traffic, first..last + 1, steps, counted) / service.budget()
             };
-            let class = if burn(Millis::hours(1)) >= 14.4 || burn(Millis::hours(6)) >= 6.0 {
-                Class::Page
-            } else if burn(Millis::days(1)) >= 3.0 || burn(Millis::days(3)) >= 1.0 || spent >= 0.1 {
-                Class::Ticket
-            } else {
-                Class::Minor
+            let drawn = steps.iter().map(|step| f64::from(step.bad)).sum::<f64>() / service.allowed();
+            let burns = [Counted::Expected, Counted::Drawn].map(|counted| {
+                [Millis::hours(1), Millis::hours(6), Millis::days(1), Millis::days(3)].map(|span| burn(span, counted))
+            });
+            let class_of = |[hour, six, day, three]: [f64; 4], spent: f64| {
+                if hour >= 14.4 || six >= 6.0 {
+                    Class::Page
+                } else if day >= 3.0 || three >= 1.0 || spent >= 0.1 {
+                    Class::Ticket
+                } else {
+                    Class::Minor
+                }
             };
+            let class = class_of(burns[0], spent).max(class_of(burns[1], drawn));
             let mut sum = 0;
             let bad: Vec<u32> = steps
                 .iter()
@@ -110,6 +127,7 @@ pub(crate) fn episodes(service: &Service, plan: &Plan, traffic: &Traffic, sample
                 spent,
                 clear: certain(f64::from(sum), total as f64),
                 early_possible: false,
+                burns,
                 bad,
                 allowed: service.allowed(),
             };
@@ -119,16 +137,26 @@ pub(crate) fn episodes(service: &Service, plan: &Plan, traffic: &Traffic, sample
         .collect()
 }
 
-/// The greatest share of failures expected in any window of so many steps that ends within the span, as if nothing had
-/// been wrong before it.
-fn fastest(service: &Service, traffic: &Traffic, span: std::ops::Range<usize>, length: usize) -> f64 {
+/// Which requests are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    /// Those that the probabilities let expect.
+    Expected,
+    /// Those that came.
+    Drawn,
+}
+
+/// The greatest share of failures in any window of so many steps that ends within the span, as if nothing had been wrong
+/// before it.
+fn fastest(service: &Service, traffic: &Traffic, span: std::ops::Range<usize>, length: usize, counted: Counted) -> f64 {
     let (mut bad, mut total, mut most) = (0.0, 0.0, 0.0f64);
     let value = |n: usize| {
-        let mut step = traffic.steps[n];
-        if n < span.start {
-            step.failure = (service.base * service.budget()) as f32;
-        }
-        (f64::from(step.expected) * f64::from(step.failure), f64::from(step.expected))
+        let step = traffic.steps[n];
+        let (bad, total) = match counted {
+            Counted::Expected => (f64::from(step.expected) * f64::from(step.failure), f64::from(step.expected)),
+            Counted::Drawn => (f64::from(step.bad), f64::from(step.total)),
+        };
+        (if n < span.start { total * service.base * service.budget() } else { bad }, total)
     };
     let from = span.start.saturating_sub(length);
     for n in from..span.end {
