@@ -52,6 +52,7 @@ mod feed;
 mod foretold;
 mod format;
 mod graph;
+mod groups;
 mod history;
 mod horizon;
 mod identity;
