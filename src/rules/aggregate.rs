@@ -3,12 +3,10 @@
 //! Invariants:
 //! - A group's accumulator holds exactly the values in `seen` of its members.
 
-use std::collections::HashMap;
-
-use crate::model::Labels;
 use crate::promql::kernel::{Accumulator, Removal};
 use crate::promql::{AggregateOp, Grouping};
 
+use super::groups::Groups;
 use super::node::slots_of;
 use super::renumbering::Renumbering;
 use super::vector::Vector;
@@ -18,8 +16,7 @@ use super::vector::Vector;
 pub(super) struct Aggregation {
     op: AggregateOp,
     grouping: Grouping,
-    by_labels: HashMap<Labels, u32>,
-    groups: Vec<Group>,
+    groups: Groups<Group>,
     /// Of each slot below: its group, and the value that the group holds of it.
     members: Vec<(u32, Option<f64>)>,
     /// Room for the groups that change in an update.
@@ -39,14 +36,7 @@ struct Group {
 impl Aggregation {
     /// No groups yet.
     pub(super) fn new(op: AggregateOp, grouping: Grouping) -> Aggregation {
-        Aggregation {
-            op,
-            grouping,
-            by_labels: HashMap::new(),
-            groups: Vec::new(),
-            members: Vec::new(),
-            dirty: Vec::new(),
-        }
+        Aggregation { op, grouping, groups: Groups::default(), members: Vec::new(), dirty: Vec::new() }
     }
 
     /// Whether the operator can be followed member by member.
@@ -62,21 +52,26 @@ impl Aggregation {
 
     /// The slots below of a group.
     pub(super) fn members(&self, group: u32) -> &[u32] {
-        &self.groups[group as usize].members
+        &self.groups[group].members
     }
 
     /// Whether a group's value is off by no greater share than its members' are.
     pub(super) fn is_bounded(&self, group: u32) -> bool {
         let is_extreme = matches!(self.op, AggregateOp::Min | AggregateOp::Max);
-        is_extreme || self.groups[group as usize].negative == 0
+        is_extreme || self.groups[group].negative == 0
     }
 
     /// Moves the changed members' values into their groups.
     pub(super) fn update(&mut self, out: &mut Vector, input: &Vector, fresh: bool, round: u64) {
         while (self.members.len() as u32) < input.len() {
             let slot = self.members.len() as u32;
-            let group = self.group(out, input.labels(slot));
-            self.groups[group as usize].members.push(slot);
+            let labels = input.labels(slot).filter(|name| self.grouping.keeps(name));
+            let accumulator = Accumulator::new(self.op);
+            let group = self.groups.of(labels, |labels| {
+                out.add(labels.clone());
+                Group { accumulator, members: Vec::new(), negative: 0, rebuild: false, dirty: false }
+            });
+            self.groups[group].members.push(slot);
             self.members.push((group, None));
         }
         let mut dirty = std::mem::take(&mut self.dirty);
@@ -86,7 +81,7 @@ impl Aggregation {
             if seen.map(f64::to_bits) == value.map(f64::to_bits) {
                 continue;
             }
-            let group = &mut self.groups[*at as usize];
+            let group = &mut self.groups[*at];
             if let Some(old) = *seen {
                 group.negative -= u32::from(old < 0.0);
                 group.rebuild |= group.accumulator.remove(old) == Removal::Rebuild;
@@ -102,7 +97,7 @@ impl Aggregation {
             }
         }
         for at in dirty.drain(..) {
-            let group = &mut self.groups[at as usize];
+            let group = &mut self.groups[at];
             group.dirty = false;
             if std::mem::take(&mut group.rebuild) {
                 group.accumulator = Accumulator::new(self.op);
@@ -118,10 +113,7 @@ impl Aggregation {
     pub(super) fn renumber(&mut self, below: &Renumbering) -> Renumbering {
         below.retain(&mut self.members);
         self.groups.iter_mut().for_each(|group| below.rename(&mut group.members));
-        let own = Renumbering::new(self.groups.len() as u32, |group| !self.groups[group as usize].members.is_empty());
-        own.retain(&mut self.groups);
-        self.by_labels.retain(|_, group| own.get(*group).map(|new| *group = new).is_some());
-        self.by_labels.shrink_to(self.groups.len() * 2);
+        let own = self.groups.renumber(|_, group| !group.members.is_empty());
         // Whoever has stayed has a group that has stayed.
         self.members.iter_mut().for_each(|(group, _)| *group = own.get(*group).unwrap_or(*group));
         own
@@ -131,25 +123,14 @@ impl Aggregation {
     #[cfg(test)]
     pub(super) fn size(&self) -> usize {
         let members: usize = self.groups.iter().map(|group| group.members.len()).sum();
-        self.members.len() + self.groups.len() + self.by_labels.len() + members
-    }
-
-    fn group(&mut self, out: &mut Vector, labels: &Labels) -> u32 {
-        let labels = labels.filter(|name| self.grouping.keeps(name));
-        if let Some(group) = self.by_labels.get(&labels) {
-            return *group;
-        }
-        let accumulator = Accumulator::new(self.op);
-        self.groups.push(Group { accumulator, members: Vec::new(), negative: 0, rebuild: false, dirty: false });
-        let group = out.add(labels.clone());
-        self.by_labels.insert(labels, group);
-        group
+        self.members.len() + self.groups.size() + members
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Labels;
 
     #[test]
     fn groups_follow_their_members() {

@@ -296,9 +296,7 @@ impl Evaluator {
         for (series, labels) in &committed.new_series {
             self.graph.bind(*series, labels);
         }
-        for (series, sample) in &committed.samples {
-            self.graph.insert(*series, *sample, committed.at);
-        }
+        self.graph.insert(&committed.samples, committed.at);
         for (series, sample) in &committed.histograms {
             self.graph.insert_histogram(*series, sample, committed.at);
         }

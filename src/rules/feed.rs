@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - A series holds the samples that are, or will be, in one of the windows; of those that have left the last one at
-//!   most a quarter of what it holds room for. Of a selector without a range it holds the newest that counts already,
+//!   most an eighth of what it holds room for. Of a selector without a range it holds the newest that counts already,
 //!   and those dated later.
 //! - What ranges look at holds no staleness markers.
 //! - A slot stays as long as its series has a number or a sample.
@@ -315,9 +315,9 @@ impl Series {
             }
             _ => 0,
         };
-        if kept == Kept::All && left * 5 < self.samples.len() {
+        if kept == Kept::All && left * 9 < self.samples.len() {
             if self.samples.len() == self.samples.capacity() {
-                self.samples.reserve_exact(self.samples.len() / 4 + 2);
+                self.samples.reserve_exact(self.samples.len() / 8 + 2);
             }
         } else if left > 0 {
             self.samples.drain(..left);

@@ -12,6 +12,7 @@
 //!   none, and where [`plan`](super::plan) has found that only presence counts.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hint::black_box;
 
 use crate::model::{HistogramSample, Labels, Matcher, Millis, Sample, SeriesPlaces, SeriesRef, Timestamp};
 use crate::promql::{SeriesSource, SourceError};
@@ -26,6 +27,9 @@ use super::worklist::Worklist;
 
 /// Slots of series that are gone which are not worth the work of giving them up.
 const VACANT_MIN: u32 = 64;
+
+/// How many series are read ahead.
+const AHEAD: usize = 16;
 
 /// Selectors and operators.
 #[derive(Debug, Default)]
@@ -107,6 +111,9 @@ impl Graph {
         }
         if let Op::Follow(follow) = &op {
             self.followers[follow.leaf].push(at);
+            if self.followers[follow.leaf].len() > 1 {
+                self.leaves[follow.leaf].share();
+            }
         }
         let (slack, wanted) = slack_of(&op, &self.nodes);
         wanted.into_iter().for_each(|input| self.want(input));
@@ -208,11 +215,27 @@ impl Graph {
         self.bindings.insert(series, slots);
     }
 
-    /// Takes in a sample.
-    pub(super) fn insert(&mut self, series: SeriesRef, sample: Sample, now: Timestamp) {
-        for &(feed, slot) in self.bindings.of(series) {
-            if self.feeds[feed as usize].insert(slot, sample, now) == Touched::First {
-                self.touched_feeds.push(feed as usize);
+    /// Takes in samples.
+    ///
+    /// Most of what it takes is waiting for memory: no series is met again before all others were. So the places of
+    /// some series are read ahead one after the other, and their waits overlap.
+    pub(super) fn insert(&mut self, samples: &[(SeriesRef, Sample)], now: Timestamp) {
+        for samples in samples.chunks(AHEAD) {
+            let single = |series: &SeriesRef| self.bindings.of(*series).first().copied();
+            let mut places = [None; AHEAD];
+            samples.iter().zip(&mut places).for_each(|((series, _), place)| *place = single(series));
+            let first = |place: &(u32, u32)| self.feeds[place.0 as usize].samples(place.1).1;
+            black_box(places.iter().flatten().map(first).fold(0, u32::wrapping_add));
+            let newest = |place: &(u32, u32)| {
+                self.feeds[place.0 as usize].samples(place.1).0.last().map_or(0, |sample| sample.t.0)
+            };
+            black_box(places.iter().flatten().map(newest).fold(0, i64::wrapping_add));
+            for (series, sample) in samples {
+                for &(feed, slot) in self.bindings.of(*series) {
+                    if self.feeds[feed as usize].insert(slot, *sample, now) == Touched::First {
+                        self.touched_feeds.push(feed as usize);
+                    }
+                }
             }
         }
     }
@@ -255,25 +278,18 @@ impl Graph {
             slots.iter().for_each(|slots| feed.renumber(slots));
         }
         let leaves: Vec<_> = self.leaves.iter().map(|leaf| feeds[leaf.feed()].as_ref()).collect();
-        for (leaf, slots) in self.leaves.iter_mut().zip(&leaves) {
-            slots.iter().for_each(|slots| leaf.renumber(slots));
+        for (number, (leaf, slots)) in self.leaves.iter_mut().zip(&leaves).enumerate() {
+            slots.iter().for_each(|slots| leaf.renumber(slots, number as u32, now, timers));
         }
         let mut nodes = Vec::with_capacity(self.nodes.len());
         for node in &mut self.nodes {
             let own = node.renumber(&Renumbered { leaves: &leaves, nodes: &nodes });
             nodes.push(own);
         }
-        let rename = |slots: Option<&Renumbering>, slot: &mut u32| match slots {
-            Some(slots) => slots.get(*slot).map(|new| *slot = new).is_some(),
-            None => true,
-        };
         // One with a number is not vacant.
         self.bindings.for_each(|feed, slot| {
-            rename(feeds[feed as usize].as_ref(), slot);
-        });
-        timers.rename(|target| match target {
-            Target::Series { leaf, slot } => rename(leaves[*leaf as usize], slot),
-            Target::Node { .. } | Target::Alert { .. } | Target::Group { .. } => true,
+            let slots = feeds[feed as usize].as_ref();
+            *slot = slots.and_then(|slots| slots.get(*slot)).unwrap_or(*slot);
         });
         nodes
     }
@@ -310,8 +326,8 @@ impl Graph {
         let mut others = Vec::new();
         for target in targets {
             match target {
-                Target::Series { leaf, slot } => {
-                    if self.leaves[leaf as usize].goes_off(slot, due, target, timers) == Touched::First {
+                Target::Series { leaf, block } => {
+                    if self.leaves[leaf as usize].goes_off(leaf, block, due, timers) == Touched::First {
                         self.touched_leaves.push(leaf as usize);
                     }
                 }
@@ -359,13 +375,23 @@ impl Graph {
 
     /// Moves the windows on of the series that got samples or whose time has come.
     fn look(&mut self, now: Timestamp, timers: &mut Timers) {
-        for &at in &self.touched_feeds {
+        for (n, &at) in self.touched_feeds.iter().enumerate() {
+            if n % AHEAD == 0 {
+                let ahead = &self.touched_feeds[n..self.touched_feeds.len().min(n + AHEAD)];
+                let readers = |&feed: &usize| self.readers_of[feed].iter().map(move |leaf| (*leaf, feed));
+                let leaves = || ahead.iter().flat_map(readers);
+                black_box(leaves().map(|(leaf, _)| self.leaves[leaf].feed()).fold(0, usize::wrapping_add));
+                let slot = |(leaf, feed): (usize, usize)| {
+                    self.feeds[feed].changed().first().map_or(0, |slot| self.leaves[leaf].position(*slot))
+                };
+                black_box(leaves().map(slot).fold(0, u32::wrapping_add));
+            }
             let feed = &self.feeds[at];
             for &number in &self.readers_of[at] {
                 let leaf = &mut self.leaves[number];
                 leaf.grow(feed.len());
                 for slot in feed.changed() {
-                    if leaf.mark(*slot) == Touched::First {
+                    if leaf.take(*slot, number as u32, feed, now, timers) == Touched::First {
                         self.touched_leaves.push(number);
                     }
                 }

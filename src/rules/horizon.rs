@@ -1,7 +1,7 @@
 //! How long the value of a window holds while no sample comes.
 //!
 //! Invariants:
-//! - Up to the instant that is given the function's value stays within the tolerance of what it is now, and there
+//! - Up to the instant that is given the function's value stays within the tolerance of what was told, and there
 //!   is one or there is none throughout. Without a tolerance it keeps every bit, but for values that move by
 //!   themselves: those are due at the next whole second.
 
@@ -9,7 +9,9 @@ use crate::model::{Millis, Timestamp};
 use crate::promql::Function;
 use crate::promql::kernel::{self, Motion};
 
+use super::guard::Guard;
 use super::leaf::Glance;
+use super::slack::TOLERANCE;
 use super::timers::{earliest, next_soft_step};
 
 /// How many samples that leave or enter, or other breaks, are looked ahead over, where a value follows from a
@@ -32,13 +34,35 @@ pub(super) struct Windowed<'a> {
 }
 
 /// A value and how long it holds.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Holding {
     pub(super) value: Option<f64>,
     /// When it has to be looked at again, if ever.
     pub(super) until: Option<Timestamp>,
     /// The last instant for which it is known to the last bit.
     pub(super) exact_until: Timestamp,
+    /// Whether it is within the tolerance of that at least until the next whole second.
+    pub(super) is_steady: bool,
+    /// Which samples do not change that.
+    pub(super) guard: Guard,
+}
+
+impl Holding {
+    /// A value that may be off.
+    fn loose(value: Option<f64>, until: Option<Timestamp>, glance: &Glance<'_>) -> Holding {
+        let guard = until.and_then(|until| Guard::of_later(until, glance)).unwrap_or_default();
+        Holding { value, until, exact_until: Timestamp::MIN, is_steady: true, guard }
+    }
+
+    /// One that stays as it is with samples that a guard lets pass.
+    fn guarded(value: Option<f64>, (guard, until): (Guard, Timestamp)) -> Holding {
+        Holding { value, until: Some(until), exact_until: Timestamp::MIN, is_steady: true, guard }
+    }
+}
+
+/// Whether a value may stand for another, if it may be off by a share of itself.
+pub(super) fn stands_for(told: f64, really: f64, tolerance: f64) -> bool {
+    told.to_bits() == really.to_bits() || (told.is_finite() && (really - told).abs() <= told.abs() * tolerance)
 }
 
 impl Windowed<'_> {
@@ -46,50 +70,102 @@ impl Windowed<'_> {
         kernel::moving(self.function, self.args, glance.window(), glance.resets(), glance.range())
     }
 
-    /// The value at the time of a glance.
+    /// Whether the value, or how it moves, changes at the very instant of a glance at which no sample came or left.
+    pub(super) fn turns_at(&self, glance: &Glance<'_>) -> bool {
+        self.at(&glance.before()).1.until == Some(glance.range().until)
+    }
+
+    /// The value at the time of a glance, to the last bit until it changes.
     pub(super) fn holding(&self, glance: Glance<'_>) -> Holding {
-        let (value, mut motion) = self.at(&glance);
-        let (mut seen, mut now, mut exact_until) = (glance, value, Timestamp::MAX);
-        // A value that is none can be off by nothing.
-        let slack = value.map_or(0.0, |v| v.abs() * self.tolerance);
+        let at_first = self.at(&glance);
+        match at_first.0.and(Guard::of_constant(self.function, &glance)) {
+            Some((guard, until)) => {
+                let (value, until, exact_until) = (at_first.0, Some(until), Timestamp::MAX);
+                Holding { value, until, exact_until, is_steady: true, guard }
+            }
+            None => self.exactly(glance, at_first),
+        }
+    }
+
+    /// The same, where it need not be known to the last bit: the value that was told before, as long as it may stand
+    /// for what there is now.
+    pub(super) fn holding_on(&self, told: Option<f64>, glance: Glance<'_>) -> Holding {
+        let guarded = |told: f64| Guard::of_change(self.function, told, self.tolerance, &glance);
+        if let Some(found) = told.and_then(guarded) {
+            return Holding::guarded(told, found);
+        }
+        let at_first = self.at(&glance);
+        let stands = matches!((told, at_first.0), (Some(a), Some(b)) if stands_for(a, b, self.tolerance));
+        if let Some(found) = at_first.0.and(Guard::of_constant(self.function, &glance)) {
+            return Holding::guarded(if stands { told } else { at_first.0 }, found);
+        }
+        if let Some(found) = at_first.0.and_then(guarded) {
+            return Holding::guarded(at_first.0, found);
+        }
+        if stands
+            && let Some(holding) = self.holding_of(told, glance, at_first)
+            && holding.until.is_none_or(|until| until >= glance.now + SOON)
+        {
+            return holding;
+        }
+        self.holding_of(at_first.0, glance, at_first)
+            .unwrap_or_else(|| Windowed { tolerance: 0.0, ..*self }.holding(glance))
+    }
+
+    /// How long `value` stands for what there is, which is at first what `glance` shows. Nothing if that is not worth
+    /// the while.
+    fn holding_of(
+        &self,
+        value: Option<f64>,
+        glance: Glance<'_>,
+        (now, motion): (Option<f64>, Motion),
+    ) -> Option<Holding> {
+        // A value that is none can be off by nothing, and an infinite one only by everything.
+        let slack = value.filter(|v| v.is_finite()).map_or(0.0, |v| v.abs() * self.tolerance);
+        let (mut seen, mut now, mut motion) = (glance, now, motion);
         let follows_from_ends = matches!(self.function, Function::Rate | Function::Increase | Function::Delta);
         let mut breaks = BREAKS_MAX[usize::from(!follows_from_ends)];
         loop {
             let turns = motion.until.map(|until| seen.now + (until - seen.range().until));
             let next = earliest(turns, earliest(seen.leaves(), seen.enters()));
             if motion.is_moving() {
-                exact_until = exact_until.min(seen.now);
                 let due = match crossing(value, now, motion.speed, slack, seen.now) {
-                    Some(due) => due,
-                    None if seen.now > glance.now => seen.now,
-                    None => seen.now + SOON,
+                    None if seen.now == glance.now => return None,
+                    due => due.unwrap_or(seen.now),
                 };
                 if next.is_none_or(|next| due <= next) {
-                    return Holding { value, until: Some(due), exact_until };
+                    return Some(Holding::loose(value, Some(due), &glance));
                 }
             }
-            let Some(next) = next.filter(|_| breaks > 0) else { return Holding { value, until: next, exact_until } };
+            let Some(next) = next.filter(|_| breaks > 0) else { return Some(Holding::loose(value, next, &glance)) };
             seen = seen.later(next);
             (now, motion) = self.at(&seen);
             let is_same = now.map(f64::to_bits) == value.map(f64::to_bits);
             let is_near = matches!((value, now), (Some(a), Some(b)) if slack > 0.0 && (a - b).abs() <= slack);
             if !is_same && !is_near {
-                return Holding { value, until: Some(next), exact_until };
-            }
-            if !is_same {
-                exact_until = exact_until.min(next - Millis(1));
+                return Some(Holding::loose(value, Some(next), &glance));
             }
             breaks -= 1;
         }
     }
+
+    /// How long a value holds to the last bit, but for one that moves by itself: that is due at whole seconds.
+    fn exactly(&self, glance: Glance<'_>, (value, motion): (Option<f64>, Motion)) -> Holding {
+        let turns = motion.until.map(|until| glance.now + (until - glance.range().until));
+        let (step, exact_until) = match motion.is_moving() {
+            true => (Some(next_soft_step(glance.now)), glance.now),
+            false => (None, turns.map_or(Timestamp::MAX, |turns| turns - Millis(1))),
+        };
+        let in_a_second = motion.speed.abs() * 1000.0;
+        let is_steady = !motion.is_moving() || value.is_some_and(|v| in_a_second <= v.abs() * TOLERANCE);
+        let until = earliest(earliest(step, turns), earliest(glance.leaves(), glance.enters()));
+        Holding { value, until, exact_until, is_steady, guard: Guard::default() }
+    }
 }
 
-/// When a value that moves from `now` on has to be looked at: before it has left the slack around `value`, or without
-/// any slack at the next whole second. Nothing if it would have to be at once again.
+/// When a value that moves from `now` on has to be looked at, before it has left the slack around `value`. Nothing if
+/// it would have to be soon again.
 fn crossing(value: Option<f64>, now: Option<f64>, speed: f64, slack: f64, at: Timestamp) -> Option<Timestamp> {
-    if slack == 0.0 {
-        return Some(next_soft_step(at));
-    }
     let millis = (slack - (now? - value?).abs()) / speed.abs();
     // Not at instants of their own, and none that is too far ahead to matter.
     let last = (at + Millis(millis.clamp(0.0, 1e12) as i64)).0;
@@ -139,25 +215,27 @@ mod tests {
             let now = Timestamp(t - 20_000 + below(60_000) as i64);
             let function = functions[below(functions.len() as u64) as usize];
             let args: &[f64] = if function == Function::PredictLinear { &[600.0, 0.0] } else { &[] };
-            for tolerance in [0.0, 1.0 / 16.0] {
-                let windowed = Windowed { function, args, tolerance };
-                let glance = leaf.look(slot, &feed, now);
-                let Holding { value, until, exact_until } = windowed.holding(glance);
+            let glance = leaf.look(slot, &feed, now);
+            let exact = Windowed { function, args, tolerance: 0.0 };
+            let told = exact.at(&glance).0.map(|v| v * (1.0 + 0.01 * (below(14) as f64 - 7.0)));
+            for tolerance in [0.0, TOLERANCE] {
+                let windowed = Windowed { tolerance, ..exact };
+                let holding =
+                    if tolerance > 0.0 { windowed.holding_on(told, glance) } else { windowed.holding(glance) };
+                let Holding { value, until, exact_until, .. } = holding;
                 let end = until.unwrap_or(now + Millis(100_000)).min(now + Millis(100_000));
                 assert!(end > now, "seed {seed}");
-                let soon = if tolerance > 0.0 { now + SOON } else { next_soft_step(now) };
+                let is_loose = exact_until == Timestamp::MIN;
                 for later in (now.0..end.0).step_by(97).map(Timestamp) {
                     let (really, _) = windowed.at(&glance.later(later));
                     let is_same = really.map(f64::to_bits) == value.map(f64::to_bits);
-                    assert!(
-                        is_same || later > exact_until,
-                        "seed {seed} {function:?} at {later}: {value:?} is {really:?}"
-                    );
-                    assert_eq!(really.is_some(), value.is_some(), "seed {seed} {function:?} at {later}");
+                    let text = format!("seed {seed} {function:?} at {later}: {value:?} is {really:?}");
+                    assert!(is_same || is_loose || later > exact_until, "{text}");
+                    assert_eq!(really.is_some(), value.is_some(), "{text}");
                     let (Some(value), Some(really)) = (value, really) else { continue };
                     let off = (really - value).abs() / value.abs();
-                    let is_near = is_same || off <= tolerance + 1e-9 || later < soon;
-                    assert!(is_near, "seed {seed} {function:?} at {later}: {value} is {really}");
+                    let is_near = is_same || off <= TOLERANCE + 1e-9 || !holding.is_steady;
+                    assert!(is_near, "{text}");
                 }
                 if value.is_some() && tolerance > 0.0 {
                     *(if end - now > Millis(2000) { &mut long } else { &mut short }) += 1;

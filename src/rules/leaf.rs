@@ -1,16 +1,17 @@
 //! A window over a selector: for each of its series which samples lie inside.
 //!
 //! Invariants:
-//! - A place tells which samples were inside the window when it was last looked at, and how often a counter began anew
-//!   among them. It moves on from there: each sample is passed twice, however long the window is.
+//! - A place tells which samples were inside the window when it was last looked at, and how often one among them was not
+//!   at least what the one before it was. It moves on from there: each sample is passed twice, however long the window is.
 //! - A slot's alarm is on as long as its value, as those who follow it need to know it, may change without a sample.
 
 use crate::model::{Millis, Sample, TimeRange, Timestamp};
-use crate::promql::kernel::{Resets, is_reset};
+use crate::promql::kernel::Resets;
 
 use super::feed::{Feed, HISTOGRAM_NAN, Touched};
+use super::guard::Guard;
 use super::renumbering::Renumbering;
-use super::timers::{Alarm, Target, Timers, earliest};
+use super::timers::{Alarms, Timers, earliest};
 
 /// How far a selector sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,27 +38,35 @@ pub(super) struct Leaf {
     offset: Millis,
     reach: Reach,
     slots: Vec<Slot>,
+    alarms: Alarms,
     /// How many series have a native histogram in their window, or ahead of it.
     carrying: u32,
+    /// Whether several nodes follow it, none of which knows what the others need.
+    is_shared: bool,
     changed: Vec<u32>,
+    /// Of which samples have come, entered or left in this round.
+    moved: Vec<u32>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Slot {
-    alarm: Alarm,
+    guard: Guard,
     place: Place,
+    /// Whether it is to be looked at in this round.
     marked: bool,
+    /// Whether samples have come, entered or left in this round, as far as it was looked at.
+    moved: bool,
     /// Whether one of the samples stands for a native histogram.
     carries: bool,
 }
 
 /// Which samples lie in a window, by their positions.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Place {
     from: u32,
     to: u32,
-    /// How often a sample among them is less than the one before it.
-    resets: u32,
+    /// How often a sample among them is not at least what the one before it is.
+    falls: u32,
 }
 
 /// A window of one series as it moves on.
@@ -86,7 +95,7 @@ impl<'a> Glance<'a> {
 
     /// What is known of resets between the samples inside.
     pub(super) fn resets(&self) -> Resets {
-        if self.place.resets == 0 { Resets::None } else { Resets::Perhaps }
+        if self.place.falls == 0 { Resets::None } else { Resets::Perhaps }
     }
 
     /// When the oldest sample leaves.
@@ -94,9 +103,30 @@ impl<'a> Glance<'a> {
         self.window().first().map(|oldest| oldest.t + self.offset + self.reach.span())
     }
 
+    /// When a sample leaves.
+    pub(super) fn leaves_at(&self, sample: &Sample) -> Timestamp {
+        sample.t + self.offset + self.reach.span()
+    }
+
+    /// When a sample enters, or has entered.
+    pub(super) fn enters_at(&self, sample: &Sample) -> Timestamp {
+        sample.t + self.offset
+    }
+
     /// When another sample enters.
     pub(super) fn enters(&self) -> Option<Timestamp> {
         self.samples.get(self.place.to.wrapping_sub(self.base) as usize).map(|next| next.t + self.offset)
+    }
+
+    /// The newest sample, if it has not entered yet.
+    pub(super) fn ahead(&self) -> Option<&'a Sample> {
+        self.samples.last().filter(|newest| newest.t + self.offset > self.now)
+    }
+
+    /// The same window a moment before, if no sample has come or left since.
+    pub(super) fn before(mut self) -> Glance<'a> {
+        self.now = self.now - Millis(1);
+        self
     }
 
     /// The same window later.
@@ -107,30 +137,45 @@ impl<'a> Glance<'a> {
     }
 
     fn advance(&mut self) {
-        let Place { from, to, mut resets } = self.place;
+        let Place { from, to, mut falls } = self.place;
         let at = |position: u32| position.wrapping_sub(self.base) as usize;
         let (mut from, mut to) = (at(from), at(to));
         while let Some(next) = self.samples.get(to).filter(|next| next.t + self.offset <= self.now) {
-            resets += u32::from(to > from && is_reset(self.samples[to - 1], *next));
+            falls += u32::from(to > from && falls_to(self.samples[to - 1], *next));
             to += 1;
         }
         if matches!(self.reach, Reach::Instant(_)) {
             // The older ones are seen no more.
-            (from, resets) = (from.max(to.saturating_sub(1)), 0);
+            (from, falls) = (from.max(to.saturating_sub(1)), 0);
         }
         while from < to && self.samples[from].t + self.offset + self.reach.span() <= self.now {
-            resets -= u32::from(from + 1 < to && is_reset(self.samples[from], self.samples[from + 1]));
+            falls -= u32::from(from + 1 < to && falls_to(self.samples[from], self.samples[from + 1]));
             from += 1;
         }
         let position = |at: usize| self.base.wrapping_add(at as u32);
-        self.place = Place { from: position(from), to: position(to), resets };
+        self.place = Place { from: position(from), to: position(to), falls };
     }
+}
+
+/// Whether a counter began anew between two samples, or one of them is no number.
+fn falls_to(before: Sample, after: Sample) -> bool {
+    before.v.partial_cmp(&after.v).is_none_or(|order| order.is_gt())
 }
 
 impl Leaf {
     /// A window over a feed without series.
     pub(super) fn new(feed: usize, offset: Millis, reach: Reach) -> Leaf {
-        Leaf { feed, offset, reach, slots: Vec::new(), carrying: 0, changed: Vec::new() }
+        Leaf {
+            feed,
+            offset,
+            reach,
+            slots: Vec::new(),
+            alarms: Alarms::default(),
+            carrying: 0,
+            is_shared: false,
+            changed: Vec::new(),
+            moved: Vec::new(),
+        }
     }
 
     /// Which feed it looks at.
@@ -140,18 +185,21 @@ impl Leaf {
 
     /// Makes room for all series of its feed.
     pub(super) fn grow(&mut self, len: u32) {
-        let slot = || Slot { alarm: Alarm::OFF, place: Place::default(), marked: false, carries: false };
-        self.slots.resize_with(len as usize, slot);
+        if self.slots.len() < len as usize {
+            self.slots.resize_with(len as usize, Slot::default);
+            self.alarms.grow(len as usize);
+        }
     }
 
     /// Whether a slot waits for nothing. Between rounds.
     pub(super) fn is_vacant(&self, slot: u32) -> bool {
-        self.slots.get(slot as usize).is_none_or(|slot| !slot.alarm.is_on())
+        !self.alarms.is_on(slot)
     }
 
     /// Follows the renumbering of the feed's slots. Between rounds.
-    pub(super) fn renumber(&mut self, slots: &Renumbering) {
+    pub(super) fn renumber(&mut self, slots: &Renumbering, number: u32, now: Timestamp, timers: &mut Timers) {
         slots.retain(&mut self.slots);
+        self.alarms.renumber(slots, number, now, timers);
     }
 
     /// The slots to be looked at in this round.
@@ -171,22 +219,63 @@ impl Leaf {
         self.carrying > 0
     }
 
-    /// Whether an alarm that may have gone off is due; then its series must be looked at in this round.
-    pub(super) fn goes_off(&mut self, slot: u32, due: Timestamp, target: Target, timers: &mut Timers) -> Touched {
-        if !timers.goes_off(&mut self.slots[slot as usize].alarm, due, target) {
-            return Touched::Not;
-        }
-        self.mark(slot)
+    /// The alarm of a block may have gone off at `t`: those of its series that are due must be looked at in this round.
+    pub(super) fn goes_off(&mut self, number: u32, block: u32, t: Timestamp, timers: &mut Timers) -> Touched {
+        let (before, slots, changed) = (self.changed.len(), &mut self.slots, &mut self.changed);
+        self.alarms.goes_off((number, block), t, timers, |slot| {
+            if !std::mem::replace(&mut slots[slot as usize].marked, true) {
+                changed.push(slot);
+            }
+        });
+        if before == 0 && !self.changed.is_empty() { Touched::First } else { Touched::Not }
     }
 
-    /// Has a series looked at in this round. Of one that got samples even if none of them is inside the window yet: at
-    /// which instants a value that moves is looked at must depend on nothing but samples.
-    pub(super) fn mark(&mut self, slot: u32) -> Touched {
-        if std::mem::replace(&mut self.slots[slot as usize].marked, true) {
+    /// Has a series looked at in this round that got samples, even if none of them is inside the window yet: at which
+    /// instants a value that moves is looked at must depend on nothing but samples.
+    fn mark(&mut self, slot: u32) -> Touched {
+        let own = &mut self.slots[slot as usize];
+        if !std::mem::replace(&mut own.moved, true) {
+            self.moved.push(slot);
+        }
+        if std::mem::replace(&mut own.marked, true) {
             return Touched::Not;
         }
         self.changed.push(slot);
         if self.changed.len() == 1 { Touched::First } else { Touched::Not }
+    }
+
+    /// The place of a series, as far as its samples were looked at.
+    pub(super) fn position(&self, slot: u32) -> u32 {
+        self.slots.get(slot as usize).map_or(0, |slot| slot.place.to)
+    }
+
+    /// Whether samples of a series have come, entered or left with this round.
+    pub(super) fn has_moved(&self, slot: u32) -> bool {
+        self.slots[slot as usize].moved
+    }
+
+    /// Notes that another node follows it.
+    pub(super) fn share(&mut self) {
+        self.is_shared = true;
+    }
+
+    /// Has a series that got samples looked at in this round, unless its guard lets them pass.
+    pub(super) fn take(&mut self, slot: u32, number: u32, feed: &Feed, now: Timestamp, timers: &mut Timers) -> Touched {
+        let own = &mut self.slots[slot as usize];
+        if !own.marked && !own.guard.is_shut() && !feed.is_disordered(slot) && !feed.has_met_histogram() {
+            let (samples, _) = feed.samples(slot);
+            if let Some(due) = own.guard.pass(samples, self.offset, self.reach.span(), now) {
+                self.alarms.put_off(slot);
+                self.alarms.advance(slot, due, now, number, timers);
+                return Touched::Not;
+            }
+        }
+        self.mark(slot)
+    }
+
+    /// Sets the guard of a series that was looked at.
+    pub(super) fn guard(&mut self, slot: u32, guard: Guard) {
+        self.slots[slot as usize].guard = if self.is_shared { Guard::default() } else { guard };
     }
 
     /// The window of a series as it was when it was last looked at.
@@ -194,8 +283,12 @@ impl Leaf {
         let (samples, base) = feed.samples(slot);
         let mut place = self.slots[slot as usize].place;
         let is_lost = |position: u32| position.wrapping_sub(base) as usize > samples.len();
+        if place.falls == 0 && is_lost(place.from) {
+            // Whatever is gone had left the window.
+            place.from = base;
+        }
         if is_lost(place.from) || is_lost(place.to) || feed.is_disordered(slot) {
-            place = Place { from: base, to: base, resets: 0 };
+            place = Place { from: base, to: base, falls: 0 };
         }
         Glance { samples, base, offset: self.offset, reach: self.reach, place, now }
     }
@@ -205,6 +298,9 @@ impl Leaf {
         let mut glance = self.at(slot, feed, now);
         glance.advance();
         let own = &mut self.slots[slot as usize];
+        if own.place != glance.place && !std::mem::replace(&mut own.moved, true) {
+            self.moved.push(slot);
+        }
         own.place = glance.place;
         if feed.has_met_histogram() {
             let ahead = &glance.samples[glance.place.from.wrapping_sub(glance.base) as usize..];
@@ -217,9 +313,9 @@ impl Leaf {
 
     /// Begins to look at a series in a round: those who follow it set the alarm anew.
     pub(super) fn begin(&mut self, slot: u32, number: u32, feed: &Feed, now: Timestamp, timers: &mut Timers) {
+        self.alarms.put_off(slot);
         let own = &mut self.slots[slot as usize];
-        own.alarm.put_off();
-        own.marked = false;
+        (own.marked, own.guard) = (false, Guard::default());
         if !feed.has_met_histogram() {
             return;
         }
@@ -227,17 +323,18 @@ impl Leaf {
         if self.slots[slot as usize].carries
             && let Some(due) = earliest(glance.leaves(), glance.enters())
         {
-            self.wake(slot, number, due, timers);
+            self.wake(slot, number, due, now, timers);
         }
     }
 
     /// Has a series looked at in time.
-    pub(super) fn wake(&mut self, slot: u32, number: u32, due: Timestamp, timers: &mut Timers) {
-        timers.advance(&mut self.slots[slot as usize].alarm, due, || Target::Series { leaf: number, slot });
+    pub(super) fn wake(&mut self, slot: u32, number: u32, due: Timestamp, now: Timestamp, timers: &mut Timers) {
+        self.alarms.advance(slot, due, now, number, timers);
     }
 
     /// Ends the round.
     pub(super) fn settle(&mut self) {
         self.changed.clear();
+        self.moved.drain(..).for_each(|slot| self.slots[slot as usize].moved = false);
     }
 }

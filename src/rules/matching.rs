@@ -126,6 +126,11 @@ impl Join {
             }
             dirty.extend(slots_of(input, fresh, judging.round).map(|slot| self.sides[side][slot as usize]));
         }
+        let loosened = |side: usize, input: &Vector| {
+            let slots = if judging.is_loose { input.loosened(judging.round) } else { &[] };
+            slots.iter().map(|slot| self.sides[side][*slot as usize]).collect::<Vec<u32>>()
+        };
+        let loosened = [loosened(0, left), loosened(1, right)].concat();
         dirty.sort_unstable();
         dirty.dedup();
         for at in dirty.drain(..) {
@@ -136,7 +141,7 @@ impl Join {
                 elements.extend(live);
             }
             let is_refreshed = |judge: &&mut Judge| judge.is_refreshed(at, judging.round);
-            let is_up_to_date = fresh || judging.judge.as_ref().is_some_and(is_refreshed);
+            let is_up_to_date = judging.judge.as_ref().is_some_and(is_refreshed);
             // What is certain later is certain now.
             let in_doubt = judging.in_doubt(self.op, self.returns_bool, (l, r), LATER);
             let asks = in_doubt && !is_up_to_date && judging.in_doubt(self.op, self.returns_bool, (l, r), judging.now);
@@ -168,6 +173,7 @@ impl Join {
                 }
             }
         }
+        loosened.iter().for_each(|at| self.buckets[*at as usize].slots.iter().for_each(|slot| out.loosen(*slot)));
         self.scratch = scratch;
         let short_cut = left.live() == 0 || right.live() == 0;
         if short_cut { None } else { self.errors.values().next().cloned() }
@@ -275,6 +281,8 @@ pub(super) struct Judging<'a> {
     pub(super) now: Timestamp,
     /// Whether somebody needs the values that it lets through.
     pub(super) wanted: bool,
+    /// Whether those who read it must hear of values that are known less well than before.
+    pub(super) is_loose: bool,
     /// Absent where no value may be off.
     pub(super) judge: Option<&'a mut Judge>,
 }

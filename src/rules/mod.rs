@@ -14,8 +14,8 @@
 //! extrapolated and the other is not) are brought up to date with each sample that touches them,
 //! and at whole seconds between: an alert on them may come up to a second after the exact crossing.
 //! A start or a reload between two whole seconds brings them up to date as well. Windows that are only
-//! compared are left alone, without a sample of their own, while what they are compared with is out of their
-//! reach; a comparison that is made is exact for its instant.
+//! compared are left alone while what they are compared with is out of their reach, and so are most of their samples;
+//! a comparison that is made is exact for its instant.
 //!
 //! Windows that move on are worked off at their exact instants, but nobody is woken for that more
 //! often than once a second: a transition then carries its exact time and is told a little later.
@@ -51,6 +51,8 @@ mod feed;
 mod foretold;
 mod format;
 mod graph;
+mod groups;
+mod guard;
 mod history;
 mod horizon;
 mod identity;

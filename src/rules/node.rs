@@ -4,7 +4,7 @@
 //! - An update reads only the changed slots of the nodes below, unless a scalar argument changed.
 //! - Every value comes from `promql::kernel`, as in a query.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Labels, Millis, Timestamp, is_stale};
 use crate::promql::kernel;
@@ -12,7 +12,8 @@ use crate::promql::{BinaryOp, Function, LabelChange, check_count, without_name};
 
 use super::aggregate::Aggregation;
 use super::feed::Feed;
-use super::horizon::Windowed;
+use super::guard::Guard;
+use super::horizon::{Windowed, stands_for};
 use super::leaf::Leaf;
 use super::matching::{Join, Judging};
 use super::quantile::Buckets;
@@ -77,11 +78,29 @@ pub(super) struct Follow {
     pub(super) tolerance: f64,
     /// Of each element the last instant for which its value is known to the last bit.
     pub(super) exact_until: Vec<Timestamp>,
+    /// Of each element how many more times it is looked at to the last bit, since somebody needed that.
+    patience: Vec<u8>,
+    /// Elements that may have moved by more than the tolerance before they are looked at again.
+    unsteady: BTreeSet<u32>,
     /// Elements that have to be known exactly now.
     pub(super) due: Vec<u32>,
     /// The round in which it last looked at what changed.
     round: u64,
 }
+
+/// When an element has to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// At this instant.
+    Now,
+    /// When samples come, enter or leave, when an edge of the window is taken for another, and at whole seconds. Others look at the series at other instants; one that
+    /// moves must not be decided at those, which a restart would change.
+    InTime,
+}
+
+/// How many times an element is looked at to the last bit after somebody needed that: one whose neighbourhood of a
+/// threshold does not end soon is not made known anew with each sample.
+const PATIENCE: u8 = 12;
 
 /// What is seen of a selector's series.
 #[derive(Debug, Clone)]
@@ -189,8 +208,11 @@ impl Node {
     /// Brings the result up to date.
     pub(super) fn update(&mut self, below: &mut Below<'_>) {
         let fresh = std::mem::take(&mut self.fresh);
+        // Whoever reads values that are wanted need not know how well others are known.
+        let is_loose = self.slack() != Slack::None;
         let out = &mut self.out;
         let round = below.round;
+        let loosened = |input: usize| if is_loose { below.nodes[input].out.loosened(round) } else { &[] };
         out.begin(round);
         let of_input = |input: &usize| below.nodes[*input].out.error().map(str::to_owned);
         let mut error = if below.has_errors { self.inputs.iter().find_map(of_input) } else { None };
@@ -208,9 +230,11 @@ impl Node {
                     Some(judge) => map.judge(out, *child, fresh, self.wanted, judge, below),
                     None => map.update(out, *child, fresh, below),
                 }
+                loosened(*child).iter().for_each(|slot| out.loosen(*slot));
             }
             Op::Relabel { child, relabel } => {
                 let own = relabel.update(out, &below.nodes[*child].out, fresh, round);
+                loosened(*child).iter().for_each(|slot| out.loosen(*slot));
                 error = error.or(own);
             }
             Op::Aggregate { child, groups } => groups.update(out, &below.nodes[*child].out, fresh, round),
@@ -223,7 +247,8 @@ impl Node {
                 let (sides, inputs) = ([*left, *right], [left, right].map(|side| &below.nodes[*side].out));
                 let (nodes, now, wanted) = (below.nodes, below.now, self.wanted);
                 let judge = self.judge.as_deref_mut();
-                let own = join.update(out, inputs, fresh, Judging { nodes, sides, round, now, wanted, judge });
+                let own =
+                    join.update(out, inputs, fresh, Judging { nodes, sides, round, now, wanted, is_loose, judge });
                 error = error.or(own);
             }
             Op::Quantile { q, child, buckets } => {
@@ -262,6 +287,8 @@ impl Node {
             Op::Follow(follow) => {
                 let slots = below.leaves[follow.leaf]?;
                 slots.retain(&mut follow.exact_until);
+                slots.retain(&mut follow.patience);
+                follow.unsteady = follow.unsteady.iter().filter_map(|slot| slots.get(*slot)).collect();
                 slots.rename(&mut follow.due);
                 slots.clone()
             }
@@ -313,12 +340,22 @@ pub(super) fn slots_of(input: &Vector, all: bool, round: u64) -> impl Iterator<I
 impl Follow {
     /// What is seen of a leaf.
     pub(super) fn new(leaf: usize, view: View) -> Follow {
-        let tolerance = if matches!(view, View::Window { .. }) { TOLERANCE } else { 0.0 };
-        Follow { leaf, view, tolerance, exact_until: Vec::new(), due: Vec::new(), round: 0 }
+        let tolerance = if matches!(view, View::Time) { 0.0 } else { TOLERANCE };
+        Follow {
+            leaf,
+            view,
+            tolerance,
+            exact_until: Vec::new(),
+            patience: Vec::new(),
+            unsteady: BTreeSet::new(),
+            due: Vec::new(),
+            round: 0,
+        }
     }
 
     /// Has an element brought up to date in this round. Gives whether that was not so yet.
     pub(super) fn demand(&mut self, slot: u32, now: Timestamp) -> bool {
+        self.patience[slot as usize] = PATIENCE;
         let exact_until = &mut self.exact_until[slot as usize];
         if *exact_until >= now {
             return false;
@@ -327,6 +364,16 @@ impl Follow {
         *exact_until = Timestamp::MAX;
         self.due.push(slot);
         true
+    }
+
+    /// Whether the bounds of an element hold at an instant.
+    pub(super) fn is_bounded(&self, slot: u32) -> bool {
+        self.unsteady.is_empty() || !self.unsteady.contains(&slot)
+    }
+
+    /// Whether those of all elements do.
+    pub(super) fn is_steady(&self) -> bool {
+        self.unsteady.is_empty()
     }
 
     fn update(&mut self, out: &mut Vector, fresh: bool, below: &mut Below<'_>) {
@@ -338,19 +385,20 @@ impl Follow {
             let keeps_name = matches!(self.view, View::Value | View::Window { keeps_name: true, .. });
             out.add(if keeps_name { feed.labels(out.len()).clone() } else { feed.nameless(out.len()) });
             self.exact_until.push(Timestamp::MIN);
+            self.patience.push(0);
         }
         let due = std::mem::take(&mut self.due);
         let is_first = std::mem::replace(&mut self.round, below.round) != below.round;
         if fresh || args_changed {
-            (0..feed.len()).for_each(|slot| self.element(out, slot, &args, below));
+            (0..feed.len()).for_each(|slot| self.element(out, slot, &args, Wish::Now, below));
             return;
         }
         if is_first {
             for at in 0..below.leaves[self.leaf].changed().len() {
-                self.element(out, below.leaves[self.leaf].changed()[at], &args, below);
+                self.element(out, below.leaves[self.leaf].changed()[at], &args, Wish::InTime, below);
             }
         }
-        due.iter().for_each(|slot| self.element(out, *slot, &args, below));
+        due.iter().for_each(|slot| self.element(out, *slot, &args, Wish::Now, below));
     }
 
     fn arg_nodes(&self) -> &[usize] {
@@ -360,14 +408,23 @@ impl Follow {
         }
     }
 
-    fn element(&mut self, out: &mut Vector, slot: u32, args: &[f64], below: &mut Below<'_>) {
+    fn element(&mut self, out: &mut Vector, slot: u32, args: &[f64], wish: Wish, below: &mut Below<'_>) {
         let leaf = &mut below.leaves[self.leaf];
         let glance = leaf.look(slot, &below.feeds[leaf.feed()], below.now);
+        let patience = &mut self.patience[slot as usize];
+        let (told, may_be_off) = (out.value(slot), self.tolerance > 0.0 && *patience == 0);
+        *patience = patience.saturating_sub(1);
         let newest = || glance.window().last().filter(|sample| !is_stale(sample.v));
         let ends = || earliest(glance.enters(), newest().and(glance.leaves()));
-        let (value, until) = match &self.view {
-            View::Value => (newest().map(|sample| sample.v), ends()),
-            View::Time => (newest().map(|sample| sample.t.as_seconds()), ends()),
+        let stands = |really: &f64| told.filter(|told| may_be_off && stands_for(*told, *really, self.tolerance));
+        let (value, until, mut exact_until, guard) = match &self.view {
+            View::Value => {
+                let value = newest().map(|sample| stands(&sample.v).unwrap_or(sample.v));
+                let tolerance = if may_be_off { self.tolerance } else { 0.0 };
+                let guard = value.filter(|_| glance.enters().is_none()).map(|v| Guard::of_newest(v, tolerance));
+                (value, ends(), Timestamp::MAX, guard.unwrap_or_default())
+            }
+            View::Time => (newest().map(|sample| sample.t.as_seconds()), ends(), Timestamp::MAX, Guard::default()),
             View::Window { function, offset, .. } => {
                 let ahead: Vec<f64>;
                 let args = if *function == Function::PredictLinear {
@@ -376,15 +433,39 @@ impl Follow {
                 } else {
                     args
                 };
-                let holding = Windowed { function: *function, args, tolerance: self.tolerance }.holding(glance);
-                self.exact_until[slot as usize] = holding.exact_until;
-                (holding.value, holding.until)
+                let window = Windowed { function: *function, args, tolerance: self.tolerance };
+                let holding = if may_be_off { window.holding_on(told, glance) } else { window.holding(glance) };
+                if !holding.is_steady && self.tolerance > 0.0 {
+                    *patience = (*patience).max(1);
+                    self.unsteady.insert(slot);
+                } else if !self.unsteady.is_empty() {
+                    self.unsteady.remove(&slot);
+                }
+                (holding.value, holding.until, holding.exact_until, holding.guard)
             }
         };
+        leaf.guard(slot, guard);
         if let Some(until) = until {
-            leaf.wake(slot, self.leaf as u32, until, below.timers);
+            leaf.wake(slot, self.leaf as u32, until, below.now, below.timers);
+        }
+        let turns = || match &self.view {
+            View::Window { function, .. } => {
+                Windowed { function: *function, args, tolerance: self.tolerance }.turns_at(&glance)
+            }
+            View::Value | View::Time => false,
+        };
+        let is_due = may_be_off || wish == Wish::Now || below.now.0 % 1000 == 0 || leaf.has_moved(slot);
+        if !is_due && !turns() {
+            return;
+        }
+        if may_be_off {
+            // Another sample may put it off without a word.
+            exact_until = Timestamp::MIN;
         }
         out.set(slot, value);
+        if exact_until < std::mem::replace(&mut self.exact_until[slot as usize], exact_until) {
+            out.loosen(slot);
+        }
     }
 }
 
@@ -461,8 +542,7 @@ impl Map {
                 let lets_through = wanted && !returns_bool && !own.is_exact();
                 l.compared(op, r).is_none_or(|holds| holds && lets_through)
             };
-            let (is_there, is_up_to_date) =
-                (input.value(slot).is_some(), fresh || judge.is_refreshed(slot, below.round));
+            let (is_there, is_up_to_date) = (input.value(slot).is_some(), judge.is_refreshed(slot, below.round));
             // What is certain later is certain now.
             let is_watched = is_there && in_doubt(LATER);
             if is_watched && !is_up_to_date && in_doubt(below.now) {

@@ -4,12 +4,13 @@
 //! - A group's order holds exactly its members that have a value, by their keys in `members`.
 //! - The result has values for the first elements of each order and for no others.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use crate::model::Labels;
 use crate::promql::Grouping;
 use crate::promql::kernel::{Direction, rank_key};
 
+use super::groups::Groups;
 use super::node::slots_of;
 use super::renumbering::Renumbering;
 use super::vector::Vector;
@@ -19,8 +20,7 @@ use super::vector::Vector;
 pub(super) struct Ranking {
     direction: Direction,
     grouping: Grouping,
-    by_labels: HashMap<Labels, u32>,
-    groups: Vec<Group>,
+    groups: Groups<Group>,
     /// Of each slot below: its group, and the key by which it is in the group's order.
     members: Vec<(u32, Option<u64>)>,
     /// How many of each group are in the result.
@@ -38,22 +38,22 @@ struct Group {
 impl Ranking {
     /// No groups yet.
     pub(super) fn new(direction: Direction, grouping: Grouping) -> Ranking {
-        let (by_labels, groups, members) = (HashMap::new(), Vec::new(), Vec::new());
-        Ranking { direction, grouping, by_labels, groups, members, count: 0 }
+        Ranking { direction, grouping, groups: Groups::default(), members: Vec::new(), count: 0 }
     }
 
     /// Moves the changed members to their places and brings those that are first up to date.
     pub(super) fn update(&mut self, out: &mut Vector, count: usize, input: &Vector, fresh: bool, round: u64) {
         while (self.members.len() as u32) < input.len() {
             let labels = input.labels(self.members.len() as u32);
-            let group = self.group(labels);
+            let own = labels.filter(|name| self.grouping.keeps(name));
+            let group = self.groups.of(own, |_| Group::default());
             self.members.push((group, None));
             out.add(labels.clone());
         }
         let mut touched = BTreeSet::new();
         for slot in slots_of(input, fresh, round) {
             let (at, seen) = &mut self.members[slot as usize];
-            let (group, key) = (&mut self.groups[*at as usize], input.value(slot).map(|v| rank_key(self.direction, v)));
+            let (group, key) = (&mut self.groups[*at], input.value(slot).map(|v| rank_key(self.direction, v)));
             if *seen != key {
                 let place = |key: u64| (key, input.labels(slot).clone(), slot);
                 if let Some(old) = *seen {
@@ -65,10 +65,10 @@ impl Ranking {
             touched.insert(*at);
         }
         if std::mem::replace(&mut self.count, count) != count {
-            touched.extend(0..self.groups.len() as u32);
+            touched.extend(0..self.groups.len());
         }
         for at in touched {
-            let group = &mut self.groups[at as usize];
+            let group = &mut self.groups[at];
             let before = std::mem::take(&mut group.chosen);
             group.chosen.extend(group.order.iter().take(count).map(|(.., slot)| *slot));
             group.chosen.sort_unstable();
@@ -82,13 +82,10 @@ impl Ranking {
     pub(super) fn renumber(&mut self, below: &Renumbering) {
         below.retain(&mut self.members);
         let used: HashSet<u32> = self.members.iter().map(|(group, _)| *group).collect();
-        let own = Renumbering::new(self.groups.len() as u32, |group| used.contains(&group));
-        own.retain(&mut self.groups);
-        self.by_labels.retain(|_, group| own.get(*group).map(|new| *group = new).is_some());
-        self.by_labels.shrink_to(self.groups.len() * 2);
+        let own = self.groups.renumber(|group, _| used.contains(&group));
         // Whoever has stayed has a group that has stayed.
         self.members.iter_mut().for_each(|(group, _)| *group = own.get(*group).unwrap_or(*group));
-        for group in &mut self.groups {
+        for group in self.groups.iter_mut() {
             below.rename(&mut group.chosen);
             let order = std::mem::take(&mut group.order);
             group.order =
@@ -100,15 +97,6 @@ impl Ranking {
     #[cfg(test)]
     pub(super) fn size(&self) -> usize {
         let of = |group: &Group| group.order.len() + group.chosen.len();
-        self.members.len() + self.groups.len() + self.by_labels.len() + self.groups.iter().map(of).sum::<usize>()
-    }
-
-    fn group(&mut self, labels: &Labels) -> u32 {
-        let labels = labels.filter(|name| self.grouping.keeps(name));
-        let groups = &mut self.groups;
-        *self.by_labels.entry(labels).or_insert_with(|| {
-            groups.push(Group::default());
-            groups.len() as u32 - 1
-        })
+        self.members.len() + self.groups.size() + self.groups.iter().map(of).sum::<usize>()
     }
 }

@@ -1,12 +1,16 @@
 //! By how much values may differ from what a query answers, between the instants at which they are brought up to date.
 //!
 //! Whoever only compares a value with a threshold need not know it to the last bit as long as it is far from it. So the
-//! value of a window is left as it is while it moves by less than a share of itself, and nodes above it know within
-//! which bounds theirs lie. A comparison looks at the bounds: where they leave it in doubt, the windows below are
-//! brought up to date before it is made. Whoever needs values themselves says so ([`Graph::want_root`]).
+//! value of a window is left as it is while it moves by less than a share of itself, with samples or without, and nodes
+//! above it know within which bounds theirs lie. A comparison looks at the bounds: where they leave it in doubt, the
+//! windows below are brought up to date before it is made, and followed to the last bit for a while. Whoever needs
+//! values themselves says so ([`Graph::want_root`]).
 //!
 //! Invariants:
 //! - Which elements a node has is always right; only their values may be off.
+//! - When an element comes to be known less well than before, those who compare it look again, though its value has
+//!   stayed ([`Vector::loosen`]).
+//! - What moves too fast for its bounds has none.
 //! - The bounds hold whatever the rounding: they are wider than what is computed from them by more than that.
 
 use std::collections::BTreeSet;
@@ -18,8 +22,10 @@ use crate::promql::{AggregateOp, BinaryOp, Function};
 #[cfg(doc)]
 use super::graph::Graph;
 use super::node::{Map, Node, Op, View};
+#[cfg(doc)]
+use super::vector::Vector;
 
-/// By which share of itself a window's value may be off.
+/// By which share of itself a selector's or a window's value may be off.
 pub(super) const TOLERANCE: f64 = 1.0 / 16.0;
 
 /// For [`bounds`]: not at this instant, but at all until the windows are looked at again.
@@ -89,7 +95,7 @@ pub(super) fn slack_of(op: &Op, nodes: &[Node]) -> (Slack, Vec<usize>) {
     let of = |node: &usize| nodes[*node].slack();
     let exact = |inputs: Vec<usize>| (Slack::None, inputs);
     match op {
-        Op::Follow(follow) if matches!(follow.view, View::Window { .. }) => (Slack::Share(TOLERANCE), op.inputs()),
+        Op::Follow(follow) if !matches!(follow.view, View::Time) => (Slack::Share(TOLERANCE), op.inputs()),
         Op::Number(_) | Op::Time { .. } | Op::Follow(_) | Op::Absent { .. } => exact(Vec::new()),
         Op::Scalar { .. } | Op::Quantile { .. } | Op::Rank { .. } => exact(op.inputs()),
         Op::Map { child, map, .. } => {
@@ -275,6 +281,7 @@ pub(super) fn bounds(nodes: &[Node], at: usize, slot: u32, now: Timestamp) -> Bo
     }
     match &node.op {
         Op::Follow(follow) if now <= follow.exact_until[slot as usize] => Bounds::at(v),
+        Op::Follow(follow) if !follow.is_bounded(slot) => Bounds::NONE,
         Op::Follow(follow) => Bounds::around(v, follow.tolerance),
         Op::Map { child, map, .. } => {
             let child = bounds(nodes, *child, slot, now);
@@ -291,8 +298,8 @@ pub(super) fn bounds(nodes: &[Node], at: usize, slot: u32, now: Timestamp) -> Bo
             }
         }
         Op::Relabel { child, .. } => bounds(nodes, *child, slot, now),
-        Op::Aggregate { groups, .. } => match slack {
-            Slack::Share(share) if groups.is_bounded(slot) => Bounds::around(v, share),
+        Op::Aggregate { child, groups } => match slack {
+            Slack::Share(share) if groups.is_bounded(slot) && is_steady(nodes, *child) => Bounds::around(v, share),
             _ => Bounds::NONE,
         },
         Op::Join { left, right, join } => {
@@ -305,6 +312,16 @@ pub(super) fn bounds(nodes: &[Node], at: usize, slot: u32, now: Timestamp) -> Bo
             }
         }
         _ => Bounds::NONE,
+    }
+}
+
+/// Whether all windows below a node move slowly enough to be known within their bounds.
+fn is_steady(nodes: &[Node], at: usize) -> bool {
+    match &nodes[at].op {
+        Op::Follow(follow) => follow.is_steady(),
+        Op::Map { child, .. } | Op::Relabel { child, .. } | Op::Aggregate { child, .. } => is_steady(nodes, *child),
+        Op::Join { left, right, .. } => [left, right].into_iter().all(|side| is_steady(nodes, *side)),
+        _ => true,
     }
 }
 

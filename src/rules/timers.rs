@@ -5,7 +5,9 @@
 //!   a target that was armed anew is recognised by that and ignored when its old instant comes.
 //! - A bucket lives as long as one target is still armed for it, so the earliest bucket is the
 //!   earliest deadline, exactly for alerts and groups.
-//! - The deadlines of series move with nearly every sample, and mostly back: an [`Alarm`] stays where it is set, and is set anew when it comes too early. Nothing is decided at an instant at which one came too early.
+//! - The deadlines of series move with nearly every sample, and mostly back. So series that lie side by
+//!   side share an alarm, which stays where it is set and is set anew when it comes too early. Nothing is decided at an
+//!   instant at which one came too early.
 //!
 //! The series of one scrape share their timestamps and so their deadlines: there are as many
 //! buckets as there are targets and windows, not as there are series. A sorted map of buckets
@@ -16,11 +18,13 @@ use std::collections::BTreeMap;
 
 use crate::model::{Labels, Timestamp};
 
+use super::renumbering::Renumbering;
+
 /// What is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
-    /// The window of a series must be looked at.
-    Series { leaf: u32, slot: u32 },
+    /// The windows of some series of a block must be looked at.
+    Series { leaf: u32, block: u32 },
     /// A node follows the time of day.
     Node { node: u32 },
     /// `for` or `keep_firing_for` of an alert is over.
@@ -29,27 +33,87 @@ pub(super) enum Target {
     Group { group: u32 },
 }
 
-/// When a series is due, as its owner keeps it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Alarm {
-    /// When it is due; the end of time if it is not.
-    due: Timestamp,
-    /// When it goes off, not after it is due; the end of time if it is not set.
-    set: Timestamp,
+/// How many series share an alarm.
+const BLOCK: usize = 64;
+
+/// When series are due that lie side by side, as their owner keeps it.
+#[derive(Debug, Default)]
+pub(super) struct Alarms {
+    /// Of each series when it is due; the end of time if it is not.
+    due: Vec<Timestamp>,
+    /// Of each block when its alarm goes off, not after one of its series is due; the end of time if it is not set.
+    set: Vec<Timestamp>,
 }
 
-impl Alarm {
-    /// One that is not due.
-    pub(super) const OFF: Alarm = Alarm { due: Timestamp::MAX, set: Timestamp::MAX };
-
-    /// Makes it due at no time, for the moment.
-    pub(super) fn put_off(&mut self) {
-        self.due = Timestamp::MAX;
+impl Alarms {
+    /// Makes room for so many series.
+    pub(super) fn grow(&mut self, len: usize) {
+        self.due.resize(len, Timestamp::MAX);
+        self.set.resize(len.div_ceil(BLOCK), Timestamp::MAX);
     }
 
-    /// Whether it is due at some time.
-    pub(super) fn is_on(self) -> bool {
-        self.due < Timestamp::MAX
+    /// How many series there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.due.len()
+    }
+
+    /// Makes a series due at no time, for the moment.
+    pub(super) fn put_off(&mut self, slot: u32) {
+        self.due[slot as usize] = Timestamp::MAX;
+    }
+
+    /// Whether a series is due at some time.
+    pub(super) fn is_on(&self, slot: u32) -> bool {
+        self.due.get(slot as usize).is_some_and(|due| *due < Timestamp::MAX)
+    }
+
+    /// Makes a series due at `due`, unless it is earlier.
+    pub(super) fn advance(&mut self, slot: u32, due: Timestamp, now: Timestamp, leaf: u32, timers: &mut Timers) {
+        let own = &mut self.due[slot as usize];
+        if due < *own {
+            *own = due;
+            let block = slot as usize / BLOCK;
+            if due < self.set[block] {
+                timers.advance(&mut self.set[block], due, now, || Target::Series { leaf, block: block as u32 });
+            }
+        }
+    }
+
+    /// The alarm of a block may have gone off at `t`: gives those of its series to `each` that are due.
+    pub(super) fn goes_off(
+        &mut self,
+        (leaf, block): (u32, u32),
+        t: Timestamp,
+        timers: &mut Timers,
+        mut each: impl FnMut(u32),
+    ) {
+        let at = block as usize;
+        if self.set.get(at) != Some(&t) {
+            return;
+        }
+        let mut next = Timestamp::MAX;
+        let slots = at * BLOCK..self.due.len().min((at + 1) * BLOCK);
+        for (due, slot) in self.due[slots.clone()].iter_mut().zip(slots) {
+            if *due <= t {
+                *due = Timestamp::MAX;
+                each(slot as u32);
+            }
+            next = next.min(*due);
+        }
+        self.set[at] = Timestamp::MAX;
+        if next < Timestamp::MAX {
+            timers.advance(&mut self.set[at], next, t, || Target::Series { leaf, block });
+        }
+    }
+
+    /// Follows the renumbering of the series.
+    pub(super) fn renumber(&mut self, slots: &Renumbering, leaf: u32, now: Timestamp, timers: &mut Timers) {
+        slots.retain(&mut self.due);
+        self.set.drain(..).for_each(|set| timers.disarm(set));
+        let due = std::mem::take(&mut self.due);
+        self.grow(due.len());
+        due.iter().zip(0..).for_each(|(due, slot)| self.advance(slot, *due, now, leaf, timers));
     }
 }
 
@@ -102,44 +166,24 @@ impl Timers {
         *armed = due;
     }
 
-    /// Notes when an alarm is due.
-    pub(super) fn set(&mut self, alarm: &mut Alarm, due: Option<Timestamp>, target: impl FnOnce() -> Target) {
-        alarm.due = due.unwrap_or(Timestamp::MAX);
-        if alarm.due >= alarm.set {
-            return;
-        }
-        if let Some(bucket) = self.soft.get_mut(&alarm.set) {
-            bucket.armed -= 1;
-            if bucket.armed == 0 {
-                self.soft.remove(&alarm.set);
-            }
-        }
-        let bucket = self.soft.entry(alarm.due).or_default();
+    /// Has an alarm go off earlier: at `due`, or at a whole second before, which many share.
+    fn advance(&mut self, set: &mut Timestamp, due: Timestamp, now: Timestamp, target: impl FnOnce() -> Target) {
+        self.disarm(*set);
+        let early = Timestamp(due.0.div_euclid(SOFT_STEP_MS).saturating_mul(SOFT_STEP_MS));
+        *set = if early > now { early } else { due };
+        let bucket = self.soft.entry(*set).or_default();
         bucket.armed += 1;
         bucket.targets.push(target());
-        alarm.set = alarm.due;
     }
 
-    /// Makes an alarm due at `due`, unless it is earlier.
-    pub(super) fn advance(&mut self, alarm: &mut Alarm, due: Timestamp, target: impl FnOnce() -> Target) {
-        if due < alarm.due {
-            self.set(alarm, Some(due), target);
+    /// Has an alarm go off no more.
+    fn disarm(&mut self, set: Timestamp) {
+        if let Some(bucket) = self.soft.get_mut(&set) {
+            bucket.armed -= 1;
+            if bucket.armed == 0 {
+                self.soft.remove(&set);
+            }
         }
-    }
-
-    /// An alarm may have gone off at `t`: whether it is due. One that came too early is set anew.
-    pub(super) fn goes_off(&mut self, alarm: &mut Alarm, t: Timestamp, target: Target) -> bool {
-        if alarm.set != t {
-            return false;
-        }
-        alarm.set = Timestamp::MAX;
-        if alarm.due == t {
-            alarm.due = Timestamp::MAX;
-            return true;
-        }
-        let due = alarm.is_on().then_some(alarm.due);
-        self.set(alarm, due, || target);
-        false
     }
 
     /// Takes out the targets of the earliest deadline that is not after `now`.
@@ -154,13 +198,6 @@ impl Timers {
     #[cfg(test)]
     pub(super) fn size(&self) -> usize {
         self.hard.values().chain(self.soft.values()).map(|bucket| bucket.targets.len()).sum()
-    }
-
-    /// Gives targets other numbers; those that `rename` refuses are armed no more.
-    pub(super) fn rename(&mut self, rename: impl Fn(&mut Target) -> bool) {
-        for bucket in self.soft.values_mut() {
-            bucket.targets.retain_mut(&rename);
-        }
     }
 
     /// The earliest deadline.
@@ -218,31 +255,50 @@ mod tests {
     }
 
     #[test]
-    fn an_alarm_that_is_put_off_is_set_anew_when_it_comes() {
-        let mut timers = Timers::default();
-        let (mut alarm, target) = (Alarm::OFF, Target::Series { leaf: 0, slot: 0 });
-        let set = |timers: &mut Timers, alarm: &mut Alarm, due: i64| {
-            timers.set(alarm, (due > 0).then_some(Timestamp(due)), || target.clone());
-        };
-        [10, 20, 30].into_iter().for_each(|due| set(&mut timers, &mut alarm, due));
-        assert_eq!((timers.next_step(), timers.size()), (Some(Timestamp(10)), 1));
-        let fire = |timers: &mut Timers, alarm: &mut Alarm, t: i64| {
+    fn alarms_that_are_put_off_are_set_anew_when_they_come() {
+        let (mut timers, mut alarms) = (Timers::default(), Alarms::default());
+        alarms.grow(100);
+        let fire = |timers: &mut Timers, alarms: &mut Alarms, t: i64| {
             let (due, targets) = timers.pop(Timestamp(t)).unwrap();
-            let gone: Vec<bool> = targets.into_iter().map(|target| timers.goes_off(alarm, due, target)).collect();
+            let mut gone = Vec::new();
+            for target in targets {
+                let Target::Series { leaf, block } = target else { panic!("{target:?}") };
+                alarms.goes_off((leaf, block), due, timers, |slot| gone.push(slot));
+            }
             (due.0, gone)
         };
-        assert_eq!(fire(&mut timers, &mut alarm, 10), (10, vec![false]));
+        let set = |timers: &mut Timers, alarms: &mut Alarms, slot: u32, due: i64| {
+            alarms.put_off(slot);
+            alarms.advance(slot, Timestamp(due), Timestamp(10), 0, timers);
+        };
+        [(3, 30), (4, 20), (80, 25), (4, 40)].into_iter().for_each(|(s, t)| set(&mut timers, &mut alarms, s, t));
+        assert_eq!((timers.next_step(), timers.size()), (Some(Timestamp(20)), 2), "one for each block");
+        assert_eq!(fire(&mut timers, &mut alarms, 20), (20, vec![]));
+        assert_eq!(fire(&mut timers, &mut alarms, 25), (25, vec![80]));
         assert_eq!(timers.next_step(), Some(Timestamp(30)));
-        set(&mut timers, &mut alarm, 25);
-        assert_eq!(timers.next_step(), Some(Timestamp(25)), "what comes sooner is not missed");
-        set(&mut timers, &mut alarm, 40);
-        set(&mut timers, &mut alarm, 25);
-        assert_eq!(fire(&mut timers, &mut alarm, 25), (25, vec![true]));
-        assert!(timers.pop(Timestamp(100)).is_none() && !alarm.is_on());
-        set(&mut timers, &mut alarm, 50);
-        set(&mut timers, &mut alarm, 0);
-        assert_eq!(fire(&mut timers, &mut alarm, 50), (50, vec![false]));
-        assert!(timers.next_step().is_none());
+        set(&mut timers, &mut alarms, 5, 28);
+        assert_eq!(fire(&mut timers, &mut alarms, 30), (28, vec![5]), "what comes sooner is not missed");
+        alarms.put_off(3);
+        assert_eq!(fire(&mut timers, &mut alarms, 30), (30, vec![]));
+        assert_eq!(fire(&mut timers, &mut alarms, 40), (40, vec![4]));
+        assert!(timers.next_step().is_none() && !(0..100).any(|slot| alarms.is_on(slot)));
+        set(&mut timers, &mut alarms, 7, 3700);
+        assert_eq!(fire(&mut timers, &mut alarms, 4000), (3000, vec![]), "a whole second, for all that are due in it");
+        assert_eq!(fire(&mut timers, &mut alarms, 4000), (3700, vec![7]));
+    }
+
+    #[test]
+    fn alarms_follow_the_renumbering_of_their_series() {
+        let (mut timers, mut alarms) = (Timers::default(), Alarms::default());
+        alarms.grow(200);
+        (0..200).for_each(|slot| alarms.advance(slot, Timestamp(500 + i64::from(slot)), Timestamp(0), 0, &mut timers));
+        alarms.renumber(&Renumbering::new(200, |slot| slot >= 150), 0, Timestamp(0), &mut timers);
+        assert_eq!((alarms.len(), timers.next_step()), (50, Some(Timestamp(650))));
+        let (due, targets) = timers.pop(Timestamp(650)).unwrap();
+        let mut gone = Vec::new();
+        assert_eq!(targets, [Target::Series { leaf: 0, block: 0 }]);
+        alarms.goes_off((0, 0), due, &mut timers, |slot| gone.push(slot));
+        assert_eq!((gone, timers.next_step()), (vec![0], Some(Timestamp(651))));
     }
 
     #[test]

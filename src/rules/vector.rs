@@ -3,7 +3,7 @@
 //! Invariants:
 //! - A slot keeps its labels until it is given up; an element that is gone has no value.
 //! - `changed` lists every slot whose value became another, bit by bit, in the round of the last update; some perhaps
-//!   more than once.
+//!   more than once. So it does those whose value has stayed but may be off from now on: `loosened` lists them as well.
 
 use std::collections::HashMap;
 
@@ -17,6 +17,7 @@ use super::renumbering::Renumbering;
 pub(super) struct Vector {
     values: Vec<Option<f64>>,
     changed: Vec<u32>,
+    loosened: Vec<u32>,
     /// The round to which the changes belong.
     round: u64,
     live: usize,
@@ -69,6 +70,7 @@ impl Vector {
         if self.round != round {
             (self.round, self.error_changed) = (round, false);
             self.changed.clear();
+            self.loosened.clear();
         }
     }
 
@@ -82,6 +84,14 @@ impl Vector {
         self.live = self.live + usize::from(value.is_some()) - usize::from(old.is_some());
         self.values[at] = value;
         self.changed.push(slot);
+    }
+
+    /// Notes that the value of an element stays, but is not known as well as before.
+    pub(super) fn loosen(&mut self, slot: u32) {
+        if self.value(slot).is_some() {
+            self.changed.push(slot);
+            self.loosened.push(slot);
+        }
     }
 
     /// The value of a slot.
@@ -114,6 +124,11 @@ impl Vector {
         if self.round == round { &self.changed } else { &[] }
     }
 
+    /// Those of them whose value has stayed, but is not known as well as before.
+    pub(super) fn loosened(&self, round: u64) -> &[u32] {
+        if self.round == round { &self.loosened } else { &[] }
+    }
+
     /// The elements that have a value.
     pub(super) fn elements(&self) -> impl Iterator<Item = (u32, &Labels, f64)> {
         self.values.iter().enumerate().filter_map(|(at, value)| Some((at as u32, &self.labels[at], (*value)?)))
@@ -143,6 +158,7 @@ impl Vector {
         slots.retain(&mut self.labels);
         slots.retain(&mut self.values);
         self.changed.clear();
+        self.loosened.clear();
         if let Some(twins) = &mut self.twins {
             **twins = Twins::default();
             self.labels.iter().zip(0..).for_each(|(labels, slot)| twins.add(labels, slot, &self.labels));

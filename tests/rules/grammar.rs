@@ -13,7 +13,7 @@ impl Grammar {
     }
 
     fn selector(&mut self) -> String {
-        let metric = self.pick(&["c", "d", "g", "h"]);
+        let metric = self.pick(&["c", "d", "g", "h", "k", "l"]);
         let matchers = self.pick(&["", "", "{job=\"a\"}", "{i=~\"1|2\"}", "{i!=\"1\",job=\"b\"}", "{job=\"none\"}"]);
         format!("{metric}{matchers}")
     }
@@ -73,11 +73,24 @@ impl Grammar {
     }
 
     /// A comparison as alerts have it.
-    fn threshold(&mut self) -> String {
+    pub(super) fn threshold(&mut self) -> String {
         let op = self.pick(&[">", ">", "<", ">=", "<=", "!=", "== bool", "> bool"]);
         let (window, other) = (self.window(), self.window());
-        let threshold = self.pick(&["0", "0.05", "0.2", "0.5", "1", "3", "12"]);
-        match self.rng.below(6) {
+        let threshold = self.pick(&["0", "0.05", "0.2", "0.5", "1", "3", "10", "12"]);
+        match self.rng.below(11) {
+            6 => format!("{}{} {op} {threshold}", self.selector(), self.offset()),
+            7 => format!(
+                "{} / {} {op} {threshold}",
+                self.selector(),
+                self.pick(&["on (job, i) l", "ignoring (i) k", "l"])
+            ),
+            8 => format!("abs(l - 1.02 * {}) {op} {threshold}", self.selector()),
+            9 => format!("rate(k[{}]) {op} {}", self.pick(&["1m", "5m"]), self.pick(&["1", "0.98", "1.05"])),
+            10 => {
+                let by = self.pick(&["job, le", "le", "job, i, le"]);
+                let bucket = format!("sum by ({by}) (rate(b_bucket[{}]))", self.pick(&["1m", "5m"]));
+                format!("histogram_quantile({}, {bucket}) {op} {threshold}", self.pick(&["0.25", "0.5", "0.75", "0.9"]))
+            }
             0 => format!("{window} {op} {threshold}"),
             1 => format!("sum by (job) ({window}) / sum by (job) ({other}) {op} {threshold}"),
             2 => format!("1 - avg by (i) ({window}) {op} {threshold}"),

@@ -1,7 +1,10 @@
 //! Random rules over random series: at every instant the alerts must be what a query answers, and a restart or a
 //! reload at any place must change nothing. `tools/rule_oracle` does the same at length.
 
-use super::scenario::{Counts, Scenario};
+use evenkeel::model::Millis;
+
+use super::scenario::{Counts, Event, Scenario};
+use super::stream::{Point, labels};
 use super::world::Histograms;
 
 fn run(seeds: std::ops::RangeInclusive<u64>, histograms: Histograms) -> Counts {
@@ -31,4 +34,45 @@ fn alerts_are_what_a_query_answers_and_restarts_change_nothing() {
 fn native_histograms_come_and_go_and_restarts_change_nothing() {
     let counts = run(101..=104, Histograms::Sometimes);
     assert!(counts.turns.iter().all(|n| *n > 15) && counts.polled > 40, "{counts:?}");
+}
+
+/// Plays one rule over samples `(when it comes, metric, its time, its value)`, with events between them.
+fn check(rule: &str, hold: i64, samples: &[(i64, &str, i64, f64)], others: &[(i64, Event)]) {
+    let commit = |(at, metric, t, v): &(i64, &str, i64, f64)| {
+        let series = labels(&[("__name__", metric), ("job", "a"), ("i", "1")]);
+        (*at, Event::Commit(vec![(series, *t, Point::Number(*v))]))
+    };
+    let mut events: Vec<(i64, Event)> = samples.iter().map(commit).chain(others.iter().cloned()).collect();
+    events.sort_by_key(|(at, _)| *at);
+    let scenario = Scenario { rules: vec![(rule.to_owned(), Millis(hold))], query_offset: Millis::ZERO, events };
+    scenario.play().unwrap_or_else(|error| panic!("{error}\n{}", scenario.script()));
+}
+
+#[test]
+fn a_value_that_is_only_compared_ceases_to_be_infinite() {
+    let samples = [
+        (1_704_000, "g", 1_702_660, f64::INFINITY),
+        (1_730_000, "g", 1_729_392, -1.0),
+        (1_730_000, "h", 1_729_392, 0.0),
+    ];
+    check("sum(h) < 3 and max(avg_over_time(g[31s])) < 3", 0, &samples, &[(1_739_000, Event::Compare)]);
+    check("avg_over_time(g[31s]) < 3", 0, &samples, &[(1_739_000, Event::Compare)]);
+}
+
+#[test]
+fn a_restart_does_not_move_decisions_on_values_that_move() {
+    let samples = [
+        (1_337_000, "k", 1_336_398, 283.99),
+        (1_342_000, "k", 1_341_583, 317.57),
+        (1_536_000, "k", 1_535_699, 411.05),
+        (1_540_000, "k", 1_539_509, 443.14),
+        (1_567_000, "k", 1_566_000, 475.0),
+    ];
+    for threshold in ["> 0.98", "> 1.05", "!= 1", "< 1.2"] {
+        for event in [Event::Reload, Event::Restart] {
+            let others = [(1_495_000, event.clone()), (1_538_000, event.clone()), (1_551_000, Event::Compare)];
+            let others = [&others[..], &[(1_553_000, event), (1_602_000, Event::Compare)]].concat();
+            check(&format!("rate(k[1m]) {threshold}"), 20_300, &samples, &others);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Random rules over random series as a list of events that can be played, compared with the query engine, and made
 //! smaller when that fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use evenkeel::env::Rng;
@@ -64,13 +64,21 @@ impl Counts {
 }
 
 impl Scenario {
-    /// So many rules, with every part of them as a rule of its own.
+    /// So many rules. Of an odd seed with every part of them as a rule of its own; of an even one so many more wholes
+    /// alone, most of them thresholds, of whose parts nobody needs to know the last bit.
     pub(super) fn new(seed: u64, rules: usize, steps: usize, histograms: Histograms) -> Scenario {
         let mut grammar = Grammar { rng: Rng::new(seed) };
         let mut texts = Vec::new();
-        for n in 0..rules {
-            let text = grammar.vector(n as u32 % 4);
-            add_parts(&evenkeel::promql::parse(&text).unwrap(), &mut texts);
+        if seed.is_multiple_of(2) {
+            let rule = |n: usize| if n.is_multiple_of(3) { grammar.vector(n as u32 % 4) } else { grammar.threshold() };
+            let wholes: BTreeSet<String> =
+                (0..rules * 4).map(rule).map(|text| evenkeel::promql::parse(&text).unwrap().to_string()).collect();
+            texts.extend(wholes);
+        } else {
+            for n in 0..rules {
+                let text = grammar.vector(n as u32 % 4);
+                add_parts(&evenkeel::promql::parse(&text).unwrap(), &mut texts);
+            }
         }
         let mut rng = Rng::new(seed ^ 0xabc);
         let query_offset = if rng.below(5) == 0 { Millis(3000) } else { Millis::ZERO };

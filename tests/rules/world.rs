@@ -59,7 +59,7 @@ impl World {
             _ => at - jitter,
         };
         let mut samples = Vec::new();
-        for metric in ["c", "d", "g", "h"] {
+        for metric in ["c", "d", "g", "h", "k", "l"] {
             if self.rng.below(10) == 0 {
                 continue;
             }
@@ -112,6 +112,9 @@ impl World {
             "c" if self.rng.below(20) == 0 => *value = 0.0,
             "c" => *value += self.rng.below(10) as f64,
             "d" => *value += 0.1 + self.rng.unit(),
+            // Neither rate nor level moves much.
+            "k" => *value += 30.0 + self.rng.unit() * 4.0,
+            "l" => *value = 10.0 + self.rng.normal() * 0.3,
             "g" if self.rng.below(25) == 0 => return [f64::NAN, f64::INFINITY, 1e300][self.rng.below(3) as usize],
             "g" => *value = self.rng.normal() * 10.0,
             _ => *value = self.rng.below(3) as f64,

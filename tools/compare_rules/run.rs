@@ -86,18 +86,26 @@ pub(crate) fn measure(options: &Options, kind: Kind, rules: Rules, premises: &Pr
     let (server, version) = start(options, kind, rules, &data, receiver)?;
     let mut fleet = Fleet::new(options.series, options.teams())?;
     let mut sender = Sender::new(server.address)?;
-    let rounds = (options.history * 60_000.0) as u64 / EVERY_MS;
-    for round in 0..=rounds {
-        let ago = ((rounds - round) * EVERY_MS) as i64;
-        (0..fleet.targets()).try_for_each(|target| sender.add(&mut fleet, target, round, now_ms() - ago))?;
+    // As evenly spaced as what follows, until it has caught up with the clock.
+    let (begin, mut rounds) = (now_ms() - (options.history * 60_000.0) as i64, 0);
+    let at = |round: u64, part: u64| begin + (round * EVERY_MS + part * EVERY_MS / PARTS as u64) as i64;
+    while at(rounds + 1, 0) <= now_ms() {
+        for target in 0..fleet.targets() {
+            let part = ((target + 1) * PARTS - 1) / fleet.targets();
+            sender.add(&mut fleet, target, rounds, at(rounds, part as u64))?;
+        }
         sender.flush()?;
+        rounds += 1;
     }
     let stop = AtomicBool::new(false);
     let probed = thread::scope(|scope| {
         let (stop, address) = (&stop, server.address);
         let measured = scope.spawn(move || {
             let begun = Instant::now();
-            let mut pace = Pace { fleet, sender, begun: Instant::now(), rounds, part: 0, behind: Duration::ZERO };
+            let late = Duration::from_millis((now_ms() - at(rounds, 0)).max(0) as u64);
+            let begun_ms = at(rounds, 0);
+            let mut pace =
+                Pace { fleet, sender, begun: begun - late, begun_ms, rounds, part: 0, behind: Duration::ZERO };
             pace.until(begun + WARM_UP)?;
             let (before, asked) = (procfs::figures(server.pid())?, Metrics::of(server.address)?);
             let (clock, samples) = (Instant::now(), pace.sender.samples());
@@ -263,6 +271,8 @@ struct Pace {
     fleet: Fleet,
     sender: Sender,
     begun: Instant,
+    /// The same by the clock that samples carry.
+    begun_ms: i64,
     /// Rounds that were sent before.
     rounds: u64,
     /// Parts of rounds that were sent.
@@ -281,10 +291,12 @@ impl Pace {
             let now = Instant::now();
             thread::sleep(due.saturating_duration_since(now));
             self.behind = self.behind.max(now.saturating_duration_since(due));
-            let (round, part) = (self.rounds + 1 + self.part / PARTS as u64, (self.part % PARTS as u64) as usize);
+            let (round, part) = (self.rounds + self.part / PARTS as u64, (self.part % PARTS as u64) as usize);
+            // As scrapes have it, the time at which it was due.
+            let t = self.begun_ms + (self.part * EVERY_MS / PARTS as u64) as i64;
             let targets = self.fleet.targets();
             for target in part * targets / PARTS..(part + 1) * targets / PARTS {
-                self.sender.add(&mut self.fleet, target, round, now_ms())?;
+                self.sender.add(&mut self.fleet, target, round, t)?;
             }
             self.sender.flush()?;
             self.part += 1;

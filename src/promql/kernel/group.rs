@@ -13,7 +13,8 @@ pub struct Accumulator {
     op: AggregateOp,
     count: u64,
     sum: ExactSum,
-    squares: ExactSum,
+    /// Apart, for few operators need them and there are many groups.
+    squares: Option<Box<ExactSum>>,
     extreme: f64,
 }
 
@@ -30,7 +31,7 @@ pub enum Removal {
 impl Accumulator {
     /// An empty group. Operators other than the eight have no value: NaN.
     pub fn new(op: AggregateOp) -> Accumulator {
-        Accumulator { op, count: 0, sum: ExactSum::new(), squares: ExactSum::new(), extreme: f64::NAN }
+        Accumulator { op, count: 0, sum: ExactSum::new(), squares: None, extreme: f64::NAN }
     }
 
     /// Whether the group has no members, and so no value.
@@ -46,8 +47,9 @@ impl Accumulator {
             AggregateOp::Stddev | AggregateOp::Stdvar => {
                 self.sum.add(v);
                 let (product, error) = square(v);
-                self.squares.add(product);
-                self.squares.add(error);
+                let squares = self.squares.get_or_insert_default();
+                squares.add(product);
+                squares.add(error);
             }
             AggregateOp::Min if self.extreme.is_nan() || less(v, self.extreme) => self.extreme = v,
             AggregateOp::Max if self.extreme.is_nan() || less(self.extreme, v) => self.extreme = v,
@@ -63,8 +65,9 @@ impl Accumulator {
             AggregateOp::Stddev | AggregateOp::Stdvar => {
                 self.sum.remove(v);
                 let (product, error) = square(v);
-                self.squares.remove(product);
-                self.squares.remove(error);
+                let squares = self.squares.get_or_insert_default();
+                squares.remove(product);
+                squares.remove(error);
             }
             AggregateOp::Min | AggregateOp::Max if v.to_bits() == self.extreme.to_bits() => return Removal::Rebuild,
             _ => {}
@@ -76,7 +79,9 @@ impl Accumulator {
     pub fn merge(&mut self, other: &Accumulator) {
         let count = self.count + other.count;
         self.sum.merge(&other.sum);
-        self.squares.merge(&other.squares);
+        if let Some(squares) = &other.squares {
+            self.squares.get_or_insert_default().merge(squares);
+        }
         if !other.is_empty() && matches!(self.op, AggregateOp::Min | AggregateOp::Max) {
             self.add(other.extreme);
         }
@@ -106,11 +111,11 @@ impl Accumulator {
         if self.count == 1 {
             return 0.0;
         }
-        if self.squares.has_special() {
+        let Some(squares) = self.squares.as_ref().filter(|squares| !squares.has_special()) else {
             return f64::INFINITY;
-        }
+        };
         let mut numerator = ExactSum::new();
-        for part in self.squares.parts() {
+        for part in squares.parts() {
             let (product, error) = two_product(count, part);
             numerator.add(product);
             numerator.add(error);

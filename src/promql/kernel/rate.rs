@@ -255,8 +255,10 @@ impl Ends {
         let edge = edge(to_start, sampled, gaps);
         let left_follows = !left_tripped && zero.is_none_or(|zero| zero >= edge);
         // An edge is tripped from this distance on.
-        let threshold = (i128::from(sampled) * 11).div_euclid(i128::from(gaps) * 10);
-        let threshold = i64::try_from(threshold).unwrap_or(i64::MAX);
+        let threshold = match (sampled.checked_mul(11), gaps.checked_mul(10)) {
+            (Some(sampled), Some(gaps)) => sampled.div_euclid(gaps),
+            _ => i64::try_from((i128::from(sampled) * 11).div_euclid(i128::from(gaps) * 10)).unwrap_or(i64::MAX),
+        };
         let at_distance = |distance: i64| range.until + Millis(to_start.saturating_sub(distance));
         let right = [self.last.t + Millis(threshold), self.last.t + Millis(threshold.saturating_add(1))];
         let left = [at_distance(threshold), at_distance(threshold - 1)];
