@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{Alert, AlertState, Millis, Timestamp};
-use crate::slo::{AdjustmentSpan, Blind, BlindCause, BurnStatus, Companion, ObjectiveStatus};
+use crate::slo::{AdjustmentSpan, Blind, BlindCause, BurnStatus, Companion, ObjectiveStatus, Severity};
 
 use super::evidence::{Evidence, GroupHealth, JobHealth, ReceiverHealth, StorageHealth};
 use super::finding::{Finding, findings, group_findings};
@@ -223,15 +223,20 @@ fn burn_text(evidence: &Evidence<'_>, objective: &ObjectiveStatus, burn: &BurnSt
     let most = worst.filter(|part| part.share_of_bad > 0.0).map_or(String::new(), |part| {
         format!(", {} of it by {}/{}", words::percent(part.share_of_bad), part.service, part.name)
     });
+    let pair = &burn.pair;
+    let spent = match burn.long.burn.unwrap_or(0.0) < pair.threshold && pair.severity == Severity::Page {
+        true => format!(" or {} of the budget", words::percent(pair.budget_share(objective.window))),
+        false => String::new(),
+    };
     format!(
-        "{} burns its error budget {} over {} and {} over {} ({} from {}){most}{lasts}{deploy}",
+        "{} burns its error budget {} over {} and {} over {} ({} from {}{spent}){most}{lasts}{deploy}",
         objective.title(),
         words::burn(burn.long.burn.unwrap_or(0.0)),
         burn.long.window,
         words::burn(burn.short.burn.unwrap_or(0.0)),
         burn.short.window,
-        burn.pair.severity.as_str(),
-        words::burn(burn.pair.threshold),
+        pair.severity.as_str(),
+        words::burn(pair.threshold),
     )
 }
 

@@ -36,12 +36,37 @@ pub(super) fn labels(objective: &Objective, pair: &BurnPair) -> Result<Labels, L
     labels.build()
 }
 
-/// The texts of a pair that fires, from the counts of its long and short windows.
-fn annotations(objective: &Objective, pair: &BurnPair, long: Counts, short: Counts) -> Labels {
+/// What a pair was found to burn when it began to fire.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BurnSeen {
+    pub(super) pair: BurnPair,
+    /// The counts of its long window.
+    pub(super) long: Counts,
+    /// Those of its short one.
+    pub(super) short: Counts,
+    /// Bad events in the long window that are reason enough, whatever their share.
+    pub(super) enough: f64,
+}
+
+impl BurnSeen {
+    /// Whether the share that failed was reason enough, without looking at what it spent.
+    fn is_by_share(&self, objective: &Objective) -> bool {
+        self.pair.severity == Severity::Ticket
+            || self.long.ratio().is_some_and(|ratio| ratio > self.pair.threshold * objective.budget())
+    }
+}
+
+/// The texts of a pair that fires.
+fn annotations(objective: &Objective, seen: &BurnSeen) -> Labels {
+    let BurnSeen { pair, long, short, .. } = *seen;
     let burn = |counts: Counts| counts.ratio().unwrap_or(0.0) / objective.budget();
     let lasts = Millis((objective.window.0 as f64 / burn(long).max(f64::MIN_POSITIVE)).min(1e15) as i64);
+    let spent = match seen.is_by_share(objective) {
+        true => String::new(),
+        false => format!(" or {} of the budget", percent(pair.budget_share(objective.window))),
+    };
     let summary = format!(
-        "{} {} burns its {} {} times too fast over {} and {} times over {} ({} from {})",
+        "{} {} burns its {} {} times too fast over {} and {} times over {} ({} from {}{spent})",
         objective.service,
         objective.title(),
         objective.budget_text(),
@@ -75,31 +100,32 @@ fn annotations(objective: &Objective, pair: &BurnPair, long: Counts, short: Coun
 }
 
 /// The expression that a firing pair stands for.
-fn expr(objective: &Objective, pair: &BurnPair) -> String {
+fn expr(objective: &Objective, seen: &BurnSeen) -> String {
+    let BurnSeen { pair, long, enough, .. } = seen;
     let share = pair.threshold * objective.budget();
+    let of_long = if seen.is_by_share(objective) { share } else { enough / long.total };
     format!(
         "({}) > {} and ({}) > {}",
         objective.error_query(pair.long),
-        trimmed(share),
+        trimmed(of_long),
         objective.error_query(pair.short),
         trimmed(share)
     )
 }
 
-/// The alert of a pair that begins to fire, from the counts of its long and short windows. It keeps the texts
-/// of that moment: what was known when a person was told.
-pub(super) fn firing(objective: &Objective, pair: &BurnPair, at: Timestamp, long: Counts, short: Counts) -> Alert {
+/// The alert of a pair that begins to fire. It keeps the texts of that moment: what was known when a person was told.
+pub(super) fn firing(objective: &Objective, seen: &BurnSeen, at: Timestamp) -> Alert {
     Alert {
         // Checked when the objective was taken.
-        labels: labels(objective, pair).unwrap_or_else(|_| Labels::empty()),
-        annotations: annotations(objective, pair, long, short),
+        labels: labels(objective, &seen.pair).unwrap_or_else(|_| Labels::empty()),
+        annotations: annotations(objective, seen),
         state: AlertState::Firing,
-        value: long.ratio().unwrap_or(0.0) / objective.budget(),
+        value: seen.long.ratio().unwrap_or(0.0) / objective.budget(),
         active_at: at,
         fired_at: Some(at),
         resolved_at: None,
         keep_firing_since: None,
-        expr: expr(objective, pair),
+        expr: expr(objective, seen),
     }
 }
 
@@ -317,5 +343,23 @@ mod tests {
         assert_eq!(expr(&monthly(), Companion::Drain), slices);
         assert_eq!(expr(&monthly(), Companion::Exhausted), slices);
         assert_eq!(expr(&monthly(), Companion::Vanished), "sum(increase(requests[1h]))");
+    }
+
+    #[test]
+    fn a_page_that_the_budget_gave_reason_for_says_so() {
+        let pair = BurnPair::standard(Millis::days(30))[0];
+        let short = Counts { bad: 50.0, total: 200.0 };
+        let told = |bad: f64| {
+            let long = Counts { bad, total: 2000.0 };
+            let alert = firing(&objective(), &BurnSeen { pair, long, short, enough: 144.0 }, Timestamp(0));
+            (alert.annotations.get("summary").to_owned(), alert.expr)
+        };
+        let (summary, expr) = told(300.0);
+        assert!(summary.ends_with("15 times too fast over 1h and 25 times over 5m (page from 14.4)"), "{summary}");
+        assert!(expr.contains("> 0.144 and"), "{expr}");
+        let (summary, expr) = told(150.0);
+        let ends = "7.5 times too fast over 1h and 25 times over 5m (page from 14.4 or 2 % of the budget)";
+        assert!(summary.ends_with(ends), "{summary}");
+        assert!(expr.contains("> 0.072 and") && expr.ends_with("> 0.144"), "{expr}");
     }
 }

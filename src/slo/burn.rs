@@ -15,7 +15,7 @@
 use crate::model::{Alert, Millis, Timestamp, TransitionKind};
 use crate::stats::binomial_tail;
 
-use super::alert;
+use super::alert::{self, BurnSeen};
 use super::history::Counts;
 use super::pair::Severity;
 use super::tiers::Tiers;
@@ -202,7 +202,9 @@ impl Watch {
             Decision::Fire(Subject::Pair(n)) => {
                 let pair = self.pairs[n].pair;
                 let [long, short] = [pair.long, self.short_of(&pair, at)].map(|length| self.history.window(at, length));
-                let alert = alert::firing(&self.objective, &pair, at, long, short);
+                let enough = self.enough_spent(&pair, at);
+                let seen = BurnSeen { pair, long, short, enough };
+                let alert = alert::firing(&self.objective, &seen, at);
                 self.pairs[n].firing = Some(alert.clone());
                 Some((TransitionKind::Firing, alert))
             }

@@ -9,7 +9,7 @@
 
 use crate::model::{Alert, Labels, Millis, Seq, TimeRange, Timestamp, Transition, TransitionKind};
 
-use super::alert;
+use super::alert::{self, BurnSeen};
 use super::burn::{Burning, Companion, Decision, Subject};
 use super::history::Counts;
 use super::objective::Objective;
@@ -175,7 +175,9 @@ impl Composite {
             Decision::Fire(Subject::Pair(n)) => {
                 let pair = self.pairs[n].pair;
                 let [long, short] = [pair.long, whole.short_of(&pair, at)].map(|length| whole.events(at, length));
-                let alert = alert::firing(&self.objective, &pair, at, long, short);
+                let enough = whole.enough_spent(&pair, at);
+                let seen = BurnSeen { pair, long, short, enough };
+                let alert = alert::firing(&self.objective, &seen, at);
                 self.pairs[n].firing = Some(alert.clone());
                 Some((TransitionKind::Firing, alert))
             }

@@ -76,6 +76,11 @@ impl BurnPair {
         pairs
     }
 
+    /// The share of the budget of `window` that it stands for: what its threshold spends over the long window, in mean traffic.
+    pub(crate) fn budget_share(&self, window: Millis) -> f64 {
+        self.threshold * self.long.0 as f64 / window.0 as f64
+    }
+
     /// Whether the alerts of both pairs would have the same labels.
     fn same_alert(&self, other: &BurnPair) -> bool {
         (self.severity, self.long) == (other.severity, other.long)

@@ -91,8 +91,7 @@ pub(super) trait Tiers {
         if pair.severity != Severity::Page {
             return f64::INFINITY;
         }
-        let stands_for = pair.threshold * pair.long.0 as f64 / self.budget_window().0 as f64;
-        stands_for * self.expected_budget(at)
+        pair.budget_share(self.budget_window()) * self.expected_budget(at)
     }
 
     /// Whether so many bad events in a pair's long window, of so many in all, are above its threshold.
