@@ -54,6 +54,8 @@ pub(super) struct Instance {
     pub(super) annotations: Labels,
     pub(super) firing: bool,
     pub(super) value: Reading,
+    /// The value that was told last. An end tells it once more: which ones came in between depends on who looked.
+    pub(super) told: f64,
     pub(super) active_at: Timestamp,
     pub(super) fired_at: Option<Timestamp>,
     pub(super) keep_since: Option<Timestamp>,
@@ -257,6 +259,7 @@ impl AlertRule {
                 // Prometheus fills in the texts with each evaluation.
                 let subject = Subject { alert: &self.def.alert, element, value: &instance.value };
                 instance.annotations = fill(&self.def.annotations, &subject, &moment.scene());
+                instance.told = instance.value.number;
             }
             if instance.keep_since.take().is_some() {
                 let target = || Target::Alert { rule: self.number, labels: labels.clone() };
@@ -280,6 +283,7 @@ impl AlertRule {
             element: element.clone(),
             annotations: Labels::empty(),
             firing: false,
+            told: value.number,
             value,
             active_at: at,
             fired_at: None,
@@ -375,16 +379,19 @@ impl AlertRule {
         timers.arm(&mut instance.armed, due, || Target::Alert { rule: self.number, labels: labels.clone() });
     }
 
-    /// Tells of a change. The texts are those of the moment; an end keeps the last ones.
+    /// Tells of a change. Texts and value are those of the moment; an end keeps the last ones.
     fn tell(&mut self, labels: &Labels, kind: TransitionKind, moment: &mut Moment<'_>) {
         let Some(instance) = self.instances.get_mut(labels) else { return };
         if matches!(kind, TransitionKind::Pending | TransitionKind::Firing) {
             let subject = Subject { alert: &self.def.alert, element: &instance.element, value: &instance.value };
             instance.annotations = fill(&self.def.annotations, &subject, &moment.scene());
+            instance.told = instance.value.number;
         }
+        let told = instance.told;
         let mut alert = self.alert(labels, &self.instances[labels]);
         if matches!(kind, TransitionKind::Resolved | TransitionKind::Dropped) {
             alert.state = AlertState::Resolved;
+            alert.value = told;
             alert.resolved_at = Some(moment.at);
         }
         let kind_text = format!("{kind:?}");

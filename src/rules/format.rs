@@ -18,11 +18,13 @@ use super::reading::Reading;
 
 const KIND: [u8; 8] = *b"evkrules";
 /// The version that is written. Those since the first are read.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// It has neither native histograms nor errors.
 const FIRST: u32 = 1;
 /// It does not have the alerts as series.
 const SECOND: u32 = 2;
+/// It does not have the values that were told.
+const THIRD: u32 = 3;
 
 const PENDING: u8 = 0;
 const FIRING: u8 = 1;
@@ -102,12 +104,13 @@ fn put_instance(out: &mut Vec<u8>, instance: &Instance, state: Option<u8>) {
     put_signed(out, instance.active_at.0);
     put_maybe(out, instance.fired_at.map(|t| t.0));
     put_maybe(out, instance.keep_since.map(|t| t.0));
+    out.extend(instance.told.to_bits().to_le_bytes());
 }
 
 /// The rules' states from their bytes.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<SavedRule>, RestoreError> {
     let (mut from, version) = match break_seal(bytes, KIND, VERSION) {
-        Err(SealError::Version(earlier @ (FIRST | SECOND))) => (break_seal(bytes, KIND, earlier)?, earlier),
+        Err(SealError::Version(earlier @ (FIRST | SECOND | THIRD))) => (break_seal(bytes, KIND, earlier)?, earlier),
         from => (from?, VERSION),
     };
     let mut rules = Vec::new();
@@ -127,7 +130,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<SavedRule>, RestoreError> {
             rule.outputs.insert(take_labels(&mut from)?);
         }
         rule.error = take_since_second(&mut from, version)?.map(str::to_owned);
-        if version == VERSION {
+        if version >= THIRD {
             rule.series = AlertSeries { open: take_times(&mut from)?, ended: take_times(&mut from)? };
         }
         rules.push(rule);
@@ -156,16 +159,18 @@ fn take_instance(from: &mut Cursor<'_>, version: u32) -> Result<(Instance, u8), 
         (OVERDUE, SECOND..) => OVERDUE,
         _ => return Err(Damaged("an alert has an unknown state")),
     };
-    let instance = Instance {
+    let mut instance = Instance {
         element,
         annotations,
         firing: state == FIRING,
+        told: 0.0,
         value: Reading { number: from.f64()?, histogram: take_since_second(from, version)?.map(Arc::from) },
         active_at: Timestamp(from.signed()?),
         fired_at: from.maybe()?.map(Timestamp),
         keep_since: from.maybe()?.map(Timestamp),
         armed: None,
     };
+    instance.told = if version > THIRD { from.f64()? } else { instance.value.number };
     Ok((instance, state))
 }
 
@@ -188,6 +193,7 @@ mod tests {
             annotations: Labels::empty(),
             firing: true,
             value: Reading { number: -0.5, histogram: Some(Arc::from("{count:1, sum:2}")) },
+            told: 2.5,
             active_at: Timestamp(-3),
             fired_at: Some(Timestamp(7)),
             keep_since: None,
@@ -221,7 +227,7 @@ mod tests {
             let body = damaged.split_at(bytes.len() - 4).0;
             let _ = read(&close_seal(body.to_vec()));
         }
-        assert_eq!(read(&close_seal(open_seal(KIND, 4))), Err(RestoreError::Version { found: 4 }));
+        assert_eq!(read(&close_seal(open_seal(KIND, 5))), Err(RestoreError::Version { found: 5 }));
     }
 
     #[test]
@@ -247,7 +253,7 @@ mod tests {
         let value = Reading::of_number(-0.5);
         state[0].error = None;
         state[0].series = AlertSeries::default();
-        state[0].instances.insert(labels, Instance { value, ..instance });
+        state[0].instances.insert(labels, Instance { told: value.number, value, ..instance });
         assert_eq!(read(&close_seal(out)), Ok(state));
     }
 }
