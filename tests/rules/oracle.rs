@@ -36,10 +36,12 @@ fn native_histograms_come_and_go_and_restarts_change_nothing() {
     assert!(counts.turns.iter().all(|n| *n > 15) && counts.polled > 40, "{counts:?}");
 }
 
-/// Plays one rule over samples `(when it comes, metric, its time, its value)`, with events between them.
+/// Plays one rule over samples `(when it comes, metric, its time, its value)`, with events between them. A metric may name
+/// its instance: `h/4`.
 fn check(rule: &str, hold: i64, samples: &[(i64, &str, i64, f64)], others: &[(i64, Event)]) {
     let commit = |(at, metric, t, v): &(i64, &str, i64, f64)| {
-        let series = labels(&[("__name__", metric), ("job", "a"), ("i", "1")]);
+        let (metric, instance) = metric.split_once('/').unwrap_or((metric, "1"));
+        let series = labels(&[("__name__", metric), ("job", "a"), ("i", instance)]);
         (*at, Event::Commit(vec![(series, *t, Point::Number(*v))]))
     };
     let mut events: Vec<(i64, Event)> = samples.iter().map(commit).chain(others.iter().cloned()).collect();
@@ -75,4 +77,21 @@ fn a_restart_does_not_move_decisions_on_values_that_move() {
             check(&format!("rate(k[1m]) {threshold}"), 20_300, &samples, &others);
         }
     }
+}
+
+#[test]
+fn a_restart_does_not_move_the_value_that_an_end_tells() {
+    let samples = [
+        (2_118_000, "h", 2_116_968, 1.0),
+        (2_120_000, "h", 2_118_917, 2.0),
+        (2_637_000, "c/4", 2_636_638, 122.0),
+        (2_637_000, "h/4", 2_636_638, 1.0),
+        (2_669_000, "c/4", 2_668_834, 126.0),
+        (2_669_000, "h/4", 2_668_834, 2.0),
+        (2_679_000, "h", 2_678_863, 1.0),
+        (2_682_000, "h", 2_681_904, 0.0),
+        (2_696_000, "h/4", 2_695_000, 2.0),
+    ];
+    let rule = "(sum by (job) (delta(h[1m])) >= 0.05) and max by (job) (delta(c[1m] offset 7s)) >= 0.05";
+    check(rule, 0, &samples, &[(2_659_000, Event::Restart)]);
 }
