@@ -31,4 +31,4 @@ pub use held::{Held, HeldWords, held_words};
 pub use judge::{judge, outline};
 pub use judgement::{Fact, Judgement, Outline, Reason, ServiceJudgement};
 pub use verdict::Verdict;
-pub use words::{burn, percent};
+pub use words::{burn, percent, plural};

@@ -73,7 +73,7 @@ fn trim(text: &str) -> &str {
 }
 
 /// `one thing`, `2 things`.
-pub(super) fn plural(n: usize, one: &str) -> String {
+pub fn plural(n: usize, one: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
 }
 

@@ -1,5 +1,6 @@
 //! Accuracy and episodes as documents.
 
+use crate::confidence::plural;
 use crate::model::Millis;
 
 use super::accuracy_json::{AccuracyReport, ClaimReport, ClassReport, QuantileReport, ShareReport, SpreadReport};
@@ -100,7 +101,7 @@ impl AccuracyReport {
         let parts: Vec<String> = left_out
             .into_iter()
             .filter(|(n, ..)| *n > 0)
-            .map(|(n, one, what)| format!("{} {what}", words::plural(n, one)))
+            .map(|(n, one, what)| format!("{} {what}", plural(n, one)))
             .collect();
         (!parts.is_empty()).then(|| format!("not counted: {}", parts.join("; ")))
     }
