@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{Alert, AlertState, Millis, Timestamp};
-use crate::slo::{AdjustmentSpan, Blind, BlindCause, BurnStatus, Companion, ObjectiveStatus, Severity};
+use crate::slo::{AdjustmentSpan, Blind, BlindCause, BurnStatus, Companion, ObjectiveStatus};
 
 use super::evidence::{Evidence, GroupHealth, JobHealth, ReceiverHealth, StorageHealth};
 use super::finding::{Finding, findings, group_findings};
@@ -224,10 +224,8 @@ fn burn_text(evidence: &Evidence<'_>, objective: &ObjectiveStatus, burn: &BurnSt
         format!(", {} of it by {}/{}", words::percent(part.share_of_bad), part.service, part.name)
     });
     let pair = &burn.pair;
-    let spent = match burn.long.burn.unwrap_or(0.0) < pair.threshold && pair.severity == Severity::Page {
-        true => format!(" or {} of the budget", words::percent(pair.budget_share(objective.window))),
-        false => String::new(),
-    };
+    let spent = pair.came_for(burn.long.burn.unwrap_or(0.0), objective.window);
+    let spent = spent.map_or(String::new(), |share| format!(" or {} of the budget", words::percent(share)));
     format!(
         "{} burns its error budget {} over {} and {} over {} ({} from {}{spent}){most}{lasts}{deploy}",
         objective.title(),

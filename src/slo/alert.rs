@@ -49,10 +49,9 @@ pub(super) struct BurnSeen {
 }
 
 impl BurnSeen {
-    /// Whether the share that failed was reason enough, without looking at what it spent.
-    fn is_by_share(&self, objective: &Objective) -> bool {
-        self.pair.severity == Severity::Ticket
-            || self.long.ratio().is_some_and(|ratio| ratio > self.pair.threshold * objective.budget())
+    /// How fast the long window burned.
+    fn burn(&self, objective: &Objective) -> f64 {
+        self.long.ratio().unwrap_or(0.0) / objective.budget()
     }
 }
 
@@ -61,10 +60,8 @@ fn annotations(objective: &Objective, seen: &BurnSeen) -> Labels {
     let BurnSeen { pair, long, short, .. } = *seen;
     let burn = |counts: Counts| counts.ratio().unwrap_or(0.0) / objective.budget();
     let lasts = Millis((objective.window.0 as f64 / burn(long).max(f64::MIN_POSITIVE)).min(1e15) as i64);
-    let spent = match seen.is_by_share(objective) {
-        true => String::new(),
-        false => format!(" or {} of the budget", percent(pair.budget_share(objective.window))),
-    };
+    let spent = pair.came_for(seen.burn(objective), objective.window);
+    let spent = spent.map_or(String::new(), |share| format!(" or {} of the budget", percent(share)));
     let summary = format!(
         "{} {} burns its {} {} times too fast over {} and {} times over {} ({} from {}{spent})",
         objective.service,
@@ -103,7 +100,10 @@ fn annotations(objective: &Objective, seen: &BurnSeen) -> Labels {
 fn expr(objective: &Objective, seen: &BurnSeen) -> String {
     let BurnSeen { pair, long, enough, .. } = seen;
     let share = pair.threshold * objective.budget();
-    let of_long = if seen.is_by_share(objective) { share } else { enough / long.total };
+    let of_long = match pair.came_for(seen.burn(objective), objective.window) {
+        None => share,
+        Some(_) => enough / long.total,
+    };
     format!(
         "({}) > {} and ({}) > {}",
         objective.error_query(pair.long),
@@ -120,7 +120,7 @@ pub(super) fn firing(objective: &Objective, seen: &BurnSeen, at: Timestamp) -> A
         labels: labels(objective, &seen.pair).unwrap_or_else(|_| Labels::empty()),
         annotations: annotations(objective, seen),
         state: AlertState::Firing,
-        value: seen.long.ratio().unwrap_or(0.0) / objective.budget(),
+        value: seen.burn(objective),
         active_at: at,
         fired_at: Some(at),
         resolved_at: None,

@@ -81,6 +81,11 @@ impl BurnPair {
         self.threshold * self.long.0 as f64 / window.0 as f64
     }
 
+    /// The share of the budget that a page came for, if its long window, which burns so much, is not reason enough.
+    pub(crate) fn came_for(&self, burn: f64, window: Millis) -> Option<f64> {
+        (self.severity == Severity::Page && burn <= self.threshold).then(|| self.budget_share(window))
+    }
+
     /// Whether the alerts of both pairs would have the same labels.
     fn same_alert(&self, other: &BurnPair) -> bool {
         (self.severity, self.long) == (other.severity, other.long)
