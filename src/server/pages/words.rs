@@ -42,14 +42,14 @@ pub(crate) fn ago(now: Timestamp, then: Timestamp) -> String {
     }
 }
 
-/// A span in its largest unit.
+/// A span in its largest unit, rounded.
 pub(crate) fn rough(span: Millis) -> String {
-    let seconds = span.0 / 1000;
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
+    let rounded = |seconds: i64| (span.0 + seconds * 500) / (seconds * 1000);
+    match span.0 / 1000 {
+        0..120 => format!("{} s", rounded(1)),
+        120..7200 => format!("{} min", rounded(60)),
+        7200..172_800 => format!("{} h", rounded(3600)),
+        _ => format!("{} days", rounded(86_400)),
     }
 }
 
