@@ -64,6 +64,7 @@ fn scrape(prefix: &str, target: u64, round: u64, first: bool) -> Committed {
         new_series,
         samples: (0..METRICS).map(|m| (series(m), sample(m))).collect(),
         histograms: Vec::new(),
+        starts: Vec::new(),
         coarsened: 0,
         rejected: Rejected::default(),
     }

@@ -246,6 +246,7 @@ impl History {
             new_series: Vec::new(),
             samples: Vec::new(),
             histograms: Vec::new(),
+            starts: Vec::new(),
             coarsened: 0,
             rejected,
         }

@@ -149,6 +149,7 @@ fn db_options(data: &Path, config: &Config, url: &str, clock: Arc<dyn Clock>) ->
     };
     let mut options = DbOptions::new(data);
     options.watch = watch(config, url);
+    options.start_timestamps = looked_at(config.storage.start_timestamps);
     options.store = StoreOptions {
         durability,
         retention: config.storage.retention,
@@ -198,7 +199,7 @@ fn watch(config: &Config, url: &str) -> Watch {
     }
 }
 
-/// Whether queries look at when counting began.
+/// Whether queries and rules look at when counting began.
 fn looked_at(setting: config::StartTimestamps) -> StartTimestamps {
     match setting {
         config::StartTimestamps::Ignored | config::StartTimestamps::Stored => StartTimestamps::Ignored,

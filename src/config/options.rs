@@ -108,7 +108,7 @@ pub enum StartTimestamps {
     Ignored,
     /// It is stored.
     Stored,
-    /// It is stored, and queries look at it.
+    /// It is stored, and queries and rules look at it.
     Used,
 }
 

@@ -47,8 +47,8 @@ impl Config {
         }
         match self.storage.start_timestamps {
             StartTimestamps::Ignored => {}
-            StartTimestamps::Stored => writeln!(out, "  keep when counting began; queries do not look at it")?,
-            StartTimestamps::Used => writeln!(out, "  keep when counting began; queries look at it")?,
+            StartTimestamps::Stored => writeln!(out, "  keep when counting began; nothing looks at it")?,
+            StartTimestamps::Used => writeln!(out, "  keep when counting began; queries and rules look at it")?,
         }
         writeln!(out, "  take samples up to {} older than the newest", self.storage.out_of_order)?;
         writeln!(out, "scrape configs: {}", self.scrape.len())?;

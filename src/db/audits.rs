@@ -20,7 +20,7 @@ impl Core {
     /// Keeps an audit that the rules have made ready, with a view of what they have seen.
     pub(super) fn prepare_audit(&mut self, inner: &Inner, entry: &Applied) {
         if let Some(audit) = self.evaluator.take_audit() {
-            let source = LiveSource { store: &inner.store, seq: entry.seq(), at: entry.at() };
+            let source = self.source(&inner.store, entry.seq(), entry.at());
             self.audit = Some(Prepared { audit, source: source.view() });
             inner.upkeep.ring();
         }
@@ -37,7 +37,8 @@ impl Inner {
         let Err(mismatch) = found else { return };
         tracing::error!("what is followed differs from what a query answers, and is filled anew: {mismatch}");
         let mut core = self.core.lock();
-        let healed = core.evaluator.reseed(&LiveSource::now(&self.store));
+        let source = LiveSource::now(&self.store, core.evaluator.start_timestamps()).view();
+        let healed = core.evaluator.reseed(&source);
         match healed {
             Ok(()) => core.evaluator.adopt(self.store.known_series()),
             Err(error) => tracing::error!("the windows of the rules cannot be filled anew: {error}"),

@@ -5,7 +5,7 @@
 //!   replay ends in the same state.
 //! - A transition reaches the outbox before the sender of its sample is answered.
 
-use crate::model::{Alert, Batch, Committed, Millis, Timestamp, Transition, TransitionKind, limits};
+use crate::model::{Alert, Batch, Committed, Millis, Seq, Timestamp, Transition, TransitionKind, limits};
 use crate::rules::{Evaluator, Outcome};
 use crate::slo::Objectives;
 use crate::storage::{Applied, Entry, ExemplarCounts, Store};
@@ -153,7 +153,7 @@ impl Core {
         match applied {
             Applied::Transaction(committed) => self.see_transaction(store, committed),
             Applied::Tick { seq, at } => {
-                let source = LiveSource { store, seq: *seq, at: *at };
+                let source = self.source(store, *seq, *at);
                 let mut outcome = self.evaluator.tick(*seq, *at, &source);
                 outcome.transitions.extend(self.objectives.tick(*seq, *at));
                 outcome
@@ -181,8 +181,13 @@ impl Core {
         alerts
     }
 
+    /// The store as rules see it with an entry of the log.
+    pub(super) fn source<'s>(&self, store: &'s Store, seq: Seq, at: Timestamp) -> LiveSource<'s> {
+        LiveSource { store, seq, at, start_timestamps: self.evaluator.start_timestamps() }
+    }
+
     fn see_transaction(&mut self, store: &Store, committed: &Committed) -> Outcome {
-        let source = LiveSource { store, seq: committed.seq, at: committed.at };
+        let source = self.source(store, committed.seq, committed.at);
         let mut outcome = self.evaluator.observe(committed, &source);
         outcome.transitions.extend(self.objectives.observe(committed));
         outcome

@@ -10,6 +10,7 @@ use crate::confidence::{
 };
 use crate::model::{Alert, Labels, MatchOp, Matcher, Millis, TimeRange, Timestamp, is_stale, limits};
 use crate::notify::ReceiverStatus;
+use crate::promql::StartTimestamps;
 use crate::rules::{AlertingRule, RecordingRule, Rule, RuleBrief};
 use crate::slo::{BurnHistory, Change, ObjectiveStatus, WhatIf, WhatIfError, what_if};
 use crate::storage::{Health, StoreStatus, StoredSeries};
@@ -109,7 +110,7 @@ impl Db {
         let defined = self.inner.core.lock().objectives.definition(service, objective).cloned();
         let defined = defined.ok_or_else(|| WhatIfError::Unknown(format!("{service}/{objective}")))?;
         // A view that writers do not wait for.
-        let view = LiveSource::now(&self.inner.store).view();
+        let view = LiveSource::now(&self.inner.store, StartTimestamps::Ignored).view();
         let now = self.inner.now();
         Ok([what_if(&defined, now, &view)?, what_if(&change.of(&defined), now, &view)?])
     }

@@ -20,6 +20,7 @@ use crate::model::{
     Alert, AlertState, Batch, Labels, Seq, Timestamp, Transition, TransitionId, TransitionKind, limits,
 };
 use crate::notify::{Notifier, NotifyOptions};
+use crate::promql::StartTimestamps;
 use crate::rules::{Evaluator, RuleContext, Stopwatch, check_history};
 use crate::slo::Objectives;
 use crate::storage::{Entry, Replay, Store};
@@ -57,10 +58,11 @@ impl Db {
         let (store, mut replay) = Store::open(Arc::clone(&options.disk), &options.dir, options.store)?;
         let watch = options.watch;
         let notifier = Notifier::open(Arc::clone(&options.disk), &options.dir.join("outbox"), notify_options(&watch))?;
-        let text = identity(&watch);
+        let context = context(&watch, options.start_timestamps);
+        let text = identity(&watch, context.start_timestamps);
         let same = replay.attachment(attachment::RULES_TEXT) == Some(text.as_bytes());
         let deploys = Deploys::restore(replay.attachment(attachment::DEPLOYS).unwrap_or_default());
-        let evaluator = Evaluator::new(watch.groups.clone(), context(&watch))?;
+        let evaluator = Evaluator::new(watch.groups.clone(), context)?;
         let objectives = Objectives::new(watch.objectives.clone())?;
         let mut core = Core::new(evaluator, objectives, deploys, text);
         if same {
@@ -161,13 +163,14 @@ impl Db {
         let mut core = inner.core.lock();
         let now = inner.now();
         core.pass_time(inner, now);
-        let source = LiveSource::now(&inner.store);
-        core.evaluator.reload(watch.groups.clone(), context(&watch), &source)?;
+        let start_timestamps = core.evaluator.start_timestamps();
+        let source = LiveSource::now(&inner.store, start_timestamps).view();
+        core.evaluator.reload(watch.groups.clone(), context(&watch, start_timestamps), &source)?;
         core.evaluator.adopt(inner.store.known_series());
         core.objectives.reload(watch.objectives.clone())?;
         core.objectives.adopt(inner.store.known_series());
         core.objectives.seed(now, &source).map_err(|error| OpenError::Read(error.to_string()))?;
-        core.rules_text = identity(&watch);
+        core.rules_text = identity(&watch, start_timestamps);
         inner.notifier.reload(notify_options(&watch))?;
         core.pass_time(inner, now);
         core.checkpoint_now(inner);
@@ -209,17 +212,21 @@ impl Db {
     }
 }
 
-fn context(watch: &Watch) -> RuleContext {
+fn context(watch: &Watch, start_timestamps: StartTimestamps) -> RuleContext {
     RuleContext {
+        start_timestamps,
         external_labels: watch.notify.external_labels.clone(),
         external_url: watch.notify.external_url.clone(),
     }
 }
 
 /// A text that differs as soon as a rule or an objective does.
-fn identity(watch: &Watch) -> String {
+fn identity(watch: &Watch, start_timestamps: StartTimestamps) -> String {
     let mut hash = siphasher::sip::SipHasher13::new();
     hash.write(format!("{:?}{:?}{:?}", watch.groups, watch.objectives, watch.notify.external_labels).as_bytes());
+    if start_timestamps == StartTimestamps::Used {
+        hash.write(b"start timestamps");
+    }
     format!("{:016x}", hash.finish())
 }
 
@@ -276,8 +283,8 @@ fn ended(notifier: &Notifier, core: &Core) -> Vec<Transition> {
 /// A state that is damaged or of another version is left out, loudly.
 fn warm_start(core: &mut Core, store: &Store, replay: &Replay) -> Result<(), OpenError> {
     let saved = |name| replay.attachment(name).filter(|bytes| !bytes.is_empty());
-    let source = LiveSource::now(store);
-    let at = source.at;
+    let source = LiveSource::now(store, core.evaluator.start_timestamps());
+    let (at, source) = (source.at, source.view());
     core.at = at;
     core.evaluator.seed(at, &source).map_err(|error| OpenError::Read(error.to_string()))?;
     if let Some(Err(error)) = saved(attachment::RULES).map(|bytes| core.evaluator.restore(bytes)) {

@@ -7,6 +7,7 @@ use crate::env::disk::{Disk, RealDisk};
 use crate::env::{Clock, Discard, SystemClock, Transport};
 use crate::model::limits;
 use crate::notify::NotifyOptions;
+use crate::promql::StartTimestamps;
 use crate::rules::RuleGroup;
 use crate::slo::Objective;
 use crate::storage::StoreOptions;
@@ -41,6 +42,8 @@ pub struct DbOptions {
     pub store: StoreOptions,
     /// Rules, objectives and receivers.
     pub watch: Watch,
+    /// Whether rules look at when the counting of samples began, if the store keeps that.
+    pub start_timestamps: StartTimestamps,
     /// Memory for answers to range queries that are kept for the next time; 0 keeps none.
     pub results_cache_bytes: u64,
     /// Bytes that background work on blocks writes in a second at the most; 0 for any number.
@@ -64,6 +67,7 @@ impl DbOptions {
             dir: dir.into(),
             store: StoreOptions::default(),
             watch: Watch::default(),
+            start_timestamps: StartTimestamps::Ignored,
             results_cache_bytes: limits::RESULTS_CACHE_BYTES,
             compaction_bytes_per_second: limits::COMPACTION_BYTES_PER_SECOND,
             rule_audit_one_in: limits::RULE_AUDIT_ONE_IN,

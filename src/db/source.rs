@@ -98,18 +98,21 @@ pub(super) struct LiveSource<'a> {
     pub(super) store: &'a Store,
     pub(super) seq: Seq,
     pub(super) at: Timestamp,
+    /// Whether samples come with when their counting began.
+    pub(super) start_timestamps: StartTimestamps,
 }
 
 impl<'a> LiveSource<'a> {
     /// The store as it is now.
-    pub(super) fn now(store: &'a Store) -> LiveSource<'a> {
+    pub(super) fn now(store: &'a Store, start_timestamps: StartTimestamps) -> LiveSource<'a> {
         let snapshot = store.snapshot();
-        LiveSource { store, seq: snapshot.seq(), at: snapshot.at() }
+        LiveSource { store, seq: snapshot.seq(), at: snapshot.at(), start_timestamps }
     }
 
     /// A view that lasts.
     pub(super) fn view(&self) -> Source {
-        Source::new(self.store.snapshot().as_of(self.seq, self.at))
+        let snapshot = self.store.snapshot().as_of(self.seq, self.at);
+        Source { start_timestamps: self.start_timestamps, ..Source::new(snapshot) }
     }
 }
 
@@ -122,6 +125,13 @@ impl SeriesSource for Source {
     ) -> Result<Vec<SeriesSamples>, SourceError> {
         let series = self.snapshot.select(matchers, range, samples_max).map_err(source_error)?;
         Ok(series.into_iter().map(|series| self.with_starts(series)).collect())
+    }
+
+    fn start_changes(&self, labels: &Labels) -> Vec<(Timestamp, Timestamp)> {
+        match self.start_timestamps {
+            StartTimestamps::Used => self.snapshot.start_changes(labels),
+            StartTimestamps::Ignored => Vec::new(),
+        }
     }
 
     fn find<'s>(
@@ -204,6 +214,10 @@ impl SeriesSource for LiveSource<'_> {
         samples_max: usize,
     ) -> Result<Vec<SeriesSamples>, SourceError> {
         self.view().select(matchers, range, samples_max)
+    }
+
+    fn start_changes(&self, labels: &Labels) -> Vec<(Timestamp, Timestamp)> {
+        self.view().start_changes(labels)
     }
 
     fn resolution(&self, range: TimeRange) -> Millis {

@@ -121,6 +121,17 @@ impl Batch {
     }
 }
 
+/// From the sample at `t` on, the counting of a series began at `start`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StartChange {
+    /// The series.
+    pub series: SeriesRef,
+    /// The first sample that said so.
+    pub t: Timestamp,
+    /// When its counting began.
+    pub start: Timestamp,
+}
+
 /// A transaction that is in the log and in the head: what the rules get to see.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Committed {
@@ -134,6 +145,8 @@ pub struct Committed {
     pub samples: Vec<(SeriesRef, Sample)>,
     /// The native histograms that were stored, in order, after the samples.
     pub histograms: Vec<(SeriesRef, HistogramSample)>,
+    /// When the counting of series began, where samples say something new of it, if the store keeps that.
+    pub starts: Vec<StartChange>,
     /// How many of the native histograms came in a finer schema than is kept, and were brought to one that is.
     pub coarsened: u64,
     /// What was not.

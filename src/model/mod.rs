@@ -29,7 +29,9 @@ mod summary;
 mod time;
 
 pub use alert::{Alert, AlertState, Transition, TransitionId, TransitionKind};
-pub use batch::{Batch, BatchHistogram, BatchSample, BatchStart, Committed, InvalidHistograms, Rejected, Rejection};
+pub use batch::{
+    Batch, BatchHistogram, BatchSample, BatchStart, Committed, InvalidHistograms, Rejected, Rejection, StartChange,
+};
 pub use date::Date;
 pub use downsample::{DownsampleError, DownsampleFault, DownsampleRule};
 pub use exact_sum::{ExactSum, SumTerms, two_product};

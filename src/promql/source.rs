@@ -85,6 +85,13 @@ pub trait SeriesSource: Sync {
         Ok(Box::new(series))
     }
 
+    /// From which samples on the counting of a series is said to have begun when, oldest first, as
+    /// [`SeriesSource::select`] tells it; empty if that is not known.
+    fn start_changes(&self, labels: &Labels) -> Vec<(Timestamp, Timestamp)> {
+        let _ = labels;
+        Vec::new()
+    }
+
     /// The coarsest resolution of what is kept inside `range`: [`SeriesSource::select`] gives one sample
     /// for each interval of at most this length. Zero if all samples are there.
     fn resolution(&self, range: TimeRange) -> Millis {

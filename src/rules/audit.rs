@@ -17,6 +17,7 @@ pub struct Audit {
     /// The rule's name.
     pub rule: String,
     query: Query,
+    options: EvalOptions,
     at: Timestamp,
     /// Nothing, if it had no result.
     found: Option<Elements>,
@@ -68,7 +69,7 @@ impl Audit {
     /// # Errors
     /// They differ.
     pub fn check(&self, source: &dyn SeriesSource) -> Result<(), Mismatch> {
-        let answered = match self.query.instant(source, self.at, &EvalOptions::default()) {
+        let answered = match self.query.instant(source, self.at, &self.options) {
             Ok(answer) => Some(elements_of(answer.value)),
             Err(EvalError::Source(_) | EvalError::TooManySamples | EvalError::Busy | EvalError::TimedOut) => {
                 return Ok(());
@@ -125,7 +126,8 @@ impl Evaluator {
         }
         let found = out.error().is_none().then(|| sorted(out.elements().map(|(_, labels, v)| (labels, v))));
         let (rule, query) = (rule.def.alert.clone(), query.clone());
-        self.auditor.ready = Some(Audit { rule, query, at: at - entry.query_offset, found });
+        let options = self.context.options();
+        self.auditor.ready = Some(Audit { rule, query, options, at: at - entry.query_offset, found });
     }
 
     /// Makes every window wrong.

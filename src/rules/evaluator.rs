@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::model::{Batch, Committed, Labels, Seq, SeriesRef, Timestamp, Transition, limits};
-use crate::promql::{ElementValue, EvalOptions, SeriesSource, SourceError};
+use crate::promql::{ElementValue, SeriesSource, SourceError, StartTimestamps};
 
 use super::alert_series::AlertSeries;
 use super::alerting::{AlertRule, Moment};
@@ -296,6 +296,9 @@ impl Evaluator {
         for (series, labels) in &committed.new_series {
             self.graph.bind(*series, labels);
         }
+        if self.context.start_timestamps == StartTimestamps::Used {
+            self.graph.count_from(&committed.starts, committed.at);
+        }
         self.graph.insert(&committed.samples, committed.at);
         for (series, sample) in &committed.histograms {
             self.graph.insert_histogram(*series, sample, committed.at);
@@ -356,6 +359,7 @@ impl Evaluator {
         rules.extend(&turned);
         let transitions = &mut outcome.transitions;
         let (context, timers) = (&self.context, &mut self.timers);
+        let options = context.options();
         let mut moment = Moment { seq, at, context, source, timers, transitions };
         for number in &rules {
             let number = *number;
@@ -367,7 +371,7 @@ impl Evaluator {
                     (rule.elements(), &rule.error)
                 }
                 Kind::Followed { rule, query, .. } if turned.contains(&number) => {
-                    let result = instant(query, source, at - entry.query_offset, &EvalOptions::default());
+                    let result = instant(query, source, at - entry.query_offset, &options);
                     let series = result.as_ref().map_or(0, Vec::len);
                     rule.set_queried(result, &mut moment);
                     (series, &rule.error)
@@ -430,7 +434,7 @@ impl Evaluator {
         group.last_evaluation = at;
         // What a group decides at its interval alone is decided at Prometheus' instants, however late it is noticed.
         let decided_at = if group.def.mode == EvaluationMode::Interval { at } else { now };
-        let counted = Counted::new(source);
+        let (counted, options) = (Counted::new(source), self.context.options());
         let mut overlay = Overlay::new(&counted, &outcome.derived);
         for rule in &group.rules {
             let (entry, begun) = (&mut self.rules[*rule], self.timing.elapsed());
@@ -450,7 +454,7 @@ impl Evaluator {
                     let (context, timers) = (&self.context, &mut self.timers);
                     let source: &dyn SeriesSource = &overlay;
                     let mut moment = Moment { seq, at: decided_at, context, source, timers, transitions };
-                    let ask = || instant(query, &overlay, seen_from, &EvalOptions::default());
+                    let ask = || instant(query, &overlay, seen_from, &options);
                     let result = known.map_or_else(ask, Ok);
                     let series = result.as_ref().map_or(0, Vec::len);
                     rule.set_queried(result, &mut moment);
@@ -458,7 +462,7 @@ impl Evaluator {
                     (series, &rule.error)
                 }
                 Kind::Record(rule) => {
-                    rule.evaluate(seen_from, &EvalOptions::default(), &mut overlay, &mut outcome.derived);
+                    rule.evaluate(seen_from, &options, &mut overlay, &mut outcome.derived);
                     (rule.outputs.len(), &rule.error)
                 }
             };
@@ -474,6 +478,11 @@ impl Evaluator {
         let waits = group.rules.iter().any(|rule| self.rules[*rule].needs_slot());
         let due = waits.then(|| slot_after(&group.def, self.now));
         self.timers.arm(&mut group.armed, due, || Target::Group { group: number as u32 });
+    }
+
+    /// Whether functions of counters look at when the counting began.
+    pub fn start_timestamps(&self) -> StartTimestamps {
+        self.context.start_timestamps
     }
 
     /// Whether a rule is queried at its group's interval, whatever samples come.

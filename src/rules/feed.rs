@@ -8,11 +8,14 @@
 //! - A slot stays as long as its series has a number or a sample.
 //! - A sample keeps its position, counted from the first that the series ever held, until one comes before it out
 //!   of order.
+//! - Of when counting began, each change is kept that is in force at a sample, as the store keeps it.
 //! - A native histogram is kept as its time alone, with a marker for a value: who counts samples needs no
 //!   more, and whoever reads values asks [`Leaf::carries_histograms`](super::leaf::Leaf::carries_histograms) first.
 
+use std::collections::HashMap;
+
 use crate::model::{
-    HistogramSample, Labels, MatchOp, Matcher, Millis, STALE_NAN, Sample, TimeRange, Timestamp, is_stale,
+    HistogramSample, Labels, MatchOp, Matcher, Millis, STALE_NAN, Sample, TimeRange, Timestamp, is_stale, limits,
 };
 use crate::promql::without_name;
 
@@ -52,6 +55,8 @@ pub(super) struct Feed {
     series: Vec<Series>,
     names: Vec<Names>,
     by_labels: Places,
+    /// Of slots of which it is known when their counting began: from which time on it is said to have begun when.
+    starts: HashMap<u32, Vec<(Timestamp, Timestamp)>>,
     /// How many slots have a number in the store.
     numbered: u32,
     /// Whether it has ever met a series.
@@ -97,6 +102,7 @@ impl Feed {
             series,
             names,
             by_labels,
+            starts: HashMap::new(),
             numbered: 0,
             has_met: false,
             has_met_histogram: false,
@@ -197,6 +203,7 @@ impl Feed {
         if series.samples.iter().all(|s| s.t + span <= now) {
             series.base = series.base.wrapping_add(series.samples.len() as u32);
             series.samples = Vec::new();
+            self.starts.remove(&slot);
         }
         series.samples.is_empty()
     }
@@ -205,6 +212,8 @@ impl Feed {
     pub(super) fn renumber(&mut self, slots: &Renumbering) {
         slots.retain(&mut self.series);
         slots.retain(&mut self.names);
+        let starts = std::mem::take(&mut self.starts);
+        self.starts = starts.into_iter().filter_map(|(slot, changes)| Some((slots.get(slot)?, changes))).collect();
         let names = &self.names;
         self.by_labels.renumber(slots, |slot| &names[slot as usize].labels);
     }
@@ -231,7 +240,12 @@ impl Feed {
         (&series.samples, series.base)
     }
 
-    /// Whether a sample of a slot came out of order in this round.
+    /// From which times on the counting of a slot is said to have begun when; empty if that is not known.
+    pub(super) fn starts(&self, slot: u32) -> &[(Timestamp, Timestamp)] {
+        if self.starts.is_empty() { &[] } else { self.starts.get(&slot).map_or(&[], Vec::as_slice) }
+    }
+
+    /// Whether a sample of a slot came out of order in this round, or it began to count anew.
     pub(super) fn is_disordered(&self, slot: u32) -> bool {
         self.series[slot as usize].disordered
     }
@@ -269,6 +283,25 @@ impl Feed {
                 series.samples.push(sample);
             }
         }
+        self.changed.push(slot);
+        if self.changed.len() == 1 { Touched::First } else { Touched::Not }
+    }
+
+    /// From the sample at `t` on, counting is said to have begun at `start`: its samples must be looked at anew.
+    pub(super) fn count_from(&mut self, slot: u32, t: Timestamp, start: Timestamp, now: Timestamp) -> Touched {
+        if self.kept != Kept::All {
+            return Touched::Not;
+        }
+        let changes = self.starts.entry(slot).or_default();
+        if changes.last().is_some_and(|(last, told)| *last >= t || *told == start) {
+            return Touched::Not;
+        }
+        let past = changes.partition_point(|(t, _)| *t + self.span <= now).saturating_sub(1);
+        let over = (changes.len() - past + 1).saturating_sub(limits::START_CHANGES_PER_SERIES_MAX);
+        changes.drain(..past + over);
+        changes.push((t, start));
+        self.series[slot as usize].disordered = true;
+        self.has_disorder = true;
         self.changed.push(slot);
         if self.changed.len() == 1 { Touched::First } else { Touched::Not }
     }

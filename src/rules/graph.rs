@@ -14,7 +14,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hint::black_box;
 
-use crate::model::{HistogramSample, Labels, Matcher, Millis, Sample, SeriesPlaces, SeriesRef, Timestamp};
+use crate::model::{HistogramSample, Labels, Matcher, Millis, Sample, SeriesPlaces, SeriesRef, StartChange, Timestamp};
 use crate::promql::{SeriesSource, SourceError};
 
 use super::feed::{Feed, Touched};
@@ -249,6 +249,17 @@ impl Graph {
         }
     }
 
+    /// Takes in when the counting of series began.
+    pub(super) fn count_from(&mut self, starts: &[StartChange], now: Timestamp) {
+        for StartChange { series, t, start } in starts {
+            for &(feed, slot) in self.bindings.of(*series) {
+                if self.feeds[feed as usize].count_from(slot, *t, *start, now) == Touched::First {
+                    self.touched_feeds.push(feed as usize);
+                }
+            }
+        }
+    }
+
     /// The leaves that have come to carry native histograms, or ceased to, since this was last called.
     pub(super) fn take_turned(&mut self) -> BTreeSet<usize> {
         std::mem::take(&mut self.turned)
@@ -451,6 +462,11 @@ impl Graph {
             range.after = source.raw_since(feed.matchers(), range)?;
             for series in source.select(feed.matchers(), range, samples_max)? {
                 let slot = feed.slot(&series.labels);
+                if !series.starts.is_empty() {
+                    for (t, start) in source.start_changes(&series.labels) {
+                        feed.count_from(slot, t, start, at);
+                    }
+                }
                 for sample in series.samples {
                     feed.insert(slot, sample, at);
                 }

@@ -67,7 +67,11 @@ pub(super) fn stands_for(told: f64, really: f64, tolerance: f64) -> bool {
 
 impl Windowed<'_> {
     fn at(&self, glance: &Glance<'_>) -> (Option<f64>, Motion) {
-        kernel::moving(self.function, self.args, glance.window(), glance.resets(), glance.range())
+        let (window, range) = (glance.window(), glance.range());
+        match glance.starts() {
+            Some(starts) => kernel::moving_with_starts(self.function, self.args, window, &starts, range),
+            None => kernel::moving(self.function, self.args, window, glance.resets(), range),
+        }
     }
 
     /// Whether the value, or how it moves, changes at the very instant of a glance at which no sample came or left.

@@ -74,6 +74,8 @@ struct Place {
 pub(super) struct Glance<'a> {
     samples: &'a [Sample],
     base: u32,
+    /// From which times on counting is said to have begun when.
+    starts: &'a [(Timestamp, Timestamp)],
     offset: Millis,
     reach: Reach,
     place: Place,
@@ -95,7 +97,29 @@ impl<'a> Glance<'a> {
 
     /// What is known of resets between the samples inside.
     pub(super) fn resets(&self) -> Resets {
-        if self.place.falls == 0 { Resets::None } else { Resets::Perhaps }
+        if self.place.falls == 0 && !self.begins_inside() { Resets::None } else { Resets::Perhaps }
+    }
+
+    /// When the counting of each sample inside began, 0 where that is not known; nothing if it makes no difference to
+    /// any function, now or later while no sample enters.
+    pub(super) fn starts(&self) -> Option<Vec<Timestamp>> {
+        let at = |sample: &Sample| {
+            let known = self.starts.partition_point(|(from, _)| *from <= sample.t);
+            self.starts[..known].last().map_or(Timestamp(0), |(_, start)| *start)
+        };
+        self.begins_inside().then(|| self.window().iter().map(at).collect())
+    }
+
+    /// Whether counting began anew in the window, as far as it is told.
+    fn begins_inside(&self) -> bool {
+        let Some((first, last)) = self.window().first().zip(self.window().last()).filter(|_| !self.starts.is_empty())
+        else {
+            return false;
+        };
+        let known = self.starts.partition_point(|(from, _)| *from <= first.t);
+        let is_before = |(_, start): &(Timestamp, Timestamp)| *start <= self.range().after;
+        let begun_before = self.starts[..known].last().is_none_or(is_before);
+        !begun_before || self.starts[known..].first().is_some_and(|(from, _)| *from <= last.t)
     }
 
     /// When the oldest sample leaves.
@@ -290,7 +314,7 @@ impl Leaf {
         if is_lost(place.from) || is_lost(place.to) || feed.is_disordered(slot) {
             place = Place { from: base, to: base, falls: 0 };
         }
-        Glance { samples, base, offset: self.offset, reach: self.reach, place, now }
+        Glance { samples, base, starts: feed.starts(slot), offset: self.offset, reach: self.reach, place, now }
     }
 
     /// Looks at the window of a series at `now`.

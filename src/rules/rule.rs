@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::{Labels, Millis, Timestamp};
-use crate::promql::{Expr, ValueType};
+use crate::promql::{EvalOptions, Expr, StartTimestamps, ValueType};
 use crate::template;
 
 use super::slots::slot_after;
@@ -104,11 +104,24 @@ pub struct RuleContext {
     pub external_labels: Labels,
     /// Where this server is found from outside.
     pub external_url: String,
+    /// Whether functions of counters look at when the counting began.
+    pub start_timestamps: StartTimestamps,
 }
 
 impl Default for RuleContext {
     fn default() -> RuleContext {
-        RuleContext { external_labels: Labels::empty(), external_url: String::new() }
+        RuleContext {
+            external_labels: Labels::empty(),
+            external_url: String::new(),
+            start_timestamps: StartTimestamps::Ignored,
+        }
+    }
+}
+
+impl RuleContext {
+    /// How rules ask queries.
+    pub(super) fn options(&self) -> EvalOptions {
+        EvalOptions { start_timestamps: self.start_timestamps, ..EvalOptions::default() }
     }
 }
 

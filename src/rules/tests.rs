@@ -111,6 +111,7 @@ impl Numbers {
             new_series,
             samples,
             histograms: vec![],
+            starts: Vec::new(),
             coarsened: 0,
             rejected: Rejected::default(),
         }

@@ -5,7 +5,7 @@
 //! - What a template asks is answered from the data that the decision was made on.
 
 use crate::model::{Labels, Timestamp};
-use crate::promql::{ElementValue, EvalOptions, Query, SeriesSource, ValueType};
+use crate::promql::{ElementValue, Query, SeriesSource, ValueType};
 use crate::template::{TemplateData, TemplateSample, TemplateValue, expand};
 
 use super::interval::instant;
@@ -101,7 +101,7 @@ fn ask(text: &str, scene: &Scene<'_>) -> Result<Vec<TemplateSample>, String> {
     if !matches!(query.expr().value_type(), ValueType::Vector | ValueType::Scalar) {
         return Err("query result is not a vector or scalar".to_owned());
     }
-    let elements = instant(&query, scene.source, scene.at, &EvalOptions::default())?;
+    let elements = instant(&query, scene.source, scene.at, &scene.context.options())?;
     let number = |value: &ElementValue| match value {
         ElementValue::Number(v) => *v,
         // As in Prometheus: templates see the native histograms of an alert, but not those of a query.

@@ -100,6 +100,7 @@ pub fn play_outage(outage: &Outage) -> Result<Vec<OutageMessage>, OutageError> {
             new_series: std::mem::take(&mut new_series),
             samples: samples.to_vec(),
             histograms: Vec::new(),
+            starts: Vec::new(),
             coarsened: 0,
             rejected: Rejected::default(),
         });

@@ -66,6 +66,7 @@ fn what_is_gone_is_forgotten_by_the_log_alone() {
                     new_series,
                     samples,
                     histograms: vec![],
+                    starts: Vec::new(),
                     coarsened: 0,
                     rejected: Rejected::default(),
                 }
@@ -118,6 +119,7 @@ fn what_comes_back_within_the_memory_goes_on_and_later_begins_anew() {
                 new_series,
                 samples,
                 histograms: vec![],
+                starts: Vec::new(),
                 coarsened: 0,
                 rejected: Rejected::default(),
             };
@@ -133,6 +135,7 @@ fn what_comes_back_within_the_memory_goes_on_and_later_begins_anew() {
                         new_series,
                         samples,
                         histograms: vec![],
+                        starts: Vec::new(),
                         coarsened: 0,
                         rejected: Rejected::default(),
                     });

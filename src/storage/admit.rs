@@ -13,13 +13,12 @@ use std::sync::Arc;
 use crate::model::limits::SERIES_ALIASES_MAX;
 use crate::model::{
     Batch, BatchStart, Committed, Fingerprint, HistogramSample, Labels, RawBatch, Rejected, Rejection, Sample, Seq,
-    SeriesRef, Timestamp,
+    SeriesRef, StartChange, Timestamp,
 };
 
 use super::changes::bucket_of;
 use super::commit::{KEPT_MAX, Stage, Writer};
 use super::content::Stored;
-use super::entries::StartChange;
 use super::index::Index;
 use super::retention::Cutoff;
 use super::series::{Bounds, Decision, Seen, SeriesState, SeriesStates};
@@ -202,6 +201,7 @@ impl Inner {
             new_series: Vec::new(),
             samples: Vec::with_capacity(batch.sample_count()),
             histograms: Vec::new(),
+            starts: Vec::new(),
             coarsened: 0,
             rejected: Rejected::default(),
         };
@@ -271,7 +271,8 @@ impl Inner {
             }
         }
         self.admit_histograms(writer, stage, batch, (&bounds, &cutoff, room), &mut resolved, &mut committed);
-        writer.encoder.changes(&stage.starts.changes[starts_before..]);
+        committed.starts.extend_from_slice(&stage.starts.changes[starts_before..]);
+        writer.encoder.changes(&committed.starts);
         resolved.clear();
         writer.resolved = resolved;
         committed

@@ -6,16 +6,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::model::{Committed, HistogramError, HistogramSample, Labels, SeriesRef};
+use crate::model::{Committed, HistogramError, HistogramSample, Labels, Rejection, SeriesRef, StartChange};
 
 use super::admit::{Found, Incoming, Resolved};
 use super::commit::{Stage, Writer};
 use super::content::Stored;
-use super::entries::StartChange;
 use super::retention::Cutoff;
 use super::series::{Bounds, Decision, Seen};
 use super::store::Inner;
-use crate::model::Rejection;
 
 /// A sound histogram in a schema that is kept, and whether it came in a finer one.
 fn kept(sample: &HistogramSample) -> Result<(Cow<'_, HistogramSample>, bool), HistogramError> {

@@ -12,12 +12,12 @@ use parking_lot::RwLock;
 
 use crate::codec::Damaged;
 use crate::model::limits::TOMBSTONES_MAX;
-use crate::model::{Matcher, MetricMetadata, Seq, SeriesExemplar, SeriesRef, TimeRange, Timestamp};
+use crate::model::{Matcher, MetricMetadata, Seq, SeriesExemplar, SeriesRef, StartChange, TimeRange, Timestamp};
 
 use super::commit::{CommitError, Writer};
 use super::entries::{
-    StartChange, Tombstone, deletion_from_bytes, deletion_to_bytes, exemplars_from_bytes, exemplars_to_bytes,
-    metadata_from_bytes, metadata_to_bytes, starts_from_bytes, starts_to_bytes,
+    Tombstone, deletion_from_bytes, deletion_to_bytes, exemplars_from_bytes, exemplars_to_bytes, metadata_from_bytes,
+    metadata_to_bytes, starts_from_bytes, starts_to_bytes,
 };
 use super::exemplars::{ExemplarCounts, Exemplars};
 use super::metadata::Metadata;
@@ -216,13 +216,13 @@ impl Inner {
     }
 
     /// Keeps changes of when counting began; `at` is the log's time.
-    pub(super) fn keep_starts(&self, changes: Vec<StartChange>, at: Timestamp) {
+    pub(super) fn keep_starts(&self, changes: &[StartChange], at: Timestamp) {
         if changes.is_empty() {
             return;
         }
         let cutoff = Cutoff::new(&self.retention, at).all();
         let mut kept = self.kept.lock.write();
-        changes.into_iter().for_each(|change| kept.starts.insert(change, cutoff));
+        changes.iter().for_each(|change| kept.starts.insert(*change, cutoff));
     }
 
     /// Reads the payload of an entry without samples and takes it over.

@@ -399,7 +399,7 @@ impl Inner {
             live.append(committed.seq, &committed.samples);
             live.append_histograms(committed.seq, &committed.histograms);
         }
-        self.keep_starts(std::mem::take(&mut stage.starts.changes), writer.at);
+        self.keep_starts(&std::mem::take(&mut stage.starts.changes), writer.at);
         std::mem::take(&mut stage.beside).into_iter().for_each(|beside| self.apply_beside(beside, writer));
         if let Some(last) = stage.applied.last() {
             let mut shown = self.shown.write();

@@ -213,24 +213,24 @@ impl Inner {
             new_series: vec![],
             samples: vec![],
             histograms: vec![],
+            starts: vec![],
             coarsened: 0,
             rejected: Rejected::default(),
         };
         let mut replayed = Replayed { committed, unknown: 0, faults: Vec::new() };
         let mut writer = self.writer.lock();
         let writer = &mut *writer;
-        let mut starts = Vec::new();
         let decoded = Transaction::split(payload).and_then(|transaction| {
             self.replay_series(transaction, writer, aliases, &mut replayed)?;
             transaction.samples(at, &mut replayed.committed.samples)?;
             transaction.histograms(at, &mut replayed.committed.histograms)?;
-            starts = transaction.changes()?;
+            replayed.committed.starts = transaction.changes()?;
             Ok(())
         });
         if let Err(damaged) = decoded {
             replayed.committed.samples.clear();
             replayed.committed.histograms.clear();
-            starts.clear();
+            replayed.committed.starts.clear();
             replayed.faults.push(format!("entry {} is lost: {damaged}", seq.0));
         }
         let (mut unknown, new_series) = (0, &mut replayed.committed.new_series);
@@ -257,14 +257,14 @@ impl Inner {
         replayed.committed.histograms.retain_mut(|(series, sample)| meet(series, Seen::Histogram(sample.t)));
         drop(index);
         replayed.unknown = unknown;
-        starts.retain_mut(|change| match aliases.get(&(change.series.0 as u32)) {
+        replayed.committed.starts.retain_mut(|change| match aliases.get(&(change.series.0 as u32)) {
             Some(known) => {
                 change.series = *known;
                 true
             }
             None => writer.states.get(change.series).is_some_and(|state| state.explained),
         });
-        self.keep_starts(starts, at);
+        self.keep_starts(&replayed.committed.starts, at);
         let live = Arc::clone(&self.shown.read().view.live);
         live.append(seq, &replayed.committed.samples);
         live.append_histograms(seq, &replayed.committed.histograms);

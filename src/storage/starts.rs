@@ -14,10 +14,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::model::{HistogramSample, Sample, SeriesRef, Timestamp, limits};
+use crate::model::{HistogramSample, Labels, Sample, SeriesRef, StartChange, Timestamp, limits};
 
 use super::content::StoredSeries;
-use super::entries::StartChange;
 use super::snapshot::Snapshot;
 
 /// The changes of all series: when counting began, by series and by the first sample that said so.
@@ -159,6 +158,12 @@ impl Snapshot {
     pub fn tell_starts(&self, series: &mut StoredSeries) -> Vec<Timestamp> {
         let Some(number) = self.index.lock.read().find(&series.labels) else { return Vec::new() };
         self.kept.lock.read().starts.tell(number, &series.samples, &mut series.histograms)
+    }
+
+    /// From which samples on the counting of a series is said to have begun when, oldest first.
+    pub fn start_changes(&self, labels: &Labels) -> Vec<(Timestamp, Timestamp)> {
+        let Some(number) = self.index.lock.read().find(labels) else { return Vec::new() };
+        self.kept.lock.read().starts.of(number).collect()
     }
 }
 

@@ -166,7 +166,7 @@ fn when_counting_began_is_kept_and_looked_at_as_said() {
     assert_eq!(setting("storage: {start_timestamps: stored}"), StartTimestamps::Stored);
     assert_eq!(setting("storage: {start_timestamps: used}"), StartTimestamps::Used);
     let summary = load("storage: {start_timestamps: used}").summary();
-    assert!(summary.contains("\n  keep when counting began; queries look at it\n"), "{summary}");
+    assert!(summary.contains("\n  keep when counting began; queries and rules look at it\n"), "{summary}");
 }
 
 #[test]

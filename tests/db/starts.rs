@@ -100,3 +100,55 @@ fn without_room_for_them_none_are_kept() {
     }
     assert_eq!(db.status().store.start_changes, 0);
 }
+
+/// Rules follow what queries look at: at every step the alerts are those that a query asks for, also once the database
+/// was opened anew.
+#[test]
+fn rules_look_at_them_where_queries_do() {
+    let exprs =
+        ["increase(requests_total[3m]) > 6", "resets(requests_total[10m]) > 1", "irate(requests_total[5m]) > 0"];
+    let rules: Vec<String> =
+        exprs.iter().enumerate().map(|(n, expr)| format!("{{alert: R{n}, expr: '{expr}'}}")).collect();
+    let labels = Labels::new([("__name__", "requests_total"), ("job", "shop")]).unwrap();
+    for start_timestamps in [StartTimestamps::Used, StartTimestamps::Ignored] {
+        let world = World::new(&format!("groups: [{{name: g, rules: [{}]}}]", rules.join(", ")), "");
+        let open = || {
+            let mut options = DbOptions::new(world.dir.path());
+            options.watch = world.watch.clone();
+            options.clock = Arc::clone(&world.clock) as _;
+            options.threads = Threads::None;
+            options.store.start_changes_max = limits::START_CHANGES_MAX;
+            options.start_timestamps = start_timestamps;
+            Db::open(options).unwrap()
+        };
+        let (mut db, mut t, mut differ) = (open(), Timestamp(BEGIN), 0);
+        let firing = |db: &Db, n: usize| {
+            let name = format!("R{n}");
+            db.alerts().iter().find(|alert| alert.labels.get("alertname") == name).map(|alert| alert.value)
+        };
+        let asked = |db: &Db, expr: &str, t: Timestamp, start_timestamps: StartTimestamps| {
+            let options = EvalOptions { start_timestamps, ..EvalOptions::default() };
+            match db.query(expr, t, &options).unwrap().value {
+                Value::Vector(elements) => elements.first().and_then(|element| element.number()),
+                other => panic!("{other:?}"),
+            }
+        };
+        for (step, (v, start)) in COUNTED.into_iter().enumerate() {
+            t = t + Millis::minutes(1);
+            world.clock.set(t.0);
+            let mut batch = Batch::new();
+            batch.push_counted(labels.clone(), Sample { t, v }, Timestamp(BEGIN) + Millis::seconds(start));
+            db.append(batch).unwrap();
+            if step % 3 == 2 {
+                db.close().unwrap();
+                db = open();
+                db.step();
+            }
+            for (n, expr) in exprs.iter().enumerate() {
+                assert_eq!(firing(&db, n), asked(&db, expr, t, start_timestamps), "{expr} at {step}");
+                differ += usize::from(asked(&db, expr, t, StartTimestamps::Ignored) != firing(&db, n));
+            }
+        }
+        assert_eq!(differ > 3, start_timestamps == StartTimestamps::Used, "{differ}");
+    }
+}

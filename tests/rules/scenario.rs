@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use evenkeel::env::Rng;
 use evenkeel::model::{Batch, Labels, Millis, Timestamp};
-use evenkeel::promql::{EvalOptions, Expr, ExprKind, Query, Value, ValueType};
+use evenkeel::promql::{EvalOptions, Expr, ExprKind, Query, StartTimestamps, Value, ValueType};
 use evenkeel::rules::{AlertingRule, Evaluator, Health, Mode, Outcome, Rule, RuleContext, RuleGroup};
 
 use super::grammar::Grammar;
@@ -184,8 +184,12 @@ impl Scenario {
     }
 
     fn evaluator(&self) -> Evaluator {
-        Evaluator::new(self.groups(), RuleContext::default()).unwrap()
+        Evaluator::new(self.groups(), context()).unwrap()
     }
+}
+
+fn context() -> RuleContext {
+    RuleContext { start_timestamps: StartTimestamps::Used, ..RuleContext::default() }
 }
 
 /// Adds an expression and all that it is made of and that has elements by itself.
@@ -252,7 +256,7 @@ impl Play {
             }
             Event::Reload => {
                 self.tick(at)?;
-                self.twin.reload(scenario.groups(), RuleContext::default(), &self.twin_stream).unwrap();
+                self.twin.reload(scenario.groups(), context(), &self.twin_stream).unwrap();
                 self.twin.adopt(self.twin_stream.known().collect::<Vec<_>>());
                 self.counts.reloads += 1;
             }
@@ -345,7 +349,8 @@ type Alerts = BTreeMap<Labels, u64>;
 
 /// The alerts that a query asks for; nothing where it has no result.
 fn expected(query: &Query, name: &str, stream: &Stream, at: i64) -> Option<Alerts> {
-    let answer = query.instant(stream, Timestamp(at), &EvalOptions::default()).ok()?;
+    let options = EvalOptions { start_timestamps: StartTimestamps::Used, ..EvalOptions::default() };
+    let answer = query.instant(stream, Timestamp(at), &options).ok()?;
     let Value::Vector(elements) = answer.value else { panic!("not a vector") };
     let count = elements.len();
     let alerts: Alerts = elements

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evenkeel::model::{
-    Committed, Histogram, HistogramSample, Labels, Matcher, Millis, Rejected, Sample, Seq, SeriesRef, TimeRange,
-    Timestamp,
+    Committed, Histogram, HistogramSample, Labels, Matcher, Millis, Rejected, Sample, Seq, SeriesRef, StartChange,
+    TimeRange, Timestamp,
 };
 use evenkeel::promql::{SeriesSamples, SeriesSource, SourceError, parse};
 use evenkeel::rules::{AlertingRule, EvaluationMode, RecordingRule, Rule, RuleGroup};
@@ -25,12 +25,16 @@ struct Stored {
     number: u64,
     samples: Vec<Sample>,
     histograms: Vec<HistogramSample>,
+    /// From which time on its counting is said to have begun when.
+    starts: Vec<(Timestamp, Timestamp)>,
 }
 
 /// What a series has at an instant.
 #[derive(Debug, Clone)]
 pub(super) enum Point {
     Number(f64),
+    /// A number whose counting began at a time.
+    Counted(f64, i64),
     Histogram(Arc<Histogram>),
 }
 
@@ -60,6 +64,7 @@ impl Stream {
             new_series: Vec::new(),
             samples: Vec::new(),
             histograms: Vec::new(),
+            starts: Vec::new(),
             coarsened: 0,
             rejected: Rejected::default(),
         };
@@ -79,7 +84,14 @@ impl Stream {
                 continue;
             }
             match point {
-                Point::Number(v) => {
+                Point::Number(v) | Point::Counted(v, _) => {
+                    if let (Point::Counted(_, start), true) = (point, newest.is_none_or(|newest| newest < t)) {
+                        let (start, last) = (Timestamp(*start), stored.starts.last());
+                        if start.0 > 0 && start <= t && last.is_none_or(|(_, told)| *told != start) {
+                            stored.starts.push((t, start));
+                            committed.starts.push(StartChange { series: number, t, start });
+                        }
+                    }
                     let sample = Sample { t, v: *v };
                     let at = stored.samples.partition_point(|s| s.t < t);
                     stored.samples.insert(at, sample);
@@ -109,15 +121,25 @@ impl Stream {
 }
 
 impl SeriesSource for Stream {
+    fn start_changes(&self, labels: &Labels) -> Vec<(Timestamp, Timestamp)> {
+        self.series.get(labels).map(|stored| stored.starts.clone()).unwrap_or_default()
+    }
+
     fn select(&self, matchers: &[Matcher], range: TimeRange, _: usize) -> Result<Vec<SeriesSamples>, SourceError> {
         let matching =
             self.series.iter().filter(|(labels, _)| matchers.iter().all(|m| m.matches(labels.get(m.name()))));
         Ok(matching
             .map(|(labels, stored)| {
-                let inside = stored.samples.iter().copied().filter(|s| range.contains(s.t));
-                let histograms = stored.histograms.iter().filter(|s| range.contains(s.t)).cloned();
-                let numbers = SeriesSamples::of_numbers(labels.clone(), inside.collect());
-                SeriesSamples { histograms: histograms.collect(), ..numbers }
+                let samples: Vec<_> = stored.samples.iter().copied().filter(|s| range.contains(s.t)).collect();
+                let start = |t: Timestamp| {
+                    let known = stored.starts.iter().rev().find(|(from, _)| *from <= t);
+                    known.map_or(Timestamp(0), |(_, start)| *start)
+                };
+                let told = |s: &HistogramSample| HistogramSample { start: start(s.t), ..s.clone() };
+                let histograms = stored.histograms.iter().filter(|s| range.contains(s.t)).map(told).collect();
+                let is_known = !stored.starts.is_empty();
+                let starts = samples.iter().filter(|_| is_known).map(|s| start(s.t)).collect();
+                SeriesSamples { labels: labels.clone(), samples, starts, histograms }
             })
             .filter(|series| !series.samples.is_empty() || !series.histograms.is_empty())
             .collect())

@@ -12,6 +12,8 @@ use super::stream::{Point, labels};
 pub(super) struct World {
     rng: Rng,
     values: BTreeMap<Labels, f64>,
+    /// Of counters that tell when their counting began, when that was; none tells in some worlds.
+    starts: Option<BTreeMap<Labels, i64>>,
     asleep_until: [i64; 4],
     /// Whether a series may have native histograms, and of each target until when it has.
     histograms: Histograms,
@@ -27,9 +29,10 @@ pub(super) enum Histograms {
 }
 
 impl World {
-    pub(super) fn new(rng: Rng, histograms: Histograms) -> World {
+    pub(super) fn new(mut rng: Rng, histograms: Histograms) -> World {
         let (asleep_until, histograms_until) = ([0; 4], [0; 4]);
-        World { rng, values: BTreeMap::new(), asleep_until, histograms, histograms_until, churn: 0 }
+        let starts = (rng.below(3) == 0).then(BTreeMap::new);
+        World { rng, values: BTreeMap::new(), starts, asleep_until, histograms, histograms_until, churn: 0 }
     }
 
     fn targets() -> [(&'static str, &'static str); 4] {
@@ -68,7 +71,8 @@ impl World {
             let point = if is_histogram && self.rng.below(6) > 0 {
                 Point::Histogram(self.histogram())
             } else {
-                Point::Number(self.value(metric, series.clone()))
+                let v = self.value(metric, series.clone());
+                self.point(&series, t, v)
             };
             samples.push((series, t, point));
         }
@@ -76,9 +80,25 @@ impl World {
             let series = labels(&[("__name__", "b_bucket"), ("job", job), ("i", i), ("le", le)]);
             let total = self.values.entry(series.clone()).or_insert(0.0);
             *total += (self.rng.below(20) as f64) * share;
-            samples.push((series, t, Point::Number(*total)));
+            let total = *total;
+            let point = self.point(&series, t, total);
+            samples.push((series, t, point));
         }
         samples
+    }
+
+    /// A value, perhaps with when its counting began: mostly long ago, now and then anew, sometimes nonsense.
+    fn point(&mut self, series: &Labels, t: i64, v: f64) -> Point {
+        let Some(starts) = &mut self.starts else { return Point::Number(v) };
+        let start = starts.entry(series.clone()).or_insert(0);
+        match self.rng.below(30) {
+            0 => *start = t - self.rng.below(200_000) as i64,
+            1 => *start = t - self.rng.below(10) as i64,
+            2 => return Point::Counted(v, t + self.rng.below(3) as i64),
+            3 => return Point::Number(v),
+            _ => {}
+        }
+        Point::Counted(v, *start)
     }
 
     /// One that is none, or of a few buckets.

@@ -289,6 +289,7 @@ fn an_adjustment_of_the_past_takes_the_incident_out() {
         new_series: vec![],
         samples: vec![(SeriesRef(0), Sample { t: live.now + Millis(2), v: 1e6 })],
         histograms: vec![],
+        starts: Vec::new(),
         coarsened: 0,
         rejected: Default::default(),
     };

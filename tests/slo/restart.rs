@@ -28,7 +28,7 @@ pub(super) fn replay(objectives: &mut Objectives, known: &[Labels], log: &[Entry
         match entry {
             Entry::Tick(seq, at) => out.extend(objectives.tick(*seq, *at)),
             Entry::Transaction(committed) => {
-                let mut again = Committed { new_series: Vec::new(), ..committed.clone() };
+                let mut again = Committed { new_series: Vec::new(), ..Committed::clone(committed) };
                 for (number, _) in &mut again.samples {
                     let other = SeriesRef(number.0 + 1000);
                     if !met.contains(&other) {

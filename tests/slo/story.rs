@@ -14,7 +14,7 @@ pub(super) const START: i64 = 1_700_000_000_000;
 /// One thing that the log holds.
 #[derive(Debug, Clone)]
 pub(super) enum Entry {
-    Transaction(Committed),
+    Transaction(Box<Committed>),
     Tick(Seq, Timestamp),
 }
 
@@ -122,11 +122,12 @@ impl Story {
             new_series,
             samples,
             histograms: vec![],
+            starts: Vec::new(),
             coarsened: 0,
             rejected: Rejected::default(),
         };
         self.transitions.extend(self.objectives.observe(&committed));
-        self.log.push(Entry::Transaction(committed));
+        self.log.push(Entry::Transaction(Box::new(committed)));
     }
 
     fn is_new(&self, number: SeriesRef) -> bool {

@@ -48,6 +48,7 @@ pub(crate) fn measure(count: usize) -> Outcome<Month> {
                 new_series,
                 samples: samples.map(|(side, v)| (number(side), Sample { t: now, v })).to_vec(),
                 histograms: Vec::new(),
+                starts: Vec::new(),
                 coarsened: 0,
                 rejected: Rejected::default(),
             });

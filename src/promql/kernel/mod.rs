@@ -39,6 +39,6 @@ pub use rank::{Direction, rank_key};
 pub use rate::{Motion, Resets, is_reset};
 pub use scalar::{binary, compare, unary_math};
 pub use sliding::Sliding;
-pub use starts::{by_starts, over_range_with_starts, starts_overlap};
+pub use starts::{by_starts, moving_with_starts, over_range_with_starts, starts_overlap};
 
 use super::{AggregateOp, BinaryOp, Function};

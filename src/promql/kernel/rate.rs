@@ -198,6 +198,14 @@ fn is_tripped(distance: i64, sampled: i64, gaps: i64) -> bool {
     }
 }
 
+/// From which distance on an edge is tripped, or from the one after it.
+fn threshold(sampled: i64, gaps: i64) -> i64 {
+    match (sampled.checked_mul(11), gaps.checked_mul(10)) {
+        (Some(sampled), Some(gaps)) => sampled.div_euclid(gaps),
+        _ => i64::try_from((i128::from(sampled) * 11).div_euclid(i128::from(gaps) * 10)).unwrap_or(i64::MAX),
+    }
+}
+
 /// What is known of the resets between a window's samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resets {
@@ -237,15 +245,50 @@ pub(super) fn moving(
         Resets::None => Ends::with_resets(samples, std::iter::empty()),
         Resets::Perhaps => Ends::of(samples),
     };
-    let Some(ends) = ends else { return (None, Motion::STILL) };
-    let Some(change) = ends.extrapolated(kind, range) else { return (None, Motion::STILL) };
-    if change == 0.0 || change.is_nan() {
-        return (Some(change), Motion::STILL);
+    match ends {
+        Some(ends) => ends.moving(kind, range),
+        None => (None, Motion::STILL),
     }
-    (Some(change), ends.motion(kind, range))
+}
+
+/// [`from_start`] and its motion.
+pub(super) fn moving_from_start(
+    kind: Extrapolated,
+    samples: &[Sample],
+    start: Option<Timestamp>,
+    rise: f64,
+    range: TimeRange,
+) -> (Option<f64>, Motion) {
+    let [first, .., last] = samples else {
+        // A single sample is not extrapolated beyond.
+        let until = start.map(|start| start + (range.until - range.after));
+        return (from_start(kind, samples, start, rise, range), Motion { speed: 0.0, until });
+    };
+    let Some(start) = start else {
+        return Ends { first: *first, last: *last, count: samples.len() as u64, rise }.moving(kind, range);
+    };
+    let (sampled, gaps) = ((last.t - first.t).0, samples.len() as i64 - 1);
+    let follows = !is_tripped((range.until - last.t).0, sampled, gaps);
+    let threshold = threshold(sampled, gaps);
+    let right = [last.t + Millis(threshold), last.t + Millis(threshold.saturating_add(1))];
+    let leaves = start + (range.until - range.after);
+    let until = right.into_iter().chain([leaves]).filter(|t| *t > range.until).min();
+    let seconds = if kind == Extrapolated::Rate { (range.until - range.after).as_seconds() } else { 1.0 };
+    let growth = f64::from(u8::from(follows)) / (last.t - start).0 as f64;
+    // Of what is not a number nothing is known to move.
+    let speed = if rise.is_finite() { rise * growth / seconds } else { 0.0 };
+    (from_start(kind, samples, Some(start), rise, range), Motion { speed, until })
 }
 
 impl Ends {
+    fn moving(self, kind: Extrapolated, range: TimeRange) -> (Option<f64>, Motion) {
+        let Some(change) = self.extrapolated(kind, range) else { return (None, Motion::STILL) };
+        if change == 0.0 || change.is_nan() {
+            return (Some(change), Motion::STILL);
+        }
+        (Some(change), self.motion(kind, range))
+    }
+
     fn motion(self, kind: Extrapolated, range: TimeRange) -> Motion {
         let (sampled, gaps) = ((self.last.t - self.first.t).0, self.count as i64 - 1);
         let (to_start, to_end) = ((self.first.t - range.after).0, (range.until - self.last.t).0);
@@ -254,11 +297,7 @@ impl Ends {
         let zero = if kind == Extrapolated::Delta { None } else { self.to_zero() };
         let edge = edge(to_start, sampled, gaps);
         let left_follows = !left_tripped && zero.is_none_or(|zero| zero >= edge);
-        // An edge is tripped from this distance on.
-        let threshold = match (sampled.checked_mul(11), gaps.checked_mul(10)) {
-            (Some(sampled), Some(gaps)) => sampled.div_euclid(gaps),
-            _ => i64::try_from((i128::from(sampled) * 11).div_euclid(i128::from(gaps) * 10)).unwrap_or(i64::MAX),
-        };
+        let threshold = threshold(sampled, gaps);
         let at_distance = |distance: i64| range.until + Millis(to_start.saturating_sub(distance));
         let right = [self.last.t + Millis(threshold), self.last.t + Millis(threshold.saturating_add(1))];
         let left = [at_distance(threshold), at_distance(threshold - 1)];

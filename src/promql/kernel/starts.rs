@@ -7,8 +7,8 @@
 use crate::model::{ExactSum, Sample, TimeRange, Timestamp};
 
 use super::Function;
-use super::range::over_range;
-use super::rate::{Extrapolated, from_start};
+use super::range::{moving, over_range};
+use super::rate::{self, Extrapolated, Motion, Resets, from_start};
 
 /// Whether [`over_range_with_starts`] gives another value than [`over_range`] may.
 pub fn by_starts(function: Function) -> bool {
@@ -74,7 +74,38 @@ pub(super) fn is_reset(
     start > before || start_before.0 != 0 && start_before < before
 }
 
+/// [`over_range_with_starts`], and how the value moves while the window moves on and no sample enters or leaves it.
+pub fn moving_with_starts(
+    function: Function,
+    args: &[f64],
+    samples: &[Sample],
+    starts: &[Timestamp],
+    range: TimeRange,
+) -> (Option<f64>, Motion) {
+    let kind = match function {
+        Function::Rate => Extrapolated::Rate,
+        Function::Increase => Extrapolated::Increase,
+        _ if by_starts(function) => {
+            return (over_range_with_starts(function, args, samples, starts, range), Motion::STILL);
+        }
+        _ => return moving(function, args, samples, Resets::Perhaps, range),
+    };
+    if starts.len() != samples.len() || starts.iter().all(|start| start.0 == 0) {
+        return rate::moving(kind, samples, Resets::Perhaps, range);
+    }
+    match risen(samples, starts, range) {
+        Some((rise, start)) => rate::moving_from_start(kind, samples, start, rise, range),
+        None => (None, Motion::STILL),
+    }
+}
+
 fn increase(kind: Extrapolated, samples: &[Sample], starts: &[Timestamp], range: TimeRange) -> Option<f64> {
+    let (rise, start) = risen(samples, starts, range)?;
+    from_start(kind, samples, start, rise, range)
+}
+
+/// By how much a counter rose in a window, and when it began to count if that lies inside.
+fn risen(samples: &[Sample], starts: &[Timestamp], range: TimeRange) -> Option<(f64, Option<Timestamp>)> {
     let (first, last) = (samples.first()?, samples.last()?);
     let mut rise = ExactSum::new();
     rise.add(last.v);
@@ -86,7 +117,7 @@ fn increase(kind: Extrapolated, samples: &[Sample], starts: &[Timestamp], range:
         // It was zero then.
         rise.add(first.v);
     }
-    from_start(kind, samples, begins_inside.then_some(start), rise.value(), range)
+    Some((rise.value(), begins_inside.then_some(start)))
 }
 
 #[cfg(test)]
@@ -129,5 +160,49 @@ mod tests {
         check(&[30, 30, 30], false);
         check(&[0, 0, 0], false);
         check(&[1, 2, 120], true);
+    }
+
+    /// Wherever a window stands: until the instant that is named, its value is where the motion brings it.
+    #[test]
+    fn motion_names_every_instant_of_change() {
+        for (seed, window) in (0..200u64).zip([61_000, 90_000, 45_000, 400_000].into_iter().cycle()) {
+            let mut state = seed;
+            let mut below = |n: u64| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                ((state >> 33) % n) as i64
+            };
+            let (mut samples, mut starts) = (Vec::new(), Vec::new());
+            let (mut t, mut v, mut start) = (60_000, 0.0, below(60_000) * below(2));
+            for _ in 0..1 + below(6) {
+                t += 10_000 + below(9000) * below(3);
+                (v, start) = if below(3) == 0 { (1.0, t - below(10_000)) } else { (v + below(9) as f64, start) };
+                samples.push(Sample { t: Timestamp(t), v });
+                starts.push(Timestamp(start));
+            }
+            let at = |until: i64| TimeRange { after: Timestamp(until - window), until: Timestamp(until) };
+            for function in [Function::Rate, Function::Increase, Function::Irate, Function::Resets] {
+                let moving = |until: i64| moving_with_starts(function, &[], &samples, &starts, at(until));
+                let value = |until: i64| over_range_with_starts(function, &[], &samples, &starts, at(until));
+                let (mut until, last) = (t, samples[0].t.0 + window);
+                while until < last {
+                    let (told, motion) = moving(until);
+                    let text =
+                        format!("seed {seed} {function:?} {samples:?} {starts:?} {window} at {until}: {motion:?}");
+                    assert_eq!(told.map(f64::to_bits), value(until).map(f64::to_bits), "{text}");
+                    let end = motion.until.map_or(last, |end| end.0.min(last));
+                    assert!(end > until, "{text}");
+                    for later in (until..end).step_by(37).chain([end - 1]) {
+                        let now = value(later);
+                        if !motion.is_moving() {
+                            assert_eq!(now.map(f64::to_bits), told.map(f64::to_bits), "{text}, then {later}");
+                        } else if let (Some(from), Some(to)) = (told, now) {
+                            let expected = from + motion.speed * (later - until) as f64;
+                            assert!((to - expected).abs() <= 1e-9 * from.abs().max(1.0), "{text}, then {later}: {to}");
+                        }
+                    }
+                    until = end;
+                }
+            }
+        }
     }
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use crate::codec::{Cursor, Damaged, SealError, break_seal, close_seal, open_seal, put_signed, put_text, put_varint};
 use crate::model::{
-    Exemplar, Labels, MatchOp, Matcher, MetricKind, MetricMetadata, Sample, Seq, SeriesExemplar, SeriesRef, TimeRange,
-    Timestamp,
+    Exemplar, Labels, MatchOp, Matcher, MetricKind, MetricMetadata, Sample, Seq, SeriesExemplar, SeriesRef,
+    StartChange, TimeRange, Timestamp,
 };
 
 /// The version of the tombstones that is written.
@@ -29,17 +29,6 @@ pub(in crate::storage) struct Tombstone {
     pub(in crate::storage) matchers: Vec<Matcher>,
     /// The blocks that may hold something that it covers.
     pub(in crate::storage) blocks: BTreeSet<u64>,
-}
-
-/// From the sample at `t` on, the counting of a series began at `start`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::storage) struct StartChange {
-    /// The series.
-    pub(in crate::storage) series: SeriesRef,
-    /// The first sample that said so.
-    pub(in crate::storage) t: Timestamp,
-    /// When its counting began.
-    pub(in crate::storage) start: Timestamp,
 }
 
 /// A list of exemplars; of a series that has several in a row the labels stand once.

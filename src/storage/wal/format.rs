@@ -2,8 +2,8 @@
 
 use crate::codec::{Cursor, Damaged, checksum, put_varint, signed, unsigned};
 use crate::model::limits::{LOG_RECORD_BYTES_MAX, STORED_NUMBER_MAX};
-use crate::model::{HistogramSample, Sample, Seq, SeriesRef, Timestamp};
-use crate::storage::entries::{StartChange, starts_from_bytes, starts_to_bytes};
+use crate::model::{HistogramSample, Sample, Seq, SeriesRef, StartChange, Timestamp};
+use crate::storage::entries::{starts_from_bytes, starts_to_bytes};
 use crate::storage::series_files::{TextDecoder, TextEncoder};
 
 use super::histograms::{HistogramEncoder, take_histograms};

@@ -56,8 +56,11 @@ impl<'a> World<'a> {
                 }
             }
         }
-        let context =
-            RuleContext { external_labels: test.external_labels.clone(), external_url: test.external_url.clone() };
+        let context = RuleContext {
+            external_labels: test.external_labels.clone(),
+            external_url: test.external_url.clone(),
+            ..RuleContext::default()
+        };
         let options = EvalOptions { default_step: file.evaluation_interval, ..EvalOptions::default() };
         let rules = Stepwise::new(groups.to_vec(), context, options.clone()).map_err(|error| RuleTestFailure {
             line: test.line,
