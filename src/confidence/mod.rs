@@ -7,7 +7,9 @@
 //! No score and no weights: each word has reasons, and each reason has its evidence.
 
 mod accuracy;
+mod blindness;
 mod coverage;
+mod customers;
 mod evidence;
 mod factors;
 mod finding;
@@ -20,7 +22,9 @@ mod verdict;
 mod words;
 
 pub use accuracy::{Accuracy, Claim, ClassAccuracy, EARLY, Quantile, Record, RuleAccuracy, Spread, accuracy, claim};
+pub use blindness::Blindness;
 pub use coverage::{BlindSpot, Coverage, ServiceCoverage, blind_spots, coverage};
+pub use customers::{Customers, MostHurt, customers};
 pub use evidence::{
     ClockJump, Deploy, Evidence, GroupHealth, JobHealth, ProgramHealth, ReceiverHealth, RuleHealth, StorageHealth,
 };

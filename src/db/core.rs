@@ -5,6 +5,7 @@
 //!   replay ends in the same state.
 //! - A transition reaches the outbox before the sender of its sample is answered.
 
+use crate::confidence::Blindness;
 use crate::model::{Alert, Batch, Committed, Millis, Seq, Timestamp, Transition, TransitionKind, limits};
 use crate::rules::{Evaluator, Outcome};
 use crate::slo::Objectives;
@@ -39,6 +40,8 @@ pub(super) struct Core {
     pub(super) evaluator: Evaluator,
     pub(super) objectives: Objectives,
     pub(super) deploys: Deploys,
+    /// Who was told that nothing is seen any more.
+    pub(super) blindness: Blindness,
     /// What identifies the rules and objectives in force, so that a restart knows whether saved
     /// state can be replayed through them.
     pub(super) rules_text: String,
@@ -67,6 +70,7 @@ impl Core {
             evaluator,
             objectives,
             deploys,
+            blindness: Blindness::default(),
             rules_text,
             armed: None,
             at: Timestamp::MIN,
@@ -178,6 +182,7 @@ impl Core {
     pub(super) fn alerts(&self) -> Vec<Alert> {
         let mut alerts = self.evaluator.alerts();
         alerts.extend(self.objectives.alerts());
+        alerts.extend(self.blindness.alerts().cloned());
         alerts
     }
 

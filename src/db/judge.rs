@@ -2,13 +2,17 @@
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::hash::Hasher;
 
 use crate::confidence::{
-    self, BlindSpot, Coverage, Evidence, Factor, GroupHealth, HeldWords, JobHealth, Judgement, Outline, ProgramHealth,
-    ReceiverHealth, RuleHealth, StorageHealth, Verdict, blind_spots, coverage, factors, held_words, is_fine, judge,
-    outline,
+    self, BlindSpot, Coverage, Customers, Evidence, Factor, GroupHealth, HeldWords, JobHealth, Judgement, Outline,
+    ProgramHealth, Reason, ReceiverHealth, RuleHealth, StorageHealth, Verdict, blind_spots, coverage, customers,
+    factors, held_words, is_fine, judge, outline,
 };
-use crate::model::{Alert, Labels, MatchOp, Matcher, Millis, TimeRange, Timestamp, is_stale, limits};
+use crate::model::{
+    Alert, Labels, MatchOp, Matcher, Millis, TimeRange, Timestamp, Transition, TransitionId, TransitionKind, is_stale,
+    limits,
+};
 use crate::notify::ReceiverStatus;
 use crate::promql::StartTimestamps;
 use crate::rules::{AlertingRule, RecordingRule, Rule, RuleBrief};
@@ -16,7 +20,7 @@ use crate::slo::{BurnHistory, Change, ObjectiveStatus, WhatIf, WhatIfError, what
 use crate::storage::{Health, StoreStatus, StoredSeries};
 
 use super::Db;
-use super::core::Core;
+use super::core::{Core, hand_over};
 use super::deploys::Deploy;
 use super::ingest::Inner;
 use super::source::LiveSource;
@@ -59,11 +63,12 @@ impl Db {
         self.inner.judgement()
     }
 
-    /// The same with what its certainty is made of; its coverage may be a minute old.
-    pub fn judgement_with_factors(&self) -> (Judgement, [Factor; 3]) {
+    /// The same with what its certainty is made of, and whom it hurts; its coverage may be a minute old.
+    pub fn judgement_in_full(&self) -> (Judgement, [Factor; 3], Customers) {
         let known = self.inner.known();
         let evidence = known.evidence();
-        (judge(&evidence), factors(&evidence, &self.inner.recent_coverage(known.now, || &known)))
+        let factors = factors(&evidence, &self.inner.recent_coverage(known.now, || &known));
+        (judge(&evidence), factors, customers(&evidence))
     }
 
     /// How customers were at an instant, as it was known then: what was learned later changes nothing. It is looked at
@@ -134,6 +139,7 @@ impl Inner {
         let (now, changes) = (self.now(), self.words.lock().changes);
         let outline = self.outline(now);
         let is_news = self.verdicts.lock().is_news(&outline);
+        self.tell_blindness(now, &outline.reasons);
         let mut recent = self.words.lock();
         if recent.changes == changes {
             recent.found = Some((now, Words::of(outline)));
@@ -146,6 +152,20 @@ impl Inner {
             }
             false => self.verdicts.lock().write(),
         }
+    }
+
+    /// Has somebody told of what is not seen any more, and of its end.
+    fn tell_blindness(&self, now: Timestamp, reasons: &[Reason]) {
+        let mut core = self.core.lock();
+        let changes = core.blindness.observe(now, reasons);
+        // No other decision is handed over meanwhile: these are behind the last one.
+        let seq = self.notifier.position();
+        let transition = |(kind, alert): (TransitionKind, Alert)| {
+            let mut hash = siphasher::sip::SipHasher13::new();
+            hash.write(format!("blind {} {kind:?} {}", alert.labels.as_text(), now.0).as_bytes());
+            Transition { id: TransitionId { seq, key: hash.finish() }, kind, at: now, alert }
+        };
+        hand_over(self, &changes.into_iter().map(transition).collect::<Vec<_>>());
     }
 
     /// The words for everything, which were looked for at most [`WORDS_HOLD`] ago.

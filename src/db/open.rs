@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use parking_lot::MutexGuard;
 
+use crate::confidence::Blindness;
 use crate::env::Clock;
 use crate::model::{
     Alert, AlertState, Batch, Labels, Seq, Timestamp, Transition, TransitionId, TransitionKind, limits,
@@ -65,6 +66,7 @@ impl Db {
         let evaluator = Evaluator::new(watch.groups.clone(), context)?;
         let objectives = Objectives::new(watch.objectives.clone())?;
         let mut core = Core::new(evaluator, objectives, deploys, text);
+        core.blindness = Blindness::resume(notifier.firing());
         if same {
             warm_start(&mut core, &store, &replay)?;
         }

@@ -268,11 +268,12 @@ impl Db {
         self.inner.core.lock().alerts()
     }
 
-    /// The same with their names; those of objectives have none.
+    /// The same with their names; those of objectives and of blindness have none.
     pub fn named_alerts(&self) -> Vec<(Option<AlertId>, Alert)> {
         let core = self.inner.core.lock();
         let of_rules = core.evaluator.named_alerts().into_iter().map(|(id, alert)| (Some(id), alert));
-        of_rules.chain(core.objectives.alerts().into_iter().map(|alert| (None, alert))).collect()
+        let others = core.objectives.alerts().into_iter().chain(core.blindness.alerts().cloned());
+        of_rules.chain(others.map(|alert| (None, alert))).collect()
     }
 
     /// Who was told last of the alert with these labels: receiver, `firing` or `resolved`, and when.

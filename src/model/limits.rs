@@ -246,6 +246,12 @@ pub const RULE_AUDIT_ELEMENTS_MAX: usize = 10_000;
 /// How late a deadline may be noticed and still be worked off at its own instant. Later than that
 /// nobody was watching, and the rules go on at the present.
 pub const RULE_LATE_MAX: Millis = Millis::minutes(1);
+/// Blindness pages once it has lasted so long.
+pub const BLIND_PAGES_AFTER: Millis = Millis::minutes(2);
+/// What was never seen, and what can wait until somebody is there, is told of after so long.
+pub const BLIND_TICKETS_AFTER: Millis = Millis::minutes(10);
+/// And the end of blindness is told of when it has been over for so long.
+pub const BLIND_ENDS_AFTER: Millis = Millis::minutes(1);
 /// How often one word of a test's values may repeat: almost two years of minutes.
 pub const SCRIPT_REPEATS_MAX: usize = 1_000_000;
 /// Instants at which a test of rules evaluates them: almost two years of minutes.

@@ -1,8 +1,10 @@
 //! The verdict as JSON: what `/api/v1/verdict` answers and `evenkeel verdict` reads.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::confidence::{Fact, Factor, Judgement, Reason};
+use crate::confidence::{Customers, Fact, Factor, Judgement, Reason};
 use crate::model::Timestamp;
 
 /// Names that a factor lists of what it lacks.
@@ -30,6 +32,32 @@ pub struct VerdictReport {
     /// How far it can be trusted. Known of everything and of now; neither of a service alone nor of the past.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<ConfidenceReport>,
+    /// Whom it hurts; known when `confidence` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customers: Option<CustomersReport>,
+}
+
+/// Bad events of the last hour.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CustomersReport {
+    /// Of all services; of each the objective with the most of them counts.
+    pub bad_events_1h: f64,
+    /// The group with the most of them, of objectives that have groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<MostHurtReport>,
+}
+
+/// A group of an objective with its bad events.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MostHurtReport {
+    /// Whose objective it is.
+    pub service: String,
+    /// The objective.
+    pub objective: String,
+    /// The labels that tell the group from others.
+    pub labels: BTreeMap<String, String>,
+    /// Its bad events of the last hour.
+    pub bad_events_1h: f64,
 }
 
 /// How far a verdict can be trusted.
@@ -129,7 +157,20 @@ impl VerdictReport {
             services: services.collect(),
             evidence: facts(&judgement.proof),
             confidence: None,
+            customers: None,
         }
+    }
+
+    /// The same with whom it hurts.
+    #[must_use]
+    pub fn with_customers(self, customers: &Customers) -> VerdictReport {
+        let by = customers.most.as_ref().map(|most| MostHurtReport {
+            service: most.service.clone(),
+            objective: most.objective.clone(),
+            labels: most.group.iter().map(|label| (label.name.to_owned(), label.value.to_owned())).collect(),
+            bad_events_1h: most.bad_events,
+        });
+        VerdictReport { customers: Some(CustomersReport { bad_events_1h: customers.bad_events, by }), ..self }
     }
 
     /// The same with what its certainty is made of.
@@ -160,6 +201,7 @@ impl VerdictReport {
             services: Vec::new(),
             evidence: service.evidence.clone(),
             confidence: None,
+            customers: None,
         })
     }
 }

@@ -257,6 +257,7 @@ impl Composite {
             good: total * (1.0 - share.unwrap_or(0.0)),
             total,
             error_ratio: share,
+            bad_in_hour: parts.iter().map(|(part, _)| part.bad_in_hour).sum(),
             budget: self.budget(watches, &parts, at),
             burns: self.burns(watches, at),
             alerts: self.alerts().collect(),

@@ -50,7 +50,7 @@ pub use outage::{Outage, OutageError, OutageMessage, play_outage};
 pub use pair::{BurnPair, Severity};
 pub use schedule::{Schedule, ScheduleError};
 pub use seed::SeedError;
-pub use slices::Method;
+pub use slices::{EVENTS, Method};
 pub use standing::Standing;
 pub use status::{
     AdjustmentSpan, Blind, BlindCause, Budget, BurnHistory, BurnPoint, BurnStatus, GroupsStatus, ObjectiveStatus,

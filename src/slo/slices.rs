@@ -13,6 +13,9 @@ use crate::model::{Millis, Timestamp};
 
 use super::history::Counts;
 
+/// What is counted where no slices are, in the plural.
+pub const EVENTS: &str = "events";
+
 /// What a budget is made of.
 ///
 /// Source: OpenSLO, `budgetingMethod`.
@@ -45,7 +48,7 @@ impl Method {
 
     /// What is counted, in the plural: `events`, `slices of 1m`.
     pub fn units(self) -> String {
-        self.width().map_or_else(|| "events".to_owned(), |width| format!("slices of {width}"))
+        self.width().map_or_else(|| EVENTS.to_owned(), |width| format!("slices of {width}"))
     }
 
     /// What a slice counts with these events.

@@ -37,6 +37,8 @@ pub struct ObjectiveStatus {
     pub total: f64,
     /// The share of bad events in the window; absent without events.
     pub error_ratio: Option<f64>,
+    /// Bad events, or slices, of the last hour.
+    pub bad_in_hour: f64,
     /// The error budget.
     pub budget: Budget,
     /// Each burn pair with its two windows.
@@ -310,6 +312,7 @@ impl Watch {
             good: all.total - all.bad,
             total: all.total,
             error_ratio: all.ratio(),
+            bad_in_hour: self.history.window(at, Millis::hours(1)).bad,
             budget: self.budget(at),
             burns: self
                 .pairs

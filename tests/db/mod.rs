@@ -1,6 +1,7 @@
 //! The database as an embedder sees it: with a manual clock and no threads.
 
 mod alert_generator;
+mod blindness;
 mod crash;
 #[path = "../../tools/rule_restarts/day.rs"]
 mod day;

@@ -103,8 +103,10 @@ async fn the_verdict_says_what_its_certainty_is_made_of() {
     ];
     assert_eq!(told, expected);
     assert!(factors.iter().all(|factor| factor["source"].is_string()));
+    let hurt = now["customers"]["bad_events_1h"].as_f64().unwrap();
+    assert!(hurt > 0.0 && now["customers"]["by"] == Value::Null, "{}", now["customers"]);
     let then = data(&shop, &format!("/api/v1/verdict?at={}", NOW_MS / 1000 + 5)).await;
-    assert_eq!(then["confidence"], Value::Null);
+    assert_eq!((&then["confidence"], &then["customers"]), (&Value::Null, &Value::Null));
 }
 
 #[tokio::test]

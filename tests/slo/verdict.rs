@@ -1,11 +1,11 @@
 //! The verdict: what decides, what wins, and what is shown.
 
 use evenkeel::confidence::{
-    Deploy, Evidence, GroupHealth, JobHealth, Judgement, Outline, ProgramHealth, ReceiverHealth, RuleHealth,
-    StorageHealth, Verdict, group_verdict, judge, objective_verdict, outline,
+    Customers, Deploy, Evidence, GroupHealth, JobHealth, Judgement, Outline, ProgramHealth, ReceiverHealth, RuleHealth,
+    StorageHealth, Verdict, customers, group_verdict, judge, objective_verdict, outline,
 };
 use evenkeel::model::{Alert, AlertState, Labels, Millis, Timestamp};
-use evenkeel::slo::{BurnPair, ObjectiveStatus};
+use evenkeel::slo::{BurnPair, GroupsStatus, ObjectiveStatus};
 
 use super::story::{START, Story, ratio, shop};
 
@@ -256,4 +256,39 @@ fn targets_that_do_not_answer_are_a_risk_and_most_of_a_job_is_blindness() {
             assert!(judgement.reasons[0].text.contains("of job node cannot be scraped: 10.0.0.0:9100"));
         }
     }
+}
+
+#[test]
+fn customers_are_counted_once_and_the_group_that_is_hurt_most_is_named() {
+    let mut known = Known::of(&fine());
+    assert_eq!(customers(&known.evidence(&known.objectives)), Customers { bad_events: 0.0, most: None });
+    let plain = known.objectives[0].clone();
+    let objective = |service: &str, name: &str, bad: f64| ObjectiveStatus {
+        service: service.to_owned(),
+        name: name.to_owned(),
+        bad_in_hour: bad,
+        ..plain.clone()
+    };
+    let group = |tenant: &str, bad: f64| ObjectiveStatus {
+        group: Labels::new([("tenant", tenant)]).unwrap(),
+        ..objective("shop", "availability", bad)
+    };
+    let mut by_tenant = objective("shop", "availability", 40.0);
+    by_tenant.groups = Some(GroupsStatus {
+        by: vec!["tenant".to_owned()],
+        budgets: vec![group("acme", 30.0), group("other", 10.0)],
+        most: 100,
+        without_budget: 0,
+        more: false,
+        total_without: 0.0,
+        bad_without: 0.0,
+    });
+    let slices = ObjectiveStatus { units: "slices of 1m".to_owned(), ..objective("shop", "minutes", 900.0) };
+    // The same requests are slow and failing; slices are no requests.
+    known.objectives =
+        vec![by_tenant, objective("shop", "latency", 25.0), slices, objective("pay", "availability", 7.0)];
+    let found = customers(&known.evidence(&known.objectives));
+    let most = found.most.unwrap();
+    assert_eq!((found.bad_events, most.bad_events, most.group.get("tenant")), (47.0, 30.0, "acme"));
+    assert_eq!((most.service.as_str(), most.objective.as_str()), ("shop", "availability"));
 }

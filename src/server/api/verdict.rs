@@ -50,8 +50,8 @@ impl Change {
 pub(super) async fn verdict(State(state): State<ServerState>, request: Request) -> Result<Response, ApiError> {
     let params = Params::of(request, state.bodies()).await?;
     let Some(at) = params.own_instant("at")? else {
-        let (judgement, factors) = state.ask(|db| db.judgement_with_factors()).await?;
-        return Ok(success(VerdictReport::new(&judgement).with_factors(&factors)));
+        let (judgement, factors, customers) = state.ask(|db| db.judgement_in_full()).await?;
+        return Ok(success(VerdictReport::new(&judgement).with_factors(&factors).with_customers(&customers)));
     };
     let known = state.ask(move |db| db.judgement_at(at)).await?;
     let judgement = known.ok_or_else(|| {
