@@ -426,6 +426,22 @@ mod tests {
     }
 
     #[test]
+    fn the_rule_with_most_wrong_alerts_is_named_first() {
+        let named = |name: &str, fired: FiredAlert| FiredAlert {
+            labels: fired.labels.builder().set("alertname", name).build().unwrap(),
+            ..fired
+        };
+        let (useful, noise) = (Some(OutcomeLabel::Useful), Some(OutcomeLabel::Noise));
+        let one = |name, at: i64, outcome| named(name, alert(at, at + 5, Urgency::Page, outcome));
+        let alerts =
+            [one("A", 10, useful), one("A", 30, noise), one("B", 50, noise), one("B", 70, noise), one("C", 90, useful)];
+        let found = measured(&alerts, &[]);
+        let told: Vec<_> = found.rules.iter().map(|rule| (rule.name.as_str(), rule.fired, rule.right)).collect();
+        let share = |k, n| Share { k, n };
+        assert_eq!(told, [("B", 2, share(0, 2)), ("A", 2, share(1, 2)), ("C", 1, share(1, 1))]);
+    }
+
+    #[test]
     fn what_nobody_knows_counts_nowhere() {
         let mut rule = alert(10, 20, Urgency::Page, None);
         rule.about.clear();

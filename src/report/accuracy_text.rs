@@ -72,6 +72,13 @@ impl AccuracyReport {
             lines: [
                 Some(format!("{} to {}", self.from, self.to)),
                 Some(format!("episodes that were paged before 10 % of the budget was spent: {all}")),
+                self.classes.first().map(|all| {
+                    format!(
+                        "what that took: {}, of which were right: {}",
+                        plural(all.pages, "page"),
+                        share(&all.precision)
+                    )
+                }),
                 claim.map(|claim| claim_row(claim).join(", ")),
             ]
             .into_iter()

@@ -121,3 +121,55 @@ fn paint(text: &str, verdict: &str, colour: Colour) -> String {
     };
     format!("\x1b[{code}m{text}\x1b[0m")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::verdict_json::{ReasonReport, ServiceReport};
+
+    #[test]
+    fn a_plugins_line_has_its_word_its_first_reason_and_its_counts() {
+        let reason = ReasonReport {
+            verdict: "HURTING".to_owned(),
+            service: Some("shop".to_owned()),
+            code: String::new(),
+            subject: String::new(),
+            text: "burns | fast\nvery".to_owned(),
+            since: String::new(),
+            seconds: 0,
+            query: None,
+            evidence: Vec::new(),
+        };
+        let service = |verdict: &str| ServiceReport {
+            service: "shop".to_owned(),
+            verdict: verdict.to_owned(),
+            exit_code: 0,
+            reasons: Vec::new(),
+            evidence: Vec::new(),
+        };
+        let report = |verdict: &str, reasons: usize| VerdictReport {
+            verdict: verdict.to_owned(),
+            exit_code: 0,
+            service: None,
+            at: String::new(),
+            reasons: vec![reason.clone(); reasons],
+            services: vec![service("OK"), service(verdict)],
+            evidence: vec![FactReport { name: "measured".to_owned(), value: "2 services".to_owned() }],
+            confidence: None,
+            customers: None,
+        };
+        let check = |verdict: &str, reasons: usize, expected: &str| {
+            assert_eq!(nagios_text(&report(verdict, reasons)), expected);
+        };
+        check("OK", 0, "OK - OK: measured 2 services | ok=2 at_risk=0 hurting=0 blind=0");
+        check("AT_RISK", 1, "WARNING - AT_RISK: shop: burns / fast very | ok=1 at_risk=1 hurting=0 blind=0");
+        check(
+            "HURTING",
+            3,
+            "CRITICAL - HURTING: shop: burns / fast very (and 2 more) | ok=1 at_risk=0 hurting=1 blind=0",
+        );
+        check("BLIND", 1, "UNKNOWN - BLIND: shop: burns / fast very | ok=1 at_risk=0 hurting=0 blind=1");
+        let alone = VerdictReport { service: Some("shop".to_owned()), ..report("HURTING", 1) };
+        assert_eq!(nagios_text(&alone), "CRITICAL - HURTING: shop: burns / fast very");
+    }
+}

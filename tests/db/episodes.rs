@@ -4,6 +4,7 @@ use evenkeel::backtest::LocalTime;
 use evenkeel::confidence::{Accuracy, OutcomeLabel, Truth, Urgency};
 use evenkeel::db::Db;
 use evenkeel::model::{Batch, Labels, Millis, Sample, TimeRange, Timestamp};
+use evenkeel::report::AccuracyReport;
 
 use super::{BEGIN, World};
 
@@ -173,6 +174,33 @@ fn what_nobody_paged_is_missed_and_what_nothing_was_is_noise() {
     assert_eq!((accuracy.all.precision.k, accuracy.all.precision.n), (0, 1));
     assert_eq!((accuracy.all.recall.k, accuracy.all.recall.n), (0, 1));
     assert_eq!(accuracy.missed.iter().map(|known| known.id).collect::<Vec<_>>(), [episodes[0].id]);
+}
+
+#[test]
+fn early_warning_tells_of_what_came_late_and_of_what_it_took() {
+    let mut story = Story::begin("");
+    story.outage();
+    story.pass(90, 0.0);
+    let mut accuracy = story.accuracy();
+    let range = TimeRange { after: Timestamp(BEGIN), until: Timestamp(BEGIN + 290 * MINUTE) };
+    let text =
+        |accuracy: &Accuracy| AccuracyReport::new(accuracy, range, "UTC", range.until).early_warning_document().text();
+    let told = text(&accuracy);
+    for part in [
+        "paged before 10 % of the budget was spent: 100 % (1 of 1; ",
+        "what that took: 1 page, of which were right: 100 % (1 of 1; ",
+        "insufficient: 99 % needs 299 episodes; you have 1",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!told.contains("Late"), "{told}");
+    // The same, had the page come later.
+    let (known, page) = (story.db().episodes(EVER).remove(0), story.db().fired_alerts(EVER).remove(0));
+    accuracy.late.push((known, page));
+    let told = text(&accuracy);
+    for part in ["Late: episodes that were paged after 10 %", "shop"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
 }
 
 #[test]

@@ -73,8 +73,8 @@ async fn the_page_needs_no_script_and_one_click() {
     }
     let fired = data(&shop, "/api/v1/alerts/fired").await;
     let id = fired[0]["id"].as_str().unwrap();
-    let answer = post_form(address, &format!("/alerts/fired/{id}/outcome"), "outcome=noise").await;
+    let answer = post_form(address, &format!("/alerts/fired/{id}/outcome"), "outcome=noise&by=Ada").await;
     assert_eq!((answer.status, answer.header("location")), (303, Some(&*format!("/reports/accuracy#alert-{id}"))));
-    assert!(get(address, "/reports/accuracy").await.text().contains("<b>noise</b>"));
+    assert!(get(address, "/reports/accuracy").await.text().contains("<b>noise</b> by Ada"));
     assert_eq!(get(address, "/reports/accuracy?time_zone=x").await.status, 400);
 }

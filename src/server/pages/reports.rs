@@ -99,6 +99,7 @@ fn outcome(alert: &FiredReport) -> Markup {
             }
         }
         form class="outcome" method="post" action={ "/alerts/fired/" (alert.id) "/outcome" } {
+            input type="text" name="by" maxlength="100" placeholder="your name" aria-label="Your name" autocomplete="name";
             @for label in OutcomeLabel::ALL {
                 button type="submit" name="outcome" value=(label.as_str())
                     aria-pressed=[alert.outcome.as_deref().map(|said| if said == label.as_str() { "true" } else { "false" })] {
