@@ -9,7 +9,7 @@ use crate::promql::{ElementValue, EvalError, EvalOptions, Query, SeriesSource, V
 
 use super::entry::Kind;
 use super::evaluator::{Evaluator, ReloadError};
-use super::timers::next_soft_step;
+use super::timers::{is_soft_step, next_soft_step};
 
 /// What a followed rule had for a result at an instant, to be compared with what a query answers.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ impl Evaluator {
     /// Takes a result to be looked at, if one is owed.
     pub(super) fn audit(&mut self, at: Timestamp) {
         let (last, since) = self.auditor.last;
-        if !self.auditor.owes() || at.0 % 1000 != 0 || at <= since {
+        if !self.auditor.owes() || !is_soft_step(at) || at <= since {
             return;
         }
         let count = self.rules.len();

@@ -349,6 +349,7 @@ impl Evaluator {
                 }
             }
         }
+        self.graph.look_again(at);
         // Not in the order in which they were armed, which a restart would change.
         alerts.sort_unstable_by(|a, b| (a.2, a.0, &a.1).cmp(&(b.2, b.0, &b.1)));
         let mut rules = std::mem::take(&mut self.resync);

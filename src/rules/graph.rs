@@ -22,7 +22,7 @@ use super::leaf::{Leaf, Reach};
 use super::node::{Below, Node, Op, Renumbered};
 use super::renumbering::Renumbering;
 use super::slack::{Slack, judges, passed_on, slack_of};
-use super::timers::{Target, Timers};
+use super::timers::{Target, Timers, is_soft_step};
 use super::worklist::Worklist;
 
 /// Slots of series that are gone which are not worth the work of giving them up.
@@ -63,6 +63,8 @@ pub(super) struct Graph {
     errors: usize,
     /// Nodes whose results are rules', and changed in this round.
     touched_roots: Vec<usize>,
+    /// Nodes that compare values that may be off.
+    judges: Vec<usize>,
 }
 
 impl Graph {
@@ -118,6 +120,7 @@ impl Graph {
         let (slack, wanted) = slack_of(&op, &self.nodes);
         wanted.into_iter().for_each(|input| self.want(input));
         let judges = judges(&op, &self.nodes);
+        self.judges.extend(judges.then_some(at));
         self.nodes.push(Node::new(op, slack, judges));
         self.readers.push(Vec::new());
         self.dirty.insert(at);
@@ -360,6 +363,21 @@ impl Graph {
             }
         }
         others
+    }
+
+    /// Has what is to be exact at whole seconds brought up to date in a further round of such an instant, in which
+    /// samples may have come that were passed over.
+    pub(super) fn look_again(&mut self, now: Timestamp) {
+        if !is_soft_step(now) {
+            return;
+        }
+        for n in 0..self.judges.len() {
+            let at = self.judges[n];
+            let watched = self.nodes[at].judge.as_mut().map(|judge| std::mem::take(&mut judge.watched));
+            for id in watched.unwrap_or_default() {
+                self.refresh(at, id, now);
+            }
+        }
     }
 
     /// Brings every node up to date; gives those that are rules' whose result changed. [`settle`](Graph::settle)

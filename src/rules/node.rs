@@ -20,7 +20,7 @@ use super::quantile::Buckets;
 use super::ranking::Ranking;
 use super::renumbering::Renumbering;
 use super::slack::{Bounds, Judge, LATER, Slack, TOLERANCE, bounds};
-use super::timers::{Target, Timers, earliest, next_soft_step};
+use super::timers::{Target, Timers, earliest, is_soft_step, next_soft_step};
 use super::vector::Vector;
 
 /// An operator with its current result.
@@ -454,7 +454,7 @@ impl Follow {
             }
             View::Value | View::Time => false,
         };
-        let is_due = may_be_off || wish == Wish::Now || below.now.0 % 1000 == 0 || leaf.has_moved(slot);
+        let is_due = may_be_off || wish == Wish::Now || is_soft_step(below.now) || leaf.has_moved(slot);
         if !is_due && !turns() {
             return;
         }

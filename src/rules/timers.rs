@@ -216,6 +216,11 @@ impl Timers {
     }
 }
 
+/// Whether an instant is a whole soft step.
+pub(super) fn is_soft_step(now: Timestamp) -> bool {
+    now.0 % SOFT_STEP_MS == 0
+}
+
 /// The next whole soft step after `now`.
 pub(super) fn next_soft_step(now: Timestamp) -> Timestamp {
     Timestamp(round_up(now.0.saturating_add(1)))

@@ -95,3 +95,16 @@ fn a_restart_does_not_move_the_value_that_an_end_tells() {
     let rule = "(sum by (job) (delta(h[1m])) >= 0.05) and max by (job) (delta(c[1m] offset 7s)) >= 0.05";
     check(rule, 0, &samples, &[(2_659_000, Event::Restart)]);
 }
+
+#[test]
+fn a_sum_of_parts_that_move_is_exact_for_its_instant() {
+    let samples = [
+        (1_788_000, "l/1", 1_786_658, 10.002717777284778),
+        (1_788_674, "l/3", 1_787_179, 9.382888557620282),
+        (1_811_000, "l/3", 1_810_441, 9.963487482558376),
+        (1_824_000, "l/1", 1_816_440, 9.649046586824626),
+        (1_824_000, "l/1", 1_823_267, 9.809173674055446),
+    ];
+    let rule = "sum by (job) (predict_linear(l[1m], 90)) / sum by (job) (rate(l{i!=\"1\",job=\"a\"}[1m])) != 1";
+    check(rule, 0, &samples, &[(1_824_000, Event::Compare)]);
+}
