@@ -36,7 +36,7 @@ use super::episodes::Episodes;
 use super::error::AppendError;
 use super::judge::RecentWords;
 use super::program::Program;
-use super::scorecard::Shares;
+use super::scorecard::Goodness;
 use super::status::Counters;
 use super::threads;
 use super::turns::Turns;
@@ -153,7 +153,7 @@ pub(super) struct Inner {
     /// Coverage, when it was last looked at.
     pub(super) coverage: Mutex<Option<Coverage>>,
     /// How good alerts were, when that was last looked at.
-    pub(super) accuracy: Mutex<Option<(Timestamp, Shares)>>,
+    pub(super) accuracy: Mutex<Option<(Timestamp, Goodness)>>,
     /// How the program itself is doing.
     pub(super) program: Program,
     /// Rung when something fires or ends: the verdict may be another one.

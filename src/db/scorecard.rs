@@ -6,8 +6,8 @@
 //!   the rest.
 
 use crate::backtest::{LocalTime, Share};
-use crate::confidence::Verdict;
-use crate::model::{Millis, TimeRange, Timestamp, limits};
+use crate::confidence::{Spread, Verdict};
+use crate::model::{Labels, Millis, TimeRange, Timestamp, limits};
 use crate::slo::Standing;
 
 use super::Db;
@@ -19,10 +19,21 @@ const REMEMBERED: Millis = Millis::minutes(1);
 /// What accuracy is told of: the span of its report, if none is given.
 const ACCURACY_SPAN: Millis = Millis::days(30);
 
-/// Shares of how good alerts were, each with its name.
-pub(super) type Shares = [(&'static str, Share); 3];
+/// How good alerts were: shares and spreads, each with its name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Goodness {
+    shares: [(&'static str, Share); 3],
+    spreads: [(&'static str, Spread); 3],
+}
 
 impl Db {
+    /// What is judged now, as series of `/metrics`: verdicts, budgets, coverage, accuracy with its intervals.
+    pub fn scorecard(&self) -> Vec<(Labels, f64)> {
+        let mut out = Metrics::default();
+        self.add_scorecard(&mut out);
+        out.into_series()
+    }
+
     /// Adds what is judged now.
     pub(super) fn add_scorecard(&self, out: &mut Metrics) {
         let now = self.inner.now();
@@ -35,19 +46,21 @@ impl Db {
     }
 
     /// How good alerts were, as it was known at most a minute ago.
-    fn recent_accuracy(&self, now: Timestamp) -> Shares {
+    fn recent_accuracy(&self, now: Timestamp) -> Goodness {
         let mut remembered = self.inner.accuracy.lock();
-        if let Some((at, shares)) = *remembered
+        if let Some((at, goodness)) = *remembered
             && (Millis::ZERO..REMEMBERED).contains(&(now - at))
         {
-            return shares;
+            return goodness;
         }
         // Of all hours together the zone does not matter.
         let midnight = |_| LocalTime { weekday: 0, hour: 0 };
         let all = self.accuracy(TimeRange { after: now - ACCURACY_SPAN, until: now }, &midnight).all;
         let shares = [("page_precision", all.precision), ("episode_recall", all.recall), ("early_warning", all.early)];
-        *remembered = Some((now, shares));
-        shares
+        let spreads = [("detection_seconds", all.detection), ("budget_spent", all.spent), ("reset_seconds", all.reset)];
+        let goodness = Goodness { shares, spreads };
+        *remembered = Some((now, goodness));
+        goodness
     }
 }
 
@@ -77,15 +90,28 @@ impl Metrics {
         self.add("evenkeel_scorecard_left_out", &[("of", what)], n as f64);
     }
 
-    /// Shares with what they rest on and their 95 % intervals; of no case there is no share.
-    fn accuracy(&mut self, shares: &Shares) {
-        for (name, share) in shares {
+    /// Shares and spreads with what they rest on and their 95 % intervals; of no case there is neither.
+    fn accuracy(&mut self, goodness: &Goodness) {
+        for (name, share) in &goodness.shares {
             let labels = [("of", *name)];
             self.add("evenkeel_accuracy_cases", &labels, share.n as f64);
             if let (Some(value), Some((low, high))) = (share.value(), share.exact()) {
                 self.add("evenkeel_accuracy_ratio", &labels, value);
                 self.add("evenkeel_accuracy_ratio_low", &labels, low);
                 self.add("evenkeel_accuracy_ratio_high", &labels, high);
+            }
+        }
+        for (name, spread) in &goodness.spreads {
+            self.add("evenkeel_accuracy_cases", &[("of", *name)], spread.n as f64);
+            for (rank, quantile) in [("0.5", spread.median), ("0.9", spread.p90)] {
+                let Some(quantile) = quantile else { continue };
+                let labels = [("of", *name), ("quantile", rank)];
+                self.add("evenkeel_accuracy_quantile", &labels, quantile.value);
+                for (bound, value) in [("low", quantile.low), ("high", quantile.high)] {
+                    if let Some(value) = value {
+                        self.add(&format!("evenkeel_accuracy_quantile_{bound}"), &labels, value);
+                    }
+                }
             }
         }
     }
@@ -116,11 +142,18 @@ mod tests {
     #[test]
     fn a_share_has_its_interval_and_of_no_case_there_is_none() {
         let mut out = Metrics::default();
-        out.accuracy(&[
-            ("page_precision", Share { k: 9, n: 10 }),
-            ("episode_recall", Share { k: 0, n: 0 }),
-            ("early_warning", Share { k: 0, n: 0 }),
-        ]);
+        out.accuracy(&Goodness {
+            shares: [
+                ("page_precision", Share { k: 9, n: 10 }),
+                ("episode_recall", Share { k: 0, n: 0 }),
+                ("early_warning", Share { k: 0, n: 0 }),
+            ],
+            spreads: [
+                ("detection_seconds", Spread::of((1..=20).map(f64::from).collect())),
+                ("budget_spent", Spread::of(Vec::new())),
+                ("reset_seconds", Spread::of(vec![7.0])),
+            ],
+        });
         let lines = lines(out);
         assert_eq!(
             lines[..2],
@@ -129,8 +162,21 @@ mod tests {
         assert!(lines[2].starts_with("evenkeel_accuracy_ratio_low{of=\"page_precision\"} 0.55"), "{lines:?}");
         assert!(lines[3].starts_with("evenkeel_accuracy_ratio_high{of=\"page_precision\"} 0.99"), "{lines:?}");
         assert_eq!(
-            lines[4..],
-            ["evenkeel_accuracy_cases{of=\"episode_recall\"} 0", "evenkeel_accuracy_cases{of=\"early_warning\"} 0"]
+            lines[4..7],
+            [
+                "evenkeel_accuracy_cases{of=\"episode_recall\"} 0",
+                "evenkeel_accuracy_cases{of=\"early_warning\"} 0",
+                "evenkeel_accuracy_cases{of=\"detection_seconds\"} 20",
+            ]
+        );
+        let told = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
+        assert_eq!(told("evenkeel_accuracy_quantile{of=\"detection_seconds\""), 2, "{lines:?}");
+        assert!(told("evenkeel_accuracy_quantile_low{of=\"detection_seconds\"") > 0, "{lines:?}");
+        assert_eq!(told("evenkeel_accuracy_quantile{of=\"budget_spent\""), 0, "{lines:?}");
+        assert_eq!(
+            told("evenkeel_accuracy_quantile_low{of=\"reset_seconds\""),
+            0,
+            "one value bounds nothing: {lines:?}"
         );
     }
 }

@@ -19,7 +19,22 @@ const DESCRIPTIONS: &[Description] = &[
     Description {
         name: "evenkeel_accuracy_cases",
         kind: MetricKind::Gauge,
-        help: "Pages and episodes of the last 30 days that evenkeel_accuracy_ratio rests on.",
+        help: "Pages and episodes of the last 30 days that evenkeel_accuracy_ratio and evenkeel_accuracy_quantile rest on.",
+    },
+    Description {
+        name: "evenkeel_accuracy_quantile",
+        kind: MetricKind::Gauge,
+        help: "Seconds to the first page, the share of the budget spent by then, seconds to the end of the last page, over the last 30 days; once a minute.",
+    },
+    Description {
+        name: "evenkeel_accuracy_quantile_high",
+        kind: MetricKind::Gauge,
+        help: "The upper bound of its 95 % interval, if so many cases have one.",
+    },
+    Description {
+        name: "evenkeel_accuracy_quantile_low",
+        kind: MetricKind::Gauge,
+        help: "The lower bound of its 95 % interval, if so many cases have one.",
     },
     Description {
         name: "evenkeel_accuracy_ratio",

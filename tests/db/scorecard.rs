@@ -38,7 +38,14 @@ fn verdicts_budgets_coverage_and_accuracy_are_metrics() {
     assert_eq!(metric(&db, "evenkeel_scorecard_left_out"), left_out);
     let cases = metric(&db, "evenkeel_accuracy_cases");
     let of: Vec<_> = cases.iter().map(|(labels, _)| labels.as_str()).collect();
-    assert_eq!(of, ["{of=\"page_precision\"}", "{of=\"episode_recall\"}", "{of=\"early_warning\"}"]);
+    let named =
+        ["page_precision", "episode_recall", "early_warning", "detection_seconds", "budget_spent", "reset_seconds"];
+    assert_eq!(of, named.map(|of| format!("{{of=\"{of}\"}}")));
+    let scorecard = db.scorecard();
+    assert!(
+        scorecard.iter().any(|(labels, value)| labels.metric_name() == "evenkeel_verdict_overall" && *value == 2.0)
+    );
+    assert!(scorecard.iter().all(|(labels, _)| db.metrics().iter().any(|(of_all, _)| of_all == labels)));
 }
 
 #[test]

@@ -117,6 +117,10 @@ async fn who_would_be_told_is_answered() {
     assert_eq!(coverage["covered"], 0);
     assert_eq!(coverage["services"][0]["gaps"], json!(["route"]));
     assert_eq!(coverage["services"][1]["gaps"], json!(["objective", "page", "route"]));
+    let scorecard = data(&shop, "/api/v1/scorecard").await;
+    let scored =
+        |name: &str| scorecard.as_array().unwrap().iter().filter(|one| one["metric"]["__name__"] == name).count();
+    assert_eq!((scored("evenkeel_verdict_overall"), scored("evenkeel_accuracy_cases")), (1, 6), "{scorecard}");
     let spots = data(&shop, "/api/v1/blindspots").await;
     assert!(spots.as_array().unwrap().iter().any(|spot| spot["code"] == "no-route" && spot["service"] == "checkout"));
 }

@@ -91,6 +91,7 @@ fn reading() -> Routes {
         .get("/verdict/history", verdict::history)
         .get("/coverage", verdict::coverage)
         .get("/blindspots", verdict::blind_spots)
+        .get("/scorecard", verdict::scorecard)
         .get("/objectives", verdict::objectives)
         .get("/objectives/what-if", what_if::what_if)
         .get("/deploys", deploys::list)

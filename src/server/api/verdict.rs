@@ -1,11 +1,13 @@
-//! `verdict`, `coverage`, `blindspots` and `objectives`: whether customers are fine, why, and who would be told.
+//! `verdict`, `coverage`, `scorecard`, `blindspots` and `objectives`: whether customers are fine, why, and who would be told.
+
+use std::collections::BTreeMap;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Serialize;
 
 use crate::confidence::Judgement;
-use crate::model::{TimeRange, Timestamp};
+use crate::model::{Labels, TimeRange, Timestamp};
 use crate::report::{BlindSpotReport, CoverageReport, HeldWordsReport, ObjectiveReport, VerdictReport};
 use crate::server::envelope::{ApiError, ErrorType, success};
 use crate::server::params::Params;
@@ -90,6 +92,24 @@ pub(super) async fn coverage(State(state): State<ServerState>) -> Result<Respons
 pub(super) async fn blind_spots(State(state): State<ServerState>) -> Result<Response, ApiError> {
     let spots = state.ask(|db| db.blind_spots()).await?;
     Ok(success(spots.iter().map(BlindSpotReport::new).collect::<Vec<_>>()))
+}
+
+/// One number of the scorecard.
+#[derive(Serialize)]
+struct Scored {
+    /// The series that has it on `/metrics`.
+    metric: BTreeMap<String, String>,
+    value: f64,
+}
+
+/// `GET /api/v1/scorecard`
+pub(super) async fn scorecard(State(state): State<ServerState>) -> Result<Response, ApiError> {
+    let series = state.ask(|db| db.scorecard()).await?;
+    let scored = |(labels, value): (Labels, f64)| Scored {
+        metric: labels.iter().map(|label| (label.name.to_owned(), label.value.to_owned())).collect(),
+        value,
+    };
+    Ok(success(series.into_iter().map(scored).collect::<Vec<_>>()))
 }
 
 /// `GET /api/v1/objectives`
