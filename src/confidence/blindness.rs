@@ -1,11 +1,12 @@
 //! Blindness as alerts: somebody is told when nothing is seen any more.
 //!
 //! Invariants:
-//! - What is blind for a moment tells nobody, and what sees again for a moment ends nothing.
+//! - What is blind for a moment tells nobody, and what sees again for a moment ends nothing, neither an alert nor the
+//!   waiting for one.
 //! - There is one alert for each service, or for everything, and each urgency, however many reasons there are.
 //! - What has an alert of its own has none here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Alert, AlertState, Labels, Millis, Timestamp, TransitionKind, limits};
 use crate::slo::Severity;
@@ -21,13 +22,20 @@ const REASONS_TOLD_MAX: usize = 5;
 /// What is blind, since when, and who was told of it.
 #[derive(Debug, Default)]
 pub struct Blindness {
-    /// Reasons, since they were seen first.
-    since: BTreeMap<ReasonKey, Timestamp>,
+    lasting: BTreeMap<ReasonKey, Lasting>,
     told: BTreeMap<Labels, Told>,
 }
 
 /// A reason by service, code and subject.
 type ReasonKey = (Option<String>, String, String);
+
+/// A reason that was there at the last look, or shortly before.
+#[derive(Debug)]
+struct Lasting {
+    since: Timestamp,
+    /// Since when it has not been seen.
+    gone_since: Option<Timestamp>,
+}
 
 #[derive(Debug)]
 struct Told {
@@ -41,7 +49,7 @@ impl Blindness {
     pub fn resume(firing: impl IntoIterator<Item = Alert>) -> Blindness {
         let own = firing.into_iter().filter(is_own);
         let told = own.map(|alert| (alert.labels.clone(), Told { alert, sees_since: None }));
-        Blindness { since: BTreeMap::new(), told: told.collect() }
+        Blindness { lasting: BTreeMap::new(), told: told.collect() }
     }
 
     /// The alerts that fire.
@@ -51,21 +59,25 @@ impl Blindness {
 
     /// Looks at everything that argues against OK at an instant; gives the alerts that fire or end with it.
     pub fn observe(&mut self, now: Timestamp, reasons: &[Reason]) -> Vec<(TransitionKind, Alert)> {
-        let mut since = BTreeMap::new();
+        let is_over = |since: Timestamp| now - since >= limits::BLIND_ENDS_AFTER;
+        let mut there = BTreeSet::new();
         let mut lasting: BTreeMap<(Option<&str>, &str), Vec<&Reason>> = BTreeMap::new();
         let mut seen: Vec<(Option<&str>, &str)> = Vec::new();
         for reason in reasons.iter().filter(|reason| reason.verdict == Verdict::Blind) {
             let Some(severity) = severity(&reason.code) else { continue };
             let key = (reason.service.clone(), reason.code.clone(), reason.subject.clone());
-            let first = self.since.get(&key).copied().unwrap_or(now).min(now);
-            since.insert(key, first);
+            let own = self.lasting.entry(key.clone()).or_insert(Lasting { since: now, gone_since: None });
+            let is_new = own.gone_since.take().is_some_and(is_over);
+            own.since = if is_new { now } else { own.since.min(now) };
+            let since = own.since;
+            there.insert(key);
             let place = (reason.service.as_deref(), severity.as_str());
             seen.push(place);
-            if now - first >= patience(severity) {
+            if now - since >= patience(severity) {
                 lasting.entry(place).or_default().push(reason);
             }
         }
-        self.since = since;
+        self.lasting.retain(|key, own| there.contains(key) || !is_over(*own.gone_since.get_or_insert(now)));
         let mut changes = Vec::new();
         for ((service, severity), reasons) in lasting {
             let Some(labels) = labels(service, severity).filter(|labels| !self.told.contains_key(labels)) else {
@@ -81,8 +93,7 @@ impl Blindness {
                 told.sees_since = None;
                 return true;
             }
-            let since = *told.sees_since.get_or_insert(now);
-            let ends = now - since >= limits::BLIND_ENDS_AFTER;
+            let ends = is_over(*told.sees_since.get_or_insert(now));
             if ends {
                 let alert = Alert { state: AlertState::Resolved, resolved_at: Some(now), ..told.alert.clone() };
                 changes.push((TransitionKind::Resolved, alert));
@@ -202,6 +213,20 @@ mod tests {
         assert_eq!(told(&blindness.observe(minutes(10), &[])), [""; 0]);
         assert_eq!(told(&blindness.observe(minutes(11), &[])), ["Resolved shop page"]);
         assert_eq!(blindness.alerts().count(), 0);
+    }
+
+    #[test]
+    fn an_input_that_comes_for_a_moment_now_and_then_is_told_of_all_the_same() {
+        let stopped = reason(Some("shop"), "input-stopped", "a", "a: no sample for 50s");
+        let mut blindness = Blindness::default();
+        let fired = (0..30).flat_map(|look| {
+            let reasons = if look % 8 == 7 { &[][..] } else { std::slice::from_ref(&stopped) };
+            blindness.observe(Timestamp(look * 10_000), reasons)
+        });
+        assert_eq!(told(&fired.collect::<Vec<_>>()), ["Firing shop page"]);
+        assert!(blindness.lasting.len() == 1 && told(&blindness.observe(minutes(6), &[])).is_empty());
+        assert_eq!(told(&blindness.observe(minutes(7), &[])), ["Resolved shop page"]);
+        assert!(blindness.lasting.is_empty(), "what is over is forgotten");
     }
 
     #[test]
