@@ -61,8 +61,9 @@ impl Aggregation {
         is_extreme || self.groups[group].negative == 0
     }
 
-    /// Moves the changed members' values into their groups.
-    pub(super) fn update(&mut self, out: &mut Vector, input: &Vector, fresh: bool, round: u64) {
+    /// Moves the changed members' values into their groups. Those who read them may have to hear of what is known less
+    /// well than before.
+    pub(super) fn update(&mut self, out: &mut Vector, input: &Vector, fresh: bool, is_loose: bool, round: u64) {
         while (self.members.len() as u32) < input.len() {
             let slot = self.members.len() as u32;
             let labels = input.labels(slot).filter(|name| self.grouping.keeps(name));
@@ -104,7 +105,9 @@ impl Aggregation {
                 let members = group.members.iter().filter_map(|slot| self.members[*slot as usize].1);
                 members.for_each(|v| group.accumulator.add(v));
             }
-            out.set(at, (!group.accumulator.is_empty()).then(|| group.accumulator.value()));
+            let value = (!group.accumulator.is_empty()).then(|| group.accumulator.value());
+            // Members with other signs may have come.
+            if is_loose && group.negative > 0 { out.set_made(at, value) } else { out.set(at, value) }
         }
         self.dirty = dirty;
     }
@@ -145,7 +148,7 @@ mod tests {
             round += 1;
             [&mut input, &mut out].into_iter().for_each(|vector| vector.begin(round));
             values.iter().zip(0..).for_each(|(v, slot)| input.set(slot, *v));
-            max.update(&mut out, &input, false, round);
+            max.update(&mut out, &input, false, false, round);
             let got: Vec<_> = out.elements().map(|(_, labels, v)| (labels.get("job").to_owned(), v)).collect();
             let expected: Vec<_> = expected.iter().map(|(job, v)| ((*job).to_owned(), *v)).collect();
             assert_eq!(got, expected);

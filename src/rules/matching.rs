@@ -89,6 +89,11 @@ impl Join {
         self.op
     }
 
+    /// Whether its values are others than those of its left side.
+    fn makes_values(&self) -> bool {
+        !(self.op.is_comparison() || matches!(self.op, BinaryOp::And | BinaryOp::Unless))
+    }
+
     /// Whether a comparison gives 0 or 1.
     pub(super) fn returns_bool(&self) -> bool {
         self.returns_bool
@@ -126,11 +131,9 @@ impl Join {
             }
             dirty.extend(slots_of(input, fresh, judging.round).map(|slot| self.sides[side][slot as usize]));
         }
-        let loosened = |side: usize, input: &Vector| {
-            let slots = if judging.is_loose { input.loosened(judging.round) } else { &[] };
-            slots.iter().map(|slot| self.sides[side][*slot as usize]).collect::<Vec<u32>>()
-        };
-        let loosened = [loosened(0, left), loosened(1, right)].concat();
+        let is_made = judging.is_loose && self.makes_values();
+        let loosened = if judging.is_loose && !is_made { left.loosened(judging.round) } else { &[] };
+        let loosened: Vec<u32> = loosened.iter().map(|slot| self.sides[0][*slot as usize]).collect();
         dirty.sort_unstable();
         dirty.dedup();
         for at in dirty.drain(..) {
@@ -162,7 +165,7 @@ impl Join {
             };
             let sources = &mut self.sources;
             let labels = |key| plan.labels(key, left, right);
-            let written = result.and_then(|()| bucket.write(out, sources, results, taken, labels));
+            let written = result.and_then(|()| bucket.write(out, is_made, sources, results, taken, labels));
             match written {
                 Ok(()) => {
                     self.errors.remove(&at);
@@ -315,6 +318,7 @@ impl Bucket {
     fn write(
         &mut self,
         out: &mut Vector,
+        is_made: bool,
         sources: &mut Vec<Key>,
         results: &[(Key, Option<f64>)],
         taken: &mut Vec<(u32, Option<f64>)>,
@@ -337,7 +341,8 @@ impl Bucket {
         }
         for slot in &self.slots {
             let found = taken.binary_search_by_key(slot, |(slot, _)| *slot);
-            out.set(*slot, found.ok().and_then(|at| taken[at].1));
+            let v = found.ok().and_then(|at| taken[at].1);
+            if is_made { out.set_made(*slot, v) } else { out.set(*slot, v) }
         }
         Ok(())
     }

@@ -227,17 +227,19 @@ impl Node {
             Op::Map { child, map, keeps_name } => {
                 map.make_room(out, *child, *keeps_name, below);
                 match self.judge.as_mut().filter(|_| below.nodes[*child].slack() != Slack::None) {
-                    Some(judge) => map.judge(out, *child, fresh, self.wanted, judge, below),
-                    None => map.update(out, *child, fresh, below),
+                    Some(judge) => {
+                        map.judge(out, *child, fresh, self.wanted, judge, below);
+                        loosened(*child).iter().for_each(|slot| out.loosen(*slot));
+                    }
+                    None => map.update(out, *child, fresh, is_loose, below),
                 }
-                loosened(*child).iter().for_each(|slot| out.loosen(*slot));
             }
             Op::Relabel { child, relabel } => {
                 let own = relabel.update(out, &below.nodes[*child].out, fresh, round);
                 loosened(*child).iter().for_each(|slot| out.loosen(*slot));
                 error = error.or(own);
             }
-            Op::Aggregate { child, groups } => groups.update(out, &below.nodes[*child].out, fresh, round),
+            Op::Aggregate { child, groups } => groups.update(out, &below.nodes[*child].out, fresh, is_loose, round),
             Op::Rank { count, child, ranking } => {
                 let count = below.nodes[*count].out.scalar();
                 error = error.or(check_count(count).err());
@@ -520,11 +522,12 @@ impl Map {
         (args, scalars.iter().any(|arg| below.nodes[*arg].out.is_changed(below.round)))
     }
 
-    fn update(&self, out: &mut Vector, child: usize, fresh: bool, below: &Below<'_>) {
+    fn update(&self, out: &mut Vector, child: usize, fresh: bool, is_loose: bool, below: &Below<'_>) {
         let input = &below.nodes[child].out;
         let (args, args_changed) = self.args(below);
         for slot in slots_of(input, fresh || args_changed, below.round) {
-            out.set(slot, input.value(slot).and_then(|v| self.value(v, &args)));
+            let v = input.value(slot).and_then(|v| self.value(v, &args));
+            if is_loose { out.set_made(slot, v) } else { out.set(slot, v) }
         }
     }
 

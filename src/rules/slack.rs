@@ -26,7 +26,7 @@ use super::node::{Map, Node, Op, View};
 use super::vector::Vector;
 
 /// By which share of itself a selector's or a window's value may be off.
-pub(super) const TOLERANCE: f64 = 1.0 / 16.0;
+pub(super) const TOLERANCE: f64 = 1.0 / 4.0;
 
 /// For [`bounds`]: not at this instant, but at all until the windows are looked at again.
 pub(super) const LATER: Timestamp = Timestamp::MAX;
@@ -43,6 +43,13 @@ pub(super) enum Slack {
     Share(f64),
     /// By what their parts are off: [`bounds`] tells.
     Parts,
+}
+
+impl Slack {
+    /// By a share of what is there. Where a value may be off by as much as it is, zero and its sign are not known.
+    fn of_share(share: f64) -> Slack {
+        if share < 1.0 { Slack::Share(share) } else { Slack::Parts }
+    }
 }
 
 /// What a comparison knows of its own elements: those of a vector compared with a number, or matching groups.
@@ -107,9 +114,10 @@ pub(super) fn slack_of(op: &Op, nodes: &[Node]) -> (Slack, Vec<usize>) {
                     (if *returns_bool { Slack::None } else { slack }, scalars)
                 }
                 (Map::Binary { op: BinaryOp::Mul, .. }, slack) => (slack, scalars),
-                (Map::Binary { op: BinaryOp::Div, scalar_is_left, .. }, Slack::Share(share)) => {
-                    (Slack::Share(if *scalar_is_left { ratio(0.0, share) } else { share }), scalars)
+                (Map::Binary { op: BinaryOp::Div, scalar_is_left: true, .. }, Slack::Share(share)) => {
+                    (Slack::of_share(ratio(0.0, share)), scalars)
                 }
+                (Map::Binary { op: BinaryOp::Div, .. }, slack @ Slack::Share(_)) => (slack, scalars),
                 (Map::Binary { op: BinaryOp::Div | BinaryOp::Add | BinaryOp::Sub, .. }, slack) => {
                     (if slack == Slack::None { slack } else { Slack::Parts }, scalars)
                 }
@@ -134,7 +142,7 @@ pub(super) fn slack_of(op: &Op, nodes: &[Node]) -> (Slack, Vec<usize>) {
             let is_exact = sides == [Slack::None; 2];
             let made = |share: fn(f64, f64) -> f64| match shares {
                 _ if is_exact => Slack::None,
-                [Some(l), Some(r)] => Slack::Share(share(l, r)),
+                [Some(l), Some(r)] => Slack::of_share(share(l, r)),
                 _ => Slack::Parts,
             };
             match join.op() {
@@ -208,6 +216,11 @@ impl Bounds {
         self.low.is_finite() && self.high.is_finite()
     }
 
+    /// Whether the value is known to be above zero, or below.
+    fn has_sign(self) -> bool {
+        self.low > 0.0 || self.high < 0.0
+    }
+
     /// Around a value that may be off by a share. Zero is never off, nor is what is no number.
     fn around(v: f64, share: f64) -> Bounds {
         let off = v.abs() * (share + ROUNDING);
@@ -241,6 +254,9 @@ impl Bounds {
             BinaryOp::Add | BinaryOp::Sub => {
                 let Bounds { low, high } = Bounds::ordered(all.map(|(l, r)| kernel::binary(op, l, r)));
                 Bounds::ordered([low - terms * ROUNDING, high + terms * ROUNDING])
+            }
+            BinaryOp::Div if other.is_exact() && other.low == 0.0 && self.has_sign() => {
+                Bounds::at(kernel::binary(op, self.low, other.low))
             }
             BinaryOp::Div if other.low <= 0.0 && other.high >= 0.0 => Bounds::NONE,
             BinaryOp::Mul | BinaryOp::Div => Bounds::ordered(all.map(|(l, r)| kernel::binary(op, l, r))).widened(),
@@ -276,10 +292,12 @@ pub(super) fn bounds(nodes: &[Node], at: usize, slot: u32, now: Timestamp) -> Bo
     let node = &nodes[at];
     let v = node.out.value(slot).unwrap_or(f64::NAN);
     let slack = node.slack();
-    if slack == Slack::None || !v.is_finite() {
+    if slack == Slack::None {
         return Bounds::at(v);
     }
     match &node.op {
+        // What is not finite is never off.
+        Op::Follow(_) if !v.is_finite() => Bounds::at(v),
         Op::Follow(follow) if now <= follow.exact_until[slot as usize] => Bounds::at(v),
         Op::Follow(follow) if !follow.is_bounded(slot) => Bounds::NONE,
         Op::Follow(follow) => Bounds::around(v, follow.tolerance),
@@ -292,6 +310,7 @@ pub(super) fn bounds(nodes: &[Node], at: usize, slot: u32, now: Timestamp) -> Bo
                     let scalar = Bounds::at(nodes[*scalar].out.scalar());
                     if *scalar_is_left { scalar.combined(*op, child) } else { child.combined(*op, scalar) }
                 }
+                Map::Math { .. } if child.is_exact() => Bounds::at(child.low.abs()),
                 Map::Math { .. } if child.low >= 0.0 => child,
                 Map::Math { .. } if child.high <= 0.0 => Bounds { low: -child.high, high: -child.low },
                 Map::Math { .. } => Bounds { low: 0.0, high: child.high.max(-child.low) },

@@ -74,6 +74,16 @@ impl Vector {
         }
     }
 
+    /// Gives an element a value that is made of others, of which some have changed or are known less well. Even where it
+    /// is the same again, as a sum or an infinite ratio may be, it may be known less well than before.
+    pub(super) fn set_made(&mut self, slot: u32, value: Option<f64>) {
+        if self.values[slot as usize].map(f64::to_bits) == value.map(f64::to_bits) {
+            self.loosen(slot);
+        } else {
+            self.set(slot, value);
+        }
+    }
+
     /// Gives an element a value or takes it away.
     pub(super) fn set(&mut self, slot: u32, value: Option<f64>) {
         let at = slot as usize;
