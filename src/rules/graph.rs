@@ -21,7 +21,7 @@ use super::feed::{Feed, Touched};
 use super::leaf::{Leaf, Reach};
 use super::node::{Below, Node, Op, Renumbered};
 use super::renumbering::Renumbering;
-use super::slack::{Slack, judges, passed_on, slack_of};
+use super::slack::{EXACT, Slack, judges, passed_on, slack_of};
 use super::timers::{Target, Timers, is_soft_step};
 use super::worklist::Worklist;
 
@@ -144,19 +144,20 @@ impl Graph {
         }
     }
 
-    /// Brings what an element of a comparison is made of up to date in this round, and has it made again.
-    fn refresh(&mut self, judge: usize, id: u32, now: Timestamp) {
+    /// Has what an element of a comparison is made of known by a grade in this round, and the element made again.
+    fn refresh(&mut self, judge: usize, id: u32, grade: u8, now: Timestamp) {
         let node = &mut self.nodes[judge];
         let mut open: Vec<(usize, u32)> = match &node.op {
             Op::Map { child, .. } => vec![(*child, id)],
             Op::Join { left, right, join } => {
                 let [l, r] = join.members(id);
+                let r = if join.op().is_set() { &[] } else { r };
                 l.iter().map(|slot| (*left, *slot)).chain(r.iter().map(|slot| (*right, *slot))).collect()
             }
             _ => return,
         };
         let Some(judge_of) = &mut node.judge else { return };
-        judge_of.refresh(id, self.rounds + 1);
+        judge_of.refresh(id, grade, self.rounds + 1);
         self.dirty.insert(judge);
         while let Some((at, slot)) = open.pop() {
             let node = &mut self.nodes[at];
@@ -165,13 +166,17 @@ impl Graph {
             }
             match &mut node.op {
                 Op::Follow(follow) => {
-                    let is_due = follow.demand(slot, now);
+                    let is_due = follow.demand(slot, grade, now);
                     if is_due {
                         self.dirty.insert(at);
                     }
                 }
                 Op::Map { child, .. } | Op::Relabel { child, .. } => open.push((*child, slot)),
-                Op::Aggregate { child, groups } => open.extend(groups.members(slot).iter().map(|slot| (*child, *slot))),
+                Op::Aggregate { child, groups } => {
+                    groups.ask(slot);
+                    self.dirty.insert(at);
+                    open.extend(groups.members(slot).iter().map(|slot| (*child, *slot)));
+                }
                 Op::Join { left, right, join } => {
                     let (l, r) = join.sources(slot);
                     open.extend(l.map(|slot| (*left, slot)).into_iter().chain(r.map(|slot| (*right, slot))));
@@ -356,7 +361,7 @@ impl Graph {
                         *armed = None;
                         let watched = watched.map(std::mem::take).unwrap_or_default();
                         self.dirty.insert(node as usize);
-                        watched.into_iter().for_each(|id| self.refresh(node as usize, id, now));
+                        watched.into_iter().for_each(|id| self.refresh(node as usize, id, EXACT, now));
                     }
                 }
                 other => others.push(other),
@@ -375,7 +380,7 @@ impl Graph {
             let at = self.judges[n];
             let watched = self.nodes[at].judge.as_mut().map(|judge| std::mem::take(&mut judge.watched));
             for id in watched.unwrap_or_default() {
-                self.refresh(at, id, now);
+                self.refresh(at, id, EXACT, now);
             }
         }
     }
@@ -390,14 +395,14 @@ impl Graph {
             let (had_error, has_errors) = (node.out.error().is_some(), self.errors > 0);
             node.update(&mut Below { nodes, leaves, feeds, now, round, has_errors, timers, node: at as u32 });
             self.errors = self.errors + usize::from(node.out.error().is_some()) - usize::from(had_error);
-            let asks = node.judge.as_mut().map(|judge| std::mem::take(&mut judge.asks)).unwrap_or_default();
+            let asks = node.judge.as_mut().map(|judge| judge.take_asks(round)).unwrap_or_default();
             if node.out.is_changed(round) {
                 self.readers[at].iter().for_each(|node| self.dirty.insert(*node));
                 if node.is_root {
                     self.touched_roots.push(at);
                 }
             }
-            asks.into_iter().for_each(|id| self.refresh(at, id, now));
+            asks.into_iter().for_each(|(id, grade)| self.refresh(at, id, grade, now));
         }
         &self.touched_roots
     }

@@ -281,7 +281,7 @@ mod tests {
     use crate::rules::feed::Feed;
     use crate::rules::horizon::Windowed;
     use crate::rules::leaf::{Leaf, Reach};
-    use crate::rules::slack::TOLERANCE;
+    use crate::rules::slack::SHARES;
 
     /// Random counters, some steady, some resting, some young: whatever passes, the value stays within the tolerance of
     /// the one that was told until the instant that is given; and much of what is steady passes.
@@ -291,7 +291,7 @@ mod tests {
             [Function::Rate, Function::Increase, Function::Changes, Function::MaxOverTime, Function::Resets];
         let (mut passed, mut stopped) = ([0; 3], [0; 3]);
         for seed in 0..900u64 {
-            let mut state = seed;
+            let (mut state, tolerance) = (seed, SHARES[(seed / 8 % 2) as usize]);
             let mut below = |n: u64| {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 (state >> 33) % n
@@ -328,7 +328,7 @@ mod tests {
                 let sample = next(&mut below);
                 let now = sample.t + offset + Millis(below(20) as i64);
                 feed.insert(slot, sample, now);
-                let windowed = Windowed { function, args: &[], tolerance: TOLERANCE };
+                let windowed = Windowed { function, args: &[], tolerance };
                 let at =
                     held.as_mut().and_then(|(guard, _)| guard.pass(feed.samples(slot).0, offset, reach.span(), now));
                 let until = match at {
@@ -350,7 +350,7 @@ mod tests {
                 for later in (now.0..until.0.min(now.0 + 40_000)).step_by(331).map(Timestamp) {
                     let glance = glance.later(later);
                     let really = kernel::over_range(function, &[], glance.window(), glance.range());
-                    let is_near = really.is_some_and(|v| v == told || (v - told).abs() <= told.abs() * TOLERANCE);
+                    let is_near = really.is_some_and(|v| v == told || (v - told).abs() <= told.abs() * tolerance);
                     assert!(is_near, "seed {seed} {function:?} at {later}: {told} is {really:?}");
                 }
             }

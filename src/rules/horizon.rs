@@ -11,7 +11,6 @@ use crate::promql::kernel::{self, Motion};
 
 use super::guard::Guard;
 use super::leaf::Glance;
-use super::slack::TOLERANCE;
 use super::timers::{earliest, next_soft_step};
 
 /// How many samples that leave or enter, or other breaks, are looked ahead over, where a value follows from a
@@ -41,22 +40,22 @@ pub(super) struct Holding {
     pub(super) until: Option<Timestamp>,
     /// The last instant for which it is known to the last bit.
     pub(super) exact_until: Timestamp,
-    /// Whether it is within the tolerance of that at least until the next whole second.
-    pub(super) is_steady: bool,
+    /// By which share of itself it may be off before it is looked at again.
+    pub(super) drift: f64,
     /// Which samples do not change that.
     pub(super) guard: Guard,
 }
 
 impl Holding {
     /// A value that may be off.
-    fn loose(value: Option<f64>, until: Option<Timestamp>, glance: &Glance<'_>) -> Holding {
+    fn loose(value: Option<f64>, drift: f64, until: Option<Timestamp>, glance: &Glance<'_>) -> Holding {
         let guard = until.and_then(|until| Guard::of_later(until, glance)).unwrap_or_default();
-        Holding { value, until, exact_until: Timestamp::MIN, is_steady: true, guard }
+        Holding { value, until, exact_until: Timestamp::MIN, drift, guard }
     }
 
     /// One that stays as it is with samples that a guard lets pass.
-    fn guarded(value: Option<f64>, (guard, until): (Guard, Timestamp)) -> Holding {
-        Holding { value, until: Some(until), exact_until: Timestamp::MIN, is_steady: true, guard }
+    fn guarded(value: Option<f64>, drift: f64, (guard, until): (Guard, Timestamp)) -> Holding {
+        Holding { value, until: Some(until), exact_until: Timestamp::MIN, drift, guard }
     }
 }
 
@@ -85,7 +84,7 @@ impl Windowed<'_> {
         match at_first.0.and(Guard::of_constant(self.function, &glance)) {
             Some((guard, until)) => {
                 let (value, until, exact_until) = (at_first.0, Some(until), Timestamp::MAX);
-                Holding { value, until, exact_until, is_steady: true, guard }
+                Holding { value, until, exact_until, drift: 0.0, guard }
             }
             None => self.exactly(glance, at_first),
         }
@@ -96,15 +95,15 @@ impl Windowed<'_> {
     pub(super) fn holding_on(&self, told: Option<f64>, glance: Glance<'_>) -> Holding {
         let guarded = |told: f64| Guard::of_change(self.function, told, self.tolerance, &glance);
         if let Some(found) = told.and_then(guarded) {
-            return Holding::guarded(told, found);
+            return Holding::guarded(told, self.tolerance, found);
         }
         let at_first = self.at(&glance);
         let stands = matches!((told, at_first.0), (Some(a), Some(b)) if stands_for(a, b, self.tolerance));
         if let Some(found) = at_first.0.and(Guard::of_constant(self.function, &glance)) {
-            return Holding::guarded(if stands { told } else { at_first.0 }, found);
+            return Holding::guarded(if stands { told } else { at_first.0 }, self.tolerance, found);
         }
         if let Some(found) = at_first.0.and_then(guarded) {
-            return Holding::guarded(at_first.0, found);
+            return Holding::guarded(at_first.0, self.tolerance, found);
         }
         if stands
             && let Some(holding) = self.holding_of(told, glance, at_first)
@@ -129,6 +128,7 @@ impl Windowed<'_> {
         let (mut seen, mut now, mut motion) = (glance, now, motion);
         let follows_from_ends = matches!(self.function, Function::Rate | Function::Increase | Function::Delta);
         let mut breaks = BREAKS_MAX[usize::from(!follows_from_ends)];
+        let loose = |until: Option<Timestamp>| Some(Holding::loose(value, self.tolerance, until, &glance));
         loop {
             let turns = motion.until.map(|until| seen.now + (until - seen.range().until));
             let next = earliest(turns, earliest(seen.leaves(), seen.enters()));
@@ -138,16 +138,16 @@ impl Windowed<'_> {
                     due => due.unwrap_or(seen.now),
                 };
                 if next.is_none_or(|next| due <= next) {
-                    return Some(Holding::loose(value, Some(due), &glance));
+                    return loose(Some(due));
                 }
             }
-            let Some(next) = next.filter(|_| breaks > 0) else { return Some(Holding::loose(value, next, &glance)) };
+            let Some(next) = next.filter(|_| breaks > 0) else { return loose(next) };
             seen = seen.later(next);
             (now, motion) = self.at(&seen);
             let is_same = now.map(f64::to_bits) == value.map(f64::to_bits);
             let is_near = matches!((value, now), (Some(a), Some(b)) if slack > 0.0 && (a - b).abs() <= slack);
             if !is_same && !is_near {
-                return Some(Holding::loose(value, Some(next), &glance));
+                return loose(Some(next));
             }
             breaks -= 1;
         }
@@ -160,10 +160,12 @@ impl Windowed<'_> {
             true => (Some(next_soft_step(glance.now)), glance.now),
             false => (None, turns.map_or(Timestamp::MAX, |turns| turns - Millis(1))),
         };
-        let in_a_second = motion.speed.abs() * 1000.0;
-        let is_steady = !motion.is_moving() || value.is_some_and(|v| in_a_second <= v.abs() * TOLERANCE);
+        let drift = match value.filter(|_| motion.is_moving()) {
+            Some(v) => motion.speed.abs() * 1000.0 / v.abs(),
+            None => f64::from(u8::from(motion.is_moving())),
+        };
         let until = earliest(earliest(step, turns), earliest(glance.leaves(), glance.enters()));
-        Holding { value, until, exact_until, is_steady, guard: Guard::default() }
+        Holding { value, until, exact_until, drift, guard: Guard::default() }
     }
 }
 
@@ -184,6 +186,7 @@ mod tests {
     use super::*;
     use crate::rules::feed::Feed;
     use crate::rules::leaf::{Leaf, Reach};
+    use crate::rules::slack::SHARES;
 
     /// Random samples, some dated ahead, looked at at random instants: nothing may leave the tolerance before its time,
     /// and most are left alone until another sample is due.
@@ -222,7 +225,7 @@ mod tests {
             let glance = leaf.look(slot, &feed, now);
             let exact = Windowed { function, args, tolerance: 0.0 };
             let told = exact.at(&glance).0.map(|v| v * (1.0 + 0.01 * (below(14) as f64 - 7.0)));
-            for tolerance in [0.0, TOLERANCE] {
+            for tolerance in [0.0, SHARES[0], SHARES[1]] {
                 let windowed = Windowed { tolerance, ..exact };
                 let holding =
                     if tolerance > 0.0 { windowed.holding_on(told, glance) } else { windowed.holding(glance) };
@@ -238,7 +241,7 @@ mod tests {
                     assert_eq!(really.is_some(), value.is_some(), "{text}");
                     let (Some(value), Some(really)) = (value, really) else { continue };
                     let off = (really - value).abs() / value.abs();
-                    let is_near = is_same || off <= TOLERANCE + 1e-9 || !holding.is_steady;
+                    let is_near = is_same || off <= holding.drift + 1e-9;
                     assert!(is_near, "{text}");
                 }
                 if value.is_some() && tolerance > 0.0 {

@@ -29,6 +29,8 @@ pub(super) struct Join {
     buckets: Vec<Bucket>,
     /// The bucket of each slot of the left and of the right side.
     sides: [Vec<u32>; 2],
+    /// Of each slot of the right side whether it has a value; only of an operator that asks for no more.
+    is_there: Vec<bool>,
     /// Of each output the elements that it was last made of.
     sources: Vec<Key>,
     scratch: Scratch,
@@ -81,7 +83,8 @@ impl Join {
     pub(super) fn new(op: BinaryOp, returns_bool: bool, matching: Matching) -> Join {
         let (by_signature, buckets, errors) = (Places::default(), Vec::new(), BTreeMap::new());
         let (sides, sources, scratch) = ([Vec::new(), Vec::new()], Vec::new(), Scratch::default());
-        Join { op, returns_bool, matching, by_signature, buckets, sides, sources, scratch, errors }
+        let is_there = Vec::new();
+        Join { op, returns_bool, matching, by_signature, buckets, sides, is_there, sources, scratch, errors }
     }
 
     /// Its operator.
@@ -90,8 +93,13 @@ impl Join {
     }
 
     /// Whether its values are others than those of its left side.
-    fn makes_values(&self) -> bool {
-        !(self.op.is_comparison() || matches!(self.op, BinaryOp::And | BinaryOp::Unless))
+    pub(super) fn makes_values(&self) -> bool {
+        !(self.op.is_comparison() || self.asks_presence())
+    }
+
+    /// Whether the values of its right side are of no account, but only that they are there.
+    fn asks_presence(&self) -> bool {
+        matches!(self.op, BinaryOp::And | BinaryOp::Unless)
     }
 
     /// Whether a comparison gives 0 or 1.
@@ -129,7 +137,18 @@ impl Join {
                 let bucket = self.bucket(side, slot, input.labels(slot));
                 self.sides[side].push(bucket);
             }
-            dirty.extend(slots_of(input, fresh, judging.round).map(|slot| self.sides[side][slot as usize]));
+            let slots = slots_of(input, fresh, judging.round);
+            if side == 1 && self.asks_presence() {
+                self.is_there.resize(input.len() as usize, false);
+                let is_there = &mut self.is_there;
+                let turned = |slot: &u32| {
+                    let is_there_now = input.value(*slot).is_some();
+                    std::mem::replace(&mut is_there[*slot as usize], is_there_now) != is_there_now
+                };
+                dirty.extend(slots.filter(turned).map(|slot| self.sides[side][slot as usize]));
+            } else {
+                dirty.extend(slots.map(|slot| self.sides[side][slot as usize]));
+            }
         }
         let is_made = judging.is_loose && self.makes_values();
         let loosened = if judging.is_loose && !is_made { left.loosened(judging.round) } else { &[] };
@@ -195,6 +214,9 @@ impl Join {
             if let Some(slots) = sides[side] {
                 slots.retain(buckets);
             }
+        }
+        if let Some(slots) = sides[1].filter(|_| self.asks_presence()) {
+            slots.retain(&mut self.is_there);
         }
         let mut stays = vec![false; count as usize];
         for bucket in &mut self.buckets {
@@ -303,6 +325,10 @@ impl Judging<'_> {
             return false;
         }
         let of = |side: usize| move |element: &Element| bounds(self.nodes, self.sides[side], element.slot, now);
+        if op.is_set() {
+            let lets_through = right.is_empty() == (op == BinaryOp::Unless);
+            return self.wanted && lets_through && left.iter().map(of(0)).any(|l| !l.is_exact());
+        }
         let right: Vec<Bounds> = right.iter().map(of(1)).collect();
         left.iter().map(of(0)).any(|l| {
             right.iter().any(|r| match l.compared(op, *r) {

@@ -48,6 +48,7 @@ mod entry;
 mod evaluations;
 mod evaluator;
 mod feed;
+mod follow;
 mod foretold;
 mod format;
 mod graph;

@@ -4,23 +4,22 @@
 //! - An update reads only the changed slots of the nodes below, unless a scalar argument changed.
 //! - Every value comes from `promql::kernel`, as in a query.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::model::{Labels, Millis, Timestamp, is_stale};
+use crate::model::{Labels, Millis, Timestamp};
 use crate::promql::kernel;
 use crate::promql::{BinaryOp, Function, LabelChange, check_count, without_name};
 
 use super::aggregate::Aggregation;
 use super::feed::Feed;
-use super::guard::Guard;
-use super::horizon::{Windowed, stands_for};
+use super::follow::{Follow, View};
 use super::leaf::Leaf;
 use super::matching::{Join, Judging};
 use super::quantile::Buckets;
 use super::ranking::Ranking;
 use super::renumbering::Renumbering;
-use super::slack::{Bounds, Judge, LATER, Slack, TOLERANCE, bounds};
-use super::timers::{Target, Timers, earliest, is_soft_step, next_soft_step};
+use super::slack::{Bounds, Judge, LATER, Slack, bounds, grade_of};
+use super::timers::{Target, Timers, next_soft_step};
 use super::vector::Vector;
 
 /// An operator with its current result.
@@ -67,50 +66,6 @@ pub(super) enum Op {
     Absent { child: usize, labels: Labels },
     /// `scalar`.
     Scalar { child: usize },
-}
-
-/// A node directly above a selector.
-#[derive(Debug)]
-pub(super) struct Follow {
-    pub(super) leaf: usize,
-    pub(super) view: View,
-    /// By which share of itself a value may be off between two looks at it.
-    pub(super) tolerance: f64,
-    /// Of each element the last instant for which its value is known to the last bit.
-    pub(super) exact_until: Vec<Timestamp>,
-    /// Of each element how many more times it is looked at to the last bit, since somebody needed that.
-    patience: Vec<u8>,
-    /// Elements that may have moved by more than the tolerance before they are looked at again.
-    unsteady: BTreeSet<u32>,
-    /// Elements that have to be known exactly now.
-    pub(super) due: Vec<u32>,
-    /// The round in which it last looked at what changed.
-    round: u64,
-}
-
-/// When an element has to be known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wish {
-    /// At this instant.
-    Now,
-    /// When samples come, enter or leave, when an edge of the window is taken for another, and at whole seconds. Others look at the series at other instants; one that
-    /// moves must not be decided at those, which a restart would change.
-    InTime,
-}
-
-/// How many times an element is looked at to the last bit after somebody needed that: one whose neighbourhood of a
-/// threshold does not end soon is not made known anew with each sample.
-const PATIENCE: u8 = 12;
-
-/// What is seen of a selector's series.
-#[derive(Debug, Clone)]
-pub(super) enum View {
-    /// The newest value.
-    Value,
-    /// The newest sample's time.
-    Time,
-    /// A function of the window; `offset` is what the query asks, without a group's delay.
-    Window { function: Function, args: Vec<usize>, offset: Millis, keeps_name: bool },
 }
 
 /// An element-wise operation.
@@ -200,7 +155,7 @@ impl Node {
     /// Somebody needs the values themselves. Gives whether that is new.
     pub(super) fn want(&mut self) -> bool {
         if let Op::Follow(follow) = &mut self.op {
-            follow.tolerance = 0.0;
+            follow.may_be_off = false;
         }
         !std::mem::replace(&mut self.wanted, true)
     }
@@ -239,7 +194,10 @@ impl Node {
                 loosened(*child).iter().for_each(|slot| out.loosen(*slot));
                 error = error.or(own);
             }
-            Op::Aggregate { child, groups } => groups.update(out, &below.nodes[*child].out, fresh, is_loose, round),
+            Op::Aggregate { child, groups } => {
+                let grade = is_loose.then_some(|slot| grade_of(below.nodes, *child, slot));
+                groups.update(out, &below.nodes[*child].out, fresh, round, grade);
+            }
             Op::Rank { count, child, ranking } => {
                 let count = below.nodes[*count].out.scalar();
                 error = error.or(check_count(count).err());
@@ -288,10 +246,7 @@ impl Node {
             Op::Number(_) | Op::Time { .. } | Op::Absent { .. } | Op::Scalar { .. } => return None,
             Op::Follow(follow) => {
                 let slots = below.leaves[follow.leaf]?;
-                slots.retain(&mut follow.exact_until);
-                slots.retain(&mut follow.patience);
-                follow.unsteady = follow.unsteady.iter().filter_map(|slot| slots.get(*slot)).collect();
-                slots.rename(&mut follow.due);
+                follow.renumber(slots);
                 slots.clone()
             }
             Op::Map { child, .. } => {
@@ -337,138 +292,6 @@ fn set_only(out: &mut Vector, value: Option<f64>) {
 pub(super) fn slots_of(input: &Vector, all: bool, round: u64) -> impl Iterator<Item = u32> + '_ {
     let (every, changed) = if all { (0..input.len(), &[][..]) } else { (0..0, input.changed(round)) };
     every.chain(changed.iter().copied())
-}
-
-impl Follow {
-    /// What is seen of a leaf.
-    pub(super) fn new(leaf: usize, view: View) -> Follow {
-        let tolerance = if matches!(view, View::Time) { 0.0 } else { TOLERANCE };
-        Follow {
-            leaf,
-            view,
-            tolerance,
-            exact_until: Vec::new(),
-            patience: Vec::new(),
-            unsteady: BTreeSet::new(),
-            due: Vec::new(),
-            round: 0,
-        }
-    }
-
-    /// Has an element brought up to date in this round. Gives whether that was not so yet.
-    pub(super) fn demand(&mut self, slot: u32, now: Timestamp) -> bool {
-        self.patience[slot as usize] = PATIENCE;
-        let exact_until = &mut self.exact_until[slot as usize];
-        if *exact_until >= now {
-            return false;
-        }
-        // Looking at it will tell how it is from then on.
-        *exact_until = Timestamp::MAX;
-        self.due.push(slot);
-        true
-    }
-
-    /// Whether the bounds of an element hold at an instant.
-    pub(super) fn is_bounded(&self, slot: u32) -> bool {
-        self.unsteady.is_empty() || !self.unsteady.contains(&slot)
-    }
-
-    /// Whether those of all elements do.
-    pub(super) fn is_steady(&self) -> bool {
-        self.unsteady.is_empty()
-    }
-
-    fn update(&mut self, out: &mut Vector, fresh: bool, below: &mut Below<'_>) {
-        let args: Vec<f64> = self.arg_nodes().iter().map(|arg| below.nodes[*arg].out.scalar()).collect();
-        let args_changed = self.arg_nodes().iter().any(|arg| below.nodes[*arg].out.is_changed(below.round));
-        let feed = &below.feeds[below.leaves[self.leaf].feed()];
-        below.leaves[self.leaf].grow(feed.len());
-        while out.len() < feed.len() {
-            let keeps_name = matches!(self.view, View::Value | View::Window { keeps_name: true, .. });
-            out.add(if keeps_name { feed.labels(out.len()).clone() } else { feed.nameless(out.len()) });
-            self.exact_until.push(Timestamp::MIN);
-            self.patience.push(0);
-        }
-        let due = std::mem::take(&mut self.due);
-        let is_first = std::mem::replace(&mut self.round, below.round) != below.round;
-        if fresh || args_changed {
-            (0..feed.len()).for_each(|slot| self.element(out, slot, &args, Wish::Now, below));
-            return;
-        }
-        if is_first {
-            for at in 0..below.leaves[self.leaf].changed().len() {
-                self.element(out, below.leaves[self.leaf].changed()[at], &args, Wish::InTime, below);
-            }
-        }
-        due.iter().for_each(|slot| self.element(out, *slot, &args, Wish::Now, below));
-    }
-
-    fn arg_nodes(&self) -> &[usize] {
-        match &self.view {
-            View::Window { args, .. } => args,
-            View::Value | View::Time => &[],
-        }
-    }
-
-    fn element(&mut self, out: &mut Vector, slot: u32, args: &[f64], wish: Wish, below: &mut Below<'_>) {
-        let leaf = &mut below.leaves[self.leaf];
-        let glance = leaf.look(slot, &below.feeds[leaf.feed()], below.now);
-        let patience = &mut self.patience[slot as usize];
-        let (told, may_be_off) = (out.value(slot), self.tolerance > 0.0 && *patience == 0);
-        *patience = patience.saturating_sub(1);
-        let newest = || glance.window().last().filter(|sample| !is_stale(sample.v));
-        let ends = || earliest(glance.enters(), newest().and(glance.leaves()));
-        let stands = |really: &f64| told.filter(|told| may_be_off && stands_for(*told, *really, self.tolerance));
-        let (value, until, mut exact_until, guard) = match &self.view {
-            View::Value => {
-                let value = newest().map(|sample| stands(&sample.v).unwrap_or(sample.v));
-                let tolerance = if may_be_off { self.tolerance } else { 0.0 };
-                let guard = value.filter(|_| glance.enters().is_none()).map(|v| Guard::of_newest(v, tolerance));
-                (value, ends(), Timestamp::MAX, guard.unwrap_or_default())
-            }
-            View::Time => (newest().map(|sample| sample.t.as_seconds()), ends(), Timestamp::MAX, Guard::default()),
-            View::Window { function, offset, .. } => {
-                let ahead: Vec<f64>;
-                let args = if *function == Function::PredictLinear {
-                    ahead = args.iter().copied().chain([offset.as_seconds()]).collect();
-                    &ahead
-                } else {
-                    args
-                };
-                let window = Windowed { function: *function, args, tolerance: self.tolerance };
-                let holding = if may_be_off { window.holding_on(told, glance) } else { window.holding(glance) };
-                if !holding.is_steady && self.tolerance > 0.0 {
-                    *patience = (*patience).max(1);
-                    self.unsteady.insert(slot);
-                } else if !self.unsteady.is_empty() {
-                    self.unsteady.remove(&slot);
-                }
-                (holding.value, holding.until, holding.exact_until, holding.guard)
-            }
-        };
-        leaf.guard(slot, guard);
-        if let Some(until) = until {
-            leaf.wake(slot, self.leaf as u32, until, below.now, below.timers);
-        }
-        let turns = || match &self.view {
-            View::Window { function, .. } => {
-                Windowed { function: *function, args, tolerance: self.tolerance }.turns_at(&glance)
-            }
-            View::Value | View::Time => false,
-        };
-        let is_due = may_be_off || wish == Wish::Now || is_soft_step(below.now) || leaf.has_moved(slot);
-        if !is_due && !turns() {
-            return;
-        }
-        if may_be_off {
-            // Another sample may put it off without a word.
-            exact_until = Timestamp::MIN;
-        }
-        out.set(slot, value);
-        if exact_until < std::mem::replace(&mut self.exact_until[slot as usize], exact_until) {
-            out.loosen(slot);
-        }
-    }
 }
 
 impl Relabel {

@@ -17,10 +17,11 @@ use crate::promql::{
 };
 
 use super::aggregate::Aggregation;
+use super::follow::{Follow, View};
 use super::graph::Graph;
 use super::leaf::Reach;
 use super::matching::Join;
-use super::node::{Follow, Map, Op, Relabel, View};
+use super::node::{Map, Op, Relabel};
 use super::ranking::Ranking;
 
 /// Why an expression is not followed sample by sample.

@@ -3,8 +3,8 @@
 //! Whoever only compares a value with a threshold need not know it to the last bit as long as it is far from it. So the
 //! value of a window is left as it is while it moves by less than a share of itself, with samples or without, and nodes
 //! above it know within which bounds theirs lie. A comparison looks at the bounds: where they leave it in doubt, the
-//! windows below are brought up to date before it is made, and followed to the last bit for a while. Whoever needs
-//! values themselves says so ([`Graph::want_root`]).
+//! windows below are known by a smaller share for a while; where that is not enough, they are followed to the last bit.
+//! Whoever needs values themselves says so ([`Graph::want_root`]).
 //!
 //! Invariants:
 //! - Which elements a node has is always right; only their values may be off.
@@ -13,20 +13,28 @@
 //! - What moves too fast for its bounds has none.
 //! - The bounds hold whatever the rounding: they are wider than what is computed from them by more than that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::Timestamp;
 use crate::promql::kernel;
 use crate::promql::{AggregateOp, BinaryOp, Function};
 
+use super::follow::View;
 #[cfg(doc)]
 use super::graph::Graph;
-use super::node::{Map, Node, Op, View};
+use super::node::{Map, Node, Op};
 #[cfg(doc)]
 use super::vector::Vector;
 
-/// By which share of itself a selector's or a window's value may be off.
-pub(super) const TOLERANCE: f64 = 1.0 / 4.0;
+/// By which share of itself a selector's or a window's value may be off, grade by grade: as a rule, and when somebody
+/// has to know it better.
+pub(super) const SHARES: Shares = [1.0 / 4.0, 1.0 / 64.0];
+
+/// The grade of what is known to the last bit.
+pub(super) const EXACT: u8 = SHARES.len() as u8;
+
+/// A share for each grade.
+pub(super) type Shares = [f64; 2];
 
 /// For [`bounds`]: not at this instant, but at all until the windows are looked at again.
 pub(super) const LATER: Timestamp = Timestamp::MAX;
@@ -39,16 +47,16 @@ const ROUNDING: f64 = 1e-9;
 pub(super) enum Slack {
     /// By nothing.
     None,
-    /// By such a share of themselves.
-    Share(f64),
+    /// By such a share of themselves, depending on the grade.
+    Share(Shares),
     /// By what their parts are off: [`bounds`] tells.
     Parts,
 }
 
 impl Slack {
     /// By a share of what is there. Where a value may be off by as much as it is, zero and its sign are not known.
-    fn of_share(share: f64) -> Slack {
-        if share < 1.0 { Slack::Share(share) } else { Slack::Parts }
+    fn of_shares(shares: Shares) -> Slack {
+        if shares.iter().all(|share| *share < 1.0) { Slack::Share(shares) } else { Slack::Parts }
     }
 }
 
@@ -57,8 +65,8 @@ impl Slack {
 pub(super) struct Judge {
     /// Those whose parts have come up to date, to be made anew.
     due: Vec<u32>,
-    /// Those whose parts are up to date, in the round of this number.
-    refreshed: (u64, BTreeSet<u32>),
+    /// Those whose parts are known better in the round of this number, and by which grade.
+    refreshed: (u64, BTreeMap<u32, u8>),
     /// Those that need that in this round.
     pub(super) asks: Vec<u32>,
     /// Those that have to be made again at whole seconds.
@@ -67,19 +75,32 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    /// Notes that the parts of one are brought up to date in a round.
-    pub(super) fn refresh(&mut self, id: u32, round: u64) {
+    /// Notes that the parts of one come to be known by a grade in a round.
+    pub(super) fn refresh(&mut self, id: u32, grade: u8, round: u64) {
         if self.refreshed.0 != round {
-            self.refreshed = (round, BTreeSet::new());
+            self.refreshed = (round, BTreeMap::new());
         }
-        self.refreshed.1.insert(id);
+        self.refreshed.1.insert(id, grade);
         self.due.push(id);
     }
 
     /// Whether the parts of one are up to date. Stays so until the round ends: what is in doubt all the same, because
     /// the bounds are wider than they need be, is not asked for again.
     pub(super) fn is_refreshed(&self, id: u32, round: u64) -> bool {
-        self.refreshed.0 == round && self.refreshed.1.contains(&id)
+        self.grade(id, round) == Some(EXACT)
+    }
+
+    /// Those that are in doubt, and how well their parts have to be known: each time better. What was in doubt to the
+    /// last before is not tried with less.
+    pub(super) fn take_asks(&mut self, round: u64) -> Vec<(u32, u8)> {
+        let asks = std::mem::take(&mut self.asks);
+        let better = |id: &u32| self.grade(*id, round).map_or(1, |grade| EXACT.min(grade + 1));
+        let needed = |id: u32| (id, if self.watched.contains(&id) { EXACT } else { better(&id) });
+        asks.into_iter().map(needed).collect()
+    }
+
+    fn grade(&self, id: u32, round: u64) -> Option<u8> {
+        self.refreshed.1.get(&id).filter(|_| self.refreshed.0 == round).copied()
     }
 
     /// Those to be made anew.
@@ -102,7 +123,7 @@ pub(super) fn slack_of(op: &Op, nodes: &[Node]) -> (Slack, Vec<usize>) {
     let of = |node: &usize| nodes[*node].slack();
     let exact = |inputs: Vec<usize>| (Slack::None, inputs);
     match op {
-        Op::Follow(follow) if !matches!(follow.view, View::Time) => (Slack::Share(TOLERANCE), op.inputs()),
+        Op::Follow(follow) if !matches!(follow.view, View::Time) => (Slack::Share(SHARES), op.inputs()),
         Op::Number(_) | Op::Time { .. } | Op::Follow(_) | Op::Absent { .. } => exact(Vec::new()),
         Op::Scalar { .. } | Op::Quantile { .. } | Op::Rank { .. } => exact(op.inputs()),
         Op::Map { child, map, .. } => {
@@ -114,8 +135,8 @@ pub(super) fn slack_of(op: &Op, nodes: &[Node]) -> (Slack, Vec<usize>) {
                     (if *returns_bool { Slack::None } else { slack }, scalars)
                 }
                 (Map::Binary { op: BinaryOp::Mul, .. }, slack) => (slack, scalars),
-                (Map::Binary { op: BinaryOp::Div, scalar_is_left: true, .. }, Slack::Share(share)) => {
-                    (Slack::of_share(ratio(0.0, share)), scalars)
+                (Map::Binary { op: BinaryOp::Div, scalar_is_left: true, .. }, Slack::Share(shares)) => {
+                    (Slack::of_shares(shares.map(|share| ratio(0.0, share))), scalars)
                 }
                 (Map::Binary { op: BinaryOp::Div, .. }, slack @ Slack::Share(_)) => (slack, scalars),
                 (Map::Binary { op: BinaryOp::Div | BinaryOp::Add | BinaryOp::Sub, .. }, slack) => {
@@ -135,14 +156,14 @@ pub(super) fn slack_of(op: &Op, nodes: &[Node]) -> (Slack, Vec<usize>) {
         Op::Join { left, right, join } => {
             let sides = [of(left), of(right)];
             let shares = sides.map(|slack| match slack {
-                Slack::None => Some(0.0),
-                Slack::Share(share) => Some(share),
+                Slack::None => Some([0.0; SHARES.len()]),
+                Slack::Share(shares) => Some(shares),
                 Slack::Parts => None,
             });
             let is_exact = sides == [Slack::None; 2];
             let made = |share: fn(f64, f64) -> f64| match shares {
                 _ if is_exact => Slack::None,
-                [Some(l), Some(r)] => Slack::of_share(share(l, r)),
+                [Some(l), Some(r)] => Slack::of_shares(std::array::from_fn(|grade| share(l[grade], r[grade]))),
                 _ => Slack::Parts,
             };
             match join.op() {
@@ -159,12 +180,15 @@ pub(super) fn slack_of(op: &Op, nodes: &[Node]) -> (Slack, Vec<usize>) {
     }
 }
 
-/// Whether a new node compares values that may be off.
+/// Whether a new node compares values that may be off, or lets only some of them through.
 pub(super) fn judges(op: &Op, nodes: &[Node]) -> bool {
     let may_be_off = |node: &usize| nodes[*node].slack() != Slack::None;
     match op {
         Op::Map { child, map: Map::Binary { op, .. }, .. } => op.is_comparison() && may_be_off(child),
-        Op::Join { left, right, join } => join.op().is_comparison() && (may_be_off(left) || may_be_off(right)),
+        Op::Join { left, right, join } => match join.op() {
+            BinaryOp::And | BinaryOp::Unless => may_be_off(left),
+            op => op.is_comparison() && (may_be_off(left) || may_be_off(right)),
+        },
         _ => false,
     }
 }
@@ -174,7 +198,7 @@ fn ratio(over: f64, under: f64) -> f64 {
     (1.0 + over) / (1.0 - under) - 1.0
 }
 
-/// The nodes whose values become those of this one.
+/// The nodes whose values become those of this one, all of them.
 pub(super) fn passed_on(op: &Op) -> Vec<usize> {
     match op {
         Op::Map { map: Map::Binary { op, .. }, .. } if op.is_comparison() => Vec::new(),
@@ -183,7 +207,7 @@ pub(super) fn passed_on(op: &Op) -> Vec<usize> {
         Op::Aggregate { child, .. } => vec![*child],
         Op::Join { left, right, join } => match join.op() {
             op if op.is_comparison() => Vec::new(),
-            BinaryOp::And | BinaryOp::Unless => vec![*left],
+            BinaryOp::And | BinaryOp::Unless => Vec::new(),
             _ => vec![*left, *right],
         },
         _ => Vec::new(),
@@ -299,8 +323,10 @@ pub(super) fn bounds(nodes: &[Node], at: usize, slot: u32, now: Timestamp) -> Bo
         // What is not finite is never off.
         Op::Follow(_) if !v.is_finite() => Bounds::at(v),
         Op::Follow(follow) if now <= follow.exact_until[slot as usize] => Bounds::at(v),
-        Op::Follow(follow) if !follow.is_bounded(slot) => Bounds::NONE,
-        Op::Follow(follow) => Bounds::around(v, follow.tolerance),
+        Op::Follow(follow) => match follow.grade(slot) {
+            Some(grade) => Bounds::around(v, SHARES[usize::from(grade)]),
+            None => Bounds::NONE,
+        },
         Op::Map { child, map, .. } => {
             let child = bounds(nodes, *child, slot, now);
             match map {
@@ -317,8 +343,10 @@ pub(super) fn bounds(nodes: &[Node], at: usize, slot: u32, now: Timestamp) -> Bo
             }
         }
         Op::Relabel { child, .. } => bounds(nodes, *child, slot, now),
-        Op::Aggregate { child, groups } => match slack {
-            Slack::Share(share) if groups.is_bounded(slot) && is_steady(nodes, *child) => Bounds::around(v, share),
+        Op::Aggregate { .. } => match (slack, grade_of(nodes, at, slot)) {
+            (Slack::Share(shares), Some(grade)) => {
+                shares.get(usize::from(grade)).map_or(Bounds::at(v), |share| Bounds::around(v, *share))
+            }
             _ => Bounds::NONE,
         },
         Op::Join { left, right, join } => {
@@ -334,11 +362,36 @@ pub(super) fn bounds(nodes: &[Node], at: usize, slot: u32, now: Timestamp) -> Bo
     }
 }
 
-/// Whether all windows below a node move slowly enough to be known within their bounds.
+/// How well what an element is made of is known, if it is within any bounds.
+pub(super) fn grade_of(nodes: &[Node], at: usize, slot: u32) -> Option<u8> {
+    let node = &nodes[at];
+    if node.slack() == Slack::None {
+        return Some(EXACT);
+    }
+    match &node.op {
+        Op::Follow(follow) => follow.grade(slot),
+        Op::Map { child, .. } | Op::Relabel { child, .. } => grade_of(nodes, *child, slot),
+        Op::Aggregate { groups, .. } if !groups.is_bounded(slot) => None,
+        Op::Aggregate { child, groups } => match groups.grade(slot) {
+            0 => is_steady(nodes, *child).then_some(0),
+            grade => Some(grade),
+        },
+        Op::Join { left, right, join } => {
+            let (l, r) = join.sources(slot);
+            let r = r.filter(|_| l.is_none() || join.makes_values());
+            let side = |node: &usize, slot: Option<u32>| slot.map_or(Some(EXACT), |slot| grade_of(nodes, *node, slot));
+            side(left, l).min(side(right, r))
+        }
+        _ => None,
+    }
+}
+
+/// Whether everything below a node is known within bounds.
 fn is_steady(nodes: &[Node], at: usize) -> bool {
     match &nodes[at].op {
         Op::Follow(follow) => follow.is_steady(),
-        Op::Map { child, .. } | Op::Relabel { child, .. } | Op::Aggregate { child, .. } => is_steady(nodes, *child),
+        Op::Map { child, .. } | Op::Relabel { child, .. } => is_steady(nodes, *child),
+        Op::Aggregate { child, groups } => groups.are_bounded() && is_steady(nodes, *child),
         Op::Join { left, right, .. } => [left, right].into_iter().all(|side| is_steady(nodes, *side)),
         _ => true,
     }

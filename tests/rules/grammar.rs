@@ -77,7 +77,15 @@ impl Grammar {
         let op = self.pick(&[">", ">", "<", ">=", "<=", "!=", "== bool", "> bool"]);
         let (window, other) = (self.window(), self.window());
         let threshold = self.pick(&["0", "0.05", "0.2", "0.5", "1", "3", "10", "12"]);
-        match self.rng.below(11) {
+        match self.rng.below(13) {
+            11 => {
+                let op_of = self.pick(&["sum", "avg", "max"]);
+                format!("{op_of} by (job) ({}) {op} {threshold}", self.vector(2))
+            }
+            12 => {
+                let op = self.pick(&["and", "unless", "or"]);
+                format!("({}) {op} on (job) ({})", self.vector(1), self.threshold())
+            }
             6 => format!("{}{} {op} {threshold}", self.selector(), self.offset()),
             7 => format!(
                 "{} / {} {op} {threshold}",

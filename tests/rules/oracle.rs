@@ -108,3 +108,18 @@ fn a_sum_of_parts_that_move_is_exact_for_its_instant() {
     let rule = "sum by (job) (predict_linear(l[1m], 90)) / sum by (job) (rate(l{i!=\"1\",job=\"a\"}[1m])) != 1";
     check(rule, 0, &samples, &[(1_824_000, Event::Compare)]);
 }
+
+/// The sum falls below zero while each of its parts is known well enough, and the ratio stays as infinite as it was.
+#[test]
+fn a_ratio_to_nothing_changes_its_sign() {
+    let samples = [
+        (1_776_000, "k/1", 1_774_627, 831.125531470691),
+        (1_814_000, "k/2", 1_812_676, 677.8745005691942),
+        (1_829_000, "k/1", 1_828_564, 927.9295073792161),
+        (1_836_000, "k/2", 1_834_734, 711.2392119349134),
+        (1_836_000, "k/2", 1_832_680, 742.840905736185),
+        (1_836_649, "k/1", 1_835_755, 960.4273855862592),
+    ];
+    let rule = "sum by (job) (delta(k[31s] offset 7s)) / sum by (job) (resets(k{i=\"1\"}[31s] offset 1m)) < 12";
+    check(rule, 0, &samples, &[(1_864_000, Event::Compare)]);
+}
