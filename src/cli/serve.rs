@@ -189,6 +189,7 @@ fn watch(config: &Config, url: &str) -> Watch {
     Watch {
         groups: config.rule_groups.clone(),
         objectives: config.objectives.clone(),
+        deploy_series: config.deploy_series.clone(),
         notify: NotifyOptions {
             routing: config.routing.clone(),
             alertmanagers: config.alertmanagers.clone(),

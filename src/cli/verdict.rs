@@ -57,6 +57,9 @@ pub(super) struct CoverageArgs {
 #[derive(Args)]
 #[command(after_help = "Example: evenkeel blindspots\n\nExit codes: 0 none, 3 some.")]
 pub(super) struct BlindSpotsArgs {
+    /// Only errors that nobody looks at, with their number in the last day
+    #[arg(long)]
+    cost: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -119,7 +122,8 @@ pub(super) fn coverage(args: CoverageArgs) -> anyhow::Result<ExitCode> {
 }
 
 pub(super) fn blind_spots(args: BlindSpotsArgs) -> anyhow::Result<ExitCode> {
-    let spots: Vec<BlindSpotReport> = super::runtime()?.block_on(fetch(&args.server.url, "/api/v1/blindspots"))?;
+    let mut spots: Vec<BlindSpotReport> = super::runtime()?.block_on(fetch(&args.server.url, "/api/v1/blindspots"))?;
+    spots.retain(|spot| !args.cost || spot.events.is_some());
     match args.json {
         true => outln!("{}", serde_json::to_string_pretty(&spots)?),
         false => out!("{}", blind_spots_text(&spots)),

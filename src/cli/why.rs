@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use crate::report::{Colour, VerdictReport, WhyReport, verdict_text, why_text};
+use crate::report::{Colour, DeployReport, FiredReport, VerdictReport, WhyReport, verdict_text, why_text};
 
 use super::Server;
 use super::ask::{client, no_answer, percent};
@@ -76,10 +76,25 @@ fn run(path: &str, name: &str, asked: &Asked) -> anyhow::Result<ExitCode> {
         let colour = if std::io::stdout().is_terminal() { Colour::Ansi } else { Colour::Never };
         outln!("{}", verdict_text(&verdict, colour));
     }
+    let fired: Option<Vec<FiredReport>> = serde_json::from_value(answer["fired"].take()).context(odd)?;
+    let deploys: Option<Vec<DeployReport>> = serde_json::from_value(answer["deploys"].take()).context(odd)?;
+    for fired in fired.iter().flatten() {
+        outln!("{}", fired_line(fired));
+    }
+    for deploy in deploys.iter().flatten() {
+        outln!("{} {} went live at {}", deploy.service, deploy.version, deploy.at);
+    }
     let explanations: Vec<WhyReport> = serde_json::from_value(answer["explanations"].take()).context(odd)?;
     let texts: Vec<String> = explanations.iter().map(why_text).collect();
     out!("{}", texts.join("\n"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// An alert that fires or fired, and who was told.
+fn fired_line(fired: &FiredReport) -> String {
+    let told: Vec<String> = fired.told.iter().map(|told| format!("{} at {}", told.receiver, told.at)).collect();
+    let told = if told.is_empty() { "nobody was told".to_owned() } else { format!("told: {}", told.join(", ")) };
+    format!("{} {} since {}; {told}", fired.urgency, fired.name, fired.at)
 }
 
 async fn fetch(path: &str, name: &str, asked: &Asked) -> anyhow::Result<Value> {

@@ -53,6 +53,19 @@ pub struct BlindSpot {
     pub text: String,
     /// What would help.
     pub remedy: String,
+    /// How many errors of the last day nobody was told of, where they are counted.
+    pub events: Option<u64>,
+}
+
+/// Errors that stored series count and that neither an objective nor a rule looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnwatchedErrors {
+    /// The metric.
+    pub metric: String,
+    /// Whose, if its labels say so.
+    pub service: Option<String>,
+    /// How many of them the last day had.
+    pub events: u64,
 }
 
 impl ServiceCoverage {
@@ -125,7 +138,14 @@ pub fn coverage(
 }
 
 /// Everything that nobody would be told of: what is blind now, and what would go unseen.
-pub fn blind_spots(evidence: &Evidence<'_>, judgement: &Judgement, coverage: &Coverage) -> Vec<BlindSpot> {
+///
+/// What is blind comes first, then errors by their number, then what would go unseen.
+pub fn blind_spots(
+    evidence: &Evidence<'_>,
+    judgement: &Judgement,
+    coverage: &Coverage,
+    unwatched: &[UnwatchedErrors],
+) -> Vec<BlindSpot> {
     let mut spots = Vec::new();
     for reason in judgement.reasons.iter().filter(|reason| reason.verdict == Verdict::Blind) {
         spots.push(BlindSpot {
@@ -133,8 +153,12 @@ pub fn blind_spots(evidence: &Evidence<'_>, judgement: &Judgement, coverage: &Co
             service: reason.service.clone(),
             text: reason.text.clone(),
             remedy: remedy(&reason.code).to_owned(),
+            events: None,
         });
     }
+    let mut unwatched: Vec<&UnwatchedErrors> = unwatched.iter().collect();
+    unwatched.sort_by_key(|errors| std::cmp::Reverse(errors.events));
+    spots.extend(unwatched.into_iter().map(unwatched_spot));
     for service in &coverage.services {
         spots.extend(service.gaps(evidence.now).into_iter().filter_map(|gap| gap_spot(service, gap, evidence.now)));
     }
@@ -145,6 +169,7 @@ pub fn blind_spots(evidence: &Evidence<'_>, judgement: &Judgement, coverage: &Co
                 service: rule.service.clone(),
                 text: format!("rule {} of group {} has never matched a series: {}", rule.name, group.name, rule.query),
                 remedy: "compare its selectors with the metrics that there are, or remove it".to_owned(),
+                events: None,
             });
         }
     }
@@ -155,6 +180,7 @@ pub fn blind_spots(evidence: &Evidence<'_>, judgement: &Judgement, coverage: &Co
             service: rule.service.clone(),
             text: format!("no route leads from alert {} of group {} to anybody", rule.name, group.name),
             remedy: "add a route that matches its labels, or give their receiver an address".to_owned(),
+            events: None,
         });
     }
     let down = evidence.jobs.iter().flat_map(|job| job.down.iter().map(move |(target, _)| (job, target)));
@@ -164,6 +190,7 @@ pub fn blind_spots(evidence: &Evidence<'_>, judgement: &Judgement, coverage: &Co
             service: None,
             text: format!("target {target} of job {} cannot be scraped", job.job),
             remedy: "see its error under /targets".to_owned(),
+            events: None,
         });
     }
     let mut seen = BTreeSet::new();
@@ -197,7 +224,18 @@ fn gap_spot(service: &ServiceCoverage, gap: &str, now: Timestamp) -> Option<Blin
         // Its objectives say so themselves.
         _ => return None,
     };
-    Some(BlindSpot { code: format!("no-{gap}"), service: Some(name.clone()), text, remedy })
+    Some(BlindSpot { code: format!("no-{gap}"), service: Some(name.clone()), text, remedy, events: None })
+}
+
+fn unwatched_spot(errors: &UnwatchedErrors) -> BlindSpot {
+    let (metric, events) = (&errors.metric, errors.events);
+    BlindSpot {
+        code: "errors-unwatched".to_owned(),
+        service: errors.service.clone(),
+        text: format!("{metric} has counted {events} in the last day, and neither an objective nor a rule looks at it"),
+        remedy: "promise something about it, as `evenkeel suggest slos` proposes, or alert on it".to_owned(),
+        events: Some(events),
+    }
 }
 
 fn remedy(code: &str) -> &'static str {

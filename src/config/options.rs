@@ -29,6 +29,8 @@ pub struct Config {
     pub rule_audit_one_in: u64,
     /// How far back of the present rules look, where a group says nothing.
     pub rule_query_offset: Millis,
+    /// Series whose label `version` or `service_version` says what runs: a new one is marked as a deploy.
+    pub deploy_series: Vec<Matcher>,
     /// Labels that are added to alerts.
     pub external_labels: Labels,
     /// What is scraped.

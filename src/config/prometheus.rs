@@ -38,6 +38,13 @@ pub(super) fn read(path: &Path, loader: &mut Loader<'_>) -> Result<Config, Confi
     if let Some(field) = top.get("rule_audit_one_in") {
         config.rule_audit_one_in = field.count()? as u64;
     }
+    if let Some(field) = top.get("deploy_series") {
+        let text = field.text()?;
+        config.deploy_series = match text.as_str() {
+            "" => Vec::new(),
+            text => parse_selector(text).map_err(|error| field.error(error.to_string()))?,
+        };
+    }
     if let Some(field) = top.get("rule_files") {
         rule_files(&field, &mut config, loader)?;
     }
@@ -361,6 +368,9 @@ fn tsdb(field: &Field<'_>, storage: &mut StorageSettings, loader: &mut Loader<'_
     Ok(())
 }
 
+/// What says by convention which version runs: `build_info` of an instrumented program, `target_info` of OpenTelemetry.
+const DEPLOY_SERIES: &str = "{__name__=~\"(.+_)?build_info|target_info\"}";
+
 impl Default for Config {
     fn default() -> Config {
         Config {
@@ -370,6 +380,7 @@ impl Default for Config {
             rule_evaluation_mode: EvaluationMode::Ingest,
             rule_audit_one_in: limits::RULE_AUDIT_ONE_IN,
             rule_query_offset: Millis::ZERO,
+            deploy_series: parse_selector(DEPLOY_SERIES).unwrap_or_default(),
             external_labels: Labels::empty(),
             scrape: Vec::new(),
             rule_groups: Vec::new(),

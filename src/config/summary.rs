@@ -51,6 +51,10 @@ impl Config {
             StartTimestamps::Used => writeln!(out, "  keep when counting began; queries and rules look at it")?,
         }
         writeln!(out, "  take samples up to {} older than the newest", self.storage.out_of_order)?;
+        if !self.deploy_series.is_empty() {
+            let matchers: Vec<String> = self.deploy_series.iter().map(ToString::to_string).collect();
+            writeln!(out, "deploys: new versions that {{{}}} name, and what is marked", matchers.join(","))?;
+        }
         writeln!(out, "scrape configs: {}", self.scrape.len())?;
         self.scrape.iter().try_for_each(|job| write_job(out, job))?;
         writeln!(out, "rule groups: {}", self.rule_groups.len())?;

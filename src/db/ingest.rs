@@ -41,6 +41,7 @@ use super::status::Counters;
 use super::threads;
 use super::turns::Turns;
 use super::verdicts::Verdicts;
+use super::versions::Versions;
 use super::wake::Bell;
 
 /// How long the timer waits before it logs again what the disk refused.
@@ -148,6 +149,8 @@ pub(super) struct Inner {
     pub(super) verdicts: Mutex<Verdicts>,
     /// What fired, and what was wrong.
     pub(super) episodes: Mutex<Episodes>,
+    /// Which versions run.
+    pub(super) versions: Mutex<Versions>,
     /// The words for everything.
     pub(super) words: Mutex<RecentWords>,
     /// Coverage, when it was last looked at.
@@ -361,6 +364,7 @@ impl Inner {
             sync: Bell::default(),
             started_at,
             verdicts: Mutex::new(parts.verdicts),
+            versions: Mutex::default(),
             episodes: Mutex::new(parts.episodes),
             words: Mutex::default(),
             coverage: Mutex::default(),

@@ -55,7 +55,7 @@ impl Words {
 }
 
 /// The names of our own metrics.
-const OWN: &str = "evenkeel_.+";
+pub(super) const OWN: &str = "evenkeel_.+";
 
 impl Db {
     /// How customers are, by everything that is known now.
@@ -98,7 +98,8 @@ impl Db {
         let mut known = self.inner.known();
         self.inner.find_unrouted(&mut known.groups);
         let evidence = known.evidence();
-        blind_spots(&evidence, &judge(&evidence), &self.inner.coverage_of(&known))
+        let unwatched = self.unwatched_errors(known.now);
+        blind_spots(&evidence, &judge(&evidence), &self.inner.coverage_of(&known), &unwatched)
     }
 
     /// The course of an objective's burn rate and budget; absent if there is no such objective.
@@ -112,12 +113,17 @@ impl Db {
     /// # Errors
     /// There is no such objective, the change cannot be kept, or the history cannot be read.
     pub fn what_if(&self, service: &str, objective: &str, change: &Change) -> Result<[WhatIf; 2], WhatIfError> {
-        let defined = self.inner.core.lock().objectives.definition(service, objective).cloned();
-        let defined = defined.ok_or_else(|| WhatIfError::Unknown(format!("{service}/{objective}")))?;
+        let (defined, parts) = {
+            let core = self.inner.core.lock();
+            let defined = core.objectives.definition(service, objective).cloned();
+            let defined = defined.ok_or_else(|| WhatIfError::Unknown(format!("{service}/{objective}")))?;
+            let parts = core.objectives.definitions_of_parts(&defined);
+            (defined, parts)
+        };
         // A view that writers do not wait for.
         let view = LiveSource::now(&self.inner.store, StartTimestamps::Ignored).view();
         let now = self.inner.now();
-        Ok([what_if(&defined, now, &view)?, what_if(&change.of(&defined), now, &view)?])
+        Ok([what_if(&defined, &parts, now, &view)?, what_if(&change.of(&defined), &parts, now, &view)?])
     }
 
     /// The same of one of its groups.

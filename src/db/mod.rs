@@ -28,7 +28,9 @@ mod source;
 mod status;
 mod threads;
 mod turns;
+mod unwatched;
 mod verdicts;
+mod versions;
 mod wake;
 mod why;
 

@@ -121,6 +121,7 @@ impl Db {
             verdicts,
             episodes,
         }));
+        inner.versions.lock().reload(watch.deploy_series);
         {
             let mut core = inner.core.lock();
             core.evaluator.audit_one_in(options.rule_audit_one_in);
@@ -174,6 +175,7 @@ impl Db {
         core.objectives.seed(now, &source).map_err(|error| OpenError::Read(error.to_string()))?;
         core.rules_text = identity(&watch, start_timestamps);
         inner.notifier.reload(notify_options(&watch))?;
+        inner.versions.lock().reload(watch.deploy_series);
         core.pass_time(inner, now);
         core.checkpoint_now(inner);
         core.after(inner);
@@ -207,6 +209,7 @@ impl Db {
     /// database without threads of its own.
     pub fn step(&self) {
         self.inner.tick_if_due();
+        self.inner.note_versions();
         self.inner.note_verdict();
         self.inner.notifier.step(self.inner.now(), &*self.inner.transport);
         self.inner.note_told();

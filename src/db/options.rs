@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::env::disk::{Disk, RealDisk};
 use crate::env::{Clock, Discard, SystemClock, Transport};
-use crate::model::limits;
+use crate::model::{Matcher, limits};
 use crate::notify::NotifyOptions;
 use crate::promql::StartTimestamps;
 use crate::rules::RuleGroup;
@@ -29,6 +29,9 @@ pub struct Watch {
     pub groups: Vec<RuleGroup>,
     /// Objectives.
     pub objectives: Vec<Objective>,
+    /// Series whose label `version` or `service_version` says what runs: a new one is marked as a deploy. None looks
+    /// at none.
+    pub deploy_series: Vec<Matcher>,
     /// Who is told, and what is added to alerts: external labels, the address of the pages.
     pub notify: NotifyOptions,
 }

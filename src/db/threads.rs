@@ -76,6 +76,7 @@ impl Running {
             let mut wait = VERDICT_EVERY;
             while inner.verdict.wait(Some(wait)) == Woken::GoOn {
                 let begun = inner.clock.elapsed();
+                inner.note_versions();
                 inner.note_verdict();
                 inner.note_told();
                 let took = inner.clock.elapsed().saturating_sub(begun);

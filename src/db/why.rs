@@ -14,6 +14,7 @@ use crate::rules::{AlertId, Course, GroupStatus, RuleId, RuleStatus, Standing, a
 use crate::storage::Snapshot;
 
 use super::Db;
+use super::deploys::Deploy;
 use super::error::QueryError;
 use super::meter::{Metered, QueryMeter};
 use super::source::Source;
@@ -25,6 +26,9 @@ const ALERTS_MAX: usize = 10_000;
 const NEWEST_OF_MAX: usize = 200;
 /// Alerts of the rule that are named beside the one that is explained.
 const OTHERS_MAX: usize = 20;
+/// How long before its condition became true a deploy may have led to an alert, and how many are named.
+const DEPLOY_BEFORE: Millis = Millis::hours(1);
+const DEPLOYS_MAX: usize = 5;
 
 /// Which of a rule's alerts is asked for.
 #[derive(Debug, Clone)]
@@ -56,6 +60,9 @@ pub struct Why {
     pub is_state: bool,
     /// The expression, taken apart.
     pub explanation: Explanation,
+    /// What went live from an hour before the condition became true, or before the instant, up to then; of the alert's
+    /// service, if it names one. The newest, oldest first.
+    pub deploys: Vec<Deploy>,
 }
 
 /// The names in a view.
@@ -130,7 +137,21 @@ impl Db {
         };
         let rest = alerts.iter().filter(|(id, ..)| alert.as_ref().is_none_or(|(own, _)| own != id));
         let others = rest.take(OTHERS_MAX).map(|(id, labels, _)| (*id, labels.clone())).collect();
-        Ok(Some(Why { others: (others, elements.len()), group, rule, at: now, alert, course, is_state, explanation }))
+        let service = alert.as_ref().map_or("", |(_, labels)| labels.get("service"));
+        let deploys = self.deploys_before(service, course.active_at.unwrap_or(now).min(now), now);
+        let others = (others, elements.len());
+        Ok(Some(Why { others, group, rule, at: now, alert, course, is_state, explanation, deploys }))
+    }
+}
+
+impl Db {
+    /// What went live of a service, or at all, from an hour before `from` up to `at`.
+    fn deploys_before(&self, service: &str, from: Timestamp, at: Timestamp) -> Vec<Deploy> {
+        let range = TimeRange { after: from - DEPLOY_BEFORE, until: at };
+        let mut deploys = self.deploys();
+        deploys.retain(|deploy| range.contains(deploy.at) && (service.is_empty() || deploy.service == service));
+        deploys.drain(..deploys.len().saturating_sub(DEPLOYS_MAX));
+        deploys
     }
 }
 

@@ -6,17 +6,14 @@ use crate::confidence::{Deploy, burn};
 use crate::model::{TimeRange, Timestamp};
 use crate::slo::{BurnHistory, BurnPair, Severity};
 
+use super::deploy_marks::{CHAR_WIDTH, deploy_marks};
 use super::frame::{ChartSize, Frame, time_axis};
 use super::scale::{BurnScale, TimeScale};
-use super::svg::{escape, open, path, px};
+use super::svg::{open, path, px};
 use super::words::clock;
 
-/// How wide a character is at most, roughly, at the charts' font size.
-const CHAR_WIDTH: f64 = 7.5;
 /// How far above the lines the deployments' row is: the row of those who were told lies between.
 const DEPLOYS_ABOVE: f64 = 20.0;
-/// Longer versions, such as whole commit hashes, are cut.
-const VERSION_CHARS_MAX: usize = 12;
 
 /// An alert that people were told of and that still fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +80,7 @@ pub fn burn_chart(chart: &BurnChart<'_>) -> String {
          <path class=\"long\" d=\"{long}\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"2.5\" \
          stroke-linejoin=\"round\" stroke-linecap=\"round\"/>"
     );
-    deploy_marks(&mut out, chart.deploys, x, y, frame.width);
+    deploy_marks(&mut out, chart.deploys, x, (y.top - DEPLOYS_ABOVE, y.bottom), frame.width);
     for told in shown {
         told_mark(&mut out, *told, x, y, frame.width);
     }
@@ -208,48 +205,6 @@ fn threshold_line(out: &mut String, pair: BurnPair, x: TimeScale, y: BurnScale) 
         px(x.right + 8.0),
         burn(pair.threshold),
     );
-}
-
-fn deploy_marks(out: &mut String, deploys: &[Deploy], x: TimeScale, y: BurnScale, width: f64) {
-    let mut shown: Vec<&Deploy> = deploys.iter().filter(|deploy| x.range.contains(deploy.at)).collect();
-    shown.sort_by_key(|deploy| deploy.at);
-    // Up to here labels are written.
-    let mut written = 0.0_f64;
-    for (n, deploy) in shown.iter().enumerate() {
-        let at = x.x(deploy.at);
-        let (mark, top) = (px(at), px(y.top - DEPLOYS_ABOVE));
-        let _ = write!(
-            out,
-            "<g class=\"deploy\"><title>{} {} at {}</title><line x1=\"{mark}\" x2=\"{mark}\" y1=\"{top}\" y2=\"{}\" \
-             stroke=\"currentColor\" stroke-opacity=\"0.7\"/><path d=\"M{mark} {top}l-5 -8h10z\"/>",
-            escape(&deploy.service),
-            escape(&deploy.version),
-            deploy.at,
-            px(y.bottom),
-        );
-        let mut version: String = deploy.version.chars().take(VERSION_CHARS_MAX).collect();
-        if deploy.version.chars().count() > VERSION_CHARS_MAX {
-            version.push('…');
-        }
-        let length = version.chars().count() as f64 * CHAR_WIDTH + 8.0;
-        let next = shown.get(n + 1).map_or(width, |next| x.x(next.at) - 5.0);
-        // Right of its mark if the next one leaves room, else left of it, else its line alone.
-        let label = if at + length <= next && at >= written {
-            Some((at + 8.0, "start", at + length))
-        } else if at - length >= written {
-            Some((at - 8.0, "end", at))
-        } else {
-            None
-        };
-        written = written.max(at + 5.0);
-        if let Some((place, anchor, end)) = label {
-            written = written.max(end);
-            let (place, height) = (px(place), px(y.top - DEPLOYS_ABOVE - 1.0));
-            let _ =
-                write!(out, "<text x=\"{place}\" y=\"{height}\" text-anchor=\"{anchor}\">{}</text>", escape(&version));
-        }
-        out.push_str("</g>");
-    }
 }
 
 fn legend(out: &mut String, pair: &BurnPair) {

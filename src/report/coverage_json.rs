@@ -48,6 +48,9 @@ pub struct BlindSpotReport {
     pub text: String,
     /// What would help.
     pub remedy: String,
+    /// How many errors of the last day nobody was told of, where they are counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<u64>,
 }
 
 impl CoverageReport {
@@ -79,6 +82,7 @@ impl BlindSpotReport {
             service: spot.service.clone(),
             text: spot.text.clone(),
             remedy: spot.remedy.clone(),
+            events: spot.events,
         }
     }
 }
@@ -118,9 +122,12 @@ pub fn blind_spots_text(spots: &[BlindSpotReport]) -> String {
         let whose = spot.service.as_ref().map_or(String::new(), |service| format!("{service}: "));
         text.push_str(&format!("{}  {whose}{}\n    {}\n", spot.code, spot.text, spot.remedy));
     }
+    let events: u64 = spots.iter().filter_map(|spot| spot.events).sum();
+    let cost =
+        if events > 0 { format!(", and {events} errors of the last day that nobody looks at") } else { String::new() };
     match spots.len() {
         0 => "no blind spots are known\n".to_owned(),
-        1 => format!("{text}\n1 blind spot\n"),
-        n => format!("{text}\n{n} blind spots\n"),
+        1 => format!("{text}\n1 blind spot{cost}\n"),
+        n => format!("{text}\n{n} blind spots{cost}\n"),
     }
 }

@@ -53,6 +53,13 @@ pub struct DeployReport {
     pub at: String,
 }
 
+impl DeployReport {
+    /// The report of one.
+    pub fn new(deploy: &crate::db::Deploy) -> DeployReport {
+        DeployReport { service: deploy.service.clone(), version: deploy.version.clone(), at: deploy.at.to_string() }
+    }
+}
+
 /// An alert that fired, in its JSON form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FiredReport {

@@ -28,14 +28,15 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Room for values on the left only.
-    pub(super) fn plain(size: ChartSize) -> Frame {
+    /// Room for values on the left only, and for a row of marks above if there are some.
+    pub(super) fn plain(size: ChartSize, has_marks: bool) -> Frame {
+        let top = if has_marks { 28.0 } else { 12.0 };
         match size {
             ChartSize::Wide => Frame {
                 width: 1072.0,
                 height: 280.0,
                 left: 56.0,
-                top: 12.0,
+                top,
                 margin_right: 36.0,
                 margin_bottom: 30.0,
                 times: 9,
@@ -44,7 +45,7 @@ impl Frame {
                 width: 358.0,
                 height: 240.0,
                 left: 44.0,
-                top: 12.0,
+                top,
                 margin_right: 24.0,
                 margin_bottom: 30.0,
                 times: 4,

@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
+use crate::confidence::Deploy;
 use crate::model::{TimeRange, Timestamp};
 
+use super::deploy_marks::deploy_marks;
 use super::frame::{ChartSize, Frame, time_axis};
 use super::scale::{LinearScale, TimeScale};
 use super::svg::{escape, open, path, px};
@@ -11,6 +13,8 @@ use super::words::axis_text;
 
 /// How many line styles there are; the next line begins with the first again.
 const PALETTE: usize = 8;
+/// How far above the lines the deployments' row is.
+const MARKS_ABOVE: f64 = 4.0;
 
 /// What a line chart shows.
 #[derive(Debug, Clone, Copy)]
@@ -25,17 +29,21 @@ pub struct LineChart<'a> {
     pub range: TimeRange,
     /// Each line's name and points, in the order of time.
     pub lines: &'a [(&'a str, &'a [(Timestamp, f64)])],
+    /// Deployments; those outside the range are left out.
+    pub deploys: &'a [Deploy],
 }
 
 /// Draws the chart as an SVG element. Line `n` has class `c` and its place modulo eight. A gap in a line is longer
 /// than one and a half times the pace at which its points come, or a value that is not finite.
 pub fn line_chart(chart: &LineChart<'_>) -> String {
-    let frame = Frame::plain(chart.size);
+    let deploys = chart.deploys.iter().filter(|deploy| chart.range.contains(deploy.at)).count();
+    let frame = Frame::plain(chart.size, deploys > 0);
     let values = || chart.lines.iter().flat_map(|(_, points)| *points).map(|(_, v)| *v).filter(|v| v.is_finite());
     let y = LinearScale::over(values(), frame.top, frame.bottom());
     let x = TimeScale { left: frame.left, right: frame.right(), range: chart.range };
     let mut out = String::new();
-    let words = format!("From {} to {}, {} lines.", chart.range.after, chart.range.until, chart.lines.len());
+    let shown = if deploys > 0 { format!(" Deployments shown: {deploys}.") } else { String::new() };
+    let words = format!("From {} to {}, {} lines.{shown}", chart.range.after, chart.range.until, chart.lines.len());
     open(&mut out, chart.id, "lines", (frame.width, frame.height), chart.title, &words);
     let (left, right) = (px(x.left), px(x.right));
     let ticks = y.ticks();
@@ -61,6 +69,7 @@ pub fn line_chart(chart: &LineChart<'_>) -> String {
             escape(name),
         );
     }
+    deploy_marks(&mut out, chart.deploys, x, (frame.top - MARKS_ABOVE, frame.bottom()), frame.width);
     out.push_str("</svg>");
     out
 }
@@ -83,7 +92,14 @@ mod tests {
 
     fn drawn(points: &[(Timestamp, f64)]) -> String {
         let range = TimeRange { after: Timestamp(0), until: Timestamp(10_000) };
-        line_chart(&LineChart { id: "l", title: "<t>", size: ChartSize::Wide, range, lines: &[("<n>", points)] })
+        line_chart(&LineChart {
+            id: "l",
+            title: "<t>",
+            size: ChartSize::Wide,
+            range,
+            lines: &[("<n>", points)],
+            deploys: &[],
+        })
     }
 
     #[test]
@@ -92,6 +108,19 @@ mod tests {
         let moves = |svg: &str| svg.split(" d=\"").nth(1).unwrap().split('"').next().unwrap().matches('M').count();
         assert_eq!(moves(&drawn(&[at(0), at(1), at(2), at(8), at(9)])), 2);
         assert_eq!(moves(&drawn(&[at(0), (Timestamp(1000), f64::NAN), at(2)])), 2);
+    }
+
+    #[test]
+    fn deployments_stand_where_they_belong() {
+        let deploy = |t: i64| Deploy { service: "a<b".to_owned(), version: "v2".to_owned(), at: Timestamp(t) };
+        let range = TimeRange { after: Timestamp(0), until: Timestamp(10_000) };
+        let deploys = [deploy(5000), deploy(20_000)];
+        let (id, title, size, lines) = ("l", "t", ChartSize::Wide, &[][..]);
+        let svg = line_chart(&LineChart { id, title, size, range, lines, deploys: &deploys });
+        assert_eq!(svg.matches("class=\"deploy\"").count(), 1, "{svg}");
+        assert!(svg.contains("a&lt;b v2 at") && svg.contains("Deployments shown: 1."), "{svg}");
+        let none = line_chart(&LineChart { id, title, size, range, lines, deploys: &deploys[1..] });
+        assert!(!none.contains("deploy") && !none.contains("Deployments"), "{none}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod badge;
 mod budget_bar;
 mod burn_chart;
 mod coverage_json;
+mod deploy_marks;
 mod document;
 mod episode_json;
 mod frame;

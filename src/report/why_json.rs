@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::db::Why;
+use crate::db::{Deploy, Why};
 use crate::explain::{Compared, Element, Part, PartValue, SeriesEvidence, WindowEvidence};
-use crate::model::{Labels, Sample, Timestamp, float_text};
+use crate::model::{Labels, Millis, Sample, Timestamp, float_text};
 use crate::promql::ElementValue;
 use crate::rules::Standing;
+
+use super::episode_json::DeployReport;
 
 type LabelMap = BTreeMap<String, String>;
 
@@ -39,6 +41,9 @@ pub struct WhyReport {
     pub ends_at: Option<String>,
     /// The answer in sentences.
     pub summary: Vec<String>,
+    /// What went live from an hour before that on.
+    #[serde(default)]
+    pub deploys: Vec<DeployReport>,
     /// The expression, taken apart.
     pub condition: PartReport,
     /// Why not everything was looked at, if it was not.
@@ -216,6 +221,7 @@ impl WhyReport {
             ceased_at: time(course.ceased_at),
             ends_at: time(course.ends_at),
             summary: summary(why),
+            deploys: why.deploys.iter().map(DeployReport::new).collect(),
             condition: PartReport::new(&why.explanation.root),
             unfinished: why.explanation.unfinished.clone(),
             others: why.others.0.iter().map(|(id, labels)| alert(id, labels)).collect(),
@@ -280,7 +286,18 @@ fn summary(why: &Why) -> Vec<String> {
     } else {
         flips(&why.explanation.root, &mut told);
     }
+    told.extend(why.deploys.iter().map(|deploy| live(deploy, course.active_at)));
     told
+}
+
+/// What went live, and how long before or after the condition became true.
+fn live(deploy: &Deploy, active_at: Option<Timestamp>) -> String {
+    let apart = match active_at.map(|active_at| active_at - deploy.at) {
+        Some(before) if before >= Millis::ZERO => format!(", {before} before the condition became true"),
+        Some(after) => format!(", {} after the condition became true", Millis(-after.0)),
+        None => String::new(),
+    };
+    format!("{} {} went live at {}{apart}", deploy.service, deploy.version, deploy.at)
 }
 
 /// What would make a condition false, of each comparison that holds.

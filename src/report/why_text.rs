@@ -217,6 +217,7 @@ mod tests {
             fires_at: None,
             ceased_at: None,
             ends_at: None,
+            deploys: Vec::new(),
             summary: vec!["firing".to_owned()],
             condition: root,
             unfinished: None,

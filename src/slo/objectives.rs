@@ -18,7 +18,7 @@ use super::finder::Finder;
 use super::groups::Groups;
 use super::objective::{Indicator, Objective, ObjectiveError, Part};
 use super::pair::{BurnPair, Severity, pairs_of};
-use super::series::Origin;
+use super::series::{Origin, selects};
 use super::slices::Method;
 use super::status::{BurnHistory, ObjectiveStatus};
 use super::watch::Watch;
@@ -138,6 +138,11 @@ impl Objectives {
         for (number, labels) in series {
             self.bind(number, &labels, Origin::Store);
         }
+    }
+
+    /// Whether an objective counts what a series says.
+    pub fn follows(&self, labels: &Labels) -> bool {
+        self.finder.find(labels).into_iter().any(|n| selects(&self.watches[n].objective.indicator, labels))
     }
 
     fn bind(&mut self, number: SeriesRef, labels: &Labels, origin: Origin) {

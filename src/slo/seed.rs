@@ -22,6 +22,20 @@ const SLICE_MIN: Millis = Millis::seconds(10);
 /// Increases of many series over hours: a tree, for each series comes in the middle of those before it.
 type Timeline = BTreeMap<Timestamp, Increase>;
 
+/// The increases of each group.
+type GroupTimelines = BTreeMap<Labels, Timeline>;
+
+/// The same by instants.
+fn by_instant(by_group: GroupTimelines) -> BTreeMap<Timestamp, GroupTimelines> {
+    let mut instants: BTreeMap<Timestamp, GroupTimelines> = BTreeMap::new();
+    for (group, increases) in by_group {
+        increases.into_iter().for_each(|(t, more)| {
+            instants.entry(t).or_default().insert(group.clone(), Timeline::from([(t, more)]));
+        });
+    }
+    instants
+}
+
 /// Adds the increases of one series.
 fn join(all: &mut Timeline, one: &Increases) {
     for (t, more) in one.iter() {
@@ -60,6 +74,75 @@ impl Objectives {
 }
 
 impl Objectives {
+    /// Plays stored history through a composite: all its parts go on together, and it is decided after them at each
+    /// instant. Gives what it would have told; what its parts would have is theirs.
+    pub(super) fn play_composite(
+        &mut self,
+        at: Timestamp,
+        source: &dyn SeriesSource,
+    ) -> Result<Vec<Transition>, SeedError> {
+        self.forget_deadlines();
+        let failed = |objective: &Objective, source| SeedError {
+            service: objective.service.clone(),
+            name: objective.name.clone(),
+            source,
+        };
+        let anew =
+            |watch: &Watch| Watch::new(watch.objective.clone(), watch.pairs.iter().map(|state| state.pair).collect());
+        let mut parts: Vec<(Watch, HashMap<Labels, usize>)> =
+            self.watches.iter().map(|watch| (anew(watch), HashMap::new())).collect();
+        let mut from = Timestamp::MIN;
+        for (part, _) in &parts {
+            let since = raw_since(&part.objective, source, at).map_err(|error| failed(&part.objective, error))?;
+            from = from.max(since);
+        }
+        let (mut told, mut slice) = (Vec::new(), SLICE);
+        while from < at {
+            let range = TimeRange { after: from, until: (from + slice).min(at) };
+            let mut found = Vec::new();
+            for (part, _) in &parts {
+                match select(&part.objective.indicator, source, range) {
+                    Ok(series) => found.push(series),
+                    Err(SourceError::TooManySamples { .. }) if slice > SLICE_MIN => break,
+                    Err(error) => return Err(failed(&part.objective, error)),
+                }
+            }
+            if found.len() < parts.len() {
+                slice = Millis(slice.0 / 2);
+                continue;
+            }
+            let mut instants: BTreeMap<Timestamp, Vec<(usize, Increase, GroupTimelines)>> = BTreeMap::new();
+            for (n, (series, (part, places))) in found.into_iter().zip(&mut parts).enumerate() {
+                let (whole, by_group) = part.count(places, series);
+                let mut by_group = by_instant(by_group);
+                for (t, more) in whole {
+                    instants.entry(t).or_default().push((n, more, by_group.remove(&t).unwrap_or_default()));
+                }
+            }
+            let mut watches: Vec<Watch> = Vec::with_capacity(parts.len());
+            let places: Vec<_> = parts.drain(..).map(|(part, places)| (watches.push(part), places).1).collect();
+            for (t, increases) in instants {
+                for (n, more, by_group) in increases {
+                    watches[n].play_one(t, more, by_group, &mut Vec::new());
+                }
+                let composites = self.composites.iter_mut().filter(|composite| composite.needs(&watches, t));
+                composites.for_each(|composite| composite.advance(&watches, Seq(0), t, &mut told));
+            }
+            parts = watches.into_iter().zip(places).collect();
+            for (part, places) in &mut parts {
+                part.close_slices(range.until);
+                part.groups.members.values_mut().for_each(|group| group.close_slices(range.until));
+                part.rest(places, range);
+            }
+            from = range.until;
+        }
+        for (watch, (part, _)) in self.watches.iter_mut().zip(parts) {
+            watch.pairs.clone_from(&part.pairs);
+            watch.put_in_place(part, at);
+        }
+        Ok(told)
+    }
+
     /// Counts the stored history as [`Objectives::seed`] does, and decides at every instant of it.
     pub(super) fn play(&mut self, at: Timestamp, source: &dyn SeriesSource) -> Result<Vec<Transition>, SeedError> {
         self.forget_deadlines();
@@ -132,19 +215,18 @@ impl Watch {
     }
 
     /// Counts increases of one stretch after each other, and decides at the instant of each.
-    fn play(&mut self, whole: Timeline, by_group: BTreeMap<Labels, Timeline>, out: &mut Vec<Transition>) {
-        let mut instants: BTreeMap<Timestamp, Vec<(Labels, Timeline)>> = BTreeMap::new();
-        let one = |t: Timestamp, more| Timeline::from([(t, more)]);
-        for (group, increases) in by_group {
-            increases.into_iter().for_each(|(t, more)| {
-                instants.entry(t).or_default().push((group.clone(), one(t, more)));
-            });
-        }
+    fn play(&mut self, whole: Timeline, by_group: GroupTimelines, out: &mut Vec<Transition>) {
+        let mut by_group = by_instant(by_group);
         for (t, more) in whole {
-            self.add_counted(one(t, more), instants.remove(&t).unwrap_or_default().into_iter().collect());
-            self.groups.members.values_mut().for_each(|group| group.touched = true);
-            self.advance(Seq(0), t, out);
+            self.play_one(t, more, by_group.remove(&t).unwrap_or_default(), out);
         }
+    }
+
+    /// The same of one instant.
+    fn play_one(&mut self, t: Timestamp, more: Increase, by_group: GroupTimelines, out: &mut Vec<Transition>) {
+        self.add_counted(Timeline::from([(t, more)]), by_group);
+        self.groups.members.values_mut().for_each(|group| group.touched = true);
+        self.advance(Seq(0), t, out);
     }
 
     /// What was counted of the time before `until`, of which no samples are stored any more.
@@ -211,11 +293,7 @@ impl Watch {
     }
 
     /// The increases of what was found: of all, and by group.
-    fn count(
-        &mut self,
-        places: &mut HashMap<Labels, usize>,
-        found: Vec<SeriesSamples>,
-    ) -> (Timeline, BTreeMap<Labels, Timeline>) {
+    fn count(&mut self, places: &mut HashMap<Labels, usize>, found: Vec<SeriesSamples>) -> (Timeline, GroupTimelines) {
         // First all targets: which series of one comes first in the answer means nothing.
         for series in &found {
             let number = series.samples.iter().find(|sample| sample.v.is_finite()).map(|sample| sample.t);
@@ -225,7 +303,7 @@ impl Watch {
             }
         }
         let mut increases = Timeline::new();
-        let mut by_group: BTreeMap<Labels, Timeline> = BTreeMap::new();
+        let mut by_group: GroupTimelines = BTreeMap::new();
         let readings = self.objective.indicator.readings();
         for SeriesSamples { labels, samples, histograms, .. } in found {
             for reading in readings.iter().copied() {
@@ -247,7 +325,7 @@ impl Watch {
         (increases, by_group)
     }
 
-    fn add_counted(&mut self, increases: Timeline, by_group: BTreeMap<Labels, Timeline>) {
+    fn add_counted(&mut self, increases: Timeline, by_group: GroupTimelines) {
         self.add_now(increases);
         let pairs: Vec<BurnPair> = self.pairs.iter().map(|state| state.pair).collect();
         for (group, increases) in by_group {

@@ -278,6 +278,11 @@ impl SeriesSet {
     }
 }
 
+/// Whether an indicator reads a series.
+pub(super) fn selects(indicator: &Indicator, labels: &Labels) -> bool {
+    indicator.readings().into_iter().any(|reading| roles(indicator, labels, reading).is_some())
+}
+
 /// Which side of the ratio a series feeds with what is read from it, if any.
 fn roles(indicator: &Indicator, labels: &Labels, reading: Reading) -> Option<Roles> {
     let roles = match indicator {

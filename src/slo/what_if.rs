@@ -78,25 +78,34 @@ pub enum WhatIfError {
     /// The change makes an objective that cannot be kept.
     #[error("{0}")]
     Objective(#[from] ObjectiveError),
-    /// What a composite is made of is changed at its parts.
-    #[error("{0} is a composite; ask what if one of its parts were otherwise")]
-    Composite(String),
     /// The history cannot be read.
     #[error("{0}")]
     History(#[from] SeedError),
 }
 
-/// Plays the stored history up to `at` through an objective.
+/// Plays the stored history up to `at` through an objective; through a composite by its `parts`, which are kept over the
+/// same time.
 ///
 /// # Errors
-/// It cannot be kept, is a composite, or the history cannot be read.
-pub fn what_if(objective: &Objective, at: Timestamp, source: &dyn SeriesSource) -> Result<WhatIf, WhatIfError> {
-    if !objective.indicator.parts().is_empty() {
-        return Err(WhatIfError::Composite(format!("{}/{}", objective.service, objective.name)));
+/// It cannot be kept, or the history cannot be read.
+pub fn what_if(
+    objective: &Objective,
+    parts: &[Objective],
+    at: Timestamp,
+    source: &dyn SeriesSource,
+) -> Result<WhatIf, WhatIfError> {
+    let mut all = parts.to_vec();
+    for part in &mut all {
+        (part.window, part.calendar) = (objective.window, objective.calendar.clone());
     }
-    let mut alone = Objectives::new(vec![objective.clone()])?;
-    let transitions = alone.play(at, source)?;
-    let status = alone.statuses(at).remove(0);
+    all.push(objective.clone());
+    let mut alone = Objectives::new(all)?;
+    let transitions = match objective.indicator.parts() {
+        [] => alone.play(at, source)?,
+        _ => alone.play_composite(at, source)?,
+    };
+    // Composites come last.
+    let status = alone.statuses(at).remove(parts.len());
     let since = status.counted_since.unwrap_or(at);
     // Of pages and tickets the windows differ, whatever the labels of the severity say.
     let paging: Vec<String> = status
@@ -138,6 +147,12 @@ fn alerts(transitions: Vec<Transition>) -> Vec<WouldFire> {
 }
 
 impl Objectives {
+    /// The objectives that a composite is made of, as they are defined.
+    pub fn definitions_of_parts(&self, of: &Objective) -> Vec<Objective> {
+        let parts = of.indicator.parts().iter();
+        parts.filter_map(|part| self.definition(&part.service, &part.name)).cloned().collect()
+    }
+
     /// The objective of that name as it is defined.
     pub fn definition(&self, service: &str, name: &str) -> Option<&Objective> {
         let of_composites = self.composites.iter().map(|composite| &composite.objective);

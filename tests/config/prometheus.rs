@@ -130,9 +130,23 @@ fn nothing_at_all_gives_the_defaults() {
         config.summary(),
         "global\n  scrape every 1m, for at most 10s\n  evaluate rules as samples arrive, others every 1m\n  external labels {}\n\
          storage\n  keep samples for 90d\n  keep answers to range queries in up to 67108864 bytes of memory\n  durability synced: on disk before they are acknowledged\n  \
-         take samples up to 0s older than the newest\nscrape configs: 0\nrule groups: 0\nobjectives: 0\n\
+         take samples up to 0s older than the newest\n\
+         deploys: new versions that {__name__=~\"(.+_)?build_info|target_info\"} name, and what is marked\n\
+         scrape configs: 0\nrule groups: 0\nobjectives: 0\n\
          alertmanagers: 0\nreceivers: 0\n"
     );
+}
+
+#[test]
+fn series_that_say_what_runs_are_chosen_or_none() {
+    let series = |text: &str| load(text).deploy_series.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(
+        series("deploy_series: shop_build_info{env=\"live\"}\n"),
+        ["__name__=\"shop_build_info\"", "env=\"live\""]
+    );
+    assert!(series("deploy_series: ''\n").is_empty());
+    let error = error_with("deploy_series: 'a{'\n", &[]);
+    assert!(error.starts_with("prometheus.yml:1:"), "{error}");
 }
 
 #[test]

@@ -18,16 +18,18 @@ mod results_cache;
 mod scorecard;
 mod starts;
 mod verdicts;
+mod versions;
 mod why;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use evenkeel::db::{Db, DbOptions, Threads, Watch};
+use evenkeel::db::{Db, DbOptions, QueryMeter, Threads, Watch, Which};
 use evenkeel::env::{ManualClock, Request, Response, Transport, TransportError};
 use evenkeel::model::{AlertState, Batch, Labels, Millis, Sample, Timestamp};
 use evenkeel::notify::{GroupBy, Receiver, Route, Routing, Webhook};
 use evenkeel::promql::{EvalOptions, Value};
+use evenkeel::report::WhyReport;
 use parking_lot::Mutex;
 
 /// Records what would have been sent.

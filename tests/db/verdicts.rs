@@ -136,6 +136,38 @@ fn coverage_and_blind_spots_name_what_is_missing() {
     );
 }
 
+#[test]
+fn errors_that_nobody_looks_at_are_counted_and_the_most_come_first() {
+    let polled = "groups:\n- name: polled\n  evaluation_mode: interval\n  rules:\n  - {alert: A, expr: 'rate(polled_errors_total[5m]) > 9'}\n";
+    let world = World::new(&format!("{RULES}{}", polled.trim_start_matches("groups:\n")), OBJECTIVES);
+    let db = world.open();
+    trade(&world, &db, 0..60, 0.3);
+    for t in 0..60 {
+        let at = BEGIN + 60_000 + t * 10_000;
+        world.clock.set(at);
+        let n = t as f64;
+        for (name, labels, v) in [
+            ("pay_errors_total", &[("service", "pay")][..], n * 10.0),
+            ("pay_errors_total", &[("service", "pay"), ("i", "2")], n),
+            ("answers_total", &[("job", "web"), ("code", "503")], n * 2.0),
+            ("answers_total", &[("job", "web"), ("code", "200")], n * 2.0),
+            ("polled_errors_total", &[("job", "web")], n * 3.0),
+            ("still_errors_total", &[("job", "web")], 7.0),
+            ("evenkeel_made_up_errors_total", &[], n),
+        ] {
+            db.append(one(name, labels, at, v)).unwrap();
+        }
+    }
+    let spots = db.blind_spots();
+    let told: Vec<_> = spots.iter().filter(|spot| spot.code == "errors-unwatched").collect();
+    let of = |n: usize| (told[n].service.as_deref(), told[n].text.split(' ').next().unwrap(), told[n].events.unwrap());
+    assert_eq!(
+        (told.len(), of(0).0, of(0).1, of(1).0, of(1).1),
+        (2, Some("pay"), "pay_errors_total", Some("web"), "answers_total")
+    );
+    assert!((649..=680).contains(&of(0).2) && (118..=125).contains(&of(1).2), "{told:?}");
+}
+
 /// A world in which alerts with `team="shop"` go to one receiver, critical ones to another, and the rest to nobody.
 fn routed(objectives: &str) -> World {
     let mut world = World::new("", objectives);

@@ -39,6 +39,8 @@ async fn alerts_are_explained_by_id_and_by_name() {
         (&service["verdict"]["service"], &service["explanations"][0]["alert"]["id"]),
         (&json!("checkout"), &json!(id))
     );
+    let fired = &service["fired"][0];
+    assert_eq!((&fired["name"], &fired["urgency"], &fired["ended"]), (&json!("Errors"), &json!("page"), &json!(null)));
     // Before the rates were there.
     let before = (NOW_MS - 60_000) / 1000;
     let why_not = data(&shop, &format!("/api/v1/why-not?of=Errors&time={before}")).await;

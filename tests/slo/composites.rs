@@ -2,7 +2,7 @@
 
 use evenkeel::confidence::Verdict;
 use evenkeel::model::{Matcher, Millis, TimeRange, Timestamp, Transition, TransitionKind};
-use evenkeel::slo::{Calendar, CalendarUnit, Indicator, Objective, Objectives, Part};
+use evenkeel::slo::{Calendar, CalendarUnit, Change, Indicator, Objective, Objectives, Part, what_if};
 
 use super::story::{START, Story, metric};
 use super::verdict::Known;
@@ -190,4 +190,28 @@ fn it_is_decided_as_any_objective_is() {
     let companions = story.objectives.statuses(story.now).remove(2).companions;
     assert_eq!(companions.iter().map(|(which, _)| *which).collect::<Vec<_>>(), [evenkeel::slo::Companion::Exhausted]);
     story.survives_restarts(&all([1.0, 3.0]), 2001);
+}
+
+#[test]
+fn what_it_would_have_been_is_what_it_was_and_another_target_is_played() {
+    let story = incident();
+    let parts = story.objectives.definitions_of_parts(&journey([1.0, 3.0]));
+    assert_eq!(parts.len(), 2);
+    let asked =
+        |change: &Change| what_if(&change.of(&journey([1.0, 3.0])), &parts, story.now, &story.stored()).unwrap();
+    let same = asked(&Change::default());
+    let live = story.objectives.statuses(story.now).pop().unwrap();
+    assert_eq!((same.status.error_ratio, same.status.budget), (live.error_ratio, live.budget));
+    assert_eq!(same.status.parts, live.parts);
+    let told = |kind: TransitionKind| {
+        let whole = story.transitions.iter().filter(move |t| t.kind == kind && t.alert.labels.get("slo") == "journey");
+        whole.map(|t| (t.at, t.alert.labels.clone())).collect::<Vec<_>>()
+    };
+    let would: Vec<_> = same.alerts.iter().map(|alert| (alert.from, alert.labels.clone())).collect();
+    assert_eq!(would, told(TransitionKind::Firing));
+    assert!(same.alerts.iter().any(|alert| alert.pages && alert.until.is_some()), "{:#?}", same.alerts);
+    let loose = asked(&Change { objective: Some(0.9), ..Change::default() });
+    assert!(loose.alerts.len() < same.alerts.len() && loose.status.objective == 0.9, "{:#?}", loose.alerts);
+    let day = asked(&Change { window: Some(Millis::days(1)), ..Change::default() });
+    assert_eq!((day.status.window, day.status.parts.len()), (Millis::days(1), 2));
 }

@@ -15,7 +15,7 @@ fn incident() -> Story {
 }
 
 fn asked(story: &Story, change: &Change) -> WhatIf {
-    what_if(&change.of(&shop(0.999, ratio())), story.now, &story.stored()).unwrap()
+    what_if(&change.of(&shop(0.999, ratio())), &[], story.now, &story.stored()).unwrap()
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn groups_alert_in_what_would_have_been() {
     let mut objective = shop(0.999, ratio());
     objective.group_by = vec!["code".to_owned()];
     let story = incident();
-    let played = what_if(&objective, story.now, &story.stored()).unwrap();
+    let played = what_if(&objective, &[], story.now, &story.stored()).unwrap();
     assert_eq!(played.status.groups.as_ref().unwrap().budgets.len(), 2);
     assert!(played.alerts.iter().any(|alert| alert.labels.get("code") == "500"), "{:#?}", played.alerts);
 }
@@ -69,7 +69,7 @@ fn groups_alert_in_what_would_have_been() {
 fn what_cannot_be_kept_is_refused() {
     let story = incident();
     let change = Change { objective: Some(0.5), ..Change::default() };
-    let error = what_if(&change.of(&shop(0.999, ratio())), story.now, &story.stored()).unwrap_err();
+    let error = what_if(&change.of(&shop(0.999, ratio())), &[], story.now, &story.stored()).unwrap_err();
     assert!(error.to_string().contains("can never be reached"), "{error}");
 }
 

@@ -132,6 +132,7 @@ fn side_by_side(options: &Options) -> Outcome<()> {
         "added",
         "sender behind, s",
     ]);
+    let mut answers = Vec::new();
     for kind in [Kind::Evenkeel, Kind::Prometheus] {
         if !options.only.is_empty() && !options.only.contains(&kind) {
             continue;
@@ -139,8 +140,16 @@ fn side_by_side(options: &Options) -> Outcome<()> {
         let without = run::measure(options, kind, Promises::None, &premises)?;
         let with = run::measure(options, kind, Promises::All, &premises)?;
         table.row(row(kind, &without, &with));
+        answers.extend(with.answers);
     }
     println!("{}\nCPU is of one core; memory is resident at the end of the run.\n", table.text());
+    for (path, times) in answers {
+        let (half, most) = (harness::quantile(&times, 0.5), harness::quantile(&times, 0.95));
+        println!(
+            "`{path}` with all of them while samples came in: p50 {half:.1} ms, p95 {most:.1} ms, {} times.",
+            times.len()
+        );
+    }
     Ok(())
 }
 

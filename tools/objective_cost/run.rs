@@ -43,7 +43,14 @@ pub(crate) struct Usage {
     pub(crate) rate: f64,
     /// How far the sending was behind the clock at the most, in seconds.
     pub(crate) behind: f64,
+    /// Of each path that was asked for meanwhile how long answers took, in milliseconds, sorted.
+    pub(crate) answers: Vec<(&'static str, Vec<f64>)>,
 }
+
+/// What whoever looks asks for: the verdict with its evidence, the first page.
+const ASKED: [&str; 2] = ["/api/v1/verdict", "/"];
+/// How many times.
+const ASKED_TIMES: usize = 200;
 
 /// Runs a program and measures it.
 pub(crate) fn measure(options: &Options, kind: Kind, promises: Promises, premises: &Premises) -> Outcome<Usage> {
@@ -65,9 +72,39 @@ pub(crate) fn measure(options: &Options, kind: Kind, promises: Promises, premise
     pace.until(clock + Duration::from_secs_f64(options.minutes * 60.0))?;
     let (after, took) = (procfs::figures(server.pid())?, clock.elapsed().as_secs_f64());
     let (rate, behind) = ((pace.sender.sent - sent) as f64 / took, pace.behind.as_secs_f64());
+    let answers = match (promises, kind) {
+        (Promises::All, Kind::Evenkeel) => ask(server.address, &mut pace)?,
+        _ => Vec::new(),
+    };
     server.stop()?;
     discard(&data)?;
-    Ok(Usage { cpu: (after.cpu - before.cpu) / took, resident: after.resident as f64, rate, behind })
+    Ok(Usage { cpu: (after.cpu - before.cpu) / took, resident: after.resident as f64, rate, behind, answers })
+}
+
+/// Asks while samples come in.
+fn ask(address: SocketAddr, pace: &mut Pace) -> Outcome<Vec<(&'static str, Vec<f64>)>> {
+    let asking = thread::spawn(move || -> Outcome<Vec<(&'static str, Vec<f64>)>> {
+        let mut http = Http::connect(address)?;
+        let mut times = |path: &'static str| -> Outcome<(&'static str, Vec<f64>)> {
+            let mut took = Vec::new();
+            for _ in 0..ASKED_TIMES {
+                let begun = Instant::now();
+                let answer = http.get(path)?;
+                if answer.status != 200 {
+                    return Err(format!("{path} was answered with {}", answer.status).into());
+                }
+                took.push(begun.elapsed().as_secs_f64() * 1000.0);
+                thread::sleep(Duration::from_millis(20));
+            }
+            took.sort_by(f64::total_cmp);
+            Ok((path, took))
+        };
+        ASKED.into_iter().map(&mut times).collect()
+    });
+    while !asking.is_finished() {
+        pace.until(Instant::now() + Duration::from_secs(1))?;
+    }
+    asking.join().map_err(|_| "the asking thread ended early")?
 }
 
 fn start(options: &Options, kind: Kind, promises: Promises, data: &Path) -> Outcome<Server> {

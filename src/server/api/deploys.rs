@@ -2,9 +2,9 @@
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use serde::Serialize;
 
 use crate::db::Deploy;
+use crate::report::DeployReport;
 
 use super::write::append_error;
 use crate::server::envelope::{ApiError, success};
@@ -14,23 +14,10 @@ use crate::server::state::ServerState;
 /// Bytes of a service's or version's name.
 const NAME_BYTES_MAX: usize = 256;
 
-#[derive(Serialize)]
-struct DeployJson {
-    service: String,
-    version: String,
-    at: String,
-}
-
-impl DeployJson {
-    fn new(mark: &Deploy) -> DeployJson {
-        DeployJson { service: mark.service.clone(), version: mark.version.clone(), at: mark.at.to_string() }
-    }
-}
-
 /// `GET /api/v1/deploys`
 pub(super) async fn list(State(state): State<ServerState>) -> Result<Response, ApiError> {
     let marks = state.ask(|db| db.deploys()).await?;
-    Ok(success(marks.iter().map(DeployJson::new).collect::<Vec<_>>()))
+    Ok(success(marks.iter().map(DeployReport::new).collect::<Vec<_>>()))
 }
 
 /// `POST /api/v1/deploys` with `service` and `version`, as a form or in the URL.
@@ -50,5 +37,5 @@ pub(super) async fn mark(State(state): State<ServerState>, request: Request) -> 
         Ok(Deploy { at, service, version })
     });
     let mark = marked.await?.map_err(|error| append_error(&error))?;
-    Ok(success(DeployJson::new(&mark)))
+    Ok(success(DeployReport::new(&mark)))
 }

@@ -34,7 +34,7 @@ fn refused(error: WhatIfError) -> ApiError {
     let kind = match error {
         WhatIfError::Unknown(_) => ErrorType::NotFound,
         WhatIfError::History(_) => ErrorType::Execution,
-        WhatIfError::Objective(_) | WhatIfError::Composite(_) => ErrorType::BadData,
+        WhatIfError::Objective(_) => ErrorType::BadData,
     };
     ApiError::new(kind, error.to_string())
 }

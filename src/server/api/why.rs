@@ -6,10 +6,10 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use serde::Serialize;
 
-use crate::db::{Which, Why};
-use crate::model::{Labels, Matcher, Timestamp, limits};
+use crate::db::{Db, Which, Why};
+use crate::model::{Labels, Matcher, Millis, TimeRange, Timestamp, limits};
 use crate::promql::parse_selector;
-use crate::report::{VerdictReport, WhyReport};
+use crate::report::{DeployReport, FiredReport, VerdictReport, WhyReport};
 use crate::rules::{AlertId, Evaluation, GroupStatus, RuleId, RuleKind, RuleStatus};
 
 use super::query::refuse;
@@ -21,6 +21,8 @@ use crate::server::state::ServerState;
 
 /// Rules of one name that are explained.
 const RULES_MAX: usize = 5;
+/// Alerts that are named of a service, the newest.
+const FIRED_MAX: usize = 50;
 
 /// What is said of a name.
 #[derive(Serialize)]
@@ -29,6 +31,12 @@ struct Answer {
     /// The service's verdict, if the name is that of a service.
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<VerdictReport>,
+    /// The alerts of the service that fired at that instant, of rules and of objectives, and who was told of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fired: Vec<FiredReport>,
+    /// What went live of the service in the day before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    deploys: Vec<DeployReport>,
     /// The rules of that name, or the alerts of the service.
     explanations: Vec<WhyReport>,
 }
@@ -71,7 +79,7 @@ pub(super) async fn of_name(State(state): State<ServerState>, request: Request) 
     let groups = state.ask(|db| db.rule_groups()).await?;
     let alerting = || groups.iter().flat_map(|group| &group.rules).filter(|rule| rule.kind == RuleKind::Alerting);
     let of_name: Vec<&RuleStatus> = alerting().filter(|rule| rule.name == name).take(RULES_MAX).collect();
-    let mut answer = Answer { verdict: None, explanations: Vec::new() };
+    let mut answer = Answer { verdict: None, fired: Vec::new(), deploys: Vec::new(), explanations: Vec::new() };
     for rule in &of_name {
         let which = match (is_not, matchers.len()) {
             (true, 0 | 1) => Which::Rule,
@@ -95,6 +103,8 @@ pub(super) async fn of_name(State(state): State<ServerState>, request: Request) 
             return Err(ApiError::new(ErrorType::NotFound, reason));
         };
         answer.verdict = Some(verdict);
+        let service = name.clone();
+        (answer.fired, answer.deploys) = state.ask(move |db| around(db, &service, at)).await?;
         let alerts =
             alerting().flat_map(|rule| rule.alerts.iter().map(|alert| rule.id.alert(&alert.labels)).zip(&rule.alerts));
         let own = alerts.filter(|(_, alert)| alert.labels.get("service") == name).take(RULES_MAX);
@@ -105,6 +115,21 @@ pub(super) async fn of_name(State(state): State<ServerState>, request: Request) 
         }
     }
     Ok(success(answer))
+}
+
+/// The alerts of a service that fire at an instant, and what went live in the day before.
+fn around(db: &Db, service: &str, at: Option<Timestamp>) -> (Vec<FiredReport>, Vec<DeployReport>) {
+    let now = db.now();
+    let at = at.unwrap_or(now);
+    let episodes = db.episodes(TimeRange { after: Timestamp::MIN, until: at });
+    let mut alerts = db.fired_alerts(TimeRange { after: Timestamp::MIN, until: at });
+    alerts.retain(|alert| alert.labels.get("service") == service && alert.ended.is_none_or(|ended| ended > at));
+    alerts.drain(..alerts.len().saturating_sub(FIRED_MAX));
+    let mut deploys = db.deploys();
+    let day = TimeRange { after: at - Millis::days(1), until: at };
+    deploys.retain(|deploy| deploy.service == service && day.contains(deploy.at));
+    let reports = alerts.iter().map(|alert| FiredReport::new(alert, &episodes, now)).collect();
+    (reports, deploys.iter().map(DeployReport::new).collect())
 }
 
 /// A name, or a name with conditions on labels: `Errors{job="shop"}`. The conditions hold for the alert's labels.

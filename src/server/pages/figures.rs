@@ -2,10 +2,9 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use crate::model::TimeRange;
 use crate::report::{self, BurnChart, ChartSize, LineChart};
 
-use super::view::{Deploy, Line, Objective, ServiceRow};
+use super::view::{Chart, Deploy, Objective, ServiceRow};
 
 const SIZES: [(ChartSize, &str); 2] = [(ChartSize::Wide, "wide"), (ChartSize::Narrow, "narrow")];
 
@@ -29,8 +28,9 @@ pub(super) fn burn_chart(id: &str, title: &str, objective: &Objective, deploys: 
     }
 }
 
-/// The lines of a query's answer.
-pub(super) fn line_chart(title: &str, lines: &[Line], range: TimeRange) -> Markup {
+/// Lines over time.
+pub(super) fn line_chart(chart: &Chart) -> Markup {
+    let Chart { title, lines, range, deploys } = chart;
     if lines.iter().all(|line| line.points.is_empty()) {
         return html! { p class="empty" { "No samples in this span." } };
     }
@@ -42,8 +42,9 @@ pub(super) fn line_chart(title: &str, lines: &[Line], range: TimeRange) -> Marku
                     id: &format!("lines-{class}"),
                     title,
                     size,
-                    range,
+                    range: *range,
                     lines: &lines,
+                    deploys,
                 })))
             }
         }

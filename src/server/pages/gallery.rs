@@ -5,8 +5,8 @@ use crate::report::Told;
 use crate::slo::{BurnHistory, BurnPair, BurnPoint, Severity};
 
 use super::view::{
-    AdjustmentRow, AlertRow, Deploy, GroupRow, GroupsView, Line, Objective, Outcome, Overview, Part, PartRow, Place,
-    Query, Reason, Service, ServiceRow, Shell, State, TargetRow, Tile,
+    AdjustmentRow, AlertRow, Chart, Deploy, GroupRow, GroupsView, Line, Objective, Outcome, Overview, Part, PartRow,
+    Place, Query, Reason, Service, ServiceRow, Shell, State, TargetRow, Tile,
 };
 use super::{alerts, overview, query, service, targets};
 
@@ -193,9 +193,13 @@ fn found() -> Query {
         outcome: Some(Outcome::Found {
             rows: (0..3).map(|i| (format!("{{pod=\"{i}\"}}"), "1.25".to_owned())).collect(),
             total: 3,
-            lines,
             notes: vec![],
-            range: TimeRange { after: NOW - Millis::days(1), until: NOW },
+            chart: Chart {
+                title: "sum by (pod) (rate(http_requests_total[5m]))".to_owned(),
+                lines,
+                range: TimeRange { after: NOW - Millis::days(1), until: NOW },
+                deploys: vec![deploy("checkout", "v2.14.0", 130)],
+            },
         }),
     }
 }

@@ -39,17 +39,17 @@ pub(crate) fn query(shell: &Shell, view: &Query) -> Markup {
         @match &view.outcome {
             None => { p class="empty" { "Try " a href="/query?query=up" { code { "up" } } "." } }
             Some(Outcome::Failed(text)) => { pre class="failure" role="alert" { (text) } }
-            Some(found @ Outcome::Found { .. }) => { (result(&view.text, found)) }
+            Some(found @ Outcome::Found { .. }) => { (result(found)) }
         }
     };
     page(shell, &body)
 }
 
-fn result(text: &str, outcome: &Outcome) -> Markup {
-    let Outcome::Found { rows, total, lines, notes, range } = outcome else { return html! {} };
+fn result(outcome: &Outcome) -> Markup {
+    let Outcome::Found { rows, total, notes, chart } = outcome else { return html! {} };
     html! {
         @for note in notes { p class="note" { (note) } }
-        (line_chart(text, lines, *range))
+        (line_chart(chart))
         h2 { "Now" }
         @if rows.is_empty() { p class="empty" { "The answer is empty at this moment." } }
         @else {

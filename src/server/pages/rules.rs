@@ -66,7 +66,7 @@ pub(crate) fn rule(shell: &Shell, view: &RulePage) -> Markup {
         h2 { "Condition" }
         pre class="expression" { (view.pretty) }
         p { (query_link(&view.line.query, "query it")) }
-        @if let Some((title, lines, range)) = &view.chart { (line_chart(title, lines, *range)) }
+        @if let Some(chart) = &view.chart { (line_chart(chart)) }
         @if !view.texts.is_empty() {
             dl class="facts" { @for (name, value) in &view.texts { div { dt { (name) } dd { (value) } } } }
         }

@@ -88,6 +88,15 @@ pub(crate) struct Line {
     pub(crate) points: Vec<(Timestamp, f64)>,
 }
 
+/// Lines over time, and what went live meanwhile.
+#[derive(Debug, Clone)]
+pub(crate) struct Chart {
+    pub(crate) title: String,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) range: TimeRange,
+    pub(crate) deploys: Vec<Deploy>,
+}
+
 /// A service in the overview's table.
 #[derive(Debug, Clone)]
 pub(crate) struct ServiceRow {
@@ -296,8 +305,7 @@ pub(crate) struct RulePage {
     pub(crate) is_alerting: bool,
     pub(crate) alerts: Vec<AlertRow>,
     pub(crate) evaluations: Vec<EvaluationRow>,
-    /// Title, lines and time axis.
-    pub(crate) chart: Option<(String, Vec<Line>, TimeRange)>,
+    pub(crate) chart: Option<Chart>,
     /// The time that is asked for, as it was written.
     pub(crate) at: String,
     pub(crate) why: Option<WhyReport>,
@@ -363,9 +371,8 @@ pub(crate) enum Outcome {
         rows: Vec<(String, String)>,
         /// How many rows there are in all.
         total: usize,
-        lines: Vec<Line>,
         notes: Vec<String>,
-        range: TimeRange,
+        chart: Chart,
     },
 }
 

@@ -18,8 +18,8 @@ use axum::routing::{get, post};
 use maud::Markup;
 
 use crate::confidence::{self, Verdict};
-use crate::db::Deploy;
-use crate::model::Alert;
+use crate::db::{Db, Deploy};
+use crate::model::{Alert, TimeRange};
 use crate::rules::AlertId;
 
 use super::envelope::{ApiError, ErrorType};
@@ -114,6 +114,16 @@ fn alert_of(alert: &Alert, id: Option<AlertId>) -> view::AlertRow {
         value: alert.value,
         query: alert.expr.clone(),
     }
+}
+
+/// Deploys that a chart shows.
+const CHART_DEPLOYS_MAX: usize = 50;
+
+/// What went live in a range, the newest if there is too much.
+fn deploys_in(db: &Db, range: TimeRange) -> Vec<view::Deploy> {
+    let marks = db.deploys();
+    let inside = marks.iter().rev().filter(|mark| range.contains(mark.at));
+    inside.take(CHART_DEPLOYS_MAX).map(deploy_of).collect()
 }
 
 fn deploy_of(mark: &Deploy) -> view::Deploy {

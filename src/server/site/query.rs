@@ -8,11 +8,11 @@ use crate::db::{Db, QueryError, QueryMeter};
 use crate::model::{HistogramCounts, Labels, Millis, TimeRange, Timestamp};
 use crate::promql::{ElementValue, EvalOptions, MatrixSeries, Value, kernel};
 
-use super::{shell, show};
+use super::{deploys_in, shell, show};
 use crate::server::api;
 use crate::server::ask;
 use crate::server::pages;
-use crate::server::pages::view::{Line, Outcome, Place, Query};
+use crate::server::pages::view::{Chart, Line, Outcome, Place, Query};
 use crate::server::params::{Span, parse_span};
 use crate::server::state::ServerState;
 
@@ -104,7 +104,9 @@ fn run(
     }
     let total = rows.len();
     let rows = rows.into_iter().take(ROWS_MAX).collect();
-    Ok(Outcome::Found { rows, total, lines, notes, range: TimeRange { after: start, until: now } })
+    let range = TimeRange { after: start, until: now };
+    let chart = Chart { title: text.to_owned(), lines, range, deploys: deploys_in(db, range) };
+    Ok(Outcome::Found { rows, total, notes, chart })
 }
 
 /// The series of the chart in the order of the table, so that their colours agree; those that are

@@ -10,12 +10,13 @@ use crate::promql::{self, EvalOptions, ExprKind, Value};
 use crate::report::WhyReport;
 use crate::rules::{AlertId, Evaluation, GroupStatus, Health, Mode, RuleId, RuleKind, RuleStatus};
 
-use super::{REFRESH_SECONDS, alert_of, refusal, shell, show};
+use super::{REFRESH_SECONDS, alert_of, deploys_in, refusal, shell, show};
 use crate::server::api;
 use crate::server::ask;
 use crate::server::pages;
 use crate::server::pages::view::{
-    AlertPage, EvaluationRow, Line, Place, RuleGroupView, RuleLine, RulePage, RulesPage, State as Shown, Tile, ToldRow,
+    AlertPage, Chart, EvaluationRow, Line, Place, RuleGroupView, RuleLine, RulePage, RulesPage, State as Shown, Tile,
+    ToldRow,
 };
 use crate::server::params::parse_own_instant;
 use crate::server::state::ServerState;
@@ -161,13 +162,7 @@ fn row_of(one: &Evaluation) -> EvaluationRow {
 }
 
 /// The left side of a condition with its threshold, or the whole expression if it is none.
-fn chart(
-    db: &Db,
-    text: &str,
-    until: Timestamp,
-    options: &EvalOptions,
-    meter: &QueryMeter,
-) -> Option<(String, Vec<Line>, TimeRange)> {
+fn chart(db: &Db, text: &str, until: Timestamp, options: &EvalOptions, meter: &QueryMeter) -> Option<Chart> {
     let expr = promql::parse(text).ok()?;
     let (shown, threshold) = match &expr.without_parens().kind {
         ExprKind::Binary(binary) if binary.op.is_comparison() => match &binary.rhs.without_parens().kind {
@@ -191,8 +186,9 @@ fn chart(
         let points = (0..=POINTS).map(|n| (start + Millis(step.0 * n), v)).collect();
         lines.insert(0, Line { name: format!("threshold {v}"), points });
     }
-    let shown = if threshold.is_some() { format!("{shown}, with its threshold") } else { shown };
-    Some((shown, lines, TimeRange { after: start, until }))
+    let title = if threshold.is_some() { format!("{shown}, with its threshold") } else { shown };
+    let range = TimeRange { after: start, until };
+    Some(Chart { title, lines, range, deploys: deploys_in(db, range) })
 }
 
 /// `GET /alerts/{id}?at=…`
