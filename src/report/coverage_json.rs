@@ -123,8 +123,11 @@ pub fn blind_spots_text(spots: &[BlindSpotReport]) -> String {
         text.push_str(&format!("{}  {whose}{}\n    {}\n", spot.code, spot.text, spot.remedy));
     }
     let events: u64 = spots.iter().filter_map(|spot| spot.events).sum();
-    let cost =
-        if events > 0 { format!(", and {events} errors of the last day that nobody looks at") } else { String::new() };
+    let cost = match events {
+        0 => String::new(),
+        1 => ", and 1 error of the last day that nobody looks at".to_owned(),
+        n => format!(", and {n} errors of the last day that nobody looks at"),
+    };
     match spots.len() {
         0 => "no blind spots are known\n".to_owned(),
         1 => format!("{text}\n1 blind spot{cost}\n"),
