@@ -139,7 +139,7 @@ pub fn coverage(
 
 /// Everything that nobody would be told of: what is blind now, and what would go unseen.
 ///
-/// What is blind comes first, then errors by their number, then what would go unseen.
+/// What is blind comes first, then errors in the order in which they are given, then what would go unseen.
 pub fn blind_spots(
     evidence: &Evidence<'_>,
     judgement: &Judgement,
@@ -156,9 +156,7 @@ pub fn blind_spots(
             events: None,
         });
     }
-    let mut unwatched: Vec<&UnwatchedErrors> = unwatched.iter().collect();
-    unwatched.sort_by_key(|errors| std::cmp::Reverse(errors.events));
-    spots.extend(unwatched.into_iter().map(unwatched_spot));
+    spots.extend(unwatched.iter().map(unwatched_spot));
     for service in &coverage.services {
         spots.extend(service.gaps(evidence.now).into_iter().filter_map(|gap| gap_spot(service, gap, evidence.now)));
     }

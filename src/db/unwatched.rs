@@ -13,6 +13,7 @@ use crate::rules::Mode;
 
 use super::Db;
 use super::judge::OWN;
+use super::versions::service_of;
 
 /// Names of counters of errors.
 const ERRORS: &str = "(.+_)?(errors?|failures?|failed|exceptions?|panics?|timeouts?)(_.+)?_total";
@@ -21,8 +22,6 @@ const COUNTERS: &str = ".+_total";
 /// Labels that hold the status of an answer, and values that are the server's fault.
 const CODES: [&str; 5] = ["code", "status", "status_code", "http_status_code", "http_response_status_code"];
 const FAULTS: &str = "5..";
-/// Labels that name a service. The first that is there counts.
-const SERVICES: [&str; 3] = ["service", "service_name", "job"];
 /// Metrics that are looked at, and what is told at the most.
 const METRICS_MAX: usize = 200;
 const TOLD_MAX: usize = 50;
@@ -58,7 +57,7 @@ impl Db {
                     if let Some(events) = events.filter(|_| !self.is_watched(&labels, &polled))
                         && seen.insert(labels.clone())
                     {
-                        *found.entry((name.clone(), service(&labels))).or_insert(0.0) += events;
+                        *found.entry((name.clone(), service_of(&labels))).or_insert(0.0) += events;
                     }
                 }
             }
@@ -100,8 +99,4 @@ fn counting(code: Option<&str>) -> Result<Vec<Matcher>, PatternError> {
         matchers.push(Matcher::new(code, MatchOp::Match, FAULTS)?);
     }
     Ok(matchers)
-}
-
-fn service(labels: &Labels) -> Option<String> {
-    SERVICES.iter().map(|name| labels.get(name)).find(|value| !value.is_empty()).map(str::to_owned)
 }

@@ -95,14 +95,20 @@ fn is_same(a: &str, b: &str) -> bool {
     a.trim_start_matches('v') == b.trim_start_matches('v')
 }
 
+/// The service that labels name, if they do.
+pub(super) fn service_of(labels: &Labels) -> Option<String> {
+    first(labels, &SERVICE_LABELS)
+}
+
+fn first(labels: &Labels, names: &[&str]) -> Option<String> {
+    names.iter().map(|name| labels.get(name)).find(|value| !value.is_empty()).map(str::to_owned)
+}
+
 /// The versions that series name whose newest sample is one.
 fn seen(series: &[StoredSeries]) -> Seen {
     let mut seen = Seen::new();
-    let first = |labels: &Labels, names: &[&str]| {
-        names.iter().map(|name| labels.get(name)).find(|value| !value.is_empty()).map(str::to_owned)
-    };
     for one in series.iter().filter(|one| one.samples.last().is_some_and(|last| !is_stale(last.v))) {
-        let names = (first(&one.labels, &SERVICE_LABELS), first(&one.labels, &VERSION_LABELS));
+        let names = (service_of(&one.labels), first(&one.labels, &VERSION_LABELS));
         if let (Some(service), Some(version)) = names
             && service.len() + version.len() <= limits::DEPLOY_BYTES_MAX
         {
