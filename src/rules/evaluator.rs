@@ -159,7 +159,7 @@ impl Evaluator {
     /// The history cannot be read.
     pub fn seed(&mut self, at: Timestamp, source: &dyn SeriesSource) -> Result<(), SourceError> {
         self.now = at;
-        self.graph.seed(at, source, limits::QUERY_SAMPLES_MAX)?;
+        self.graph.seed(at, source)?;
         self.graph.propagate(at, &mut self.timers);
         self.graph.settle();
         // Those that turn now are evaluated at their interval, as they would be had they turned before.

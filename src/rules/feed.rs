@@ -2,8 +2,8 @@
 //!
 //! Invariants:
 //! - A series holds the samples that are, or will be, in one of the windows; of those that have left the last one at
-//!   most an eighth of what it holds room for. Of a selector without a range it holds the newest that counts already,
-//!   and those dated later.
+//!   most an eighth of what it holds room for, or a block. Of a selector without a range it holds the newest that counts
+//!   already, and those dated later.
 //! - What ranges look at holds no staleness markers.
 //! - A slot stays as long as its series has a number or a sample.
 //! - A sample keeps its position, counted from the first that the series ever held, until one comes before it out
@@ -15,13 +15,14 @@
 use std::collections::HashMap;
 
 use crate::model::{
-    HistogramSample, Labels, MatchOp, Matcher, Millis, STALE_NAN, Sample, TimeRange, Timestamp, is_stale, limits,
+    HistogramSample, Labels, Matcher, Millis, STALE_NAN, Sample, TimeRange, Timestamp, is_stale, limits,
 };
 use crate::promql::without_name;
 
 use super::leaf::Reach;
 use super::places::Places;
 use super::renumbering::Renumbering;
+use super::samples::{Samples, Unpacked, View};
 
 /// Whether something has come to have a series to be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,7 @@ pub(super) struct Feed {
     /// How long after its time a sample has left every window.
     span: Millis,
     series: Vec<Series>,
+    unpacked: Unpacked,
     names: Vec<Names>,
     by_labels: Places,
     /// Of slots of which it is known when their counting began: from which time on it is said to have begun when.
@@ -70,9 +72,7 @@ pub(super) struct Feed {
 
 #[derive(Debug)]
 struct Series {
-    samples: Vec<Sample>,
-    /// The position of the first of them.
-    base: u32,
+    samples: Samples,
     /// How many numbers of the store lead here: one, or none of a series that is retired or only seeded.
     numbers: u32,
     /// Whether a sample came out of order in this round.
@@ -100,6 +100,7 @@ impl Feed {
             kept,
             span: offset + reach.span(),
             series,
+            unpacked: Unpacked::default(),
             names,
             by_labels,
             starts: HashMap::new(),
@@ -137,12 +138,6 @@ impl Feed {
         format!("{{{}}}", matchers.join(","))
     }
 
-    /// The name that all its series have, if it asks for one.
-    pub(super) fn metric_name(&self) -> Option<&str> {
-        let equal = |m: &&Matcher| m.name() == Labels::METRIC_NAME && m.op() == MatchOp::Equal;
-        self.matchers.iter().find(equal).map(Matcher::value)
-    }
-
     /// Whether a series is one of its own.
     pub(super) fn matches(&self, labels: &Labels) -> bool {
         self.matchers.iter().all(|matcher| matcher.matches(labels.get(matcher.name())))
@@ -158,7 +153,7 @@ impl Feed {
         self.by_labels.insert(labels, slot, |slot| &names[slot as usize].labels);
         let nameless = (self.kept == Kept::All).then(|| without_name(labels));
         self.names.push(Names { labels: labels.clone(), nameless });
-        self.series.push(Series { samples: Vec::new(), base: 0, numbers: 0, disordered: false });
+        self.series.push(Series { samples: Samples::default(), numbers: 0, disordered: false });
         self.has_met = true;
         slot
     }
@@ -200,12 +195,12 @@ impl Feed {
         if series.numbers > 0 {
             return false;
         }
-        if series.samples.iter().all(|s| s.t + span <= now) {
-            series.base = series.base.wrapping_add(series.samples.len() as u32);
-            series.samples = Vec::new();
+        let has_left = series.samples.open().last().is_none_or(|newest| newest.t + span <= now);
+        if has_left {
+            series.samples.clear();
             self.starts.remove(&slot);
         }
-        series.samples.is_empty()
+        has_left
     }
 
     /// Gives up vacant slots. Between rounds.
@@ -234,10 +229,19 @@ impl Feed {
         nameless.clone().unwrap_or_else(|| without_name(labels))
     }
 
-    /// The samples of a slot, in the order of time, and the position of the first.
-    pub(super) fn samples(&self, slot: u32) -> (&[Sample], u32) {
-        let series = &self.series[slot as usize];
-        (&series.samples, series.base)
+    /// The samples of a slot, in the order of time.
+    pub(super) fn samples(&self, slot: u32) -> View<'_> {
+        self.series[slot as usize].samples.view(&self.unpacked)
+    }
+
+    /// The newest samples of a slot: at least two where there are two.
+    pub(super) fn newest(&self, slot: u32) -> &[Sample] {
+        self.series[slot as usize].samples.open()
+    }
+
+    /// The position of the first sample of a slot.
+    pub(super) fn first_position(&self, slot: u32) -> u32 {
+        self.series[slot as usize].samples.base()
     }
 
     /// From which times on the counting of a slot is said to have begun when; empty if that is not known.
@@ -266,20 +270,16 @@ impl Feed {
             return Touched::Not;
         }
         let series = &mut self.series[slot as usize];
-        match series.samples.last() {
-            Some(last) if last.t >= sample.t => {
-                let at = series.samples.partition_point(|s| s.t < sample.t);
-                if series.samples[at].t == sample.t {
-                    series.samples[at] = sample;
-                } else {
-                    series.samples.insert(at, sample);
-                }
+        match series.samples.open().last().map(|last| last.t) {
+            Some(last) if last >= sample.t => {
+                series.samples.amend(sample);
                 series.disordered = true;
                 self.has_disorder = true;
             }
             last => {
-                let last = last.map(|last| last.t);
-                series.make_room(self.kept, self.span, sample, last, now);
+                if let Some(last) = last {
+                    series.make_room(self.kept, self.span, (last, sample.t), now, &mut self.unpacked);
+                }
                 series.samples.push(sample);
             }
         }
@@ -317,7 +317,7 @@ impl Feed {
     #[cfg(test)]
     pub(super) fn distort(&mut self) {
         for (slot, series) in (0..).zip(&mut self.series) {
-            series.samples.iter_mut().for_each(|sample| sample.v += 0.5);
+            series.samples.distort();
             series.disordered = true;
             self.changed.push(slot);
         }
@@ -334,27 +334,24 @@ impl Feed {
 }
 
 impl Series {
-    /// Lets go of what no window sees any more, if room is needed for a sample that comes after the others.
-    fn make_room(&mut self, kept: Kept, span: Millis, sample: Sample, last: Option<Timestamp>, now: Timestamp) {
-        let left = match (kept, last) {
-            (Kept::Newest { offset }, Some(_)) if sample.t + offset <= now => self.samples.len(),
-            (Kept::Newest { offset }, Some(_)) if self.samples.len() == self.samples.capacity() => {
-                self.samples.partition_point(|s| s.t + offset <= now).saturating_sub(1)
+    /// Lets go of what no window sees any more, if room is needed for a sample that comes after the last one.
+    fn make_room(
+        &mut self,
+        kept: Kept,
+        span: Millis,
+        (last, next): (Timestamp, Timestamp),
+        now: Timestamp,
+        unpacked: &mut Unpacked,
+    ) {
+        match kept {
+            Kept::Newest { offset } if next + offset <= now => self.samples.drop_first(self.samples.open().len()),
+            Kept::Newest { offset } if self.samples.is_full() => {
+                let counting = self.samples.open().partition_point(|s| s.t + offset <= now);
+                self.samples.drop_first(counting.saturating_sub(1));
             }
-            // Whoever looked at the window when the last one came has passed them.
-            (Kept::All, Some(last)) if self.samples.len() == self.samples.capacity() => {
-                let seen = last.min(now);
-                self.samples.partition_point(|s| s.t + span <= seen)
-            }
-            _ => 0,
-        };
-        if kept == Kept::All && left * 9 < self.samples.len() {
-            if self.samples.len() == self.samples.capacity() {
-                self.samples.reserve_exact(self.samples.len() / 8 + 2);
-            }
-        } else if left > 0 {
-            self.samples.drain(..left);
-            self.base = self.base.wrapping_add(left as u32);
+            // Whoever looked at the window when the last one came has passed those that had left then.
+            Kept::All if self.samples.is_full() => self.samples.make_room(span, last.min(now), unpacked),
+            Kept::All | Kept::Newest { .. } => {}
         }
     }
 }

@@ -13,6 +13,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::hint::black_box;
+use std::ops::ControlFlow;
 
 use crate::model::{HistogramSample, Labels, Matcher, Millis, Sample, SeriesPlaces, SeriesRef, StartChange, Timestamp};
 use crate::promql::{SeriesSource, SourceError};
@@ -21,6 +22,7 @@ use super::feed::{Feed, Touched};
 use super::leaf::{Leaf, Reach};
 use super::node::{Below, Node, Op, Renumbered};
 use super::renumbering::Renumbering;
+use super::selectors::Selectors;
 use super::slack::{EXACT, Slack, judges, passed_on, slack_of};
 use super::timers::{Target, Timers, is_soft_step};
 use super::worklist::Worklist;
@@ -30,6 +32,9 @@ const VACANT_MIN: u32 = 64;
 
 /// How many series are read ahead.
 const AHEAD: usize = 16;
+
+/// How many series are read at a time when windows are filled.
+const PIECE: usize = 256;
 
 /// Selectors and operators.
 #[derive(Debug, Default)]
@@ -42,8 +47,7 @@ pub(super) struct Graph {
     pub(super) leaves: Vec<Leaf>,
     /// Of each leaf the nodes that follow it.
     followers: Vec<Vec<usize>>,
-    by_name: HashMap<String, Vec<usize>>,
-    nameless: Vec<usize>,
+    selectors: Selectors,
     node_keys: HashMap<String, usize>,
     feed_keys: HashMap<String, usize>,
     leaf_keys: HashMap<(usize, Millis, Reach), usize>,
@@ -87,10 +91,7 @@ impl Graph {
             return *feed;
         }
         let (at, feed) = (self.feeds.len(), Feed::new(matchers.to_vec(), offset, reach));
-        match feed.metric_name() {
-            Some(name) => self.by_name.entry(name.to_owned()).or_default().push(at),
-            None => self.nameless.push(at),
-        }
+        self.selectors.add(at, matchers);
         self.feeds.push(feed);
         self.readers_of.push(Vec::new());
         self.feed_keys.insert(key, at);
@@ -201,8 +202,7 @@ impl Graph {
 
     /// Whether a series is one of a selector's.
     pub(super) fn follows(&self, labels: &Labels) -> bool {
-        let named = self.by_name.get(labels.metric_name()).map_or(&[][..], Vec::as_slice);
-        named.iter().chain(&self.nameless).any(|feed| self.feeds[*feed].matches(labels))
+        self.selectors.for_series(labels).into_iter().any(|feed| self.feeds[feed].matches(labels))
     }
 
     /// Meets a series: from now on its samples go to the selectors that it satisfies.
@@ -210,14 +210,13 @@ impl Graph {
         if !self.bindings.of(series).is_empty() {
             return;
         }
-        let named = self.by_name.get(labels.metric_name()).map_or(&[][..], Vec::as_slice);
         let mut slots = Vec::new();
-        for at in named.iter().chain(&self.nameless) {
-            let feed = &mut self.feeds[*at];
+        for at in self.selectors.for_series(labels) {
+            let feed = &mut self.feeds[at];
             if feed.matches(labels) {
                 let slot = feed.slot(labels);
                 feed.number(slot);
-                slots.push((*at as u32, slot));
+                slots.push((at as u32, slot));
             }
         }
         self.bindings.insert(series, slots);
@@ -232,11 +231,10 @@ impl Graph {
             let single = |series: &SeriesRef| self.bindings.of(*series).first().copied();
             let mut places = [None; AHEAD];
             samples.iter().zip(&mut places).for_each(|((series, _), place)| *place = single(series));
-            let first = |place: &(u32, u32)| self.feeds[place.0 as usize].samples(place.1).1;
+            let first = |place: &(u32, u32)| self.feeds[place.0 as usize].first_position(place.1);
             black_box(places.iter().flatten().map(first).fold(0, u32::wrapping_add));
-            let newest = |place: &(u32, u32)| {
-                self.feeds[place.0 as usize].samples(place.1).0.last().map_or(0, |sample| sample.t.0)
-            };
+            let newest =
+                |place: &(u32, u32)| self.feeds[place.0 as usize].newest(place.1).last().map_or(0, |sample| sample.t.0);
             black_box(places.iter().flatten().map(newest).fold(0, i64::wrapping_add));
             for (series, sample) in samples {
                 for &(feed, slot) in self.bindings.of(*series) {
@@ -473,28 +471,31 @@ impl Graph {
     ///
     /// # Errors
     /// The history cannot be read.
-    pub(super) fn seed(
-        &mut self,
-        at: Timestamp,
-        source: &dyn SeriesSource,
-        samples_max: usize,
-    ) -> Result<(), SourceError> {
+    pub(super) fn seed(&mut self, at: Timestamp, source: &dyn SeriesSource) -> Result<(), SourceError> {
         for (number, feed) in self.feeds.iter_mut().enumerate() {
             // One sample in the place of many would be taken for all there were.
             let mut range = feed.range_needed(at);
             range.after = source.raw_since(feed.matchers(), range)?;
-            for series in source.select(feed.matchers(), range, samples_max)? {
-                let slot = feed.slot(&series.labels);
-                if !series.starts.is_empty() {
-                    for (t, start) in source.start_changes(&series.labels) {
-                        feed.count_from(slot, t, start, at);
-                    }
+            let mut found = source.find(feed.matchers(), range, usize::MAX)?;
+            found.sort();
+            let count = found.count();
+            let mut pieces = (0..count).step_by(PIECE).map(|from| from..(from + PIECE).min(count));
+            found.read(&mut pieces, &mut |which, samples, histograms| {
+                if samples.is_empty() && histograms.is_empty() {
+                    return ControlFlow::Continue(());
                 }
-                for sample in series.samples {
-                    feed.insert(slot, sample, at);
+                let slot = feed.slot(&found.labels(which));
+                for sample in samples {
+                    feed.insert(slot, *sample, at);
                 }
-                for sample in &series.histograms {
+                for sample in histograms {
                     feed.insert_histogram(slot, sample, at);
+                }
+                ControlFlow::Continue(())
+            })?;
+            for slot in 0..feed.len() {
+                for (t, start) in source.start_changes(feed.labels(slot)) {
+                    feed.count_from(slot, t, start, at);
                 }
             }
             self.touched_feeds.push(number);

@@ -150,15 +150,15 @@ impl Guard {
             Function::Changes | Function::Resets | Function::MaxOverTime => Kind::Constant,
             _ => return None,
         };
-        let samples = glance.window();
-        let [first, .., last] = samples else { return None };
+        let window = glance.window();
+        let (first, last) = window.ends()?;
         let is_same = first.v.to_bits() == last.v.to_bits() && last.v.is_finite();
         // Among zeros may be some with another sign.
         let is_clear = last.v.to_bits() != (-0.0f64).to_bits();
         if glance.resets() != Resets::None || glance.enters().is_some() || !is_same || !is_clear {
             return None;
         }
-        let left = if kind == Kind::Constant { last } else { &samples[samples.len() - 2] };
+        let left = if kind == Kind::Constant { last } else { window.get(window.len() - 2)? };
         let guard = Guard { kind, low: last.v, until: Timestamp::MAX, seen: last.t, ..Guard::default() };
         Some((guard, glance.leaves_at(left)))
     }
@@ -176,14 +176,14 @@ impl Guard {
         glance: &Glance<'_>,
     ) -> Option<(Guard, Timestamp)> {
         let range = glance.range();
-        let (samples, span) = (glance.window(), (range.until - range.after).0 as f64);
+        let (window, span) = (glance.window(), (range.until - range.after).0 as f64);
         let per = match function {
             Function::Rate => 1000.0,
             Function::Increase => span,
             _ => return None,
         };
-        let [first, .., last] = samples else { return None };
-        let (gaps, sampled) = (samples.len() as i64 - 1, (last.t - first.t).0);
+        let (first, last) = window.ends()?;
+        let (gaps, sampled) = (window.len() as i64 - 1, (last.t - first.t).0);
         let is_plain = glance.resets() == Resets::None && glance.enters().is_none() && gaps >= GAPS_MIN;
         if !(is_plain && told > 0.0 && told.is_finite()) {
             return None;
@@ -212,20 +212,22 @@ struct Change {
 
 impl Change {
     fn rising(&self, glance: &Glance<'_>) -> Option<(Guard, Timestamp)> {
-        let (samples, range) = (glance.window(), glance.range());
-        let last = samples.last()?;
+        let (window, range) = (glance.window(), glance.range());
+        let (oldest, last) = window.ends()?;
         let gap = (self.average * 1.04) as u32;
         let hold = usual(gap);
-        if (samples[0].t - range.after).0 >= hold || (range.until - last.t).0 >= hold {
+        if (oldest.t - range.after).0 >= hold || (range.until - last.t).0 >= hold {
             return None;
         }
         let (low_slope, high_slope) = ((self.low / self.per) as f32, (self.high / self.per) as f32);
         // A counter that has been at zero less than a gap before its first sample is not extrapolated beyond.
         let grown = 1.15 * self.high / self.per * self.average;
         let (mut low, mut high, mut until) = (f64::NEG_INFINITY, f64::INFINITY, None);
-        for (at, first) in samples.iter().enumerate().take(LEAVING_MAX) {
-            let (width, gaps) = ((last.t - first.t).0 as f64, samples.len() as i64 - 1 - at as i64);
-            let is_late = at > 0 && (first.t - samples[at - 1].t).0 >= hold;
+        let mut before = None;
+        for at in 0..window.len().min(LEAVING_MAX) {
+            let first = window.get(at)?;
+            let (width, gaps) = ((last.t - first.t).0 as f64, window.len() as i64 - 1 - at as i64);
+            let is_late = before.replace(first).is_some_and(|before: Sample| (first.t - before.t).0 >= hold);
             let usual = self.average * gaps as f64;
             let is_usual = gaps >= GAPS_MIN && (usual * 0.99..=usual * 1.01).contains(&width);
             if is_late || !is_usual || (0.0..grown).contains(&first.v) {
@@ -246,7 +248,7 @@ impl Change {
     }
 
     fn beginning(&self, glance: &Glance<'_>) -> Option<(Guard, Timestamp)> {
-        let [first, .., last] = glance.window() else { return None };
+        let (first, last) = glance.window().ends()?;
         let (gaps, sampled) = ((glance.window().len() - 1) as f64, (last.t - first.t).0 as f64);
         // At most half a gap is extrapolated to the left, and to the right from nothing to 1.1 gaps.
         let beyond = 1.0 + 1.7 / gaps + 2.0 / sampled;
@@ -329,8 +331,7 @@ mod tests {
                 let now = sample.t + offset + Millis(below(20) as i64);
                 feed.insert(slot, sample, now);
                 let windowed = Windowed { function, args: &[], tolerance };
-                let at =
-                    held.as_mut().and_then(|(guard, _)| guard.pass(feed.samples(slot).0, offset, reach.span(), now));
+                let at = held.as_mut().and_then(|(guard, _)| guard.pass(feed.newest(slot), offset, reach.span(), now));
                 let until = match at {
                     Some(until) => until,
                     None => {
@@ -347,9 +348,10 @@ mod tests {
                 passed[kind] += usize::from(at.is_some());
                 let Some((_, told)) = held else { continue };
                 let glance = leaf.look(slot, &feed, now);
-                for later in (now.0..until.0.min(now.0 + 40_000)).step_by(331).map(Timestamp) {
+                let end = until.0.min(now.0 + 40_000);
+                for later in (now.0..end).step_by(1103).chain([end - 1]).map(Timestamp) {
                     let glance = glance.later(later);
-                    let really = kernel::over_range(function, &[], glance.window(), glance.range());
+                    let really = kernel::over_range(function, &[], &glance.window().whole(), glance.range());
                     let is_near = really.is_some_and(|v| v == told || (v - told).abs() <= told.abs() * tolerance);
                     assert!(is_near, "seed {seed} {function:?} at {later}: {told} is {really:?}");
                 }

@@ -7,7 +7,7 @@
 
 use crate::model::{Millis, Timestamp};
 use crate::promql::Function;
-use crate::promql::kernel::{self, Motion};
+use crate::promql::kernel::{self, Motion, Resets};
 
 use super::guard::Guard;
 use super::leaf::Glance;
@@ -68,9 +68,25 @@ impl Windowed<'_> {
     fn at(&self, glance: &Glance<'_>) -> (Option<f64>, Motion) {
         let (window, range) = (glance.window(), glance.range());
         match glance.starts() {
-            Some(starts) => kernel::moving_with_starts(self.function, self.args, window, &starts, range),
-            None => kernel::moving(self.function, self.args, window, glance.resets(), range),
+            Some(starts) => kernel::moving_with_starts(self.function, self.args, &window.whole(), &starts, range),
+            None => match window.as_slice() {
+                Some(samples) => kernel::moving(self.function, self.args, samples, glance.resets(), range),
+                None => self.over_packed(glance),
+            },
         }
+    }
+
+    /// The same over a window that is unpacked only where it must be.
+    fn over_packed(&self, glance: &Glance<'_>) -> (Option<f64>, Motion) {
+        let (window, range) = (glance.window(), glance.range());
+        let by_ends = window.ends().and_then(|(first, last)| {
+            let before_resets = match glance.resets() {
+                Resets::None => Vec::new(),
+                Resets::Perhaps => window.before_resets(),
+            };
+            kernel::moving_by_ends(self.function, (first, last), window.len(), before_resets, range)
+        });
+        by_ends.unwrap_or_else(|| kernel::moving(self.function, self.args, &window.whole(), glance.resets(), range))
     }
 
     /// Whether the value, or how it moves, changes at the very instant of a glance at which no sample came or left.

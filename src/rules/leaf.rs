@@ -11,6 +11,7 @@ use crate::promql::kernel::Resets;
 use super::feed::{Feed, HISTOGRAM_NAN, Touched};
 use super::guard::Guard;
 use super::renumbering::Renumbering;
+use super::samples::{View, Window, falls_to};
 use super::timers::{Alarms, Timers, earliest};
 
 /// How far a selector sees.
@@ -72,8 +73,7 @@ struct Place {
 /// A window of one series as it moves on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Glance<'a> {
-    samples: &'a [Sample],
-    base: u32,
+    samples: View<'a>,
     /// From which times on counting is said to have begun when.
     starts: &'a [(Timestamp, Timestamp)],
     offset: Millis,
@@ -84,9 +84,8 @@ pub(super) struct Glance<'a> {
 
 impl<'a> Glance<'a> {
     /// The samples inside.
-    pub(super) fn window(&self) -> &'a [Sample] {
-        let at = |position: u32| position.wrapping_sub(self.base) as usize;
-        &self.samples[at(self.place.from)..at(self.place.to)]
+    pub(super) fn window(&self) -> Window<'a> {
+        self.samples.window(self.samples.place(self.place.from)..self.samples.place(self.place.to))
     }
 
     /// From where to where it reaches.
@@ -107,15 +106,15 @@ impl<'a> Glance<'a> {
             let known = self.starts.partition_point(|(from, _)| *from <= sample.t);
             self.starts[..known].last().map_or(Timestamp(0), |(_, start)| *start)
         };
-        self.begins_inside().then(|| self.window().iter().map(at).collect())
+        self.begins_inside().then(|| self.window().whole().iter().map(at).collect())
     }
 
     /// Whether counting began anew in the window, as far as it is told.
     fn begins_inside(&self) -> bool {
-        let Some((first, last)) = self.window().first().zip(self.window().last()).filter(|_| !self.starts.is_empty())
-        else {
+        if self.starts.is_empty() {
             return false;
-        };
+        }
+        let Some((first, last)) = self.window().first().zip(self.window().last()) else { return false };
         let known = self.starts.partition_point(|(from, _)| *from <= first.t);
         let is_before = |(_, start): &(Timestamp, Timestamp)| *start <= self.range().after;
         let begun_before = self.starts[..known].last().is_none_or(is_before);
@@ -128,23 +127,23 @@ impl<'a> Glance<'a> {
     }
 
     /// When a sample leaves.
-    pub(super) fn leaves_at(&self, sample: &Sample) -> Timestamp {
+    pub(super) fn leaves_at(&self, sample: Sample) -> Timestamp {
         sample.t + self.offset + self.reach.span()
     }
 
     /// When a sample enters, or has entered.
-    pub(super) fn enters_at(&self, sample: &Sample) -> Timestamp {
+    pub(super) fn enters_at(&self, sample: Sample) -> Timestamp {
         sample.t + self.offset
     }
 
     /// When another sample enters.
     pub(super) fn enters(&self) -> Option<Timestamp> {
-        self.samples.get(self.place.to.wrapping_sub(self.base) as usize).map(|next| next.t + self.offset)
+        self.samples.get(self.samples.place(self.place.to)).map(|next| next.t + self.offset)
     }
 
     /// The newest sample, if it has not entered yet.
-    pub(super) fn ahead(&self) -> Option<&'a Sample> {
-        self.samples.last().filter(|newest| newest.t + self.offset > self.now)
+    pub(super) fn ahead(&self) -> Option<Sample> {
+        self.samples.newest().filter(|newest| newest.t + self.offset > self.now)
     }
 
     /// The same window a moment before, if no sample has come or left since.
@@ -161,29 +160,26 @@ impl<'a> Glance<'a> {
     }
 
     fn advance(&mut self) {
-        let Place { from, to, mut falls } = self.place;
-        let at = |position: u32| position.wrapping_sub(self.base) as usize;
-        let (mut from, mut to) = (at(from), at(to));
-        while let Some(next) = self.samples.get(to).filter(|next| next.t + self.offset <= self.now) {
-            falls += u32::from(to > from && falls_to(self.samples[to - 1], *next));
+        let (samples, Place { from, to, mut falls }) = (self.samples, self.place);
+        let (mut from, mut to) = (samples.place(from), samples.place(to));
+        while let Some(next) = samples.get(to).filter(|next| next.t + self.offset <= self.now) {
+            let before = if to > from { samples.get(to - 1) } else { None };
+            falls += u32::from(before.is_some_and(|before| falls_to(before, next)));
             to += 1;
         }
         if matches!(self.reach, Reach::Instant(_)) {
             // The older ones are seen no more.
             (from, falls) = (from.max(to.saturating_sub(1)), 0);
         }
-        while from < to && self.samples[from].t + self.offset + self.reach.span() <= self.now {
-            falls -= u32::from(from + 1 < to && falls_to(self.samples[from], self.samples[from + 1]));
+        while from < to
+            && let Some(first) = samples.get(from).filter(|first| first.t + self.offset + self.reach.span() <= self.now)
+        {
+            let after = if from + 1 < to { samples.get(from + 1) } else { None };
+            falls -= u32::from(after.is_some_and(|after| falls_to(first, after)));
             from += 1;
         }
-        let position = |at: usize| self.base.wrapping_add(at as u32);
-        self.place = Place { from: position(from), to: position(to), falls };
+        self.place = Place { from: samples.position(from), to: samples.position(to), falls };
     }
-}
-
-/// Whether a counter began anew between two samples, or one of them is no number.
-fn falls_to(before: Sample, after: Sample) -> bool {
-    before.v.partial_cmp(&after.v).is_none_or(|order| order.is_gt())
 }
 
 impl Leaf {
@@ -287,8 +283,8 @@ impl Leaf {
     pub(super) fn take(&mut self, slot: u32, number: u32, feed: &Feed, now: Timestamp, timers: &mut Timers) -> Touched {
         let own = &mut self.slots[slot as usize];
         if !own.marked && !own.guard.is_shut() && !feed.is_disordered(slot) && !feed.has_met_histogram() {
-            let (samples, _) = feed.samples(slot);
-            if let Some(due) = own.guard.pass(samples, self.offset, self.reach.span(), now) {
+            let newest = feed.newest(slot);
+            if let Some(due) = own.guard.pass(newest, self.offset, self.reach.span(), now) {
                 self.alarms.put_off(slot);
                 self.alarms.advance(slot, due, now, number, timers);
                 return Touched::Not;
@@ -304,17 +300,17 @@ impl Leaf {
 
     /// The window of a series as it was when it was last looked at.
     fn at<'f>(&self, slot: u32, feed: &'f Feed, now: Timestamp) -> Glance<'f> {
-        let (samples, base) = feed.samples(slot);
+        let samples = feed.samples(slot);
         let mut place = self.slots[slot as usize].place;
-        let is_lost = |position: u32| position.wrapping_sub(base) as usize > samples.len();
+        let is_lost = |position: u32| samples.place(position) > samples.len();
         if place.falls == 0 && is_lost(place.from) {
             // Whatever is gone had left the window.
-            place.from = base;
+            place.from = samples.position(0);
         }
         if is_lost(place.from) || is_lost(place.to) || feed.is_disordered(slot) {
-            place = Place { from: base, to: base, falls: 0 };
+            place = Place { from: samples.position(0), to: samples.position(0), falls: 0 };
         }
-        Glance { samples, base, starts: feed.starts(slot), offset: self.offset, reach: self.reach, place, now }
+        Glance { samples, starts: feed.starts(slot), offset: self.offset, reach: self.reach, place, now }
     }
 
     /// Looks at the window of a series at `now`.
@@ -327,7 +323,8 @@ impl Leaf {
         }
         own.place = glance.place;
         if feed.has_met_histogram() {
-            let ahead = &glance.samples[glance.place.from.wrapping_sub(glance.base) as usize..];
+            let samples = glance.samples;
+            let ahead = samples.window(samples.place(glance.place.from)..samples.len()).whole();
             let carries = ahead.iter().any(|s| s.v.to_bits() == HISTOGRAM_NAN);
             self.carrying = self.carrying + u32::from(carries) - u32::from(own.carries);
             own.carries = carries;

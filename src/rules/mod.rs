@@ -70,6 +70,8 @@ mod ranking;
 mod reading;
 mod renumbering;
 mod rule;
+mod samples;
+mod selectors;
 mod slack;
 mod slots;
 mod status;

@@ -44,12 +44,7 @@ impl ChangeColumn {
         samples: &[Sample],
         windows: impl Iterator<Item = ((usize, usize), TimeRange)>,
     ) -> Option<ChangeColumn> {
-        let kind = match function {
-            Function::Rate => Extrapolated::Rate,
-            Function::Increase => Extrapolated::Increase,
-            Function::Delta => Extrapolated::Delta,
-            _ => return None,
-        };
+        let kind = Extrapolated::of(function)?;
         let mut column = ChangeColumn { kind, windows: Vec::new(), absent: Vec::new() };
         for (at, ((from, to), range)) in windows.enumerate() {
             let edges = match samples.get(from..to) {

@@ -34,7 +34,7 @@ pub use native::{
     infer_resets, is_reset as is_native_reset, native_between, native_buckets, native_change, native_extended,
     native_last_change, native_mean, native_sum, native_weight,
 };
-pub use range::{by_summary, is_even, moving, over_range, over_summary};
+pub use range::{by_summary, is_even, moving, moving_by_ends, over_range, over_summary};
 pub use rank::{Direction, rank_key};
 pub use rate::{Motion, Resets, is_reset};
 pub use scalar::{binary, compare, unary_math};

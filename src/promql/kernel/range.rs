@@ -121,17 +121,24 @@ pub fn moving(
     resets: Resets,
     range: TimeRange,
 ) -> (Option<f64>, Motion) {
-    let kind = match function {
-        Function::Rate => Extrapolated::Rate,
-        Function::Increase => Extrapolated::Increase,
-        Function::Delta => Extrapolated::Delta,
-        _ => {
-            let value = over_range(function, args, samples, range);
-            let motion = if function == Function::PredictLinear { drift(value, args, samples) } else { Motion::STILL };
-            return (value, motion);
-        }
+    let Some(kind) = Extrapolated::of(function) else {
+        let value = over_range(function, args, samples, range);
+        let motion = if function == Function::PredictLinear { drift(value, args, samples) } else { Motion::STILL };
+        return (value, motion);
     };
     rate::moving(kind, samples, resets, range)
+}
+
+/// [`moving`], from the first and the last of `count` samples and what a counter had before each of its resets;
+/// nothing if that says too little of them.
+pub fn moving_by_ends(
+    function: Function,
+    ends: (Sample, Sample),
+    count: usize,
+    before_resets: Vec<f64>,
+    range: TimeRange,
+) -> Option<(Option<f64>, Motion)> {
+    Some(rate::moving_by_ends(Extrapolated::of(function)?, ends, count, before_resets, range))
 }
 
 /// How a prediction moves: along its line.

@@ -5,6 +5,7 @@
 //!   does not move with the window, not even by one bit.
 
 use crate::model::{ExactSum, Millis, Sample, Summary, TimeRange, Timestamp};
+use crate::promql::Function;
 
 /// What the three functions differ in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,18 @@ struct Ends {
     rise: f64,
 }
 
+impl Extrapolated {
+    /// Which of the three a function is, if it is one.
+    pub(super) fn of(function: Function) -> Option<Extrapolated> {
+        match function {
+            Function::Rate => Some(Extrapolated::Rate),
+            Function::Increase => Some(Extrapolated::Increase),
+            Function::Delta => Some(Extrapolated::Delta),
+            _ => None,
+        }
+    }
+}
+
 impl Ends {
     fn of(samples: &[Sample]) -> Option<Ends> {
         let resets = samples.windows(2).filter(|two| is_reset(two[0], two[1])).map(|two| two[0].v);
@@ -36,15 +49,19 @@ impl Ends {
     /// Of samples whose values before each reset are known.
     fn with_resets(samples: &[Sample], resets: impl Iterator<Item = f64>) -> Option<Ends> {
         let [first, .., last] = samples else { return None };
+        Some(Ends::between((*first, *last), samples.len(), resets))
+    }
+
+    fn between((first, last): (Sample, Sample), count: usize, resets: impl Iterator<Item = f64>) -> Ends {
         let mut resets = resets.peekable();
         let rise = if resets.peek().is_none() {
             last.v - first.v
         } else {
             let mut before = ExactSum::new();
             resets.for_each(|v| before.add(v));
-            rise(*first, *last, before)
+            rise(first, last, before)
         };
-        Some(Ends { first: *first, last: *last, count: samples.len() as u64, rise })
+        Ends { first, last, count: count as u64, rise }
     }
 
     fn of_summary(summary: &Summary) -> Option<Ends> {
@@ -249,6 +266,17 @@ pub(super) fn moving(
         Some(ends) => ends.moving(kind, range),
         None => (None, Motion::STILL),
     }
+}
+
+/// The same, from the ends of `count` samples and what was there before each reset.
+pub(super) fn moving_by_ends(
+    kind: Extrapolated,
+    ends: (Sample, Sample),
+    count: usize,
+    before_resets: Vec<f64>,
+    range: TimeRange,
+) -> (Option<f64>, Motion) {
+    Ends::between(ends, count, before_resets.into_iter()).moving(kind, range)
 }
 
 /// [`from_start`] and its motion.
