@@ -7,7 +7,7 @@
 //!
 //! Each program runs twice on a fresh directory, without rules and with them, and gets the same samples by remote-write, one
 //! of each series every ten seconds, evenly spread over the time; Prometheus evaluates every 15 s. The clocks run half a minute after some minutes of
-//! history were sent at once, so that most windows are full. Beside that, a probe twice a second: one decisive sample, and the time until it is
+//! history were sent at once, so that most windows are full; with `--hours 6`, all are, as after a day of work. Beside that, a probe twice a second: one decisive sample, and the time until it is
 //! acknowledged and until its alert arrives at a receiver that both take for an Alertmanager. The output is Markdown.
 
 mod fleet;
@@ -84,6 +84,9 @@ pub(crate) struct Options {
     /// Minutes of history that are sent at once before, so that windows are full when the clocks run
     #[arg(long, default_value_t = 10.0)]
     pub(crate) history: f64,
+    /// Hours of history before that, of the series that rules look at over an hour or more
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) hours: f64,
     /// Only the runs with rules
     #[arg(long)]
     pub(crate) with_rules_only: bool,
@@ -110,11 +113,12 @@ fn main() -> Outcome<()> {
         shapes::COUNT
     );
     println!(
-        "- {}; load average {}; {:.1} min a run, {:.1} min of history",
+        "- {}; load average {}; {:.1} min a run, {:.1} min of history, {:.1} h of what rules look at so long",
         procfs::utc(),
         procfs::load(),
         options.minutes,
-        options.history
+        options.history,
+        options.hours
     );
     println!("- {}\n", premises.describe());
     let mut all = Vec::new();
@@ -126,13 +130,31 @@ fn main() -> Outcome<()> {
             true => None,
             false => Some(run::measure(&options, kind, Rules::None, &premises)?),
         };
+        if let Some(without) = &without {
+            say(kind, "without rules", without);
+        }
         let with = run::measure(&options, kind, Rules::All, &premises)?;
-        println!("{}: {}", kind.name(), with.version);
+        say(kind, "with rules", &with);
         all.push((kind, without, with));
     }
     println!("\n{}", costs(&all));
     println!("{}", times(&all));
     Ok(())
+}
+
+/// Says what was measured as soon as it was: a long run may be ended before its tables.
+fn say(kind: Kind, what: &str, measured: &Measured) {
+    let usage = &measured.usage;
+    println!(
+        "- {} {}, {what}: {:.2} % of a core, {}, {:.0} samples/s, {} alerts, {} missed",
+        kind.name(),
+        measured.version,
+        usage.cpu * 100.0,
+        bytes(usage.resident),
+        usage.rate,
+        measured.alerts,
+        measured.missed
+    );
 }
 
 fn costs(all: &[(Kind, Option<Measured>, Measured)]) -> String {

@@ -41,6 +41,24 @@ pub(crate) enum Rules {
     All,
 }
 
+impl Rules {
+    fn name(self) -> &'static str {
+        match self {
+            Rules::None => "without rules",
+            Rules::All => "with rules",
+        }
+    }
+}
+
+/// Which series of a target are sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// Those that rules look at over hours.
+    Long,
+    /// All.
+    All,
+}
+
 /// What a program used.
 pub(crate) struct Usage {
     /// Processor time, in seconds a second.
@@ -87,16 +105,20 @@ pub(crate) fn measure(options: &Options, kind: Kind, rules: Rules, premises: &Pr
     let mut fleet = Fleet::new(options.series, options.teams())?;
     let mut sender = Sender::new(server.address)?;
     // As evenly spaced as what follows, until it has caught up with the clock.
-    let (begin, mut rounds) = (now_ms() - (options.history * 60_000.0) as i64, 0);
+    let long_rounds = (options.hours * 3_600_000.0) as u64 / EVERY_MS;
+    let before = (options.history * 60_000.0) as i64 + (long_rounds * EVERY_MS) as i64;
+    let (begin, mut rounds) = (now_ms() - before, 0);
     let at = |round: u64, part: u64| begin + (round * EVERY_MS + part * EVERY_MS / PARTS as u64) as i64;
     while at(rounds + 1, 0) <= now_ms() {
+        let which = if rounds < long_rounds { Which::Long } else { Which::All };
         for target in 0..fleet.targets() {
             let part = ((target + 1) * PARTS - 1) / fleet.targets();
-            sender.add(&mut fleet, target, rounds, at(rounds, part as u64))?;
+            sender.add(&mut fleet, target, which, rounds, at(rounds, part as u64))?;
         }
         sender.flush()?;
         rounds += 1;
     }
+    eprintln!("{} {}: history sent at {}", kind.name(), rules.name(), procfs::utc());
     let stop = AtomicBool::new(false);
     let probed = thread::scope(|scope| {
         let (stop, address) = (&stop, server.address);
@@ -210,9 +232,13 @@ impl Sender {
     }
 
     /// Adds what a target shows at a time; sends what is enough for a request.
-    fn add(&mut self, fleet: &mut Fleet, target: usize, round: u64, t: i64) -> Outcome<()> {
+    fn add(&mut self, fleet: &mut Fleet, target: usize, which: Which, round: u64, t: i64) -> Outcome<()> {
         let shard = &mut self.shards[target % CONNECTIONS];
-        fleet.scrape(target, round, |labels, value| shard.builder.push(labels, t, value));
+        let push = |labels: &[u8], value| shard.builder.push(labels, t, value);
+        match which {
+            Which::Long => fleet.scrape_long(target, round, push),
+            Which::All => fleet.scrape(target, round, push),
+        }
         if shard.builder.samples() + PER_TARGET > REQUEST_SAMPLES { shard.flush() } else { Ok(()) }
     }
 
@@ -296,7 +322,7 @@ impl Pace {
             let t = self.begun_ms + (self.part * EVERY_MS / PARTS as u64) as i64;
             let targets = self.fleet.targets();
             for target in part * targets / PARTS..(part + 1) * targets / PARTS {
-                self.sender.add(&mut self.fleet, target, round, t)?;
+                self.sender.add(&mut self.fleet, target, Which::All, round, t)?;
             }
             self.sender.flush()?;
             self.part += 1;
