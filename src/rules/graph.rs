@@ -67,8 +67,8 @@ pub(super) struct Graph {
     errors: usize,
     /// Nodes whose results are rules', and changed in this round.
     touched_roots: Vec<usize>,
-    /// Nodes that compare values that may be off.
-    judges: Vec<usize>,
+    /// Nodes with elements that have to be made again at whole seconds, and some that had.
+    watching: Worklist,
 }
 
 impl Graph {
@@ -121,7 +121,6 @@ impl Graph {
         let (slack, wanted) = slack_of(&op, &self.nodes);
         wanted.into_iter().for_each(|input| self.want(input));
         let judges = judges(&op, &self.nodes);
-        self.judges.extend(judges.then_some(at));
         self.nodes.push(Node::new(op, slack, judges));
         self.readers.push(Vec::new());
         self.dirty.insert(at);
@@ -374,8 +373,7 @@ impl Graph {
         if !is_soft_step(now) {
             return;
         }
-        for n in 0..self.judges.len() {
-            let at = self.judges[n];
+        while let Some(at) = self.watching.pop_first() {
             let watched = self.nodes[at].judge.as_mut().map(|judge| std::mem::take(&mut judge.watched));
             for id in watched.unwrap_or_default() {
                 self.refresh(at, id, EXACT, now);
@@ -394,6 +392,9 @@ impl Graph {
             node.update(&mut Below { nodes, leaves, feeds, now, round, has_errors, timers, node: at as u32 });
             self.errors = self.errors + usize::from(node.out.error().is_some()) - usize::from(had_error);
             let asks = node.judge.as_mut().map(|judge| judge.take_asks(round)).unwrap_or_default();
+            if node.judge.as_ref().is_some_and(|judge| !judge.watched.is_empty()) {
+                self.watching.insert(at);
+            }
             if node.out.is_changed(round) {
                 self.readers[at].iter().for_each(|node| self.dirty.insert(*node));
                 if node.is_root {

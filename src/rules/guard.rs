@@ -54,7 +54,7 @@ enum Kind {
     Same,
     /// A function of a window in which all values are the same; it has one while a single sample is left.
     Constant,
-    /// The change over such a window, which there is while two samples are left.
+    /// The change over such a window, or the line through it, which there is while two samples are left.
     Resting,
     /// The change over a window that its samples fill.
     Rising,
@@ -146,8 +146,14 @@ impl Guard {
     /// For a function of a window whose samples all have the same value; and until when it keeps its own.
     pub(super) fn of_constant(function: Function, glance: &Glance<'_>) -> Option<(Guard, Timestamp)> {
         let kind = match function {
-            Function::Rate | Function::Increase => Kind::Resting,
-            Function::Changes | Function::Resets | Function::MaxOverTime => Kind::Constant,
+            Function::Rate | Function::Increase | Function::Delta | Function::Deriv | Function::PredictLinear => {
+                Kind::Resting
+            }
+            Function::Changes
+            | Function::Resets
+            | Function::MaxOverTime
+            | Function::MinOverTime
+            | Function::LastOverTime => Kind::Constant,
             _ => return None,
         };
         let window = glance.window();
@@ -289,8 +295,18 @@ mod tests {
     /// the one that was told until the instant that is given; and much of what is steady passes.
     #[test]
     fn what_passes_changes_nothing() {
-        let functions =
-            [Function::Rate, Function::Increase, Function::Changes, Function::MaxOverTime, Function::Resets];
+        let functions = [
+            Function::Rate,
+            Function::Increase,
+            Function::Changes,
+            Function::MaxOverTime,
+            Function::Resets,
+            Function::Delta,
+            Function::Deriv,
+            Function::PredictLinear,
+            Function::MinOverTime,
+            Function::LastOverTime,
+        ];
         let (mut passed, mut stopped) = ([0; 3], [0; 3]);
         for seed in 0..900u64 {
             let (mut state, tolerance) = (seed, SHARES[(seed / 8 % 2) as usize]);
@@ -303,7 +319,9 @@ mod tests {
             let mut feed = Feed::new(Vec::new(), offset, reach);
             let (slot, mut leaf) = (feed.slot(&Labels::empty()), Leaf::new(0, offset, reach));
             leaf.grow(1);
-            let function = functions[below(5) as usize];
+            // Most that are counted with are rates.
+            let function = functions[below(if below(3) == 0 { 10 } else { 5 }) as usize];
+            let args: &[f64] = if function == Function::PredictLinear { &[600.0, 0.0] } else { &[] };
             // Steady, resting, or anything.
             let kind = below(3) as usize;
             let (jitter, start) = ([100, 5000, 4000][kind], [0.0, -50.0, 1e4][below(3) as usize]);
@@ -330,7 +348,7 @@ mod tests {
                 let sample = next(&mut below);
                 let now = sample.t + offset + Millis(below(20) as i64);
                 feed.insert(slot, sample, now);
-                let windowed = Windowed { function, args: &[], tolerance };
+                let windowed = Windowed { function, args, tolerance };
                 let at = held.as_mut().and_then(|(guard, _)| guard.pass(feed.newest(slot), offset, reach.span(), now));
                 let until = match at {
                     Some(until) => until,
@@ -351,7 +369,7 @@ mod tests {
                 let end = until.0.min(now.0 + 40_000);
                 for later in (now.0..end).step_by(1103).chain([end - 1]).map(Timestamp) {
                     let glance = glance.later(later);
-                    let really = kernel::over_range(function, &[], &glance.window().whole(), glance.range());
+                    let really = kernel::over_range(function, args, &glance.window().whole(), glance.range());
                     let is_near = really.is_some_and(|v| v == told || (v - told).abs() <= told.abs() * tolerance);
                     assert!(is_near, "seed {seed} {function:?} at {later}: {told} is {really:?}");
                 }
