@@ -37,7 +37,7 @@ pub(super) struct VerdictArgs {
     server: Server,
 }
 
-/// Say which services have an objective with input, something that pages, and a receiver that is proven
+/// Say which services have an objective with input, something that pages, a receiver that is proven, and an owner
 #[derive(Args)]
 #[command(
     after_help = "Example: evenkeel coverage --fail-under 100\n\nExit codes: 0 fine, 3 too few services are covered."

@@ -1,7 +1,8 @@
 //! Which services somebody would be told of, and where nobody would.
 //!
 //! A service is covered if an objective of it has fresh input, something of it can page, and a receiver of that page
-//! has taken a message lately. Everything else is a gap, and gaps have names.
+//! has taken a message lately. It has adopted objectives if it has all that and an owner, whether the receiver is proven or
+//! not. Everything that is not there is a gap, and gaps have names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +32,17 @@ pub struct ServiceCoverage {
     pub receivers: Vec<String>,
     /// When one of them last took a message.
     pub proven: Option<Timestamp>,
+    /// Whose it is.
+    pub owners: Vec<String>,
+}
+
+/// What is known of services otherwise than by how objectives and rules are doing.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Inventory {
+    /// Services that stored series name.
+    pub found: Vec<String>,
+    /// Whose services are, of those of which something says it.
+    pub owners: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Every known service with what it lacks.
@@ -69,7 +81,7 @@ pub struct UnwatchedErrors {
 }
 
 impl ServiceCoverage {
-    /// What it lacks, by name: `objective`, `input`, `page`, `route`, `proof`.
+    /// What it lacks, by name: `objective`, `input`, `page`, `route`, `proof`, `owner`.
     pub fn gaps(&self, now: Timestamp) -> Vec<&'static str> {
         let has = [
             ("objective", self.objectives > 0),
@@ -77,8 +89,19 @@ impl ServiceCoverage {
             ("page", !self.pages.is_empty()),
             ("route", !self.receivers.is_empty()),
             ("proof", self.receivers.is_empty() || is_proven(self.proven, now)),
+            ("owner", !self.owners.is_empty()),
         ];
         has.into_iter().filter(|(_, has)| !has).map(|(name, _)| name).collect()
+    }
+
+    /// Whether somebody would be told of its failures. Who owns it tells nobody.
+    pub fn is_covered(&self, now: Timestamp) -> bool {
+        self.gaps(now).into_iter().all(|gap| gap == "owner")
+    }
+
+    /// Whether it is run by objectives: one with fresh input, a page with a route, and an owner.
+    pub fn has_adopted(&self, now: Timestamp) -> bool {
+        self.gaps(now).into_iter().all(|gap| gap == "proof")
     }
 }
 
@@ -90,29 +113,39 @@ pub(super) fn is_proven(delivered: Option<Timestamp>, now: Timestamp) -> bool {
 impl Coverage {
     /// How many services are covered.
     pub fn covered(&self) -> usize {
-        self.services.iter().filter(|service| service.gaps(self.at).is_empty()).count()
+        self.services.iter().filter(|service| service.is_covered(self.at)).count()
     }
 
     /// The share of services that are covered; nothing covered if there are none.
     pub fn share(&self) -> f64 {
-        if self.services.is_empty() { 0.0 } else { self.covered() as f64 / self.services.len() as f64 }
+        share(self.covered(), self.services.len())
+    }
+
+    /// How many services have an objective with fresh input, a page with a route, and an owner.
+    pub fn adopted(&self) -> usize {
+        self.services.iter().filter(|service| service.has_adopted(self.at)).count()
+    }
+
+    /// The share of services that have; none if there are none.
+    pub fn adoption(&self) -> f64 {
+        share(self.adopted(), self.services.len())
     }
 }
 
-/// What each service has and lacks. `found` are services that the stored series name; `told` gives who would be told
-/// of the pages of a service, by the labels that these have.
-pub fn coverage(
-    evidence: &Evidence<'_>,
-    found: impl IntoIterator<Item = String>,
-    told: impl Fn(&str) -> Vec<String>,
-) -> Coverage {
+fn share(k: usize, n: usize) -> f64 {
+    if n == 0 { 0.0 } else { k as f64 / n as f64 }
+}
+
+/// What each service has and lacks. `told` gives who would be told of the pages of a service, by the labels that these
+/// have.
+pub fn coverage(evidence: &Evidence<'_>, known: &Inventory, told: impl Fn(&str) -> Vec<String>) -> Coverage {
     let mut services: BTreeMap<String, ServiceCoverage> = BTreeMap::new();
     let mut of = |name: &str, change: &mut dyn FnMut(&mut ServiceCoverage)| {
         let new = || ServiceCoverage { service: name.to_owned(), ..ServiceCoverage::default() };
         change(services.entry(name.to_owned()).or_insert_with(new));
     };
-    for service in found {
-        of(&service, &mut |_| ());
+    for service in &known.found {
+        of(service, &mut |_| ());
     }
     for objective in evidence.objectives {
         let pages = objective.burns.iter().any(|burn| burn.pair.severity == Severity::Page);
@@ -130,10 +163,11 @@ pub fn coverage(
     for service in &mut services {
         let told: BTreeSet<String> = told(&service.service).into_iter().collect();
         service.receivers = told.into_iter().collect();
-        let known = evidence.receivers.iter().filter(|receiver| service.receivers.contains(&receiver.name));
-        service.proven = known.filter_map(|receiver| receiver.last_success).max();
+        let proofs = evidence.receivers.iter().filter(|receiver| service.receivers.contains(&receiver.name));
+        service.proven = proofs.filter_map(|receiver| receiver.last_success).max();
+        service.owners = known.owners.get(&service.service).into_iter().flatten().cloned().collect();
     }
-    services.sort_by_key(|service| service.gaps(evidence.now).is_empty());
+    services.sort_by_key(|service| (service.is_covered(evidence.now), service.gaps(evidence.now).is_empty()));
     Coverage { at: evidence.now, services }
 }
 
@@ -219,7 +253,7 @@ fn gap_spot(service: &ServiceCoverage, gap: &str, now: Timestamp) -> Option<Blin
                 "send a test alert on its route".to_owned(),
             )
         }
-        // Its objectives say so themselves.
+        // Its objectives say themselves that they have no input, and without an owner it is seen all the same.
         _ => return None,
     };
     Some(BlindSpot { code: format!("no-{gap}"), service: Some(name.clone()), text, remedy, events: None })

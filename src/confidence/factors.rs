@@ -35,7 +35,7 @@ impl Factor {
 
 /// What a verdict's certainty is made of: how much is looked at, how much of that is seen, and who would be told.
 pub fn factors(evidence: &Evidence<'_>, coverage: &Coverage) -> [Factor; 3] {
-    let gaps = coverage.services.iter().filter(|service| !service.gaps(coverage.at).is_empty());
+    let gaps = coverage.services.iter().filter(|service| !service.is_covered(coverage.at));
     let unseen = evidence.objectives.iter().filter(|objective| is_unseen(objective, evidence.started_at));
     let unproven = evidence
         .receivers

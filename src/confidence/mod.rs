@@ -23,7 +23,7 @@ mod words;
 
 pub use accuracy::{Accuracy, Claim, ClassAccuracy, EARLY, Quantile, Record, RuleAccuracy, Spread, accuracy, claim};
 pub use blindness::Blindness;
-pub use coverage::{BlindSpot, Coverage, ServiceCoverage, UnwatchedErrors, blind_spots, coverage};
+pub use coverage::{BlindSpot, Coverage, Inventory, ServiceCoverage, UnwatchedErrors, blind_spots, coverage};
 pub use customers::{Customers, MostHurt, customers};
 pub use evidence::{
     ClockJump, Deploy, Evidence, GroupHealth, JobHealth, ProgramHealth, ReceiverHealth, RuleHealth, StorageHealth,

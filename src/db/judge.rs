@@ -10,8 +10,7 @@ use crate::confidence::{
     factors, held_words, is_fine, judge, outline,
 };
 use crate::model::{
-    Alert, Labels, MatchOp, Matcher, Millis, TimeRange, Timestamp, Transition, TransitionId, TransitionKind, is_stale,
-    limits,
+    Alert, Labels, Matcher, Millis, TimeRange, Timestamp, Transition, TransitionId, TransitionKind, is_stale, limits,
 };
 use crate::notify::ReceiverStatus;
 use crate::promql::StartTimestamps;
@@ -53,9 +52,6 @@ impl Words {
         Words { overall: outline.overall, services: outline.services }
     }
 }
-
-/// The names of our own metrics.
-pub(super) const OWN: &str = "evenkeel_.+";
 
 impl Db {
     /// How customers are, by everything that is known now.
@@ -266,7 +262,7 @@ impl Inner {
             Some(pages) => pages.iter().flat_map(|labels| self.notifier.receivers_of(labels)).collect(),
             None => any_page(service).map_or_else(Vec::new, |labels| self.notifier.receivers_of(&labels)),
         };
-        coverage(&known.evidence(), self.services(known.now), told)
+        coverage(&known.evidence(), &self.inventory(known.now), told)
     }
 
     /// The coverage of at most a minute ago: with many series it takes longer than to judge.
@@ -289,23 +285,6 @@ impl Inner {
             pages.entry(labels.get("service").to_owned()).or_default().push(labels);
         }
         pages
-    }
-
-    /// The services that stored series of the last day name: by the label `service`, or if none has it by `job`. What our
-    /// own metrics name is known by itself, and must not keep jobs from being found.
-    fn services(&self, now: Timestamp) -> Vec<String> {
-        let day = TimeRange { after: now - Millis::days(1), until: now };
-        let snapshot = self.store.snapshot();
-        let values = |name| {
-            let mut values = snapshot.label_values(name, &[], day).unwrap_or_default();
-            values.truncate(limits::COVERAGE_SERVICES_MAX);
-            values
-        };
-        let foreign =
-            [Matcher::new("service", MatchOp::NotEqual, ""), Matcher::new("__name__", MatchOp::NotMatch, OWN)];
-        let [Ok(named), Ok(not_own)] = foreign else { return Vec::new() };
-        let are_named = snapshot.has_series(&[named, not_own], day).unwrap_or(true);
-        values(if are_named { "service" } else { "job" })
     }
 
     /// How many targets of each scrape job answer, by the series `up`.

@@ -13,6 +13,10 @@ pub struct CoverageReport {
     pub covered: usize,
     /// The share of services that are covered.
     pub share: f64,
+    /// How many services have an objective with fresh input, a page with a route, and an owner.
+    pub adopted: usize,
+    /// The share of services that have.
+    pub adoption: f64,
     /// The services, those with gaps first.
     pub services: Vec<ServiceCoverageReport>,
 }
@@ -32,7 +36,9 @@ pub struct ServiceCoverageReport {
     pub receivers: Vec<String>,
     /// When one of them last took a message; `null` if never.
     pub proven: Option<String>,
-    /// What is missing: `objective`, `input`, `page`, `route`, `proof`.
+    /// Whose it is.
+    pub owners: Vec<String>,
+    /// What is missing: `objective`, `input`, `page`, `route`, `proof`, `owner`. Without the last alone it is covered.
     pub gaps: Vec<String>,
 }
 
@@ -63,12 +69,15 @@ impl CoverageReport {
             pages: service.pages.clone(),
             receivers: service.receivers.clone(),
             proven: service.proven.map(|at| at.to_string()),
+            owners: service.owners.clone(),
             gaps: service.gaps(coverage.at).into_iter().map(str::to_owned).collect(),
         });
         CoverageReport {
             at: coverage.at.to_string(),
             covered: coverage.covered(),
             share: coverage.share(),
+            adopted: coverage.adopted(),
+            adoption: coverage.adoption(),
             services: services.collect(),
         }
     }
@@ -89,7 +98,7 @@ impl BlindSpotReport {
 
 /// Coverage as a table: what each service has, and in words what it lacks.
 pub fn coverage_text(report: &CoverageReport) -> String {
-    let mut rows = vec![["service", "objective", "input", "page", "route", "proof"].map(str::to_owned)];
+    let mut rows = vec![["service", "objective", "input", "page", "route", "proof", "owner"].map(str::to_owned)];
     for service in &report.services {
         let cell =
             |name: &str, what: String| if service.gaps.iter().any(|gap| gap == name) { "-".to_owned() } else { what };
@@ -100,18 +109,32 @@ pub fn coverage_text(report: &CoverageReport) -> String {
             cell("page", service.pages.len().to_string()),
             cell("route", service.receivers.join(",")),
             cell("proof", service.proven.clone().unwrap_or_else(|| "-".to_owned())),
+            cell("owner", service.owners.join(",")),
         ]);
     }
+    let mut text = table(&rows);
+    let all = report.services.len();
+    text.push_str(&format!(
+        "\n{} of {all} services are covered ({:.0} %): somebody would be told of their failures\n\
+         {} of {all} have adopted objectives ({:.0} %): one with input, a page with a route, and an owner\n",
+        report.covered,
+        report.share * 100.0,
+        report.adopted,
+        report.adoption * 100.0,
+    ));
+    text
+}
+
+/// Rows as lines whose columns stand below each other.
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 6] = std::array::from_fn(width);
+    let widths: [usize; N] = std::array::from_fn(width);
     let mut text = String::new();
-    for row in &rows {
+    for row in rows {
         let line: String = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  ")).collect();
         text.push_str(line.trim_end());
         text.push('\n');
     }
-    let all = report.services.len();
-    text.push_str(&format!("\n{} of {all} services are covered ({:.0} %)\n", report.covered, report.share * 100.0));
     text
 }
 

@@ -52,6 +52,11 @@ const DESCRIPTIONS: &[Description] = &[
         help: "The lower bound of its 95 % interval.",
     },
     Description {
+        name: "evenkeel_adoption_ratio",
+        kind: MetricKind::Gauge,
+        help: "Services with an objective that has fresh input, a page that has a route, and an owner, of those of evenkeel_coverage_services; once a minute.",
+    },
+    Description {
         name: "evenkeel_coverage_ratio",
         kind: MetricKind::Gauge,
         help: "Services that are covered, of those of evenkeel_coverage_services; once a minute.",

@@ -13,7 +13,7 @@ fn a_service_that_a_sample_names_for_the_first_time_fails_the_gate() {
         let output = run(&[&["coverage", "--url", &url], more].concat());
         (output.status.code().unwrap(), text(&output.stdout))
     };
-    let labels = [("__name__", "requests_total"), ("service", "foo"), ("tier", "critical")];
+    let labels = [("__name__", "requests_total"), ("service", "foo"), ("team", "sales"), ("tier", "critical")];
     let mut batch = Batch::new();
     batch.push(Labels::new(labels).unwrap(), Sample { t: Timestamp(now_ms()), v: 1.0 });
     let mut http = Http::connect(server.address).unwrap();
@@ -22,8 +22,9 @@ fn a_service_that_a_sample_names_for_the_first_time_fails_the_gate() {
     let (code, told) = coverage(&["--fail-under", "100"]);
     assert_eq!(code, 3, "{told}");
     let line = told.lines().find(|line| line.starts_with("foo ")).unwrap_or_else(|| panic!("{told}"));
-    assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["foo", "-", "0", "of", "0", "-", "-", "-"]);
-    assert!(told.ends_with("\n0 of 1 services are covered (0 %)\n"), "{told}");
+    assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["foo", "-", "0", "of", "0", "-", "-", "-", "sales"]);
+    assert!(told.contains("\n0 of 1 services are covered (0 %)"), "{told}");
+    assert!(told.contains("\n0 of 1 have adopted objectives (0 %)"), "{told}");
     let (code, told) = coverage(&["--fail-under", "100", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&told).unwrap();
     assert_eq!((code, json["share"].as_f64()), (3, Some(0.0)), "{told}");
