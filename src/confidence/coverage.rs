@@ -34,6 +34,8 @@ pub struct ServiceCoverage {
     pub proven: Option<Timestamp>,
     /// Whose it is.
     pub owners: Vec<String>,
+    /// Whether it must be covered.
+    pub critical: bool,
 }
 
 /// What is known of services otherwise than by how objectives and rules are doing.
@@ -41,6 +43,10 @@ pub struct ServiceCoverage {
 pub struct Inventory {
     /// Services that stored series name.
     pub found: Vec<String>,
+    /// Critical services; absent if nothing says which are.
+    pub critical: Option<BTreeSet<String>>,
+    /// The matchers of critical services, if no series satisfies them.
+    pub unmatched: Option<String>,
     /// Whose services are, of those of which something says it.
     pub owners: BTreeMap<String, BTreeSet<String>>,
 }
@@ -50,8 +56,21 @@ pub struct Inventory {
 pub struct Coverage {
     /// The instant at which this was so.
     pub at: Timestamp,
-    /// The services, those with gaps first.
+    /// The services, those with gaps first, critical ones before others.
     pub services: Vec<ServiceCoverage>,
+    /// Which of them count.
+    pub scope: CoverageScope,
+    /// The matchers of critical services, if no series satisfies them.
+    pub unmatched: Option<String>,
+}
+
+/// Which services must be covered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CoverageScope {
+    /// All that are known: nothing says which are critical.
+    Everything,
+    /// Critical ones alone.
+    Critical,
 }
 
 /// Something that nobody would be told of.
@@ -111,14 +130,29 @@ pub(super) fn is_proven(delivered: Option<Timestamp>, now: Timestamp) -> bool {
 }
 
 impl Coverage {
-    /// How many services are covered.
-    pub fn covered(&self) -> usize {
-        self.services.iter().filter(|service| service.is_covered(self.at)).count()
+    /// The services that must be covered.
+    pub fn counted(&self) -> impl Iterator<Item = &ServiceCoverage> {
+        self.services.iter().filter(|service| self.scope == CoverageScope::Everything || service.critical)
     }
 
-    /// The share of services that are covered; nothing covered if there are none.
+    /// The critical services.
+    pub fn critical(&self) -> impl Iterator<Item = &ServiceCoverage> {
+        self.services.iter().filter(|service| service.critical)
+    }
+
+    /// Those of them that lack anything.
+    pub fn critical_with_gaps(&self) -> impl Iterator<Item = &ServiceCoverage> {
+        self.critical().filter(|service| !service.gaps(self.at).is_empty())
+    }
+
+    /// How many of those that must be are covered.
+    pub fn covered(&self) -> usize {
+        self.counted().filter(|service| service.is_covered(self.at)).count()
+    }
+
+    /// The share of them; nothing covered if there are none.
     pub fn share(&self) -> f64 {
-        share(self.covered(), self.services.len())
+        share(self.covered(), self.counted().count())
     }
 
     /// How many services have an objective with fresh input, a page with a route, and an owner.
@@ -147,6 +181,9 @@ pub fn coverage(evidence: &Evidence<'_>, known: &Inventory, told: impl Fn(&str) 
     for service in &known.found {
         of(service, &mut |_| ());
     }
+    for service in known.critical.iter().flatten() {
+        of(service, &mut |service| service.critical = true);
+    }
     for objective in evidence.objectives {
         let pages = objective.burns.iter().any(|burn| burn.pair.severity == Severity::Page);
         of(&objective.service, &mut |service| {
@@ -167,8 +204,12 @@ pub fn coverage(evidence: &Evidence<'_>, known: &Inventory, told: impl Fn(&str) 
         service.proven = proofs.filter_map(|receiver| receiver.last_success).max();
         service.owners = known.owners.get(&service.service).into_iter().flatten().cloned().collect();
     }
-    services.sort_by_key(|service| (service.is_covered(evidence.now), service.gaps(evidence.now).is_empty()));
-    Coverage { at: evidence.now, services }
+    let place = |service: &ServiceCoverage| {
+        (service.is_covered(evidence.now), service.gaps(evidence.now).is_empty(), !service.critical)
+    };
+    services.sort_by_key(place);
+    let scope = if known.critical.is_some() { CoverageScope::Critical } else { CoverageScope::Everything };
+    Coverage { at: evidence.now, services, scope, unmatched: known.unmatched.clone() }
 }
 
 /// Everything that nobody would be told of: what is blind now, and what would go unseen.
@@ -191,8 +232,25 @@ pub fn blind_spots(
         });
     }
     spots.extend(unwatched.iter().map(unwatched_spot));
+    spots.extend(
+        coverage.unmatched.as_ref().map(|matchers| BlindSpot {
+            code: "critical-unmatched".to_owned(),
+            service: None,
+            text: format!(
+                "no series of the last day satisfies {matchers}, so no service is known to be critical by it"
+            ),
+            remedy: "compare critical in the section coverage with the labels that there are, or name services there"
+                .to_owned(),
+            events: None,
+        }),
+    );
+    // What makes a critical service blind has been told.
+    let told = |service: &str, gap: &str| {
+        evidence.critical.iter().any(|one| one.service == service && one.lacks.as_str() == gap)
+    };
     for service in &coverage.services {
-        spots.extend(service.gaps(evidence.now).into_iter().filter_map(|gap| gap_spot(service, gap, evidence.now)));
+        let gaps = service.gaps(evidence.now).into_iter().filter(|gap| !told(&service.service, gap));
+        spots.extend(gaps.filter_map(|gap| gap_spot(service, gap, evidence.now)));
     }
     for group in evidence.groups {
         for rule in group.rules.iter().filter(|rule| rule.unmatched.is_some()) {
@@ -270,7 +328,7 @@ fn unwatched_spot(errors: &UnwatchedErrors) -> BlindSpot {
     }
 }
 
-fn remedy(code: &str) -> &'static str {
+pub(super) fn remedy(code: &str) -> &'static str {
     match code {
         "no-series" => "compare the objective's selectors with the metrics that there are",
         "not-proven" | "no-input-since-start" => "wait for its next samples; if none come, look at its targets",
@@ -284,6 +342,11 @@ fn remedy(code: &str) -> &'static str {
         "clock-behind" | "clock-jumped" => "see to it that the machine's clock is kept by NTP, and not set by hand",
         "reload-failed" => "correct the file and reload it",
         "decisions-late" => "look at what the machine is busy with, and at the disk",
+        "critical-no-objective" => "add an objective of it under slo_files",
+        "critical-no-page" => {
+            "give it an objective that pages, or a rule with severity page and its service in its labels"
+        }
+        "critical-no-route" => "add a receiver to the route of its pages, or an Alertmanager",
         "no-objective" => "add an objective for each service under slo_files",
         _ => "see its evidence",
     }

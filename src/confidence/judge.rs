@@ -4,13 +4,15 @@
 //! - Pure: the same evidence gives the same judgement.
 //! - HURTING before BLIND before AT_RISK before OK, for each service and for everything: what is known to
 //!   hurt is not hidden by what is not known.
-//! - Whatever is not proven is BLIND: without an objective, without input, at the start.
+//! - Whatever is not proven is BLIND: without an objective, without input, at the start; so is a critical service without an
+//!   objective, or without a page that reaches somebody.
 
 use std::collections::BTreeMap;
 
 use crate::model::{Alert, AlertState, Millis, Timestamp};
 use crate::slo::{AdjustmentSpan, Blind, BlindCause, BurnStatus, Companion, ObjectiveStatus};
 
+use super::critical::critical_reason;
 use super::evidence::{Evidence, GroupHealth, JobHealth, ReceiverHealth, StorageHealth};
 use super::finding::{Finding, findings, group_findings};
 use super::judgement::{Fact, Judgement, Outline, Reason, ServiceJudgement};
@@ -73,6 +75,7 @@ fn reasons(evidence: &Evidence<'_>) -> Vec<Reason> {
     reasons.extend(evidence.jobs.iter().filter_map(job_reason));
     reasons.extend(storage_reason(evidence));
     reasons.extend(program_reasons(evidence));
+    reasons.extend(evidence.critical.iter().map(critical_reason));
     if evidence.objectives.is_empty() {
         reasons.push(Reason {
             verdict: Verdict::Blind,

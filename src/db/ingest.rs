@@ -34,6 +34,7 @@ use super::cache::ResultsCache;
 use super::core::Core;
 use super::episodes::Episodes;
 use super::error::AppendError;
+use super::inventory::Critical;
 use super::judge::RecentWords;
 use super::program::Program;
 use super::scorecard::Goodness;
@@ -155,6 +156,8 @@ pub(super) struct Inner {
     pub(super) words: Mutex<RecentWords>,
     /// Coverage, when it was last looked at.
     pub(super) coverage: Mutex<Option<Coverage>>,
+    /// Which services are critical.
+    pub(super) critical: Mutex<Critical>,
     /// How good alerts were, when that was last looked at.
     pub(super) accuracy: Mutex<Option<(Timestamp, Goodness)>>,
     /// How the program itself is doing.
@@ -368,6 +371,7 @@ impl Inner {
             episodes: Mutex::new(parts.episodes),
             words: Mutex::default(),
             coverage: Mutex::default(),
+            critical: Mutex::default(),
             accuracy: Mutex::default(),
             program: Program::default(),
             verdict: Bell::default(),

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use std::hash::Hasher;
 
 use crate::confidence::{
-    self, BlindSpot, Coverage, Customers, Evidence, Factor, GroupHealth, HeldWords, JobHealth, Judgement, Outline,
-    ProgramHealth, Reason, ReceiverHealth, RuleHealth, StorageHealth, Verdict, blind_spots, coverage, customers,
-    factors, held_words, is_fine, judge, outline,
+    self, BlindSpot, Coverage, CriticalGap, Customers, Evidence, Factor, GroupHealth, HeldWords, JobHealth, Judgement,
+    Outline, ProgramHealth, Reason, ReceiverHealth, RuleHealth, StorageHealth, Verdict, blind_spots, coverage,
+    customers, factors, held_words, is_fine, judge, outline,
 };
 use crate::model::{
     Alert, Labels, Matcher, Millis, TimeRange, Timestamp, Transition, TransitionId, TransitionKind, is_stale, limits,
 };
 use crate::notify::ReceiverStatus;
 use crate::promql::StartTimestamps;
-use crate::rules::{AlertingRule, RecordingRule, Rule, RuleBrief};
+use crate::rules::{Rule, RuleBrief};
 use crate::slo::{BurnHistory, Change, ObjectiveStatus, WhatIf, WhatIfError, what_if};
 use crate::storage::{Health, StoreStatus, StoredSeries};
 
@@ -22,6 +22,7 @@ use super::Db;
 use super::core::{Core, hand_over};
 use super::deploys::Deploy;
 use super::ingest::Inner;
+use super::inventory::{Watched, certain_labels, page_labels};
 use super::source::LiveSource;
 
 /// How long coverage is taken for recent.
@@ -214,11 +215,13 @@ impl Inner {
 
     /// The same with other objectives than all.
     fn known_of(&self, now: Timestamp, objectives: impl FnOnce(&Core) -> Vec<ObjectiveStatus>) -> Known {
-        let (objectives, alerts, groups, deploys, (log, due)) = {
+        let critical = self.critical(now);
+        let (objectives, alerts, groups, deploys, (log, due), watched) = {
             let core = self.core.lock();
             let groups = group_healths(core.evaluator.briefs());
             let time = (core.at, core.next_deadline());
-            (objectives(&core), core.evaluator.alerts(), groups, core.deploys.list(), time)
+            let watched = Watched::of(&core, &groups, &critical);
+            (objectives(&core), core.evaluator.alerts(), groups, core.deploys.list(), time, watched)
         };
         let program = self.program.health(now, Millis(self.clock.set_by_ms()), log, due);
         let notify = self.notifier.status();
@@ -244,6 +247,7 @@ impl Inner {
             storage: storage_health(self.store.status()),
             program,
             deploys: deploys.into_iter().map(deploy).collect(),
+            critical: self.critical_gaps(now, critical, &watched),
         }
     }
 
@@ -257,7 +261,7 @@ impl Inner {
     }
 
     fn coverage_of(&self, known: &Known) -> Coverage {
-        let pages = self.page_labels(&known.groups);
+        let pages = page_labels(&self.core.lock(), &known.groups, |_| true);
         let told = |service: &str| match pages.get(service) {
             Some(pages) => pages.iter().flat_map(|labels| self.notifier.receivers_of(labels)).collect(),
             None => any_page(service).map_or_else(Vec::new, |labels| self.notifier.receivers_of(&labels)),
@@ -273,18 +277,6 @@ impl Inner {
             Some(coverage) if is_recent(coverage) => coverage.clone(),
             _ => recent.insert(self.coverage_of(known().borrow())).clone(),
         }
-    }
-
-    /// The labels of the pages that each service can raise, as far as they are known beforehand.
-    fn page_labels(&self, groups: &[GroupHealth]) -> BTreeMap<String, Vec<Labels>> {
-        let core = self.core.lock();
-        let rules = groups.iter().flat_map(|group| &group.rules).zip(core.evaluator.briefs());
-        let rules = rules.filter(|(rule, _)| rule.can_page()).map(|(_, brief)| certain_labels(brief.rule));
-        let mut pages: BTreeMap<String, Vec<Labels>> = BTreeMap::new();
-        for labels in core.objectives.page_labels().into_iter().chain(rules) {
-            pages.entry(labels.get("service").to_owned()).or_default().push(labels);
-        }
-        pages
     }
 
     /// How many targets of each scrape job answer, by the series `up`.
@@ -319,6 +311,7 @@ pub(super) struct Known {
     storage: StorageHealth,
     program: ProgramHealth,
     deploys: Vec<confidence::Deploy>,
+    critical: Vec<CriticalGap>,
 }
 
 impl Known {
@@ -334,6 +327,7 @@ impl Known {
             storage: &self.storage,
             program: &self.program,
             deploys: &self.deploys,
+            critical: &self.critical,
         }
     }
 }
@@ -375,15 +369,6 @@ fn rule_health(brief: RuleBrief<'_>) -> RuleHealth {
 /// The labels of a page of a service that has none yet.
 fn any_page(service: &str) -> Option<Labels> {
     Labels::new([("alertname", "ErrorBudgetBurn"), ("service", service), ("severity", "page")]).ok()
-}
-
-/// The labels that every alert of a rule has: what is written without a template.
-fn certain_labels(rule: &Rule) -> Labels {
-    let (Rule::Alerting(AlertingRule { labels, .. }) | Rule::Recording(RecordingRule { labels, .. })) = rule;
-    let name = rule.name();
-    let plain = labels.iter().filter(|(_, value)| !value.contains("{{"));
-    let pairs = plain.map(|(name, value)| (name.as_str(), value.as_str()));
-    Labels::new(pairs.chain([("alertname", name)])).unwrap_or_else(|_| Labels::empty())
 }
 
 fn receiver_health(receiver: ReceiverStatus) -> ReceiverHealth {

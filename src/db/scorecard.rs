@@ -42,6 +42,8 @@ impl Db {
         let coverage = self.inner.recent_coverage(now, || self.inner.known());
         out.add("evenkeel_coverage_ratio", &[], coverage.share());
         out.add("evenkeel_coverage_services", &[], coverage.services.len() as f64);
+        out.add("evenkeel_coverage_critical_services", &[], coverage.critical().count() as f64);
+        out.add("evenkeel_coverage_critical_incomplete", &[], coverage.critical_with_gaps().count() as f64);
         out.add("evenkeel_adoption_ratio", &[], coverage.adoption());
         out.accuracy(&self.recent_accuracy(now));
     }

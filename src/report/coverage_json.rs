@@ -2,22 +2,26 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::confidence::{BlindSpot, Coverage};
+use crate::confidence::{BlindSpot, Coverage, CoverageScope};
 
 /// Coverage in its JSON form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CoverageReport {
     /// The instant at which this was so.
     pub at: String,
-    /// How many services are covered.
+    /// Which services must be covered: `all` that are known, or those that are `critical`.
+    pub scope: String,
+    /// How many these are.
+    pub counted: usize,
+    /// How many of these are covered.
     pub covered: usize,
-    /// The share of services that are covered.
+    /// The share of these that are covered.
     pub share: f64,
     /// How many services have an objective with fresh input, a page with a route, and an owner.
     pub adopted: usize,
     /// The share of services that have.
     pub adoption: f64,
-    /// The services, those with gaps first.
+    /// The services, those with gaps first, critical ones before others.
     pub services: Vec<ServiceCoverageReport>,
 }
 
@@ -36,6 +40,8 @@ pub struct ServiceCoverageReport {
     pub receivers: Vec<String>,
     /// When one of them last took a message; `null` if never.
     pub proven: Option<String>,
+    /// Whether it must be covered because it is critical.
+    pub critical: bool,
     /// Whose it is.
     pub owners: Vec<String>,
     /// What is missing: `objective`, `input`, `page`, `route`, `proof`, `owner`. Without the last alone it is covered.
@@ -69,17 +75,30 @@ impl CoverageReport {
             pages: service.pages.clone(),
             receivers: service.receivers.clone(),
             proven: service.proven.map(|at| at.to_string()),
+            critical: service.critical,
             owners: service.owners.clone(),
             gaps: service.gaps(coverage.at).into_iter().map(str::to_owned).collect(),
         });
         CoverageReport {
             at: coverage.at.to_string(),
+            scope: match coverage.scope {
+                CoverageScope::Everything => "all".to_owned(),
+                CoverageScope::Critical => "critical".to_owned(),
+            },
+            counted: coverage.counted().count(),
             covered: coverage.covered(),
             share: coverage.share(),
             adopted: coverage.adopted(),
             adoption: coverage.adoption(),
             services: services.collect(),
         }
+    }
+}
+
+impl CoverageReport {
+    /// Critical services that lack something.
+    pub fn critical_with_gaps(&self) -> impl Iterator<Item = &ServiceCoverageReport> {
+        self.services.iter().filter(|service| service.critical && !service.gaps.is_empty())
     }
 }
 
@@ -98,7 +117,8 @@ impl BlindSpotReport {
 
 /// Coverage as a table: what each service has, and in words what it lacks.
 pub fn coverage_text(report: &CoverageReport) -> String {
-    let mut rows = vec![["service", "objective", "input", "page", "route", "proof", "owner"].map(str::to_owned)];
+    let names = ["service", "objective", "input", "page", "route", "proof", "owner", "critical"];
+    let mut rows = vec![names.map(str::to_owned)];
     for service in &report.services {
         let cell =
             |name: &str, what: String| if service.gaps.iter().any(|gap| gap == name) { "-".to_owned() } else { what };
@@ -110,18 +130,28 @@ pub fn coverage_text(report: &CoverageReport) -> String {
             cell("route", service.receivers.join(",")),
             cell("proof", service.proven.clone().unwrap_or_else(|| "-".to_owned())),
             cell("owner", service.owners.join(",")),
+            if service.critical { "yes" } else { "" }.to_owned(),
         ]);
     }
+    let is_critical = report.scope == "critical";
+    if !is_critical {
+        rows.iter_mut().for_each(|row| row[names.len() - 1].clear());
+    }
     let mut text = table(&rows);
-    let all = report.services.len();
+    let of_them = if is_critical { "critical services" } else { "services" };
     text.push_str(&format!(
-        "\n{} of {all} services are covered ({:.0} %): somebody would be told of their failures\n\
-         {} of {all} have adopted objectives ({:.0} %): one with input, a page with a route, and an owner\n",
+        "\n{} of {} {of_them} are covered ({:.0} %): somebody would be told of their failures\n\
+         {} of {} services have adopted objectives ({:.0} %): one with input, a page with a route, and an owner\n",
         report.covered,
+        report.counted,
         report.share * 100.0,
         report.adopted,
+        report.services.len(),
         report.adoption * 100.0,
     ));
+    for service in report.critical_with_gaps() {
+        text.push_str(&format!("critical and not complete: {} lacks {}\n", service.service, service.gaps.join(", ")));
+    }
     text
 }
 

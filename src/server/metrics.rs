@@ -57,9 +57,19 @@ const DESCRIPTIONS: &[Description] = &[
         help: "Services with an objective that has fresh input, a page that has a route, and an owner, of those of evenkeel_coverage_services; once a minute.",
     },
     Description {
+        name: "evenkeel_coverage_critical_incomplete",
+        kind: MetricKind::Gauge,
+        help: "Critical services that lack an objective, its input, a page, its route, a proof of its receiver, or an owner; once a minute.",
+    },
+    Description {
+        name: "evenkeel_coverage_critical_services",
+        kind: MetricKind::Gauge,
+        help: "Services that the section coverage of the configuration makes critical.",
+    },
+    Description {
         name: "evenkeel_coverage_ratio",
         kind: MetricKind::Gauge,
-        help: "Services that are covered, of those of evenkeel_coverage_services; once a minute.",
+        help: "Services that are covered, of those of evenkeel_coverage_services, or of critical ones alone if the configuration says which are; once a minute.",
     },
     Description {
         name: "evenkeel_coverage_services",

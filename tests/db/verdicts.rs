@@ -172,7 +172,7 @@ fn errors_that_nobody_looks_at_are_counted_and_the_most_come_first() {
 }
 
 /// A world in which alerts with `team="shop"` go to one receiver, critical ones to another, and the rest to nobody.
-fn routed(objectives: &str) -> World {
+pub(super) fn routed(objectives: &str) -> World {
     let mut world = World::new("", objectives);
     let to = |receiver: &str, name: &str, value: &str| {
         let all = Route { group_by: GroupBy::All, group_wait: Millis::ZERO, ..Route::new(receiver) };

@@ -11,13 +11,17 @@ use super::words;
 /// The page.
 pub(crate) fn coverage(shell: &Shell, report: &CoverageReport) -> Markup {
     let all = report.services.len();
+    let told = match report.scope.as_str() {
+        "critical" => "critical services: somebody would be told of their failures",
+        _ => "services: somebody would be told of their failures",
+    };
     let tile = |label: &str, value: f64, k: usize, n: usize, note: &str| Tile {
         label: label.to_owned(),
         value: words::percent(value),
         note: format!("{k} of {n} {note}"),
     };
     let numbers = [
-        tile("covered", report.share, report.covered, all, "services: somebody would be told of their failures"),
+        tile("covered", report.share, report.covered, report.counted, told),
         tile(
             "adoption",
             report.adoption,
@@ -61,6 +65,7 @@ fn table(services: &[ServiceCoverageReport]) -> Markup {
                         th scope="row" {
                             @if service.objectives == 0 { (service.service) }
                             @else { a href={ "/services/" (encode(&service.service)) } { (service.service) } }
+                            @if service.critical { small { "critical" } }
                         }
                         (cell("Objectives", service, "objective", &service.objectives.to_string()))
                         (cell("With input", service, "input", &format!("{} of {}", service.measured, service.objectives)))
