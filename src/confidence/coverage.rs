@@ -26,6 +26,8 @@ pub struct ServiceCoverage {
     pub objectives: usize,
     /// Those of them that have fresh input.
     pub measured: usize,
+    /// The least of their shares of time that were measured: of the last day, and of their windows.
+    pub time: Option<[f64; 2]>,
     /// What of it can page: objectives and alerting rules whose selectors have matched.
     pub pages: Vec<String>,
     /// Who would be told of its pages.
@@ -189,6 +191,10 @@ pub fn coverage(evidence: &Evidence<'_>, known: &Inventory, told: impl Fn(&str) 
         of(&objective.service, &mut |service| {
             service.objectives += 1;
             service.measured += usize::from(objective.blind.is_none());
+            if let Some(time) = objective.time_coverage {
+                let [day, window] = service.time.unwrap_or([1.0; 2]);
+                service.time = Some([day.min(time.day.share()), window.min(time.window.share())]);
+            }
             service.pages.extend(pages.then(|| objective.name.clone()));
         });
     }

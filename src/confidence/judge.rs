@@ -420,6 +420,12 @@ fn proof(evidence: &Evidence<'_>, objectives: &[&ObjectiveStatus], scope: Scope)
         let text = format!("{} ({}{every})", words::ago(evidence.now, last), label(objective));
         facts.push(Fact::new("oldest input", text));
     }
+    let times = objectives.iter().filter_map(|objective| Some((objective, objective.time_coverage?)));
+    if let Some((objective, time)) = times.min_by(|a, b| a.1.day.share().total_cmp(&b.1.day.share())) {
+        let [day, window] = [time.day, time.window].map(|time| words::percent(time.share()));
+        let text = format!("{day} (of the last day, {window} of {}, {})", objective.window_text, label(objective));
+        facts.push(Fact::new("least time measured", text));
+    }
     let burns = seeing.iter().filter_map(|objective| {
         let window = objective.worst_burn()?.long;
         Some((objective, window, window.burn?))

@@ -86,6 +86,14 @@ impl Metrics {
             let labels = [("service", objective.service), ("objective", objective.name)];
             self.add("evenkeel_error_budget_remaining_ratio", &labels, objective.left);
         }
+        // The families one after the other.
+        for objective in known.iter().take(most) {
+            let Some(time) = objective.time_coverage else { continue };
+            for (of, time) in [("day", time.day), ("window", time.window)] {
+                let labels = [("service", objective.service), ("objective", objective.name), ("of", of)];
+                self.add("evenkeel_objective_time_coverage_ratio", &labels, time.share());
+            }
+        }
         self.left_out("objectives", known.len().saturating_sub(most));
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::confidence::{BlindSpot, Coverage, CoverageScope};
+use crate::confidence::{BlindSpot, Coverage, CoverageScope, percent};
 
 /// Coverage in its JSON form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ pub struct CoverageReport {
 }
 
 /// What a service has and lacks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceCoverageReport {
     /// The service.
     pub service: String,
@@ -34,6 +34,10 @@ pub struct ServiceCoverageReport {
     pub objectives: usize,
     /// Those of them that have fresh input.
     pub measured: usize,
+    /// The least of their shares of the last day that were measured.
+    pub time_covered_day: Option<f64>,
+    /// The least of their shares of their windows that were measured.
+    pub time_covered_window: Option<f64>,
     /// What of it can page.
     pub pages: Vec<String>,
     /// Who would be told.
@@ -72,6 +76,8 @@ impl CoverageReport {
             service: service.service.clone(),
             objectives: service.objectives,
             measured: service.measured,
+            time_covered_day: service.time.map(|[day, _]| day),
+            time_covered_window: service.time.map(|[_, window]| window),
             pages: service.pages.clone(),
             receivers: service.receivers.clone(),
             proven: service.proven.map(|at| at.to_string()),
@@ -117,7 +123,7 @@ impl BlindSpotReport {
 
 /// Coverage as a table: what each service has, and in words what it lacks.
 pub fn coverage_text(report: &CoverageReport) -> String {
-    let names = ["service", "objective", "input", "page", "route", "proof", "owner", "critical"];
+    let names = ["service", "objective", "input", "last day", "window", "page", "route", "proof", "owner", "critical"];
     let mut rows = vec![names.map(str::to_owned)];
     for service in &report.services {
         let cell =
@@ -126,6 +132,8 @@ pub fn coverage_text(report: &CoverageReport) -> String {
             service.service.clone(),
             cell("objective", service.objectives.to_string()),
             cell("input", format!("{} of {}", service.measured, service.objectives)),
+            measured_text(service.time_covered_day),
+            measured_text(service.time_covered_window),
             cell("page", service.pages.len().to_string()),
             cell("route", service.receivers.join(",")),
             cell("proof", service.proven.clone().unwrap_or_else(|| "-".to_owned())),
@@ -153,6 +161,11 @@ pub fn coverage_text(report: &CoverageReport) -> String {
         text.push_str(&format!("critical and not complete: {} lacks {}\n", service.service, service.gaps.join(", ")));
     }
     text
+}
+
+/// A share of time; of what was never measured there is none.
+fn measured_text(share: Option<f64>) -> String {
+    share.map_or("-".to_owned(), percent)
 }
 
 /// Rows as lines whose columns stand below each other.

@@ -82,6 +82,11 @@ const DESCRIPTIONS: &[Description] = &[
         help: "The share of the error budget that is left: 1 untouched, 0 used up, negative overspent.",
     },
     Description {
+        name: "evenkeel_objective_time_coverage_ratio",
+        kind: MetricKind::Gauge,
+        help: "The share of the last day, and of the objective's window, for which there were samples; the time before the first one does not count.",
+    },
+    Description {
         name: "evenkeel_scorecard_left_out",
         kind: MetricKind::Gauge,
         help: "Services without evenkeel_verdict and objectives without evenkeel_error_budget_remaining_ratio, because of their limit of 1000 each; the worst come first.",

@@ -402,7 +402,7 @@ impl Watch {
         }
         let mut gone: Vec<Alert> = firing.into_iter().map(|(_, alert)| alert).collect();
         gone.extend(self.inherit_groups(&old.objective, old.groups));
-        self.input = old.input;
+        (self.input, self.presence) = (old.input, old.presence);
         self.series = old.series;
         self.series.regroup(&self.objective);
         (self.course, self.episodes) = (old.course, old.episodes);

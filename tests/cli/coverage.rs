@@ -22,7 +22,10 @@ fn a_service_that_a_sample_names_for_the_first_time_fails_the_gate() {
     let (code, told) = coverage(&["--fail-under", "100"]);
     assert_eq!(code, 3, "{told}");
     let line = told.lines().find(|line| line.starts_with("foo ")).unwrap_or_else(|| panic!("{told}"));
-    assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["foo", "-", "0", "of", "0", "-", "-", "-", "sales"]);
+    assert_eq!(
+        line.split_whitespace().collect::<Vec<_>>(),
+        ["foo", "-", "0", "of", "0", "-", "-", "-", "-", "-", "sales"]
+    );
     assert!(told.contains("\n0 of 1 services are covered (0 %)"), "{told}");
     assert!(told.contains("\n0 of 1 services have adopted objectives (0 %)"), "{told}");
     let (code, told) = coverage(&["--fail-under", "100", "--json"]);

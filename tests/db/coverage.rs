@@ -177,3 +177,25 @@ fn a_critical_service_whose_pages_lead_to_nobody_is_blind() {
         assert_eq!(codes.join(" "), expected, "{more}");
     }
 }
+
+#[test]
+fn the_time_in_which_nothing_came_is_missing_over_a_restart() {
+    let world = World::new(RULES, OBJECTIVES);
+    let db = world.open();
+    trade(&world, &db, 0..600, 0.0);
+    assert_eq!(service(&db, "shop").time, Some([1.0, 1.0]));
+    assert_eq!(service(&db, "search").time, None);
+    // Killed; the log is all there is.
+    drop(db);
+    world.clock.set(BEGIN + 1_185_000);
+    let db = world.open();
+    let after = |db: &Db| service(db, "shop").time.unwrap();
+    assert_eq!(after(&db), [600.0 / 1185.0; 2]);
+    trade(&world, &db, 1185..1800, 0.0);
+    assert_eq!(after(&db), [1200.0 / 1785.0; 2]);
+    let fact = db.judgement().proof.into_iter().find(|fact| fact.name == "least time measured").unwrap();
+    assert_eq!(fact.value, "67.2 % (of the last day, 67.2 % of 30d, shop/availability)");
+    db.close().unwrap();
+    let db = world.open();
+    assert_eq!(after(&db), [1200.0 / 1785.0; 2]);
+}

@@ -26,6 +26,9 @@ fn verdicts_budgets_coverage_and_accuracy_are_metrics() {
     assert_eq!(metric(&db, "evenkeel_verdict"), [("{service=\"shop\"}".to_owned(), 0.0)]);
     let labels = "{objective=\"availability\", service=\"shop\"}".to_owned();
     assert_eq!(metric(&db, budget), [(labels, 1.0)]);
+    let measured = metric(&db, "evenkeel_objective_time_coverage_ratio");
+    let of = |of: &str| (format!("{{objective=\"availability\", of=\"{of}\", service=\"shop\"}}"), 1.0);
+    assert_eq!(measured, [of("day"), of("window")]);
     trade(&world, &db, 600..1200, 0.3);
     assert_eq!((value(&db, "evenkeel_verdict"), value(&db, "evenkeel_verdict_overall")), (2.0, 2.0));
     assert!(value(&db, budget) < 1.0);

@@ -82,9 +82,9 @@ async fn coverage_has_a_page_that_names_what_is_missing() {
         let row = page.text().split("<tr>").find(|row| row.contains(name)).unwrap_or_else(|| panic!("{}", page.text()));
         row.split("<td ").skip(1).map(|cell| cell.contains(">none<")).collect::<Vec<_>>()
     };
-    // Objective, input, page, route, proof, owner: of what there is not nothing can be proven.
-    assert_eq!(row("href=\"/services/checkout\""), [false, false, false, true, false, true]);
-    assert_eq!(row(">search<"), [true, false, true, true, false, true]);
+    // Objective, input, time, page, route, proof, owner: of what there is not nothing can be proven.
+    assert_eq!(row("href=\"/services/checkout\""), [false, false, false, false, true, false, true]);
+    assert_eq!(row(">search<"), [true, false, false, true, true, false, true]);
     for expected in ["0 of 2 services", "/query?query=evenkeel_adoption_ratio&amp;range=30d"] {
         assert!(page.text().contains(expected), "{expected}: {}", page.text());
     }

@@ -53,6 +53,7 @@ fn table(services: &[ServiceCoverageReport]) -> Markup {
                     th scope="col" { "Service" }
                     th scope="col" { "Objectives" }
                     th scope="col" { "With input" }
+                    th scope="col" { "Measured" }
                     th scope="col" { "Can page" }
                     th scope="col" { "Would be told" }
                     th scope="col" { "Proven by" }
@@ -69,6 +70,15 @@ fn table(services: &[ServiceCoverageReport]) -> Markup {
                         }
                         (cell("Objectives", service, "objective", &service.objectives.to_string()))
                         (cell("With input", service, "input", &format!("{} of {}", service.measured, service.objectives)))
+                        td data-label="Measured" {
+                            @match service.time_covered_day.zip(service.time_covered_window) {
+                                Some((day, window)) => {
+                                    (words::percent(day)) " of the last day"
+                                    small { (words::percent(window)) " of the window" }
+                                }
+                                None => span class="muted" { "not yet" },
+                            }
+                        }
                         (cell("Can page", service, "page", &service.pages.join(", ")))
                         (cell("Would be told", service, "route", &service.receivers.join(", ")))
                         (cell("Proven by", service, "proof", service.proven.as_deref().unwrap_or("no receiver")))
