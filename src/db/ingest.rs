@@ -20,7 +20,6 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::confidence::Coverage;
 use crate::env::disk::Disk;
 use crate::env::{Clock, Transport};
 use crate::model::{
@@ -35,7 +34,7 @@ use super::core::Core;
 use super::episodes::Episodes;
 use super::error::AppendError;
 use super::inventory::Critical;
-use super::judge::RecentWords;
+use super::judge::{RecentWords, Trust};
 use super::program::Program;
 use super::scorecard::Goodness;
 use super::status::Counters;
@@ -154,8 +153,8 @@ pub(super) struct Inner {
     pub(super) versions: Mutex<Versions>,
     /// The words for everything.
     pub(super) words: Mutex<RecentWords>,
-    /// Coverage, when it was last looked at.
-    pub(super) coverage: Mutex<Option<Coverage>>,
+    /// Coverage and what follows from it, when it was last looked at.
+    pub(super) trust: Mutex<Option<Trust>>,
     /// Which services are critical.
     pub(super) critical: Mutex<Critical>,
     /// How good alerts were, when that was last looked at.
@@ -370,7 +369,7 @@ impl Inner {
             versions: Mutex::default(),
             episodes: Mutex::new(parts.episodes),
             words: Mutex::default(),
-            coverage: Mutex::default(),
+            trust: Mutex::default(),
             critical: Mutex::default(),
             accuracy: Mutex::default(),
             program: Program::default(),

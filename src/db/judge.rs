@@ -48,6 +48,14 @@ pub(super) struct RecentWords {
     changes: u64,
 }
 
+/// How far the words can be trusted, when that was last looked at.
+#[derive(Debug, Clone)]
+pub(super) struct Trust {
+    pub(super) coverage: Coverage,
+    pub(super) factors: [Factor; 3],
+    pub(super) customers: Customers,
+}
+
 impl Words {
     fn of(outline: Outline) -> Words {
         Words { overall: outline.overall, services: outline.services }
@@ -64,7 +72,7 @@ impl Db {
     pub fn judgement_in_full(&self) -> (Judgement, [Factor; 3], Customers) {
         let known = self.inner.known();
         let evidence = known.evidence();
-        let factors = factors(&evidence, &self.inner.recent_coverage(known.now, || &known));
+        let factors = factors(&evidence, &self.inner.recent_trust(known.now, || &known).coverage);
         (judge(&evidence), factors, customers(&evidence))
     }
 
@@ -269,14 +277,18 @@ impl Inner {
         coverage(&known.evidence(), &self.inventory(known.now), told)
     }
 
-    /// The coverage of at most a minute ago: with many series it takes longer than to judge.
-    pub(super) fn recent_coverage<K: Borrow<Known>>(&self, now: Timestamp, known: impl FnOnce() -> K) -> Coverage {
-        let mut recent = self.coverage.lock();
-        let is_recent = |coverage: &Coverage| (Millis::ZERO..COVERAGE_HOLDS).contains(&(now - coverage.at));
-        match &*recent {
-            Some(coverage) if is_recent(coverage) => coverage.clone(),
-            _ => recent.insert(self.coverage_of(known().borrow())).clone(),
+    /// The coverage of at most a minute ago, with what follows from it: with many series it takes longer than to judge.
+    pub(super) fn recent_trust<K: Borrow<Known>>(&self, now: Timestamp, known: impl FnOnce() -> K) -> Trust {
+        let mut recent = self.trust.lock();
+        let is_recent = |trust: &Trust| (Millis::ZERO..COVERAGE_HOLDS).contains(&(now - trust.coverage.at));
+        if let Some(trust) = recent.as_ref().filter(|trust| is_recent(trust)) {
+            return trust.clone();
         }
+        let known = known();
+        let (known, evidence) = (known.borrow(), known.borrow().evidence());
+        let coverage = self.coverage_of(known);
+        let trust = Trust { factors: factors(&evidence, &coverage), customers: customers(&evidence), coverage };
+        recent.insert(trust).clone()
     }
 
     /// How many targets of each scrape job answer, by the series `up`.

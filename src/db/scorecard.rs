@@ -1,4 +1,4 @@
-//! What is judged, as metrics: verdicts, budgets, coverage, accuracy.
+//! What is judged, as metrics: verdicts and how far they can be trusted, budgets, coverage, accuracy.
 //!
 //! Invariants:
 //! - So many services and so many objectives have series, the worst; how many have none is a series of its own.
@@ -6,12 +6,12 @@
 //!   the rest.
 
 use crate::backtest::{LocalTime, Share};
-use crate::confidence::{Spread, Verdict};
+use crate::confidence::{Factor, Spread, Verdict};
 use crate::model::{Labels, Millis, TimeRange, Timestamp, limits};
 use crate::slo::Standing;
 
 use super::Db;
-use super::judge::Words;
+use super::judge::{Trust, Words};
 use super::status::Metrics;
 
 /// How long accuracy is remembered.
@@ -39,12 +39,14 @@ impl Db {
         let now = self.inner.now();
         out.verdicts(&self.inner.recent_words(now), limits::METRICS_SERVICES_MAX);
         out.budgets(self.inner.core.lock().objectives.standings(now), limits::METRICS_OBJECTIVES_MAX);
-        let coverage = self.inner.recent_coverage(now, || self.inner.known());
+        let Trust { coverage, factors, customers } = self.inner.recent_trust(now, || self.inner.known());
         out.add("evenkeel_coverage_ratio", &[], coverage.share());
         out.add("evenkeel_coverage_services", &[], coverage.services.len() as f64);
         out.add("evenkeel_coverage_critical_services", &[], coverage.critical().count() as f64);
         out.add("evenkeel_coverage_critical_incomplete", &[], coverage.critical_with_gaps().count() as f64);
         out.add("evenkeel_adoption_ratio", &[], coverage.adoption());
+        out.trust(&factors);
+        out.add("evenkeel_customers_bad_events", &[], customers.bad_events);
         out.accuracy(&self.recent_accuracy(now));
     }
 
@@ -76,6 +78,14 @@ impl Metrics {
             self.add("evenkeel_verdict", &[("service", service)], number(*word));
         }
         self.left_out("services", words.services.len().saturating_sub(most));
+    }
+
+    /// What the verdict's certainty is made of, and their product.
+    fn trust(&mut self, factors: &[Factor]) {
+        self.add("evenkeel_confidence_ratio", &[], factors.iter().map(Factor::share).product());
+        for factor in factors {
+            self.add("evenkeel_confidence_factor_ratio", &[("of", factor.name)], factor.share());
+        }
     }
 
     /// What is left of budgets, of those of which something is known.

@@ -57,6 +57,21 @@ const DESCRIPTIONS: &[Description] = &[
         help: "Services with an objective that has fresh input, a page that has a route, and an owner, of those of evenkeel_coverage_services; once a minute.",
     },
     Description {
+        name: "evenkeel_confidence_factor_ratio",
+        kind: MetricKind::Gauge,
+        help: "What the verdict's certainty is made of: services that are covered, objectives with fresh input, receivers that are proven, of all; once a minute.",
+    },
+    Description {
+        name: "evenkeel_confidence_ratio",
+        kind: MetricKind::Gauge,
+        help: "The product of evenkeel_confidence_factor_ratio.",
+    },
+    Description {
+        name: "evenkeel_customers_bad_events",
+        kind: MetricKind::Gauge,
+        help: "Bad events of the last hour, of each service by the objective with the most of them; once a minute.",
+    },
+    Description {
         name: "evenkeel_coverage_critical_incomplete",
         kind: MetricKind::Gauge,
         help: "Critical services that lack an objective, its input, a page, its route, a proof of its receiver, or an owner; once a minute.",
