@@ -4,8 +4,8 @@
 //! - Services are those that the series of the last day name by one label: `service`, or `job` if none has that.
 //! - Critical are those that are declared, and those that the series of the last day name which satisfy what is asked of
 //!   critical ones. For verdicts they are looked for once a minute: it takes longer than to judge.
-//! - Whose a service is says the first that knows: its declaration, its objectives, its rules, its series. What has a template in it says
-//!   nothing yet.
+//! - Whose a service is says the first that knows: its declaration, its objectives, its rules, its series. What has a
+//!   template in it says nothing yet.
 //! - Work is bounded by the services, and by the owners, that are looked at.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +24,6 @@ use super::versions::SERVICE_LABELS;
 pub(super) const OWN: &str = "evenkeel_.+";
 /// Owners that are looked at, of each label that may name them: what has more values than that names no teams.
 const OWNERS_MAX: usize = 200;
-
 /// How long the critical services that series name are taken for known.
 const CRITICAL_HOLDS: Millis = Millis::minutes(1);
 
@@ -137,8 +136,9 @@ impl Inner {
             match snapshot.label_values(label, &matchers, day) {
                 Ok(values) => found.extend(values.into_iter().filter(|value| !value.is_empty())),
                 Err(error) => {
-                    tracing::warn!("critical services are not looked for: {error}");
-                    return;
+                    tracing::warn!("critical services are not looked for, those known before stay so: {error}");
+                    found = critical.found.take().map(|(_, found)| found).unwrap_or_default();
+                    break;
                 }
             }
             matchers.push(Matcher::equal(label, ""));

@@ -123,7 +123,18 @@ impl BlindSpotReport {
 
 /// Coverage as a table: what each service has, and in words what it lacks.
 pub fn coverage_text(report: &CoverageReport) -> String {
-    let names = ["service", "objective", "input", "last day", "window", "page", "route", "proof", "owner", "critical"];
+    let names = [
+        "service",
+        "objective",
+        "input",
+        "measured 1d",
+        "measured window",
+        "page",
+        "route",
+        "proof",
+        "owner",
+        "critical",
+    ];
     let mut rows = vec![names.map(str::to_owned)];
     for service in &report.services {
         let cell =
