@@ -37,10 +37,10 @@ pub(super) struct VerdictArgs {
     server: Server,
 }
 
-/// Say which services have an objective with input, something that pages, and a receiver that is proven
+/// Say which services have an objective with input, something that pages, a receiver that is proven, and an owner
 #[derive(Args)]
 #[command(
-    after_help = "Example: evenkeel coverage --fail-under 100\n\nExit codes: 0 fine, 3 too few services are covered."
+    after_help = "Example: evenkeel coverage --fail-under 100\n\nServices are critical if the section coverage of the configuration declares them; then they alone count.\n\nExit codes: 0 fine, 3 too few services are covered, or a critical one lacks any of what the table shows."
 )]
 pub(super) struct CoverageArgs {
     /// Exit with 3 if fewer percent of the services are covered
@@ -117,7 +117,7 @@ pub(super) fn coverage(args: CoverageArgs) -> anyhow::Result<ExitCode> {
         true => outln!("{}", serde_json::to_string_pretty(&report)?),
         false => out!("{}", coverage_text(&report)),
     }
-    let enough = report.share * 100.0 >= args.fail_under;
+    let enough = report.share * 100.0 >= args.fail_under && report.critical_with_gaps().next().is_none();
     Ok(if enough { ExitCode::SUCCESS } else { ExitCode::from(Verdict::Blind.exit_code()) })
 }
 

@@ -1,7 +1,8 @@
 //! Which services somebody would be told of, and where nobody would.
 //!
 //! A service is covered if an objective of it has fresh input, something of it can page, and a receiver of that page
-//! has taken a message lately. Everything else is a gap, and gaps have names.
+//! has taken a message lately. It has adopted objectives if it has all that and an owner, whether the receiver is proven or
+//! not. Everything that is not there is a gap, and gaps have names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,12 +26,31 @@ pub struct ServiceCoverage {
     pub objectives: usize,
     /// Those of them that have fresh input.
     pub measured: usize,
+    /// The least of their shares of time that were measured: of the last day, and of their windows.
+    pub time: Option<[f64; 2]>,
     /// What of it can page: objectives and alerting rules whose selectors have matched.
     pub pages: Vec<String>,
     /// Who would be told of its pages.
     pub receivers: Vec<String>,
     /// When one of them last took a message.
     pub proven: Option<Timestamp>,
+    /// Whose it is.
+    pub owners: Vec<String>,
+    /// Whether it must be covered.
+    pub critical: bool,
+}
+
+/// What is known of services otherwise than by how objectives and rules are doing.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Inventory {
+    /// Services that stored series name.
+    pub found: Vec<String>,
+    /// Critical services; absent if nothing says which are.
+    pub critical: Option<BTreeSet<String>>,
+    /// The matchers of critical services, if no series satisfies them.
+    pub unmatched: Option<String>,
+    /// Whose services are, of those of which something says it.
+    pub owners: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Every known service with what it lacks.
@@ -38,8 +58,21 @@ pub struct ServiceCoverage {
 pub struct Coverage {
     /// The instant at which this was so.
     pub at: Timestamp,
-    /// The services, those with gaps first.
+    /// The services, those with gaps first, critical ones before others.
     pub services: Vec<ServiceCoverage>,
+    /// Which of them count.
+    pub scope: CoverageScope,
+    /// The matchers of critical services, if no series satisfies them.
+    pub unmatched: Option<String>,
+}
+
+/// Which services must be covered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CoverageScope {
+    /// All that are known: nothing says which are critical.
+    Everything,
+    /// Critical ones alone.
+    Critical,
 }
 
 /// Something that nobody would be told of.
@@ -69,7 +102,7 @@ pub struct UnwatchedErrors {
 }
 
 impl ServiceCoverage {
-    /// What it lacks, by name: `objective`, `input`, `page`, `route`, `proof`.
+    /// What it lacks, by name: `objective`, `input`, `page`, `route`, `proof`, `owner`.
     pub fn gaps(&self, now: Timestamp) -> Vec<&'static str> {
         let has = [
             ("objective", self.objectives > 0),
@@ -77,8 +110,19 @@ impl ServiceCoverage {
             ("page", !self.pages.is_empty()),
             ("route", !self.receivers.is_empty()),
             ("proof", self.receivers.is_empty() || is_proven(self.proven, now)),
+            ("owner", !self.owners.is_empty()),
         ];
         has.into_iter().filter(|(_, has)| !has).map(|(name, _)| name).collect()
+    }
+
+    /// Whether somebody would be told of its failures. Who owns it tells nobody.
+    pub fn is_covered(&self, now: Timestamp) -> bool {
+        self.gaps(now).into_iter().all(|gap| gap == "owner")
+    }
+
+    /// Whether it is run by objectives: one with fresh input, a page with a route, and an owner.
+    pub fn has_adopted(&self, now: Timestamp) -> bool {
+        self.gaps(now).into_iter().all(|gap| gap == "proof")
     }
 }
 
@@ -88,37 +132,69 @@ pub(super) fn is_proven(delivered: Option<Timestamp>, now: Timestamp) -> bool {
 }
 
 impl Coverage {
-    /// How many services are covered.
-    pub fn covered(&self) -> usize {
-        self.services.iter().filter(|service| service.gaps(self.at).is_empty()).count()
+    /// The services that must be covered.
+    pub fn counted(&self) -> impl Iterator<Item = &ServiceCoverage> {
+        self.services.iter().filter(|service| self.scope == CoverageScope::Everything || service.critical)
     }
 
-    /// The share of services that are covered; nothing covered if there are none.
+    /// The critical services.
+    pub fn critical(&self) -> impl Iterator<Item = &ServiceCoverage> {
+        self.services.iter().filter(|service| service.critical)
+    }
+
+    /// Those of them that lack anything.
+    pub fn critical_with_gaps(&self) -> impl Iterator<Item = &ServiceCoverage> {
+        self.critical().filter(|service| !service.gaps(self.at).is_empty())
+    }
+
+    /// How many of those that must be are covered.
+    pub fn covered(&self) -> usize {
+        self.counted().filter(|service| service.is_covered(self.at)).count()
+    }
+
+    /// The share of them; nothing covered if there are none.
     pub fn share(&self) -> f64 {
-        if self.services.is_empty() { 0.0 } else { self.covered() as f64 / self.services.len() as f64 }
+        share(self.covered(), self.counted().count())
+    }
+
+    /// How many services have an objective with fresh input, a page with a route, and an owner.
+    pub fn adopted(&self) -> usize {
+        self.services.iter().filter(|service| service.has_adopted(self.at)).count()
+    }
+
+    /// The share of services that have; none if there are none.
+    pub fn adoption(&self) -> f64 {
+        share(self.adopted(), self.services.len())
     }
 }
 
-/// What each service has and lacks. `found` are services that the stored series name; `told` gives who would be told
-/// of the pages of a service, by the labels that these have.
-pub fn coverage(
-    evidence: &Evidence<'_>,
-    found: impl IntoIterator<Item = String>,
-    told: impl Fn(&str) -> Vec<String>,
-) -> Coverage {
+fn share(k: usize, n: usize) -> f64 {
+    if n == 0 { 0.0 } else { k as f64 / n as f64 }
+}
+
+/// What each service has and lacks. `told` gives who would be told of the pages of a service, by the labels that these
+/// have.
+pub fn coverage(evidence: &Evidence<'_>, known: &Inventory, told: impl Fn(&str) -> Vec<String>) -> Coverage {
     let mut services: BTreeMap<String, ServiceCoverage> = BTreeMap::new();
     let mut of = |name: &str, change: &mut dyn FnMut(&mut ServiceCoverage)| {
         let new = || ServiceCoverage { service: name.to_owned(), ..ServiceCoverage::default() };
         change(services.entry(name.to_owned()).or_insert_with(new));
     };
-    for service in found {
-        of(&service, &mut |_| ());
+    for service in &known.found {
+        of(service, &mut |_| ());
+    }
+    for service in known.critical.iter().flatten() {
+        of(service, &mut |service| service.critical = true);
     }
     for objective in evidence.objectives {
         let pages = objective.burns.iter().any(|burn| burn.pair.severity == Severity::Page);
         of(&objective.service, &mut |service| {
             service.objectives += 1;
             service.measured += usize::from(objective.blind.is_none());
+            if let Some(time) = objective.time_coverage {
+                let [day, window] = service.time.unwrap_or([1.0; 2]);
+                service.time = Some([day.min(time.day.share()), window.min(time.window.share())]);
+            }
             service.pages.extend(pages.then(|| objective.name.clone()));
         });
     }
@@ -130,11 +206,16 @@ pub fn coverage(
     for service in &mut services {
         let told: BTreeSet<String> = told(&service.service).into_iter().collect();
         service.receivers = told.into_iter().collect();
-        let known = evidence.receivers.iter().filter(|receiver| service.receivers.contains(&receiver.name));
-        service.proven = known.filter_map(|receiver| receiver.last_success).max();
+        let proofs = evidence.receivers.iter().filter(|receiver| service.receivers.contains(&receiver.name));
+        service.proven = proofs.filter_map(|receiver| receiver.last_success).max();
+        service.owners = known.owners.get(&service.service).into_iter().flatten().cloned().collect();
     }
-    services.sort_by_key(|service| service.gaps(evidence.now).is_empty());
-    Coverage { at: evidence.now, services }
+    let place = |service: &ServiceCoverage| {
+        (service.is_covered(evidence.now), service.gaps(evidence.now).is_empty(), !service.critical)
+    };
+    services.sort_by_key(place);
+    let scope = if known.critical.is_some() { CoverageScope::Critical } else { CoverageScope::Everything };
+    Coverage { at: evidence.now, services, scope, unmatched: known.unmatched.clone() }
 }
 
 /// Everything that nobody would be told of: what is blind now, and what would go unseen.
@@ -157,8 +238,25 @@ pub fn blind_spots(
         });
     }
     spots.extend(unwatched.iter().map(unwatched_spot));
+    spots.extend(
+        coverage.unmatched.as_ref().map(|matchers| BlindSpot {
+            code: "critical-unmatched".to_owned(),
+            service: None,
+            text: format!(
+                "no series of the last day satisfies {matchers}, so no service is known to be critical by it"
+            ),
+            remedy: "compare critical in the section coverage with the labels that there are, or name services there"
+                .to_owned(),
+            events: None,
+        }),
+    );
+    // What makes a critical service blind has been told.
+    let told = |service: &str, gap: &str| {
+        evidence.critical.iter().any(|one| one.service == service && one.lacks.as_str() == gap)
+    };
     for service in &coverage.services {
-        spots.extend(service.gaps(evidence.now).into_iter().filter_map(|gap| gap_spot(service, gap, evidence.now)));
+        let gaps = service.gaps(evidence.now).into_iter().filter(|gap| !told(&service.service, gap));
+        spots.extend(gaps.filter_map(|gap| gap_spot(service, gap, evidence.now)));
     }
     for group in evidence.groups {
         for rule in group.rules.iter().filter(|rule| rule.unmatched.is_some()) {
@@ -219,7 +317,7 @@ fn gap_spot(service: &ServiceCoverage, gap: &str, now: Timestamp) -> Option<Blin
                 "send a test alert on its route".to_owned(),
             )
         }
-        // Its objectives say so themselves.
+        // Its objectives say themselves that they have no input, and without an owner it is seen all the same.
         _ => return None,
     };
     Some(BlindSpot { code: format!("no-{gap}"), service: Some(name.clone()), text, remedy, events: None })
@@ -236,7 +334,7 @@ fn unwatched_spot(errors: &UnwatchedErrors) -> BlindSpot {
     }
 }
 
-fn remedy(code: &str) -> &'static str {
+pub(super) fn remedy(code: &str) -> &'static str {
     match code {
         "no-series" => "compare the objective's selectors with the metrics that there are",
         "not-proven" | "no-input-since-start" => "wait for its next samples; if none come, look at its targets",
@@ -250,6 +348,11 @@ fn remedy(code: &str) -> &'static str {
         "clock-behind" | "clock-jumped" => "see to it that the machine's clock is kept by NTP, and not set by hand",
         "reload-failed" => "correct the file and reload it",
         "decisions-late" => "look at what the machine is busy with, and at the disk",
+        "critical-no-objective" => "add an objective of it under slo_files",
+        "critical-no-page" => {
+            "give it an objective that pages, or a rule with severity page and its service in its labels"
+        }
+        "critical-no-route" => "add a receiver to the route of its pages, or an Alertmanager",
         "no-objective" => "add an objective for each service under slo_files",
         _ => "see its evidence",
     }

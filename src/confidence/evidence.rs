@@ -3,6 +3,8 @@
 use crate::model::{Alert, Millis, Timestamp};
 use crate::slo::ObjectiveStatus;
 
+use super::critical::CriticalGap;
+
 /// Everything that is known at `now`.
 #[derive(Debug, Clone, Copy)]
 pub struct Evidence<'a> {
@@ -26,6 +28,8 @@ pub struct Evidence<'a> {
     pub program: &'a ProgramHealth,
     /// Deployments, in any order.
     pub deploys: &'a [Deploy],
+    /// What critical services lack.
+    pub critical: &'a [CriticalGap],
 }
 
 /// How a rule group is doing.

@@ -35,7 +35,7 @@ impl Factor {
 
 /// What a verdict's certainty is made of: how much is looked at, how much of that is seen, and who would be told.
 pub fn factors(evidence: &Evidence<'_>, coverage: &Coverage) -> [Factor; 3] {
-    let gaps = coverage.services.iter().filter(|service| !service.gaps(coverage.at).is_empty());
+    let gaps = coverage.counted().filter(|service| !service.is_covered(coverage.at));
     let unseen = evidence.objectives.iter().filter(|objective| is_unseen(objective, evidence.started_at));
     let unproven = evidence
         .receivers
@@ -44,9 +44,9 @@ pub fn factors(evidence: &Evidence<'_>, coverage: &Coverage) -> [Factor; 3] {
     [
         Factor {
             name: "coverage",
-            source: "services with an objective that has input, something that pages, and a receiver that is proven; once a \
-                     minute",
-            of: coverage.services.len(),
+            source: "services (critical ones alone, where it is said which are) with an objective that has input, something \
+                     that pages, and a receiver that is proven; once a minute",
+            of: coverage.counted().count(),
             lacking: gaps.map(|service| service.service.clone()).collect(),
         },
         Factor {
@@ -67,7 +67,7 @@ pub fn factors(evidence: &Evidence<'_>, coverage: &Coverage) -> [Factor; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::confidence::{ProgramHealth, ReceiverHealth, ServiceCoverage, StorageHealth};
+    use crate::confidence::{CoverageScope, ProgramHealth, ReceiverHealth, ServiceCoverage, StorageHealth};
     use crate::model::{Millis, Timestamp};
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -84,7 +84,12 @@ mod tests {
             storage: &StorageHealth::Healthy,
             program: &ProgramHealth { clock_jump: None, clock_behind: None, reload_failed: None, late: None },
             deploys: &[],
+            critical: &[],
         }
+    }
+
+    fn coverage(services: Vec<ServiceCoverage>) -> Coverage {
+        Coverage { at: NOW, services, scope: CoverageScope::Everything, unmatched: None }
     }
 
     #[test]
@@ -102,7 +107,7 @@ mod tests {
             ReceiverHealth { name: "new".to_owned(), ..ReceiverHealth::default() },
         ];
         let services = vec![ServiceCoverage { service: "shop".to_owned(), ..ServiceCoverage::default() }];
-        let known = factors(&evidence(&receivers), &Coverage { at: NOW, services });
+        let known = factors(&evidence(&receivers), &coverage(services));
         let shares: Vec<_> =
             known.iter().map(|factor| (factor.name, factor.fine(), factor.of, factor.share())).collect();
         assert_eq!(shares, [("coverage", 0, 1, 0.0), ("freshness", 0, 0, 0.0), ("delivery", 1, 4, 0.25)]);

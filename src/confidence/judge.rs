@@ -4,13 +4,15 @@
 //! - Pure: the same evidence gives the same judgement.
 //! - HURTING before BLIND before AT_RISK before OK, for each service and for everything: what is known to
 //!   hurt is not hidden by what is not known.
-//! - Whatever is not proven is BLIND: without an objective, without input, at the start.
+//! - Whatever is not proven is BLIND: without an objective, without input, at the start; so is a critical service without an
+//!   objective, or without a page that reaches somebody.
 
 use std::collections::BTreeMap;
 
 use crate::model::{Alert, AlertState, Millis, Timestamp};
 use crate::slo::{AdjustmentSpan, Blind, BlindCause, BurnStatus, Companion, ObjectiveStatus};
 
+use super::critical::critical_reason;
 use super::evidence::{Evidence, GroupHealth, JobHealth, ReceiverHealth, StorageHealth};
 use super::finding::{Finding, findings, group_findings};
 use super::judgement::{Fact, Judgement, Outline, Reason, ServiceJudgement};
@@ -73,6 +75,7 @@ fn reasons(evidence: &Evidence<'_>) -> Vec<Reason> {
     reasons.extend(evidence.jobs.iter().filter_map(job_reason));
     reasons.extend(storage_reason(evidence));
     reasons.extend(program_reasons(evidence));
+    reasons.extend(evidence.critical.iter().map(critical_reason));
     if evidence.objectives.is_empty() {
         reasons.push(Reason {
             verdict: Verdict::Blind,
@@ -416,6 +419,12 @@ fn proof(evidence: &Evidence<'_>, objectives: &[&ObjectiveStatus], scope: Scope)
         let every = objective.interval.map_or(String::new(), |i| format!(", expected every {}", words::span(i)));
         let text = format!("{} ({}{every})", words::ago(evidence.now, last), label(objective));
         facts.push(Fact::new("oldest input", text));
+    }
+    let times = objectives.iter().filter_map(|objective| Some((objective, objective.time_coverage?)));
+    if let Some((objective, time)) = times.min_by(|a, b| a.1.day.share().total_cmp(&b.1.day.share())) {
+        let [day, window] = [time.day, time.window].map(|time| words::percent(time.share()));
+        let text = format!("{day} (of the last day, {window} of {}, {})", objective.window_text, label(objective));
+        facts.push(Fact::new("least time measured", text));
     }
     let burns = seeing.iter().filter_map(|objective| {
         let window = objective.worst_burn()?.long;

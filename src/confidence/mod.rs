@@ -9,6 +9,7 @@
 mod accuracy;
 mod blindness;
 mod coverage;
+mod critical;
 mod customers;
 mod evidence;
 mod factors;
@@ -23,7 +24,10 @@ mod words;
 
 pub use accuracy::{Accuracy, Claim, ClassAccuracy, EARLY, Quantile, Record, RuleAccuracy, Spread, accuracy, claim};
 pub use blindness::Blindness;
-pub use coverage::{BlindSpot, Coverage, ServiceCoverage, UnwatchedErrors, blind_spots, coverage};
+pub use coverage::{
+    BlindSpot, Coverage, CoverageScope, Inventory, ServiceCoverage, UnwatchedErrors, blind_spots, coverage,
+};
+pub use critical::{CriticalGap, CriticalServices, DeclaredService, Lacks};
 pub use customers::{Customers, MostHurt, customers};
 pub use evidence::{
     ClockJump, Deploy, Evidence, GroupHealth, JobHealth, ProgramHealth, ReceiverHealth, RuleHealth, StorageHealth,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::confidence::CriticalServices;
 use crate::env::disk::Disk;
 use crate::model::{DownsampleRule, Labels, Matcher, Millis, limits};
 use crate::notify::{AlertmanagerTarget, Routing};
@@ -31,6 +32,8 @@ pub struct Config {
     pub rule_query_offset: Millis,
     /// Series whose label `version` or `service_version` says what runs: a new one is marked as a deploy.
     pub deploy_series: Vec<Matcher>,
+    /// Services that must be covered.
+    pub critical: CriticalServices,
     /// Labels that are added to alerts.
     pub external_labels: Labels,
     /// What is scraped.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::confidence::CriticalServices;
 use crate::model::{DownsampleFault, DownsampleRule, Labels, Millis, limits};
 use crate::notify::AlertmanagerTarget;
 use crate::promql::parse_selector;
@@ -15,7 +16,7 @@ use super::rule_file::{self, RuleDefaults};
 use super::scrape::{self, Addresses, Defaults};
 use super::section::{Field, Section};
 use super::source::{Source, Variables};
-use super::{alertmanager, http, slo_file, yaml};
+use super::{alertmanager, coverage, http, slo_file, yaml};
 
 /// Reads the main file and all that it names.
 pub(super) fn read(path: &Path, loader: &mut Loader<'_>) -> Result<Config, ConfigError> {
@@ -44,6 +45,9 @@ pub(super) fn read(path: &Path, loader: &mut Loader<'_>) -> Result<Config, Confi
             "" => Vec::new(),
             text => parse_selector(text).map_err(|error| field.error(error.to_string()))?,
         };
+    }
+    if let Some(field) = top.get("coverage") {
+        config.critical = coverage::read(&field, loader)?;
     }
     if let Some(field) = top.get("rule_files") {
         rule_files(&field, &mut config, loader)?;
@@ -381,6 +385,7 @@ impl Default for Config {
             rule_audit_one_in: limits::RULE_AUDIT_ONE_IN,
             rule_query_offset: Millis::ZERO,
             deploy_series: parse_selector(DEPLOY_SERIES).unwrap_or_default(),
+            critical: CriticalServices::default(),
             external_labels: Labels::empty(),
             scrape: Vec::new(),
             rule_groups: Vec::new(),

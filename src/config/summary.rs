@@ -55,6 +55,13 @@ impl Config {
             let matchers: Vec<String> = self.deploy_series.iter().map(ToString::to_string).collect();
             writeln!(out, "deploys: new versions that {{{}}} name, and what is marked", matchers.join(","))?;
         }
+        if !self.critical.matchers.is_empty() {
+            writeln!(out, "critical services: those of series with {}", self.critical.matchers_text())?;
+        }
+        for service in &self.critical.declared {
+            let owner = service.owner.as_ref().map_or(String::new(), |owner| format!(", of {owner}"));
+            writeln!(out, "critical service: {}{owner}", service.name)?;
+        }
         writeln!(out, "scrape configs: {}", self.scrape.len())?;
         self.scrape.iter().try_for_each(|job| write_job(out, job))?;
         writeln!(out, "rule groups: {}", self.rule_groups.len())?;

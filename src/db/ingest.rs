@@ -20,7 +20,6 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::confidence::Coverage;
 use crate::env::disk::Disk;
 use crate::env::{Clock, Transport};
 use crate::model::{
@@ -34,7 +33,8 @@ use super::cache::ResultsCache;
 use super::core::Core;
 use super::episodes::Episodes;
 use super::error::AppendError;
-use super::judge::RecentWords;
+use super::inventory::Critical;
+use super::judge::{RecentWords, Trust};
 use super::program::Program;
 use super::scorecard::Goodness;
 use super::status::Counters;
@@ -153,8 +153,10 @@ pub(super) struct Inner {
     pub(super) versions: Mutex<Versions>,
     /// The words for everything.
     pub(super) words: Mutex<RecentWords>,
-    /// Coverage, when it was last looked at.
-    pub(super) coverage: Mutex<Option<Coverage>>,
+    /// Coverage and what follows from it, when it was last looked at.
+    pub(super) trust: Mutex<Option<Trust>>,
+    /// Which services are critical.
+    pub(super) critical: Mutex<Critical>,
     /// How good alerts were, when that was last looked at.
     pub(super) accuracy: Mutex<Option<(Timestamp, Goodness)>>,
     /// How the program itself is doing.
@@ -367,7 +369,8 @@ impl Inner {
             versions: Mutex::default(),
             episodes: Mutex::new(parts.episodes),
             words: Mutex::default(),
-            coverage: Mutex::default(),
+            trust: Mutex::default(),
+            critical: Mutex::default(),
             accuracy: Mutex::default(),
             program: Program::default(),
             verdict: Bell::default(),

@@ -5,17 +5,16 @@ use std::collections::BTreeMap;
 use std::hash::Hasher;
 
 use crate::confidence::{
-    self, BlindSpot, Coverage, Customers, Evidence, Factor, GroupHealth, HeldWords, JobHealth, Judgement, Outline,
-    ProgramHealth, Reason, ReceiverHealth, RuleHealth, StorageHealth, Verdict, blind_spots, coverage, customers,
-    factors, held_words, is_fine, judge, outline,
+    self, BlindSpot, Coverage, CriticalGap, Customers, Evidence, Factor, GroupHealth, HeldWords, JobHealth, Judgement,
+    Outline, ProgramHealth, Reason, ReceiverHealth, RuleHealth, StorageHealth, Verdict, blind_spots, coverage,
+    customers, factors, held_words, is_fine, judge, outline,
 };
 use crate::model::{
-    Alert, Labels, MatchOp, Matcher, Millis, TimeRange, Timestamp, Transition, TransitionId, TransitionKind, is_stale,
-    limits,
+    Alert, Labels, Matcher, Millis, TimeRange, Timestamp, Transition, TransitionId, TransitionKind, is_stale, limits,
 };
 use crate::notify::ReceiverStatus;
 use crate::promql::StartTimestamps;
-use crate::rules::{AlertingRule, RecordingRule, Rule, RuleBrief};
+use crate::rules::{Rule, RuleBrief};
 use crate::slo::{BurnHistory, Change, ObjectiveStatus, WhatIf, WhatIfError, what_if};
 use crate::storage::{Health, StoreStatus, StoredSeries};
 
@@ -23,6 +22,7 @@ use super::Db;
 use super::core::{Core, hand_over};
 use super::deploys::Deploy;
 use super::ingest::Inner;
+use super::inventory::{Watched, certain_labels, page_labels};
 use super::source::LiveSource;
 
 /// How long coverage is taken for recent.
@@ -48,14 +48,19 @@ pub(super) struct RecentWords {
     changes: u64,
 }
 
+/// How far the words can be trusted, when that was last looked at.
+#[derive(Debug, Clone)]
+pub(super) struct Trust {
+    pub(super) coverage: Coverage,
+    pub(super) factors: [Factor; 3],
+    pub(super) customers: Customers,
+}
+
 impl Words {
     fn of(outline: Outline) -> Words {
         Words { overall: outline.overall, services: outline.services }
     }
 }
-
-/// The names of our own metrics.
-pub(super) const OWN: &str = "evenkeel_.+";
 
 impl Db {
     /// How customers are, by everything that is known now.
@@ -67,7 +72,7 @@ impl Db {
     pub fn judgement_in_full(&self) -> (Judgement, [Factor; 3], Customers) {
         let known = self.inner.known();
         let evidence = known.evidence();
-        let factors = factors(&evidence, &self.inner.recent_coverage(known.now, || &known));
+        let factors = factors(&evidence, &self.inner.recent_trust(known.now, || &known).coverage);
         (judge(&evidence), factors, customers(&evidence))
     }
 
@@ -218,11 +223,13 @@ impl Inner {
 
     /// The same with other objectives than all.
     fn known_of(&self, now: Timestamp, objectives: impl FnOnce(&Core) -> Vec<ObjectiveStatus>) -> Known {
-        let (objectives, alerts, groups, deploys, (log, due)) = {
+        let critical = self.critical(now);
+        let (objectives, alerts, groups, deploys, (log, due), watched) = {
             let core = self.core.lock();
             let groups = group_healths(core.evaluator.briefs());
             let time = (core.at, core.next_deadline());
-            (objectives(&core), core.evaluator.alerts(), groups, core.deploys.list(), time)
+            let watched = Watched::of(&core, &groups, &critical);
+            (objectives(&core), core.evaluator.alerts(), groups, core.deploys.list(), time, watched)
         };
         let program = self.program.health(now, Millis(self.clock.set_by_ms()), log, due);
         let notify = self.notifier.status();
@@ -248,6 +255,7 @@ impl Inner {
             storage: storage_health(self.store.status()),
             program,
             deploys: deploys.into_iter().map(deploy).collect(),
+            critical: self.critical_gaps(now, critical, &watched),
         }
     }
 
@@ -261,51 +269,26 @@ impl Inner {
     }
 
     fn coverage_of(&self, known: &Known) -> Coverage {
-        let pages = self.page_labels(&known.groups);
+        let pages = page_labels(&self.core.lock(), &known.groups, |_| true);
         let told = |service: &str| match pages.get(service) {
             Some(pages) => pages.iter().flat_map(|labels| self.notifier.receivers_of(labels)).collect(),
             None => any_page(service).map_or_else(Vec::new, |labels| self.notifier.receivers_of(&labels)),
         };
-        coverage(&known.evidence(), self.services(known.now), told)
+        coverage(&known.evidence(), &self.inventory(known.now), told)
     }
 
-    /// The coverage of at most a minute ago: with many series it takes longer than to judge.
-    pub(super) fn recent_coverage<K: Borrow<Known>>(&self, now: Timestamp, known: impl FnOnce() -> K) -> Coverage {
-        let mut recent = self.coverage.lock();
-        let is_recent = |coverage: &Coverage| (Millis::ZERO..COVERAGE_HOLDS).contains(&(now - coverage.at));
-        match &*recent {
-            Some(coverage) if is_recent(coverage) => coverage.clone(),
-            _ => recent.insert(self.coverage_of(known().borrow())).clone(),
+    /// The coverage of at most a minute ago, with what follows from it: with many series it takes longer than to judge.
+    pub(super) fn recent_trust<K: Borrow<Known>>(&self, now: Timestamp, known: impl FnOnce() -> K) -> Trust {
+        let mut recent = self.trust.lock();
+        let is_recent = |trust: &Trust| (Millis::ZERO..COVERAGE_HOLDS).contains(&(now - trust.coverage.at));
+        if let Some(trust) = recent.as_ref().filter(|trust| is_recent(trust)) {
+            return trust.clone();
         }
-    }
-
-    /// The labels of the pages that each service can raise, as far as they are known beforehand.
-    fn page_labels(&self, groups: &[GroupHealth]) -> BTreeMap<String, Vec<Labels>> {
-        let core = self.core.lock();
-        let rules = groups.iter().flat_map(|group| &group.rules).zip(core.evaluator.briefs());
-        let rules = rules.filter(|(rule, _)| rule.can_page()).map(|(_, brief)| certain_labels(brief.rule));
-        let mut pages: BTreeMap<String, Vec<Labels>> = BTreeMap::new();
-        for labels in core.objectives.page_labels().into_iter().chain(rules) {
-            pages.entry(labels.get("service").to_owned()).or_default().push(labels);
-        }
-        pages
-    }
-
-    /// The services that stored series of the last day name: by the label `service`, or if none has it by `job`. What our
-    /// own metrics name is known by itself, and must not keep jobs from being found.
-    fn services(&self, now: Timestamp) -> Vec<String> {
-        let day = TimeRange { after: now - Millis::days(1), until: now };
-        let snapshot = self.store.snapshot();
-        let values = |name| {
-            let mut values = snapshot.label_values(name, &[], day).unwrap_or_default();
-            values.truncate(limits::COVERAGE_SERVICES_MAX);
-            values
-        };
-        let foreign =
-            [Matcher::new("service", MatchOp::NotEqual, ""), Matcher::new("__name__", MatchOp::NotMatch, OWN)];
-        let [Ok(named), Ok(not_own)] = foreign else { return Vec::new() };
-        let are_named = snapshot.has_series(&[named, not_own], day).unwrap_or(true);
-        values(if are_named { "service" } else { "job" })
+        let known = known();
+        let (known, evidence) = (known.borrow(), known.borrow().evidence());
+        let coverage = self.coverage_of(known);
+        let trust = Trust { factors: factors(&evidence, &coverage), customers: customers(&evidence), coverage };
+        recent.insert(trust).clone()
     }
 
     /// How many targets of each scrape job answer, by the series `up`.
@@ -340,6 +323,7 @@ pub(super) struct Known {
     storage: StorageHealth,
     program: ProgramHealth,
     deploys: Vec<confidence::Deploy>,
+    critical: Vec<CriticalGap>,
 }
 
 impl Known {
@@ -355,6 +339,7 @@ impl Known {
             storage: &self.storage,
             program: &self.program,
             deploys: &self.deploys,
+            critical: &self.critical,
         }
     }
 }
@@ -396,15 +381,6 @@ fn rule_health(brief: RuleBrief<'_>) -> RuleHealth {
 /// The labels of a page of a service that has none yet.
 fn any_page(service: &str) -> Option<Labels> {
     Labels::new([("alertname", "ErrorBudgetBurn"), ("service", service), ("severity", "page")]).ok()
-}
-
-/// The labels that every alert of a rule has: what is written without a template.
-fn certain_labels(rule: &Rule) -> Labels {
-    let (Rule::Alerting(AlertingRule { labels, .. }) | Rule::Recording(RecordingRule { labels, .. })) = rule;
-    let name = rule.name();
-    let plain = labels.iter().filter(|(_, value)| !value.contains("{{"));
-    let pairs = plain.map(|(name, value)| (name.as_str(), value.as_str()));
-    Labels::new(pairs.chain([("alertname", name)])).unwrap_or_else(|_| Labels::empty())
 }
 
 fn receiver_health(receiver: ReceiverStatus) -> ReceiverHealth {

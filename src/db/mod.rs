@@ -17,6 +17,7 @@ mod episodes;
 mod error;
 mod format;
 mod ingest;
+mod inventory;
 mod judge;
 mod meter;
 mod open;

@@ -1,4 +1,4 @@
-//! What is judged, as metrics: verdicts, budgets, coverage, accuracy.
+//! What is judged, as metrics: verdicts and how far they can be trusted, budgets, coverage, accuracy.
 //!
 //! Invariants:
 //! - So many services and so many objectives have series, the worst; how many have none is a series of its own.
@@ -6,12 +6,12 @@
 //!   the rest.
 
 use crate::backtest::{LocalTime, Share};
-use crate::confidence::{Spread, Verdict};
+use crate::confidence::{Factor, Spread, Verdict};
 use crate::model::{Labels, Millis, TimeRange, Timestamp, limits};
 use crate::slo::Standing;
 
 use super::Db;
-use super::judge::Words;
+use super::judge::{Trust, Words};
 use super::status::Metrics;
 
 /// How long accuracy is remembered.
@@ -39,9 +39,14 @@ impl Db {
         let now = self.inner.now();
         out.verdicts(&self.inner.recent_words(now), limits::METRICS_SERVICES_MAX);
         out.budgets(self.inner.core.lock().objectives.standings(now), limits::METRICS_OBJECTIVES_MAX);
-        let coverage = self.inner.recent_coverage(now, || self.inner.known());
+        let Trust { coverage, factors, customers } = self.inner.recent_trust(now, || self.inner.known());
         out.add("evenkeel_coverage_ratio", &[], coverage.share());
         out.add("evenkeel_coverage_services", &[], coverage.services.len() as f64);
+        out.add("evenkeel_coverage_critical_services", &[], coverage.critical().count() as f64);
+        out.add("evenkeel_coverage_critical_incomplete", &[], coverage.critical_with_gaps().count() as f64);
+        out.add("evenkeel_adoption_ratio", &[], coverage.adoption());
+        out.trust(&factors);
+        out.add("evenkeel_customers_bad_events", &[], customers.bad_events);
         out.accuracy(&self.recent_accuracy(now));
     }
 
@@ -75,6 +80,14 @@ impl Metrics {
         self.left_out("services", words.services.len().saturating_sub(most));
     }
 
+    /// What the verdict's certainty is made of, and their product.
+    fn trust(&mut self, factors: &[Factor]) {
+        self.add("evenkeel_confidence_ratio", &[], factors.iter().map(Factor::share).product());
+        for factor in factors {
+            self.add("evenkeel_confidence_factor_ratio", &[("of", factor.name)], factor.share());
+        }
+    }
+
     /// What is left of budgets, of those of which something is known.
     fn budgets<'o>(&mut self, objectives: impl Iterator<Item = Standing<'o>>, most: usize) {
         let mut known: Vec<_> = objectives.filter(|objective| !objective.blind || objective.total > 0.0).collect();
@@ -82,6 +95,14 @@ impl Metrics {
         for objective in known.iter().take(most) {
             let labels = [("service", objective.service), ("objective", objective.name)];
             self.add("evenkeel_error_budget_remaining_ratio", &labels, objective.left);
+        }
+        // The families one after the other.
+        for objective in known.iter().take(most) {
+            let Some(time) = objective.time_coverage else { continue };
+            for (of, time) in [("day", time.day), ("window", time.window)] {
+                let labels = [("service", objective.service), ("objective", objective.name), ("of", of)];
+                self.add("evenkeel_objective_time_coverage_ratio", &labels, time.share());
+            }
         }
         self.left_out("objectives", known.len().saturating_sub(most));
     }

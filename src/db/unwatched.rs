@@ -12,7 +12,7 @@ use crate::promql::{EvalOptions, Value, parse};
 use crate::rules::Mode;
 
 use super::Db;
-use super::judge::OWN;
+use super::inventory::OWN;
 use super::versions::service_of;
 
 /// Names of counters of errors.

@@ -16,7 +16,7 @@ use super::ingest::Inner;
 const EVERY: Millis = Millis::seconds(5);
 /// The labels that may hold the version, and those that may name the service. The first that is there counts.
 const VERSION_LABELS: [&str; 2] = ["version", "service_version"];
-const SERVICE_LABELS: [&str; 3] = ["service", "service_name", "job"];
+pub(super) const SERVICE_LABELS: [&str; 3] = ["service", "service_name", "job"];
 /// What has more versions at a time has something else in its label.
 const VERSIONS_MAX: usize = 20;
 /// For how long before a version is seen it may have been marked by hand.

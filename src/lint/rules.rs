@@ -1,6 +1,6 @@
 //! The lints that look at a rule as a whole.
 
-use crate::model::{Millis, limits};
+use crate::model::{Labels, Millis, limits};
 use crate::promql::{Expr, ExprKind, Function, ValueType, reaches};
 use crate::rules::{AlertingRule, EvaluationMode, Mode, Rule, RuleGroup};
 
@@ -17,7 +17,6 @@ const WINDOW_LONG: Millis = Millis::days(1);
 /// Evaluations of one subquery that are many.
 const SUBQUERY_STEPS_MANY: i64 = 1000;
 
-const OWNERS: &[&str] = &["owner", "team", "squad"];
 const RUNBOOKS: &[&str] = &["runbook_url", "runbook"];
 
 /// What is likely wrong with the rule at a place of its group, which is evaluated in this mode.
@@ -45,8 +44,8 @@ pub fn lint(group: &RuleGroup, at: usize, mode: &Mode, facts: Option<&dyn Facts>
 
 fn people(group: &RuleGroup, rule: &AlertingRule, findings: &mut Vec<Finding>) {
     let has = |pairs: &[(String, String)], names: &[&str]| pairs.iter().any(|(name, _)| names.contains(&name.as_str()));
-    let group_has = OWNERS.iter().any(|name| !group.labels.get(name).is_empty());
-    if !has(&rule.labels, OWNERS) && !has(&rule.annotations, OWNERS) && !group_has {
+    let group_has = Labels::OWNER_NAMES.iter().any(|name| !group.labels.get(name).is_empty());
+    if !has(&rule.labels, &Labels::OWNER_NAMES) && !has(&rule.annotations, &Labels::OWNER_NAMES) && !group_has {
         let message = "nobody owns it: add a label team or owner".to_owned();
         findings.push(Finding { lint: Lint::MissingOwner, message });
     }

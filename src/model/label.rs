@@ -33,6 +33,9 @@ impl Labels {
     /// The label that holds the metric's name.
     pub const METRIC_NAME: &'static str = "__name__";
 
+    /// Labels and annotations that say whose something is. The first that is there counts.
+    pub const OWNER_NAMES: [&'static str; 3] = ["owner", "team", "squad"];
+
     /// The set without any label.
     pub fn empty() -> Labels {
         Labels(Arc::from(""))

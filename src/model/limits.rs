@@ -221,6 +221,8 @@ pub const EPISODES_FILE_BYTES_MAX: usize = 8 << 20;
 pub const VERDICTS_BYTES_MAX: usize = 8 << 20;
 /// Services, and reasons, that a recorded verdict holds: the worst.
 pub const VERDICT_LIST_MAX: usize = 200;
+/// Spans without samples that are known of an objective: with more, those of half of the time are joined in pairs.
+pub const OBJECTIVE_MISSING_MAX: usize = 1024;
 /// Services that coverage looks at, of those that stored series name.
 pub const COVERAGE_SERVICES_MAX: usize = 1000;
 /// Services whose verdict is a metric: the worst.

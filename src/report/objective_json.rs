@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::slo::{AdjustmentSpan, BlindCause, ObjectiveStatus, PartStatus, WindowBurn};
+use crate::slo::{AdjustmentSpan, BlindCause, MeasuredTime, ObjectiveStatus, PartStatus, WindowBurn};
 
 /// An objective's status in its JSON form. Instants are RFC 3339 in UTC, spans are seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub struct ObjectiveReport {
     pub last_input: Option<String>,
     /// How often input is expected.
     pub interval_seconds: Option<f64>,
+    /// How much of the time was measured; absent before the first sample, and of groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_coverage: Option<TimeCoverageReport>,
     /// Series counted.
     pub series: usize,
     /// The expression that gives the error ratio.
@@ -65,6 +68,26 @@ pub struct PeriodReport {
     pub end: String,
     /// Both in local time.
     pub text: String,
+}
+
+/// How much of the time was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TimeCoverageReport {
+    /// Of the window, or of the present period.
+    pub window: MeasuredTimeReport,
+    /// Of the last day.
+    pub day: MeasuredTimeReport,
+}
+
+/// How much of a span was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MeasuredTimeReport {
+    /// The time that samples stand for.
+    pub measured_seconds: f64,
+    /// The time that they should stand for: what lies after the first sample.
+    pub expected_seconds: f64,
+    /// The share that was measured.
+    pub share: f64,
 }
 
 /// A time in which events do not count.
@@ -210,6 +233,10 @@ impl ObjectiveReport {
             burns: burns.collect(),
             last_input: status.last_input.map(|t| t.to_string()),
             interval_seconds: status.interval.map(|span| span.as_seconds()),
+            time_coverage: status.time_coverage.map(|time| TimeCoverageReport {
+                window: MeasuredTimeReport::new(&time.window),
+                day: MeasuredTimeReport::new(&time.day),
+            }),
             series: status.series,
             query: status.query.clone(),
             blind: status.blind.as_ref().map(|blind| BlindReport {
@@ -228,6 +255,16 @@ impl ObjectiveReport {
                 total_without: groups.total_without,
                 bad_without: groups.bad_without,
             }),
+        }
+    }
+}
+
+impl MeasuredTimeReport {
+    fn new(time: &MeasuredTime) -> MeasuredTimeReport {
+        MeasuredTimeReport {
+            measured_seconds: time.measured.as_seconds(),
+            expected_seconds: time.expected.as_seconds(),
+            share: time.share(),
         }
     }
 }

@@ -52,9 +52,39 @@ const DESCRIPTIONS: &[Description] = &[
         help: "The lower bound of its 95 % interval.",
     },
     Description {
+        name: "evenkeel_adoption_ratio",
+        kind: MetricKind::Gauge,
+        help: "Services with an objective that has fresh input, a page that has a route, and an owner, of those of evenkeel_coverage_services; once a minute.",
+    },
+    Description {
+        name: "evenkeel_confidence_factor_ratio",
+        kind: MetricKind::Gauge,
+        help: "What the verdict's certainty is made of: services that are covered, objectives with fresh input, receivers that are proven, of all; once a minute.",
+    },
+    Description {
+        name: "evenkeel_confidence_ratio",
+        kind: MetricKind::Gauge,
+        help: "The product of evenkeel_confidence_factor_ratio.",
+    },
+    Description {
+        name: "evenkeel_customers_bad_events",
+        kind: MetricKind::Gauge,
+        help: "Bad events of the last hour, of each service by the objective with the most of them; once a minute.",
+    },
+    Description {
+        name: "evenkeel_coverage_critical_incomplete",
+        kind: MetricKind::Gauge,
+        help: "Critical services that lack an objective, its input, a page, its route, a proof of its receiver, or an owner; once a minute.",
+    },
+    Description {
+        name: "evenkeel_coverage_critical_services",
+        kind: MetricKind::Gauge,
+        help: "Services that the section coverage of the configuration makes critical.",
+    },
+    Description {
         name: "evenkeel_coverage_ratio",
         kind: MetricKind::Gauge,
-        help: "Services that are covered, of those of evenkeel_coverage_services; once a minute.",
+        help: "Services that are covered, of those of evenkeel_coverage_services, or of critical ones alone if the configuration says which are; once a minute.",
     },
     Description {
         name: "evenkeel_coverage_services",
@@ -65,6 +95,11 @@ const DESCRIPTIONS: &[Description] = &[
         name: "evenkeel_error_budget_remaining_ratio",
         kind: MetricKind::Gauge,
         help: "The share of the error budget that is left: 1 untouched, 0 used up, negative overspent.",
+    },
+    Description {
+        name: "evenkeel_objective_time_coverage_ratio",
+        kind: MetricKind::Gauge,
+        help: "The share of the last day, and of the objective's window, for which there were samples; the time before the first one does not count.",
     },
     Description {
         name: "evenkeel_scorecard_left_out",

@@ -18,6 +18,7 @@ use super::status::{
     Blind, BlindCause, Budget, BurnHistory, BurnPoint, BurnStatus, ObjectiveStatus, PartStatus, WindowBurn,
 };
 use super::tiers::Tiers;
+use super::time_coverage::{TimeCoverage, time_coverage};
 use super::watch::{PairState, Watch};
 
 /// While nothing arrives, a firing composite is looked at no more often.
@@ -264,6 +265,7 @@ impl Composite {
             counted_since: parts.iter().filter_map(|(part, _)| part.counted_since).max(),
             last_input: parts.iter().map(|(part, _)| part.last_input).min().flatten(),
             interval: parts.iter().filter_map(|(part, _)| part.interval).max(),
+            time_coverage: self.time_coverage(watches, at),
             series: parts.iter().map(|(part, _)| part.series).sum(),
             series_refused: parts.iter().map(|(part, _)| part.series_refused).sum(),
             query: objective.error_query(objective.window),
@@ -276,6 +278,13 @@ impl Composite {
             groups: None,
             parts: shares(&parts),
         }
+    }
+
+    /// What is not measured of a part is not measured of the whole.
+    fn time_coverage(&self, watches: &[Watch], at: Timestamp) -> Option<TimeCoverage> {
+        let firsts: Option<Vec<Timestamp>> = self.of(watches).map(|(watch, _)| watch.presence.first).collect();
+        let missing = |begin| self.of(watches).flat_map(|(watch, _)| watch.missing(begin, at)).collect();
+        time_coverage(&self.objective, firsts?.into_iter().max()?, at, missing)
     }
 
     fn burns(&self, watches: &[Watch], at: Timestamp) -> Vec<BurnStatus> {

@@ -4,6 +4,8 @@
 //! - The same state gives the same bytes: whatever has no order of its own is sorted.
 //! - No content can panic: every read is checked, and no count is believed before its bytes are there.
 
+use std::collections::VecDeque;
+
 use crate::codec::{
     Cursor as Bytes, Damaged, SealError, break_seal, close_seal, open_seal, put_maybe, put_signed, put_text, put_varint,
 };
@@ -18,11 +20,14 @@ use super::input::Input;
 use super::pair::{BurnPair, Severity};
 use super::series::{Cursor, Increase};
 use super::slices::{Slice, Slices};
+use super::time_coverage::{Presence, Span};
 use super::watch::{PairState, Waiting, Watch};
 
 const KIND: [u8; 8] = *b"evkobjct";
 /// The version that is written.
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
+/// The same without when samples were missing, which is read too.
+const VERSION_6: u32 = 6;
 /// The first version, of plain objectives, which is read too.
 const VERSION_1: u32 = 1;
 
@@ -97,6 +102,7 @@ pub(super) struct SavedObjective {
     pub(super) reckoning: String,
     /// The calendar at whose edges counts were kept.
     pub(super) edges_of: String,
+    pub(super) presence: Presence,
 }
 
 /// What was saved of an objective or of one of its groups.
@@ -129,7 +135,7 @@ pub(super) fn write(watches: &[Watch], orphans: &[Alert], composites: &[Composit
 /// All objectives' states from their bytes.
 pub(super) fn read(bytes: &[u8]) -> Result<Saved, RestoreError> {
     let (mut from, version) = match break_seal(bytes, KIND, VERSION) {
-        Err(SealError::Version(VERSION_1)) => (break_seal(bytes, KIND, VERSION_1)?, VERSION_1),
+        Err(SealError::Version(old @ (VERSION_1 | VERSION_6))) => (break_seal(bytes, KIND, old)?, old),
         from => (from?, VERSION),
     };
     let objectives = take_list(&mut from, |from| take_objective(from, version))?;
@@ -212,6 +218,35 @@ fn put_watch(out: &mut Vec<u8>, watch: &Watch) {
     put_varint(out, watch.groups.left_out as u64);
     put_text(out, &watch.reckoning);
     put_text(out, &watch.edges_of);
+    put_presence(out, &watch.presence);
+}
+
+fn put_presence(out: &mut Vec<u8>, presence: &Presence) {
+    put_time(out, presence.first);
+    put_time(out, presence.newest);
+    put_varint(out, presence.missing.len() as u64);
+    let mut last = 0;
+    for (from, until) in &presence.missing {
+        put_signed(out, from.0.wrapping_sub(last));
+        put_signed(out, until.0.wrapping_sub(from.0));
+        last = until.0;
+    }
+}
+
+fn take_presence(from: &mut Bytes<'_>) -> Result<Presence, Damaged> {
+    let (first, newest) = (take_maybe_time(from)?, take_maybe_time(from)?);
+    let mut missing: VecDeque<Span> = VecDeque::new();
+    let mut last = 0_i64;
+    for _ in 0..from.length()? {
+        let begin = last.wrapping_add(from.signed()?);
+        let end = begin.wrapping_add(from.signed()?);
+        if end <= begin || (!missing.is_empty() && begin < last) {
+            return Err(Damaged("the times without samples are not in their order"));
+        }
+        missing.push_back((Timestamp(begin), Timestamp(end)));
+        last = end;
+    }
+    Ok(Presence { first, newest, missing })
 }
 
 fn put_counts(out: &mut Vec<u8>, watch: &Watch) {
@@ -406,6 +441,7 @@ fn take_objective(from: &mut Bytes<'_>, version: u32) -> Result<SavedObjective, 
         left_out: 0,
         reckoning: String::new(),
         edges_of: String::new(),
+        presence: Presence::default(),
     };
     if version > VERSION_1 {
         saved.group_by = take_list(from, |from| Ok(from.text()?.to_owned()))?;
@@ -416,6 +452,11 @@ fn take_objective(from: &mut Bytes<'_>, version: u32) -> Result<SavedObjective, 
         saved.reckoning = from.text()?.to_owned();
         saved.edges_of = from.text()?.to_owned();
     }
+    saved.presence = match version {
+        VERSION => take_presence(from)?,
+        // What was missing before is not known.
+        _ => Presence::since(saved.counted.heard.into_iter().flatten().max()),
+    };
     Ok(saved)
 }
 

@@ -35,6 +35,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod tiers;
+mod time_coverage;
 mod watch;
 mod what_if;
 
@@ -56,4 +57,5 @@ pub use status::{
     AdjustmentSpan, Blind, BlindCause, Budget, BurnHistory, BurnPoint, BurnStatus, GroupsStatus, ObjectiveStatus,
     PartStatus, Period, WindowBurn,
 };
+pub use time_coverage::{MeasuredTime, TimeCoverage};
 pub use what_if::{Change, WhatIf, WhatIfError, WouldFire, what_if};

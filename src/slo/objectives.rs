@@ -294,12 +294,13 @@ impl Objectives {
         self.watches.iter().flat_map(Watch::alerts).chain(composites).collect()
     }
 
-    /// The labels of every page that the burn pairs may raise. Those of groups have the group's labels as well, which
-    /// nobody knows beforehand.
-    pub fn page_labels(&self) -> Vec<Labels> {
+    /// The labels of every page that the burn pairs of these services may raise. Those of groups have the group's labels as
+    /// well, which nobody knows beforehand.
+    pub fn page_labels(&self, wanted: impl Fn(&str) -> bool) -> Vec<Labels> {
         let watches = self.watches.iter().map(|watch| (&watch.objective, &watch.pairs));
         let composites = self.composites.iter().map(|composite| (&composite.objective, &composite.pairs));
-        let pages = watches.chain(composites).flat_map(|(objective, pairs)| {
+        let of_wanted = watches.chain(composites).filter(|(objective, _)| wanted(&objective.service));
+        let pages = of_wanted.flat_map(|(objective, pairs)| {
             let pages = pairs.iter().filter(|state| state.pair.severity == Severity::Page);
             // Checked when the objective was taken.
             pages.filter_map(|state| alert::labels(objective, &state.pair).ok())
@@ -401,7 +402,7 @@ impl Watch {
         }
         let mut gone: Vec<Alert> = firing.into_iter().map(|(_, alert)| alert).collect();
         gone.extend(self.inherit_groups(&old.objective, old.groups));
-        self.input = old.input;
+        (self.input, self.presence) = (old.input, old.presence);
         self.series = old.series;
         self.series.regroup(&self.objective);
         (self.course, self.episodes) = (old.course, old.episodes);

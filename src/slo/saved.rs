@@ -69,7 +69,7 @@ fn watch_of(old: SavedObjective, objective: Objective) -> Watch {
     let mut watch = counted(old.counted, objective);
     watch.objective.window = old.window;
     watch.objective.group_by = old.group_by;
-    (watch.reckoning, watch.edges_of) = (old.reckoning, old.edges_of);
+    (watch.reckoning, watch.edges_of, watch.presence) = (old.reckoning, old.edges_of, old.presence);
     watch.series.dormant = old.cursors.into_iter().collect();
     watch.series.targets = old.targets.into_iter().collect();
     for (labels, group) in old.groups {

@@ -12,6 +12,7 @@ use super::objective::{Indicator, Objective};
 use super::objectives::Objectives;
 use super::pair::BurnPair;
 use super::series::{Increase, Increases, Origin, Roles};
+use super::time_coverage::Presence;
 use super::watch::Watch;
 
 /// What is read at once, unless it is too much; then half of it, and so on.
@@ -232,6 +233,7 @@ impl Watch {
     /// What was counted of the time before `until`, of which no samples are stored any more.
     fn carry_over(&self, found: &mut Watch, until: Timestamp) {
         found.history.fill_from(&self.history, until);
+        found.presence = Presence::carried_over(&self.presence, until);
         for (group, watch) in &self.groups.members {
             let mut of_group = Watch::new(watch.objective.clone(), Vec::new());
             of_group.history.fill_from(&watch.history, until);
@@ -247,6 +249,7 @@ impl Watch {
         (self.history, self.input, self.heard) = (found.history, found.input, found.heard);
         self.burning.drain = found.burning.drain;
         (self.course, self.episodes) = (found.course, found.episodes);
+        self.presence = found.presence;
         (self.slices, self.exclusions) = (found.slices, found.exclusions);
         // It has been counted.
         self.waiting.clear();
@@ -365,6 +368,7 @@ impl Watch {
                 }
                 let roles = bound.roles;
                 self.hear_stored(roles, sample.t, gap);
+                self.presence.note(sample.t, self.input.interval(), self.objective.reach());
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::model::Timestamp;
 use super::composite::Composite;
 use super::objectives::Objectives;
 use super::status::{ObjectiveStatus, Spent};
+use super::time_coverage::TimeCoverage;
 use super::watch::Watch;
 
 /// What of an objective tells whether anything is wrong with it.
@@ -29,6 +30,8 @@ pub struct Standing<'o> {
     pub left: f64,
     /// The least that is left of one of its groups' budgets; all, if it has no groups.
     pub left_of_groups: f64,
+    /// How much of the time was measured.
+    pub time_coverage: Option<TimeCoverage>,
 }
 
 impl Objectives {
@@ -61,6 +64,7 @@ impl Watch {
             total: all.total,
             left,
             left_of_groups: groups.map(|group| group.spent(at).left).fold(1.0, f64::min),
+            time_coverage: self.time_coverage(at),
         }
     }
 }
@@ -77,6 +81,7 @@ impl Composite {
             total: status.total,
             left: status.budget.left,
             left_of_groups: 1.0,
+            time_coverage: status.time_coverage,
         }
     }
 }

@@ -8,6 +8,7 @@ use super::history::Counts;
 use super::objective::titled;
 use super::pair::BurnPair;
 use super::tiers::Tiers;
+use super::time_coverage::TimeCoverage;
 use super::watch::{CONFIDENCE, PairState, Watch};
 
 /// How an objective stands at an instant.
@@ -51,6 +52,8 @@ pub struct ObjectiveStatus {
     pub last_input: Option<Timestamp>,
     /// How often input comes, learned.
     pub interval: Option<Millis>,
+    /// How much of the time was measured, once there was a sample. Of a group that is not known.
+    pub time_coverage: Option<TimeCoverage>,
     /// How many series are counted.
     pub series: usize,
     /// How many series were refused because there are too many.
@@ -328,6 +331,7 @@ impl Watch {
             counted_since: self.history.first,
             last_input: self.input.last_at,
             interval: self.input.interval(),
+            time_coverage: self.time_coverage(at),
             series: self.series.len(),
             series_refused: self.series.refused,
             query: match &self.query {

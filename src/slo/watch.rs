@@ -21,6 +21,7 @@ use super::pair::BurnPair;
 use super::series::{Increase, Increases, Roles, SeriesSet, join};
 use super::slices::{Method, Slices};
 use super::status::shown_span;
+use super::time_coverage::Presence;
 
 /// The confidence of the lower bounds that are shown.
 pub(super) const CONFIDENCE: f64 = 0.99;
@@ -111,6 +112,8 @@ pub(super) struct Watch {
     pub(super) course: Course,
     /// Episodes that nobody has taken yet.
     pub(super) episodes: Vec<Episode>,
+    /// When samples came; of a group nothing.
+    pub(super) presence: Presence,
 }
 
 impl Watch {
@@ -138,6 +141,7 @@ impl Watch {
             recount: false,
             course: Course::default(),
             episodes: Vec::new(),
+            presence: Presence::default(),
         }
     }
 
@@ -148,6 +152,7 @@ impl Watch {
             self.series.meet(series, sample.t);
         }
         let grouped = !self.objective.group_by.is_empty();
+        let (interval, reach) = (self.input.interval(), self.objective.reach());
         let mut whole = Portion::default();
         let mut portions: BTreeMap<Labels, Portion> = BTreeMap::new();
         for (series, sample) in samples {
@@ -155,6 +160,7 @@ impl Watch {
             let out = if grouped { &mut one } else { &mut whole.increases };
             let taken = self.series.take(series, sample, at, &self.objective.indicator, out);
             let Some(before) = taken else { continue };
+            self.presence.note(sample.t, interval, reach);
             // Who catches up sends in a moment what belongs to hours: the samples' own times tell how often they come.
             let gap = before.map(|cursor| (at - cursor.seen_at, sample.t - cursor.t));
             let gap = gap.filter(|(arrivals, _)| *arrivals > Millis::ZERO).map(|(a, b)| a.max(b));

@@ -155,8 +155,12 @@ impl Objectives {
 
     /// The objective of that name as it is defined.
     pub fn definition(&self, service: &str, name: &str) -> Option<&Objective> {
+        self.definitions().find(|objective| objective.service == service && objective.name == name)
+    }
+
+    /// All objectives as they are defined, composites last.
+    pub fn definitions(&self) -> impl Iterator<Item = &Objective> {
         let of_composites = self.composites.iter().map(|composite| &composite.objective);
-        let mut all = self.watches.iter().map(|watch| &watch.objective).chain(of_composites);
-        all.find(|objective| objective.service == service && objective.name == name)
+        self.watches.iter().map(|watch| &watch.objective).chain(of_composites)
     }
 }

@@ -150,6 +150,34 @@ fn series_that_say_what_runs_are_chosen_or_none() {
 }
 
 #[test]
+fn critical_services_are_chosen_by_labels_and_by_name() {
+    let config = load(
+        "coverage:\n  critical: 'tier=\"critical\",env!=dev'\n  services: [checkout, {name: search, owner: find}]\n",
+    );
+    let named: Vec<_> = config.critical.declared.iter().map(|one| (one.name.as_str(), one.owner.as_deref())).collect();
+    assert_eq!(config.critical.matchers_text(), "tier=\"critical\",env!=\"dev\"");
+    assert_eq!(named, [("checkout", None), ("search", Some("find"))]);
+    let summary = config.summary();
+    for line in
+        ["services: those of series with tier=\"critical\",env!=\"dev\"\n", "critical service: search, of find\n"]
+    {
+        assert!(summary.contains(line), "{summary}");
+    }
+    assert!(load("").critical.is_empty());
+    for (text, expected) in [
+        ("{critical: 'tier!=\"test\"'}", "1:22: series without these labels satisfy it too"),
+        ("{critical: 'tier'}", "1:22: the matcher tier has no ="),
+        ("{services: [a, b, a]}", "1:29: the service \"a\" stands twice; remove one"),
+        ("{services: [{owner: a}]}", "1:24: an entry of services needs the key \"name\"; add it"),
+        ("{services: ['']}", "1:23: \"services\" must not be empty"),
+        ("{criticals: x}", "1:12: unknown key \"criticals\" in coverage; did you mean \"critical\"?"),
+    ] {
+        let error = error_with(&format!("coverage: {text}\n"), &[]);
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+#[test]
 fn samples_are_kept_as_said() {
     let config = load(
         "storage:\n  retention: 40d\n  retention_size: 20GB\n  compaction_rate: 8MB\n  results_cache: 0\n  retention_rules:\n  \

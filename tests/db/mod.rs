@@ -2,6 +2,7 @@
 
 mod alert_generator;
 mod blindness;
+mod coverage;
 mod crash;
 #[path = "../../tools/rule_restarts/day.rs"]
 mod day;

@@ -26,11 +26,19 @@ fn verdicts_budgets_coverage_and_accuracy_are_metrics() {
     assert_eq!(metric(&db, "evenkeel_verdict"), [("{service=\"shop\"}".to_owned(), 0.0)]);
     let labels = "{objective=\"availability\", service=\"shop\"}".to_owned();
     assert_eq!(metric(&db, budget), [(labels, 1.0)]);
+    let measured = metric(&db, "evenkeel_objective_time_coverage_ratio");
+    let of = |of: &str| (format!("{{objective=\"availability\", of=\"{of}\", service=\"shop\"}}"), 1.0);
+    assert_eq!(measured, [of("day"), of("window")]);
     trade(&world, &db, 600..1200, 0.3);
     assert_eq!((value(&db, "evenkeel_verdict"), value(&db, "evenkeel_verdict_overall")), (2.0, 2.0));
     assert!(value(&db, budget) < 1.0);
     // The page proved its receiver; search has no objective.
     assert_eq!((value(&db, "evenkeel_coverage_ratio"), value(&db, "evenkeel_coverage_services")), (0.5, 2.0));
+    let factor = |of: &str, value: f64| (format!("{{of=\"{of}\"}}"), value);
+    let factors = [factor("coverage", 0.5), factor("freshness", 1.0), factor("delivery", 1.0)];
+    assert_eq!(metric(&db, "evenkeel_confidence_factor_ratio"), factors);
+    assert_eq!(value(&db, "evenkeel_confidence_ratio"), 0.5);
+    assert!(value(&db, "evenkeel_customers_bad_events") > 1000.0);
     // What is dear is looked at once a minute, so that it is as it was.
     world.clock.set(BEGIN + 1_244_000);
     assert!(db.coverage().share() < 0.5 && value(&db, "evenkeel_coverage_ratio") == 0.5);

@@ -120,14 +120,17 @@ fn coverage_and_blind_spots_name_what_is_missing() {
     let named = |gaps: &[(&str, &[&'static str])]| -> Vec<(String, Vec<&'static str>)> {
         gaps.iter().map(|(service, gaps)| ((*service).to_owned(), gaps.to_vec())).collect()
     };
-    assert_eq!(gaps(&db), named(&[("search", &["objective", "page", "proof"]), ("shop", &["proof"])]));
+    assert_eq!(
+        gaps(&db),
+        named(&[("search", &["objective", "page", "proof", "owner"]), ("shop", &["proof", "owner"])])
+    );
     assert_eq!(db.coverage().share(), 0.0);
     let codes: Vec<String> = db.blind_spots().into_iter().map(|spot| spot.code).collect();
     assert_eq!(codes, ["no-objective", "no-page", "no-proof", "no-proof", "rule-unmatched"]);
     // A page that its receiver took proves the route.
     trade(&world, &db, 600..1200, 0.3);
     assert!(world.pages() > 0);
-    assert_eq!(gaps(&db), named(&[("search", &["objective", "page"]), ("shop", &[])]));
+    assert_eq!(gaps(&db), named(&[("search", &["objective", "page", "owner"]), ("shop", &["owner"])]));
     assert_eq!(db.coverage().share(), 0.5);
     let service = &db.coverage().services[1];
     assert_eq!(
@@ -169,7 +172,7 @@ fn errors_that_nobody_looks_at_are_counted_and_the_most_come_first() {
 }
 
 /// A world in which alerts with `team="shop"` go to one receiver, critical ones to another, and the rest to nobody.
-fn routed(objectives: &str) -> World {
+pub(super) fn routed(objectives: &str) -> World {
     let mut world = World::new("", objectives);
     let to = |receiver: &str, name: &str, value: &str| {
         let all = Route { group_by: GroupBy::All, group_wait: Millis::ZERO, ..Route::new(receiver) };
@@ -200,10 +203,10 @@ fn coverage_asks_for_the_route_of_the_labels_that_a_page_will_have() {
         trade(&world, &db, 600..1200, 0.3);
         assert_eq!(shop(), (strings(receivers), after.to_vec()), "{more}");
     };
-    check("", &[], &["route"], &["route"]);
+    check("", &[], &["route", "owner"], &["route", "owner"]);
     check("  labels: {team: shop}\n", &["team"], &["proof"], &[]);
-    check("  page_labels: {severity: critical}\n", &["on-call"], &["proof"], &[]);
-    check("  ticket_labels: {severity: critical}\n", &[], &["route"], &["route"]);
+    check("  page_labels: {severity: critical}\n", &["on-call"], &["proof", "owner"], &["owner"]);
+    check("  ticket_labels: {severity: critical}\n", &[], &["route", "owner"], &["route", "owner"]);
 }
 
 fn strings(texts: &[&str]) -> Vec<String> {

@@ -20,6 +20,7 @@ async fn every_page_answers_before_and_after_the_first_samples() {
             "/query",
             "/query?query=up&range=1h",
             "/targets",
+            "/coverage",
             "/reports/accuracy",
         ] {
             let page = get(shop.server.address, path).await;
@@ -70,6 +71,23 @@ async fn rules_and_alerts_have_pages_that_explain_them() {
     assert!(early.text().contains("the condition has not held"), "one that is there now is explained at any time");
     let never = get(address, &format!("/alerts/{}{}", id(0), "0".repeat(16))).await;
     assert!(never.status == 200 && never.text().contains("not there at that time"));
+}
+
+#[tokio::test]
+async fn coverage_has_a_page_that_names_what_is_missing() {
+    let shop = Shop::watched().await;
+    shop.trade().await;
+    let page = get(shop.server.address, "/coverage").await;
+    let row = |name: &str| {
+        let row = page.text().split("<tr>").find(|row| row.contains(name)).unwrap_or_else(|| panic!("{}", page.text()));
+        row.split("<td ").skip(1).map(|cell| cell.contains(">none<")).collect::<Vec<_>>()
+    };
+    // Objective, input, time, page, route, proof, owner: of what there is not nothing can be proven.
+    assert_eq!(row("href=\"/services/checkout\""), [false, false, false, false, true, false, true]);
+    assert_eq!(row(">search<"), [true, false, false, true, true, false, true]);
+    for expected in ["0 of 2 services", "/query?query=evenkeel_adoption_ratio&amp;range=30d"] {
+        assert!(page.text().contains(expected), "{expected}: {}", page.text());
+    }
 }
 
 #[tokio::test]

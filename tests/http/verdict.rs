@@ -114,9 +114,10 @@ async fn who_would_be_told_is_answered() {
     let shop = Shop::watched().await;
     shop.trade().await;
     let coverage = data(&shop, "/api/v1/coverage").await;
-    assert_eq!(coverage["covered"], 0);
-    assert_eq!(coverage["services"][0]["gaps"], json!(["route"]));
-    assert_eq!(coverage["services"][1]["gaps"], json!(["objective", "page", "route"]));
+    assert_eq!((&coverage["covered"], &coverage["counted"], &coverage["scope"]), (&json!(0), &json!(2), &json!("all")));
+    assert_eq!(coverage["services"][0]["gaps"], json!(["route", "owner"]));
+    assert_eq!(coverage["services"][1]["gaps"], json!(["objective", "page", "route", "owner"]));
+    assert_eq!((&coverage["adopted"], &coverage["adoption"]), (&json!(0), &json!(0.0)));
     let scorecard = data(&shop, "/api/v1/scorecard").await;
     let scored =
         |name: &str| scorecard.as_array().unwrap().iter().filter(|one| one["metric"]["__name__"] == name).count();

@@ -12,5 +12,6 @@ mod reckoning;
 mod restart;
 mod shown;
 mod story;
+mod time_coverage;
 mod verdict;
 mod what_if;

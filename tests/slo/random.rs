@@ -148,6 +148,7 @@ fn assert_standings(story: &Story) {
             total: status.total,
             left: status.budget.left,
             left_of_groups: groups().map(|group| group.budget.left).fold(1.0, f64::min),
+            time_coverage: status.time_coverage,
         };
         assert_eq!(*standing, expected);
         let word =

@@ -32,6 +32,7 @@ fn report(story: &Story, deployed: Timestamp) -> VerdictReport {
         storage: &StorageHealth::Healthy,
         program: &ProgramHealth::default(),
         deploys: &[Deploy { service: "shop".to_owned(), version: "v2".to_owned(), at: deployed }],
+        critical: &[],
     }))
 }
 

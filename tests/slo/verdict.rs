@@ -1,8 +1,8 @@
 //! The verdict: what decides, what wins, and what is shown.
 
 use evenkeel::confidence::{
-    Customers, Deploy, Evidence, GroupHealth, JobHealth, Judgement, Outline, ProgramHealth, ReceiverHealth, RuleHealth,
-    StorageHealth, Verdict, customers, group_verdict, judge, objective_verdict, outline,
+    CriticalGap, Customers, Deploy, Evidence, GroupHealth, JobHealth, Judgement, Lacks, Outline, ProgramHealth,
+    ReceiverHealth, RuleHealth, StorageHealth, Verdict, customers, group_verdict, judge, objective_verdict, outline,
 };
 use evenkeel::model::{Alert, AlertState, Labels, Millis, Timestamp};
 use evenkeel::slo::{BurnPair, GroupsStatus, ObjectiveStatus};
@@ -20,6 +20,7 @@ pub(super) struct Known {
     storage: StorageHealth,
     program: ProgramHealth,
     deploys: Vec<Deploy>,
+    critical: Vec<CriticalGap>,
 }
 
 impl Known {
@@ -39,6 +40,7 @@ impl Known {
             storage: StorageHealth::Healthy,
             program: ProgramHealth::default(),
             deploys: Vec::new(),
+            critical: Vec::new(),
         }
     }
 
@@ -69,6 +71,7 @@ impl Known {
             storage: &self.storage,
             program: &self.program,
             deploys: &self.deploys,
+            critical: &self.critical,
         }
     }
 }
@@ -129,6 +132,14 @@ const HARMS: &[Harm] = &[
     ("a store that is poisoned", Verdict::Blind, |known| {
         known.storage = StorageHealth::Poisoned { reason: "sync failed".to_owned(), since: None };
     }),
+    ("a critical service that nobody would be told of", Verdict::Blind, |known| {
+        known.critical.push(CriticalGap {
+            service: "pay".to_owned(),
+            lacks: Lacks::Route,
+            because: "its series have tier=\"critical\"".to_owned(),
+            since: known.now,
+        });
+    }),
     ("a pending page", Verdict::AtRisk, |known| known.alerts.push(alert("page", AlertState::Pending))),
     ("a warning fires", Verdict::AtRisk, |known| known.alerts.push(alert("warning", AlertState::Firing))),
     ("a receiver that struggles", Verdict::AtRisk, |known| {
@@ -166,6 +177,7 @@ fn each_harm_and_every_two_of_them() {
             both.groups.clone_from(&known.groups);
             both.receivers.clone_from(&known.receivers);
             both.storage.clone_from(&known.storage);
+            both.critical.clone_from(&known.critical);
             // What empties the objectives comes first, or it would take back the other.
             if *other == "no objective" || both.objectives.is_empty() {
                 continue;

@@ -60,12 +60,13 @@ pub(super) fn page(shell: &Shell, main: &Markup) -> Markup {
     }
 }
 
-const PAGES: [(Place, &str, &str); 6] = [
+const PAGES: [(Place, &str, &str); 7] = [
     (Place::Overview, "Overview", "/"),
     (Place::Alerts, "Alerts", "/alerts"),
     (Place::Rules, "Rules", "/rules"),
     (Place::Query, "Query", "/query"),
     (Place::Targets, "Targets", "/targets"),
+    (Place::Coverage, "Coverage", "/coverage"),
     (Place::Reports, "Reports", "/reports/accuracy"),
 ];
 

@@ -5,6 +5,7 @@
 //! - No style or script stands in a page, so the content-security policy can forbid both.
 //! - A state is a word and a shape; colour only repeats it.
 
+mod coverage;
 mod figures;
 #[cfg(test)]
 mod gallery;
@@ -19,6 +20,7 @@ mod shapes;
 pub(super) mod view;
 mod words;
 
+pub(super) use coverage::coverage;
 pub(super) use layout::encode;
 pub(super) use lists::{alerts, message, targets};
 pub(super) use overview::overview;

@@ -44,6 +44,7 @@ pub(crate) enum Place {
     Rules,
     Query,
     Targets,
+    Coverage,
     Reports,
     None,
 }

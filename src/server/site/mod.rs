@@ -1,6 +1,7 @@
 //! The routes of the pages: asks the database, fills a view, hands it to the page.
 
 mod alerts;
+mod coverage;
 mod overview;
 mod pipeline;
 mod query;
@@ -45,6 +46,7 @@ pub(super) fn routes(state: &ServerState) -> Router<ServerState> {
         .route("/services/{name}", get(service::service))
         .route("/alerts", get(alerts::alerts))
         .route("/query", get(query::query))
+        .route("/coverage", get(coverage::coverage))
         .route("/targets", get(targets::targets))
         .route("/graph", get(query::graph))
         .route("/rules", get(rules::rules))
