@@ -190,6 +190,7 @@ fn watch(config: &Config, url: &str) -> Watch {
         groups: config.rule_groups.clone(),
         objectives: config.objectives.clone(),
         deploy_series: config.deploy_series.clone(),
+        accuracy: config.accuracy,
         notify: NotifyOptions {
             routing: config.routing.clone(),
             alertmanagers: config.alertmanagers.clone(),

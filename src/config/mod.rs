@@ -1,9 +1,10 @@
 //! Files to options: a `prometheus.yml` with keys of our own, and the files that it names.
 //!
-//! Layer 6. Imports: `backtest`, `env`, `model`, `notify`, `promql`, `rules`, `slo`, `template`.
+//! Layer 6. Imports: `backtest`, `confidence`, `env`, `model`, `notify`, `promql`, `rules`, `slo`, `template`.
 //! Does not know: HTTP, the database, who uses the options.
 //! When you change this, also touch: `host/*.yml`, if a form of file changes.
 
+mod accuracy;
 mod alertmanager;
 mod episode_file;
 mod error;

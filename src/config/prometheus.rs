@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::confidence::AccuracyTargets;
 use crate::model::{DownsampleFault, DownsampleRule, Labels, Millis, limits};
 use crate::notify::AlertmanagerTarget;
 use crate::promql::parse_selector;
@@ -15,7 +16,7 @@ use super::rule_file::{self, RuleDefaults};
 use super::scrape::{self, Addresses, Defaults};
 use super::section::{Field, Section};
 use super::source::{Source, Variables};
-use super::{alertmanager, http, slo_file, yaml};
+use super::{accuracy, alertmanager, http, slo_file, yaml};
 
 /// Reads the main file and all that it names.
 pub(super) fn read(path: &Path, loader: &mut Loader<'_>) -> Result<Config, ConfigError> {
@@ -44,6 +45,9 @@ pub(super) fn read(path: &Path, loader: &mut Loader<'_>) -> Result<Config, Confi
             "" => Vec::new(),
             text => parse_selector(text).map_err(|error| field.error(error.to_string()))?,
         };
+    }
+    if let Some(field) = top.get("accuracy") {
+        config.accuracy = accuracy::read(&field, loader)?;
     }
     if let Some(field) = top.get("rule_files") {
         rule_files(&field, &mut config, loader)?;
@@ -231,7 +235,7 @@ fn alertmanagers(item: &Field<'_>, loader: &mut Loader<'_>) -> Result<Vec<Alertm
 
 fn storage(field: &Field<'_>, loader: &mut Loader<'_>) -> Result<StorageSettings, ConfigError> {
     let mut section = field.section("storage")?;
-    let mut storage = StorageSettings::default();
+    let mut storage = StorageSettings { retention_rules: Vec::new(), ..StorageSettings::default() };
     if let Some(field) = section.get("retention") {
         storage.retention = field.positive_duration()?;
     }
@@ -272,6 +276,11 @@ fn storage(field: &Field<'_>, loader: &mut Loader<'_>) -> Result<StorageSettings
     loader.notes.extend(section.finish("storage")?);
     if let Some(field) = downsample {
         storage.downsample = downsample_rules(&field, &storage, loader)?;
+    }
+    // Last, so that a rule of the file for the same series counts.
+    let scorecard = RetentionRule::scorecard();
+    if scorecard.keep > storage.retention {
+        storage.retention_rules.push(scorecard);
     }
     Ok(storage)
 }
@@ -381,6 +390,7 @@ impl Default for Config {
             rule_audit_one_in: limits::RULE_AUDIT_ONE_IN,
             rule_query_offset: Millis::ZERO,
             deploy_series: parse_selector(DEPLOY_SERIES).unwrap_or_default(),
+            accuracy: AccuracyTargets::default(),
             external_labels: Labels::empty(),
             scrape: Vec::new(),
             rule_groups: Vec::new(),

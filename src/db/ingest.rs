@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::confidence::Coverage;
+use crate::confidence::{AccuracyTargets, Coverage};
 use crate::env::disk::Disk;
 use crate::env::{Clock, Transport};
 use crate::model::{
@@ -155,6 +155,8 @@ pub(super) struct Inner {
     pub(super) words: Mutex<RecentWords>,
     /// Coverage, when it was last looked at.
     pub(super) coverage: Mutex<Option<Coverage>>,
+    /// What alerts should reach.
+    pub(super) accuracy_targets: Mutex<AccuracyTargets>,
     /// How good alerts were, when that was last looked at.
     pub(super) accuracy: Mutex<Option<(Timestamp, Goodness)>>,
     /// How the program itself is doing.
@@ -368,6 +370,7 @@ impl Inner {
             episodes: Mutex::new(parts.episodes),
             words: Mutex::default(),
             coverage: Mutex::default(),
+            accuracy_targets: Mutex::default(),
             accuracy: Mutex::default(),
             program: Program::default(),
             verdict: Bell::default(),

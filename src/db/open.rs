@@ -122,6 +122,7 @@ impl Db {
             episodes,
         }));
         inner.versions.lock().reload(watch.deploy_series);
+        *inner.accuracy_targets.lock() = watch.accuracy;
         {
             let mut core = inner.core.lock();
             core.evaluator.audit_one_in(options.rule_audit_one_in);
@@ -176,6 +177,7 @@ impl Db {
         core.rules_text = identity(&watch, start_timestamps);
         inner.notifier.reload(notify_options(&watch))?;
         inner.versions.lock().reload(watch.deploy_series);
+        *inner.accuracy_targets.lock() = watch.accuracy;
         core.pass_time(inner, now);
         core.checkpoint_now(inner);
         core.after(inner);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::confidence::AccuracyTargets;
 use crate::env::disk::{Disk, RealDisk};
 use crate::env::{Clock, Discard, SystemClock, Transport};
 use crate::model::{Matcher, limits};
@@ -32,6 +33,8 @@ pub struct Watch {
     /// Series whose label `version` or `service_version` says what runs: a new one is marked as a deploy. None looks
     /// at none.
     pub deploy_series: Vec<Matcher>,
+    /// What alerts should reach, for reports.
+    pub accuracy: AccuracyTargets,
     /// Who is told, and what is added to alerts: external labels, the address of the pages.
     pub notify: NotifyOptions,
 }

@@ -395,7 +395,8 @@ impl Db {
     /// How good the alerts of a span were; `local` tells the responder's time.
     pub fn accuracy(&self, range: TimeRange, local: &dyn Fn(Timestamp) -> LocalTime) -> Accuracy {
         let (alerts, episodes) = self.remembered();
-        let record = Record { now: self.inner.now(), range, alerts: &alerts, episodes: &episodes };
+        let targets = *self.inner.accuracy_targets.lock();
+        let record = Record { now: self.inner.now(), range, targets, alerts: &alerts, episodes: &episodes };
         accuracy(&record, local)
     }
 
