@@ -263,6 +263,12 @@ impl Indicator {
         Counts { bad, total: more.total }
     }
 
+    /// Whether its good events are those in a bucket of a classic histogram.
+    pub(super) fn counts_a_bucket(&self) -> bool {
+        let Indicator::Ratio { good, .. } = self else { return false };
+        good.matchers().all(|matchers| matchers.iter().any(|matcher| matcher.name() == "le"))
+    }
+
     /// The selectors of all its series.
     pub(super) fn matchers(&self) -> Vec<&[Matcher]> {
         match self {

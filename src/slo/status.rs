@@ -449,7 +449,8 @@ impl Watch {
 
     /// Why nothing can be said, if so.
     pub(super) fn blind_cause(&self, at: Timestamp) -> Option<BlindCause> {
-        if self.series.len() == 0 && self.heard == [None; 2] {
+        let nothing = self.series.len() == 0 && self.heard == [None; 2];
+        if nothing || self.heard[1].is_some() && self.lacks_bucket() {
             Some(BlindCause::NoSeries)
         } else if !self.input.proven() {
             Some(BlindCause::NotProven)
@@ -463,6 +464,15 @@ impl Watch {
         let (since, last) = (self.since.unwrap_or(at), self.input.last_at);
         let ago = |last: Timestamp| rounded(at - last);
         let (reason, since) = match (cause, last) {
+            (BlindCause::NoSeries, Some(_)) => {
+                let good = self.objective.indicator.sides().map_or_else(String::new, |[good, _]| good.text());
+                (
+                    format!(
+                        "no series match {good}: the histogram has no such bucket; add it, or promise another time"
+                    ),
+                    since,
+                )
+            }
             (BlindCause::NoSeries, _) => (format!("no series match {}", self.objective.indicator.selectors()), since),
             (_, None) => ("not proven yet: no sample since the start".to_owned(), since),
             (BlindCause::NotProven, Some(last)) => (format!("not proven yet: one sample, {} ago", ago(last)), since),
