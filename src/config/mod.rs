@@ -25,6 +25,7 @@ mod rule_place;
 mod rule_test_file;
 mod scrape;
 mod section;
+mod severity;
 mod shown;
 mod slo_file;
 mod source;

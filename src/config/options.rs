@@ -7,7 +7,7 @@ use crate::env::disk::Disk;
 use crate::model::{DownsampleRule, Labels, Matcher, Millis, limits};
 use crate::notify::{AlertmanagerTarget, Routing};
 use crate::promql::parse_selector;
-use crate::slo::Objective;
+use crate::slo::{Objective, SeverityRow};
 
 use super::error::ConfigError;
 use super::loader::Loader;
@@ -43,6 +43,8 @@ pub struct Config {
     pub rule_groups: Vec<RuleGroup>,
     /// The objectives of all objective files.
     pub objectives: Vec<Objective>,
+    /// What their burn alerts are told as, the first row first; each objective has it as well.
+    pub severity: Vec<SeverityRow>,
     /// Our own delivery.
     pub routing: Option<Routing>,
     /// Alertmanagers that alerts are handed to.

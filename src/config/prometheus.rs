@@ -16,7 +16,7 @@ use super::rule_file::{self, RuleDefaults};
 use super::scrape::{self, Addresses, Defaults};
 use super::section::{Field, Section};
 use super::source::{Source, Variables};
-use super::{accuracy, alertmanager, http, slo_file, yaml};
+use super::{accuracy, alertmanager, http, severity, slo_file, yaml};
 
 /// Reads the main file and all that it names.
 pub(super) fn read(path: &Path, loader: &mut Loader<'_>) -> Result<Config, ConfigError> {
@@ -54,6 +54,11 @@ pub(super) fn read(path: &Path, loader: &mut Loader<'_>) -> Result<Config, Confi
     }
     if let Some(field) = top.get("slo_files") {
         slo_files(&field, &mut config, loader)?;
+    }
+    if let Some(field) = top.get("severity") {
+        config.severity = severity::read(&field, loader)?;
+        severity::apply(&config.severity, &field, &mut config.objectives, loader)?;
+        Objectives::new(config.objectives.clone()).map_err(|error| field.error(error.to_string()))?;
     }
     if let Some(field) = top.get("alerting") {
         config.alertmanagers = alerting(&field, loader)?;
@@ -395,6 +400,7 @@ impl Default for Config {
             scrape: Vec::new(),
             rule_groups: Vec::new(),
             objectives: Vec::new(),
+            severity: Vec::new(),
             routing: None,
             alertmanagers: Vec::new(),
             storage: StorageSettings::default(),

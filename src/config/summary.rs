@@ -71,6 +71,12 @@ impl Config {
         for o in &self.objectives {
             writeln!(out, "  {}/{}: {} % over {}", o.service, o.name, percent(o.objective), o.window)?;
         }
+        if !self.severity.is_empty() {
+            writeln!(out, "severity: the first row that a burn alert satisfies")?;
+        }
+        for (n, row) in self.severity.iter().enumerate() {
+            writeln!(out, "  {}: {row} -> {}", n + 1, row.severity.as_str())?;
+        }
         writeln!(out, "alertmanagers: {}", self.alertmanagers.len())?;
         for target in &self.alertmanagers {
             writeln!(out, "  {}/api/v2/alerts, for at most {}", target.url, target.timeout)?;

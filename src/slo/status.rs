@@ -7,6 +7,7 @@ use super::burn::Companion;
 use super::history::Counts;
 use super::objective::titled;
 use super::pair::BurnPair;
+use super::severity::AlertSeverity;
 use super::tiers::Tiers;
 use super::watch::{CONFIDENCE, PairState, Watch};
 
@@ -174,6 +175,8 @@ pub struct BurnStatus {
     pub short: WindowBurn,
     /// Since when it fires, if it does.
     pub firing_since: Option<Timestamp>,
+    /// What it is told as, if it fires.
+    pub told_as: Option<AlertSeverity>,
 }
 
 /// The burn rate of one window and what it rests on.
@@ -322,6 +325,7 @@ impl Watch {
                     long: self.window_burn(at, state.pair.long),
                     short: self.window_burn(at, state.pair.short),
                     firing_since: state.firing.as_ref().map(|alert| alert.active_at),
+                    told_as: self.objective.told_now(state),
                 })
                 .collect(),
             alerts: self.own_alerts().cloned().collect(),

@@ -180,9 +180,9 @@ fn the_scorecard_is_kept_thirteen_months_unless_told_otherwise() {
     let rules = |text: &str| load(text).storage.retention_rules;
     let scorecard = RetentionRule::scorecard();
     assert!(scorecard.keep >= Millis::days(366 + 31) && scorecard.matchers.len() == 1);
-    assert_eq!(rules(""), [scorecard.clone()]);
-    assert_eq!(rules("storage: {retention: 7d}"), [scorecard.clone()]);
-    assert_eq!(rules("storage: {tsdb: {retention: {time: 399d}}}"), [scorecard.clone()]);
+    for text in ["", "storage: {retention: 7d}", "storage: {tsdb: {retention: {time: 399d}}}"] {
+        assert_eq!(rules(text), std::slice::from_ref(&scorecard), "{text}");
+    }
     assert_eq!(rules("storage: {retention: 2y}"), [], "all is kept as long");
     // The first rule that takes a series counts.
     let own = rules("storage:\n  retention_rules:\n  - {match: '{__name__=~\"evenkeel_.+\"}', keep: 5d}\n");
@@ -217,6 +217,54 @@ fn alerts_are_held_to_targets_that_can_be_shown() {
     refused("high", "\"high\" is not a target; write it like 98 or 0.98");
     let error = error_with("accuracy: {recal: 98}\n", &[]);
     assert!(error.contains("unknown key \"recal\" in accuracy; did you mean \"recall\"?"), "{error}");
+}
+
+#[test]
+fn the_severity_table_is_read_and_every_objective_has_it() {
+    let slos = "objectives:\n- {service: pay, class: LOW, labels: {tier: \"1\"}}\n";
+    let text = "slo_files: [slo.yml]\nseverity:\n- {tier: 1, groups: 10, severity: page}\n- {tier: [2, 3], alert: page, burn: 30, severity: page}\n\
+                - {tier: 3, severity: ticket}\n- {alert: ticket, severity: log}\n- {severity: ticket}\n";
+    let config = Files::new(&[("prometheus.yml", text), ("slo.yml", slos)]).load().unwrap();
+    let shown = "severity: the first row that a burn alert satisfies\n  \
+                 1: groups from 10, tier 1 -> page\n  2: alert page, burn from 30, tier 2 or 3 -> page\n  \
+                 3: tier 3 -> ticket\n  4: alert ticket -> log\n  5: every alert -> ticket\n";
+    let summary = config.summary();
+    assert!(summary.contains(shown), "{summary}");
+    assert_eq!((config.severity.len(), &config.objectives[0].severities), (5, &config.severity));
+    let note =
+        "prometheus.yml:3: \"groups\" changes nothing: no objective has group_by, so that the row takes no alert\n";
+    assert!(summary.contains(note), "{summary}");
+}
+
+#[test]
+fn rows_of_the_severity_table_that_mean_nothing_are_refused() {
+    let check = |rows: &str, expected: &str| {
+        let error = error_with(&format!("severity:\n{rows}"), &[]);
+        assert!(error.starts_with(&format!("prometheus.yml:{expected}")), "{error}");
+    };
+    check("- {tier: 1}\n", "2:4: a row of the severity table needs the key \"severity\"; add it");
+    check("- {severity: critical}\n", "2:14: \"critical\" is none of page, ticket, log; write one of them");
+    check("- {alert: log, severity: page}\n", "2:11: \"log\" is none of page, ticket; write one of them");
+    check("- {burn: 0, severity: page}\n", "2:10: \"0\" is no burn rate; write a number above 0, like 14.4");
+    check("- {burn: fast, severity: page}\n", "2:10: \"fast\" is no burn rate");
+    check("- {groups: 0, severity: page}\n", "2:12: every alert has 0 groups or more; write 1 or more, or leave");
+    check("- {groups: many, severity: page}\n", "2:12: \"many\" is not a whole number");
+    check("- {tier: [], severity: page}\n", "2:10: an empty list takes no alert; write a tier, or leave \"tier\" out");
+    check(
+        "- {tires: 1, severity: page}\n",
+        "2:4: unknown key \"tires\" in a row of the severity table; known keys are alert, burn,",
+    );
+    check(
+        "- {severity: page}\n- {tier: 1, severity: ticket}\n",
+        "3:4: row 2 is never reached: row 1 takes all of its alerts; move or remove it",
+    );
+    check(
+        "- {tier: [1, 2], burn: 6, severity: page}\n- {alert: page, severity: log}\n- {tier: 2, burn: 6, severity: ticket}\n",
+        "4:4: row 3 is never reached: row 1 takes",
+    );
+    // What is only partly taken before is reached.
+    load("severity:\n- {burn: 6, severity: page}\n- {burn: 3, severity: ticket}\n- {tier: 1, severity: log}\n");
+    load("severity: []\n");
 }
 
 #[test]

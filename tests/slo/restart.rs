@@ -292,7 +292,7 @@ fn a_state_of_the_first_version_is_read() {
     let counts = |objectives: &Objectives| {
         let mut status = objectives.statuses(story.now).remove(0);
         status.alerts.clear();
-        status.burns.iter_mut().for_each(|burn| burn.firing_since = None);
+        status.burns.iter_mut().for_each(|burn| (burn.firing_since, burn.told_as) = (None, None));
         status
     };
     assert_eq!(counts(&restored), counts(&story.objectives));
