@@ -129,7 +129,8 @@ pub(super) fn report(args: ReportArgs) -> anyhow::Result<ExitCode> {
             let report = read::<AccuracyReport>(accuracy(&asked)?)?;
             let early = report.classes.first().map(|class| &class.early);
             let known = serde_json::json!({
-                "from": report.from, "to": report.to, "early": early, "late": report.late, "missed": report.missed,
+                "from": report.from, "to": report.to, "early": early, "claim": report.early_warning_claim(),
+                "late": report.late, "missed": report.missed,
             });
             write(&known, asked.format, || Ok(report.early_warning_document()))
         }

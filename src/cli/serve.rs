@@ -191,6 +191,7 @@ fn watch(config: &Config, url: &str) -> Watch {
         objectives: config.objectives.clone(),
         deploy_series: config.deploy_series.clone(),
         critical: config.critical.clone(),
+        accuracy: config.accuracy,
         notify: NotifyOptions {
             routing: config.routing.clone(),
             alertmanagers: config.alertmanagers.clone(),

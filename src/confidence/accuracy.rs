@@ -24,6 +24,24 @@ const CONFIDENCE: f64 = 0.95;
 /// Rules that are told of, those with most wrong alerts first.
 const RULES_MAX: usize = 20;
 
+/// What alerts should reach. A share of 1 cannot be shown by any number of cases.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AccuracyTargets {
+    /// Of pages, the share that is right.
+    pub precision: f64,
+    /// Of episodes, the share that is paged.
+    pub recall: f64,
+    /// Of episodes, the share that is paged before 10 % of the budget is spent.
+    pub early_warning: f64,
+}
+
+impl Default for AccuracyTargets {
+    /// 98 %, 99.5 % and 99 %.
+    fn default() -> AccuracyTargets {
+        AccuracyTargets { precision: 0.98, recall: 0.995, early_warning: 0.99 }
+    }
+}
+
 /// What accuracy is computed from.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
@@ -31,6 +49,8 @@ pub struct Record<'a> {
     pub now: Timestamp,
     /// What is asked about: alerts and episodes that began in it.
     pub range: TimeRange,
+    /// What should be reached.
+    pub targets: AccuracyTargets,
     /// Alerts that fired.
     pub alerts: &'a [FiredAlert],
     /// Episodes.
@@ -201,7 +221,7 @@ fn late(followed: &Followed<'_>) -> Option<(KnownEpisode, FiredAlert)> {
 
 /// How good alerts were; `local` tells the responder's time.
 pub fn accuracy(record: &Record<'_>, local: &dyn Fn(Timestamp) -> LocalTime) -> Accuracy {
-    let Record { now, range, episodes, .. } = *record;
+    let Record { now, range, targets, episodes, .. } = *record;
     let alerts: Vec<&FiredAlert> = record.alerts.iter().filter(|alert| range.contains(alert.at)).collect();
     let within: Vec<&KnownEpisode> = episodes.iter().filter(|known| range.contains(known.episode.start)).collect();
     let counted = within.iter().filter(|known| known.episode.over && known.episode.watched && !doubled(known, &within));
@@ -221,9 +241,9 @@ pub fn accuracy(record: &Record<'_>, local: &dyn Fn(Timestamp) -> LocalTime) -> 
     let labelled = |label| alerts.iter().filter(|a| a.outcome.as_ref().is_some_and(|o| o.label == label)).count();
     Accuracy {
         claims: vec![
-            (0.98, "precision of pages", claim(all.precision, 0.98)),
-            (0.995, "recall of episodes", claim(all.recall, 0.995)),
-            (0.99, "early warning", claim(all.early, 0.99)),
+            (targets.precision, "precision of pages", claim(all.precision, targets.precision)),
+            (targets.recall, "recall of episodes", claim(all.recall, targets.recall)),
+            (targets.early_warning, "early warning", claim(all.early, targets.early_warning)),
         ],
         classes: Interruption::ALL.map(|class| of(Some(class))),
         tickets: share(Urgency::Ticket),
@@ -376,7 +396,12 @@ mod tests {
     }
 
     fn measured(alerts: &[FiredAlert], episodes: &[KnownEpisode]) -> Accuracy {
-        let record = Record { now: t(100_000), range: TimeRange { after: t(0), until: t(100_000) }, alerts, episodes };
+        held_to(AccuracyTargets::default(), alerts, episodes)
+    }
+
+    fn held_to(targets: AccuracyTargets, alerts: &[FiredAlert], episodes: &[KnownEpisode]) -> Accuracy {
+        let range = TimeRange { after: t(0), until: t(100_000) };
+        let record = Record { now: t(100_000), range, targets, alerts, episodes };
         let local = |t: Timestamp| LocalTime { weekday: 0, hour: (t.0 / MINUTE / 60 % 24) as u8 };
         accuracy(&record, &local)
     }
@@ -449,6 +474,23 @@ mod tests {
         fires.ended = None;
         let found = measured(&[rule, fires], &[]);
         assert_eq!((found.all.pages, found.all.precision, found.unknown), (2, Share { k: 0, n: 0 }, 2));
+    }
+
+    #[test]
+    fn a_claim_is_of_the_target_that_was_set() {
+        let alerts: Vec<FiredAlert> =
+            (0..20).map(|n| alert(n * 100 + 1, n * 100 + 9, Urgency::Page, Some(OutcomeLabel::Useful))).collect();
+        let claims = |precision| {
+            let targets = AccuracyTargets { precision, recall: 0.6, early_warning: 0.7 };
+            held_to(targets, &alerts, &[episode(1, 9, "")]).claims
+        };
+        let known = [(0.6, "recall of episodes", Claim::NeedsCases(6)), (0.7, "early warning", Claim::NeedsCases(9))];
+        let check = |precision, claim| {
+            let expected = [&[(precision, "precision of pages", claim)], &known[..]].concat();
+            assert_eq!(claims(precision), expected);
+        };
+        check(0.8, Claim::Holds);
+        check(0.98, Claim::NeedsCases(149));
     }
 
     #[test]

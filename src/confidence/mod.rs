@@ -22,7 +22,9 @@ mod program;
 mod verdict;
 mod words;
 
-pub use accuracy::{Accuracy, Claim, ClassAccuracy, EARLY, Quantile, Record, RuleAccuracy, Spread, accuracy, claim};
+pub use accuracy::{
+    Accuracy, AccuracyTargets, Claim, ClassAccuracy, EARLY, Quantile, Record, RuleAccuracy, Spread, accuracy, claim,
+};
 pub use blindness::Blindness;
 pub use coverage::{
     BlindSpot, Coverage, CoverageScope, Inventory, ServiceCoverage, UnwatchedErrors, blind_spots, coverage,

@@ -4,6 +4,7 @@
 //! Does not know: HTTP, the database, who uses the options.
 //! When you change this, also touch: `host/*.yml`, if a form of file changes.
 
+mod accuracy;
 mod alertmanager;
 mod coverage;
 mod episode_file;
@@ -25,6 +26,7 @@ mod rule_place;
 mod rule_test_file;
 mod scrape;
 mod section;
+mod severity;
 mod shown;
 mod slo_file;
 mod source;

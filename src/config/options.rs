@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::confidence::CriticalServices;
+use crate::confidence::{AccuracyTargets, CriticalServices};
 use crate::env::disk::Disk;
 use crate::model::{DownsampleRule, Labels, Matcher, Millis, limits};
 use crate::notify::{AlertmanagerTarget, Routing};
-use crate::slo::Objective;
+use crate::promql::parse_selector;
+use crate::slo::{Objective, SeverityRow};
 
 use super::error::ConfigError;
 use super::loader::Loader;
@@ -34,6 +35,8 @@ pub struct Config {
     pub deploy_series: Vec<Matcher>,
     /// Services that must be covered.
     pub critical: CriticalServices,
+    /// What alerts should reach, for reports.
+    pub accuracy: AccuracyTargets,
     /// Labels that are added to alerts.
     pub external_labels: Labels,
     /// What is scraped.
@@ -42,6 +45,8 @@ pub struct Config {
     pub rule_groups: Vec<RuleGroup>,
     /// The objectives of all objective files.
     pub objectives: Vec<Objective>,
+    /// What their burn alerts are told as, the first row first; each objective has it as well.
+    pub severity: Vec<SeverityRow>,
     /// Our own delivery.
     pub routing: Option<Routing>,
     /// Alertmanagers that alerts are handed to.
@@ -59,7 +64,8 @@ pub struct Config {
 pub struct StorageSettings {
     /// For how long.
     pub retention: Millis,
-    /// Series that are kept for another time; the first rule that takes a series counts.
+    /// Series that are kept for another time; the first rule that takes a series counts. The last one is
+    /// [`RetentionRule::scorecard`], unless everything is kept as long.
     pub retention_rules: Vec<RetentionRule>,
     /// Which series are kept at a lower resolution from which age on.
     pub downsample: Vec<DownsampleRule>,
@@ -83,7 +89,7 @@ impl Default for StorageSettings {
     fn default() -> StorageSettings {
         StorageSettings {
             retention: Millis::days(90),
-            retention_rules: Vec::new(),
+            retention_rules: vec![RetentionRule::scorecard()],
             downsample: Vec::new(),
             retention_bytes: 0,
             results_cache_bytes: limits::RESULTS_CACHE_BYTES,
@@ -103,6 +109,19 @@ pub struct RetentionRule {
     pub matchers: Vec<Matcher>,
     /// For how long they are kept.
     pub keep: Millis,
+}
+
+/// The own series that say how well a team does: verdicts, budgets, coverage, accuracy.
+const SCORECARD: &str = "{__name__=~\"evenkeel_(verdict|error_budget|coverage|accuracy|scorecard)(_.+)?\"}";
+/// Thirteen months are 397 days at the most: the same month of last year is there to compare with.
+const SCORECARD_KEPT: Millis = Millis::days(400);
+
+impl RetentionRule {
+    /// A year of the scorecard, and the month before it.
+    pub fn scorecard() -> RetentionRule {
+        // A constant that a test reads.
+        RetentionRule { matchers: parse_selector(SCORECARD).unwrap_or_default(), keep: SCORECARD_KEPT }
+    }
 }
 
 /// What becomes of what targets say of when the counting of their samples began.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::confidence::CriticalServices;
+use crate::confidence::{AccuracyTargets, CriticalServices};
 use crate::model::{DownsampleFault, DownsampleRule, Labels, Millis, limits};
 use crate::notify::AlertmanagerTarget;
 use crate::promql::parse_selector;
@@ -16,7 +16,7 @@ use super::rule_file::{self, RuleDefaults};
 use super::scrape::{self, Addresses, Defaults};
 use super::section::{Field, Section};
 use super::source::{Source, Variables};
-use super::{alertmanager, coverage, http, slo_file, yaml};
+use super::{accuracy, alertmanager, coverage, http, severity, slo_file, yaml};
 
 /// Reads the main file and all that it names.
 pub(super) fn read(path: &Path, loader: &mut Loader<'_>) -> Result<Config, ConfigError> {
@@ -49,11 +49,19 @@ pub(super) fn read(path: &Path, loader: &mut Loader<'_>) -> Result<Config, Confi
     if let Some(field) = top.get("coverage") {
         config.critical = coverage::read(&field, loader)?;
     }
+    if let Some(field) = top.get("accuracy") {
+        config.accuracy = accuracy::read(&field, loader)?;
+    }
     if let Some(field) = top.get("rule_files") {
         rule_files(&field, &mut config, loader)?;
     }
     if let Some(field) = top.get("slo_files") {
         slo_files(&field, &mut config, loader)?;
+    }
+    if let Some(field) = top.get("severity") {
+        config.severity = severity::read(&field, loader)?;
+        severity::apply(&config.severity, &field, &mut config.objectives, loader)?;
+        Objectives::new(config.objectives.clone()).map_err(|error| field.error(error.to_string()))?;
     }
     if let Some(field) = top.get("alerting") {
         config.alertmanagers = alerting(&field, loader)?;
@@ -235,7 +243,7 @@ fn alertmanagers(item: &Field<'_>, loader: &mut Loader<'_>) -> Result<Vec<Alertm
 
 fn storage(field: &Field<'_>, loader: &mut Loader<'_>) -> Result<StorageSettings, ConfigError> {
     let mut section = field.section("storage")?;
-    let mut storage = StorageSettings::default();
+    let mut storage = StorageSettings { retention_rules: Vec::new(), ..StorageSettings::default() };
     if let Some(field) = section.get("retention") {
         storage.retention = field.positive_duration()?;
     }
@@ -276,6 +284,11 @@ fn storage(field: &Field<'_>, loader: &mut Loader<'_>) -> Result<StorageSettings
     loader.notes.extend(section.finish("storage")?);
     if let Some(field) = downsample {
         storage.downsample = downsample_rules(&field, &storage, loader)?;
+    }
+    // Last, so that a rule of the file for the same series counts.
+    let scorecard = RetentionRule::scorecard();
+    if scorecard.keep > storage.retention {
+        storage.retention_rules.push(scorecard);
     }
     Ok(storage)
 }
@@ -386,10 +399,12 @@ impl Default for Config {
             rule_query_offset: Millis::ZERO,
             deploy_series: parse_selector(DEPLOY_SERIES).unwrap_or_default(),
             critical: CriticalServices::default(),
+            accuracy: AccuracyTargets::default(),
             external_labels: Labels::empty(),
             scrape: Vec::new(),
             rule_groups: Vec::new(),
             objectives: Vec::new(),
+            severity: Vec::new(),
             routing: None,
             alertmanagers: Vec::new(),
             storage: StorageSettings::default(),

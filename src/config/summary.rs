@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::confidence::AccuracyTargets;
 use crate::notify::{Route, Routing};
 
 use super::options::{Config, Durability, StartTimestamps};
@@ -62,6 +63,9 @@ impl Config {
             let owner = service.owner.as_ref().map_or(String::new(), |owner| format!(", of {owner}"));
             writeln!(out, "critical service: {}{owner}", service.name)?;
         }
+        let AccuracyTargets { precision, recall, early_warning } = self.accuracy;
+        let [precision, recall, early] = [precision, recall, early_warning].map(percent);
+        writeln!(out, "accuracy: precision {precision} %, recall {recall} %, early warning {early} %")?;
         writeln!(out, "scrape configs: {}", self.scrape.len())?;
         self.scrape.iter().try_for_each(|job| write_job(out, job))?;
         writeln!(out, "rule groups: {}", self.rule_groups.len())?;
@@ -72,8 +76,13 @@ impl Config {
         }
         writeln!(out, "objectives: {}", self.objectives.len())?;
         for o in &self.objectives {
-            let percent = (o.objective * 1e8).round() / 1e6;
-            writeln!(out, "  {}/{}: {percent} % over {}", o.service, o.name, o.window)?;
+            writeln!(out, "  {}/{}: {} % over {}", o.service, o.name, percent(o.objective), o.window)?;
+        }
+        if !self.severity.is_empty() {
+            writeln!(out, "severity: the first row that a burn alert satisfies")?;
+        }
+        for (n, row) in self.severity.iter().enumerate() {
+            writeln!(out, "  {}: {row} -> {}", n + 1, row.severity.as_str())?;
         }
         writeln!(out, "alertmanagers: {}", self.alertmanagers.len())?;
         for target in &self.alertmanagers {
@@ -85,6 +94,11 @@ impl Config {
         }
         self.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))
     }
+}
+
+/// A share in percent, with as many digits as a file has.
+fn percent(share: f64) -> f64 {
+    (share * 1e8).round() / 1e6
 }
 
 fn write_job(out: &mut String, job: &ScrapeJob) -> std::fmt::Result {

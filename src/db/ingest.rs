@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::confidence::AccuracyTargets;
 use crate::env::disk::Disk;
 use crate::env::{Clock, Transport};
 use crate::model::{
@@ -157,6 +158,8 @@ pub(super) struct Inner {
     pub(super) trust: Mutex<Option<Trust>>,
     /// Which services are critical.
     pub(super) critical: Mutex<Critical>,
+    /// What alerts should reach.
+    pub(super) accuracy_targets: Mutex<AccuracyTargets>,
     /// How good alerts were, when that was last looked at.
     pub(super) accuracy: Mutex<Option<(Timestamp, Goodness)>>,
     /// How the program itself is doing.
@@ -371,6 +374,7 @@ impl Inner {
             words: Mutex::default(),
             trust: Mutex::default(),
             critical: Mutex::default(),
+            accuracy_targets: Mutex::default(),
             accuracy: Mutex::default(),
             program: Program::default(),
             verdict: Bell::default(),

@@ -123,6 +123,7 @@ impl Db {
         }));
         inner.versions.lock().reload(watch.deploy_series);
         inner.critical.lock().reload(watch.critical);
+        *inner.accuracy_targets.lock() = watch.accuracy;
         {
             let mut core = inner.core.lock();
             core.evaluator.audit_one_in(options.rule_audit_one_in);
@@ -178,6 +179,7 @@ impl Db {
         inner.notifier.reload(notify_options(&watch))?;
         inner.versions.lock().reload(watch.deploy_series);
         inner.critical.lock().reload(watch.critical);
+        *inner.accuracy_targets.lock() = watch.accuracy;
         core.pass_time(inner, now);
         core.checkpoint_now(inner);
         core.after(inner);

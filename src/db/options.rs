@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::confidence::CriticalServices;
+use crate::confidence::{AccuracyTargets, CriticalServices};
 use crate::env::disk::{Disk, RealDisk};
 use crate::env::{Clock, Discard, SystemClock, Transport};
 use crate::model::{Matcher, limits};
@@ -35,6 +35,8 @@ pub struct Watch {
     pub deploy_series: Vec<Matcher>,
     /// Services that must be covered.
     pub critical: CriticalServices,
+    /// What alerts should reach, for reports.
+    pub accuracy: AccuracyTargets,
     /// Who is told, and what is added to alerts: external labels, the address of the pages.
     pub notify: NotifyOptions,
 }

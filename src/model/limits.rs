@@ -115,6 +115,8 @@ pub const OBJECTIVE_GROUPS: usize = 100;
 pub const OBJECTIVE_GROUPS_MAX: usize = 10_000;
 /// Further groups of an objective that are known by name, so that the largest of them can take a place that is free.
 pub const OBJECTIVE_GROUPS_BEYOND: usize = 1000;
+/// Rows of the severity table.
+pub const SEVERITY_ROWS_MAX: usize = 100;
 /// Parts of a composite.
 pub const OBJECTIVE_PARTS_MAX: usize = 100;
 /// Slices of time of an objective that can still be amended by what comes late: of one minute, those of four hours.

@@ -162,6 +162,11 @@ impl ClassReport {
 }
 
 impl AccuracyReport {
+    /// Whether the target of early warnings is met.
+    pub fn early_warning_claim(&self) -> Option<&ClaimReport> {
+        self.claims.iter().find(|claim| claim.of == "early warning")
+    }
+
     /// The report of what was found for a span, in the hours of a time zone.
     pub fn new(accuracy: &Accuracy, range: TimeRange, time_zone: &str, now: Timestamp) -> AccuracyReport {
         let cases = |of: &str| match of {

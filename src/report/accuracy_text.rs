@@ -56,7 +56,7 @@ impl AccuracyReport {
     /// How many episodes were paged before a tenth of the budget was spent, and which were not.
     pub fn early_warning_document(&self) -> Document {
         let all = self.classes.first().map_or("none known".to_owned(), |class| share(&class.early));
-        let claim = self.claims.iter().find(|claim| claim.of == "early warning");
+        let claim = self.early_warning_claim();
         let rows = |episodes: &[EpisodeReport]| episodes.iter().map(episode_row).collect();
         let mut tables = Vec::new();
         for (title, episodes) in [
@@ -168,7 +168,7 @@ fn quantile(of: Option<&QuantileReport>, written: &dyn Fn(f64) -> String) -> Str
 }
 
 fn claim_row(claim: &ClaimReport) -> Vec<String> {
-    let target = short_percent(claim.target);
+    let target = target_percent(claim.target);
     let met = match (claim.met.as_str(), claim.needs) {
         ("insufficient", Some(needs)) => {
             let of = if claim.of.starts_with("precision") { "labelled pages" } else { "episodes" };
@@ -192,6 +192,11 @@ fn share(of: &ShareReport) -> String {
 fn short_percent(share: f64) -> String {
     let text = format!("{:.1}", share * 100.0);
     format!("{} %", text.trim_end_matches(".0"))
+}
+
+/// All digits of a target: 99.95 % is not 100 %.
+fn target_percent(share: f64) -> String {
+    format!("{} %", (share * 1e12).round() / 1e10)
 }
 
 fn episode_row(episode: &EpisodeReport) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::confidence::{Deploy, burn};
 use crate::model::{TimeRange, Timestamp};
-use crate::slo::{BurnHistory, BurnPair, Severity};
+use crate::slo::{AlertSeverity, BurnHistory, BurnPair, Severity};
 
 use super::deploy_marks::{CHAR_WIDTH, deploy_marks};
 use super::frame::{ChartSize, Frame, time_axis};
@@ -18,8 +18,8 @@ const DEPLOYS_ABOVE: f64 = 20.0;
 /// An alert that people were told of and that still fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Told {
-    /// Whether it was a page or a ticket.
-    pub severity: Severity,
+    /// Whether it was a page, a ticket, or told nobody.
+    pub severity: AlertSeverity,
     /// Since when it fires.
     pub since: Timestamp,
 }

@@ -169,6 +169,9 @@ pub struct BurnReport {
     pub short: WindowReport,
     /// Since when it fires.
     pub firing_since: Option<String>,
+    /// What its alert is told as: `page`, `ticket` or `log`; `null` if it does not fire.
+    #[serde(default)]
+    pub told_as: Option<String>,
 }
 
 /// A window's burn rate and what it rests on.
@@ -208,6 +211,7 @@ impl ObjectiveReport {
             long: WindowReport::new(&burn.long),
             short: WindowReport::new(&burn.short),
             firing_since: burn.firing_since.map(|t| t.to_string()),
+            told_as: burn.told_as.map(|told| told.as_str().to_owned()),
         });
         ObjectiveReport {
             service: status.service.clone(),

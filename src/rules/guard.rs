@@ -320,7 +320,8 @@ mod tests {
             let (slot, mut leaf) = (feed.slot(&Labels::empty()), Leaf::new(0, offset, reach));
             leaf.grow(1);
             // Most that are counted with are rates.
-            let function = functions[below(if below(3) == 0 { 10 } else { 5 }) as usize];
+            let kinds = if below(3) == 0 { 10 } else { 5 };
+            let function = functions[below(kinds) as usize];
             let args: &[f64] = if function == Function::PredictLinear { &[600.0, 0.0] } else { &[] };
             // Steady, resting, or anything.
             let kind = below(3) as usize;

@@ -12,22 +12,24 @@ use super::burn::{Companion, Missed};
 use super::history::Counts;
 use super::objective::Objective;
 use super::pair::{BurnPair, Severity};
+use super::severity::{AlertSeverity, Told};
 
 /// The `alertname` of a burn alert whose objective names none.
 const ALERT_NAME: &str = "ErrorBudgetBurn";
 
-/// The labels of a pair's alert.
-pub(super) fn labels(objective: &Objective, pair: &BurnPair) -> Result<Labels, LabelsError> {
+/// The labels of a pair's alert that is told as `severity`.
+pub(super) fn labels(objective: &Objective, pair: &BurnPair, severity: AlertSeverity) -> Result<Labels, LabelsError> {
     let mut labels = objective.labels.builder();
-    let own = match pair.severity {
-        Severity::Page => &objective.page_labels,
-        Severity::Ticket => &objective.ticket_labels,
+    let own = match severity {
+        AlertSeverity::Page => Some(&objective.page_labels),
+        AlertSeverity::Ticket => Some(&objective.ticket_labels),
+        AlertSeverity::Log => None,
     };
-    for label in own.iter() {
+    for label in own.into_iter().flat_map(Labels::iter) {
         labels.set(label.name, label.value);
     }
     if labels.get("severity").is_empty() {
-        labels.set("severity", pair.severity.as_str());
+        labels.set("severity", severity.as_str());
     }
     if labels.get("alertname").is_empty() {
         labels.set("alertname", ALERT_NAME);
@@ -46,12 +48,19 @@ pub(super) struct BurnSeen {
     pub(super) short: Counts,
     /// Bad events in the long window that are reason enough, whatever their share.
     pub(super) enough: f64,
+    /// Groups of the objective that burn.
+    pub(super) groups: usize,
 }
 
 impl BurnSeen {
     /// How fast the long window burned.
     fn burn(&self, objective: &Objective) -> f64 {
         self.long.ratio().unwrap_or(0.0) / objective.budget()
+    }
+
+    /// What the alert is told as.
+    pub(super) fn told<'o>(&self, objective: &'o Objective) -> Told<'o> {
+        objective.told_as(&self.pair, self.burn(objective), self.groups)
     }
 }
 
@@ -63,7 +72,7 @@ fn annotations(objective: &Objective, seen: &BurnSeen) -> Labels {
     let spent = pair.came_for(seen.burn(objective), objective.window);
     let spent = spent.map_or(String::new(), |share| format!(" or {} of the budget", percent(share)));
     let summary = format!(
-        "{} {} burns its {} {} times too fast over {} and {} times over {} ({} from {}{spent})",
+        "{} {} burns its {} {} times too fast over {} and {} times over {} ({} from {}{spent}){}",
         objective.service,
         objective.title(),
         objective.budget_text(),
@@ -73,6 +82,7 @@ fn annotations(objective: &Objective, seen: &BurnSeen) -> Labels {
         pair.short,
         pair.severity.as_str(),
         factor(pair.threshold),
+        seen.told(objective),
     );
     let description = format!(
         "{} of {} {} were bad in the last {}, {} of {} in the last {}; {} of them may be. At this rate a whole \
@@ -117,7 +127,7 @@ fn expr(objective: &Objective, seen: &BurnSeen) -> String {
 pub(super) fn firing(objective: &Objective, seen: &BurnSeen, at: Timestamp) -> Alert {
     Alert {
         // Checked when the objective was taken.
-        labels: labels(objective, &seen.pair).unwrap_or_else(|_| Labels::empty()),
+        labels: labels(objective, &seen.pair, seen.told(objective).severity).unwrap_or_else(|_| Labels::empty()),
         annotations: annotations(objective, seen),
         state: AlertState::Firing,
         value: seen.burn(objective),
@@ -127,6 +137,14 @@ pub(super) fn firing(objective: &Objective, seen: &BurnSeen, at: Timestamp) -> A
         keep_firing_since: None,
         expr: expr(objective, seen),
     }
+}
+
+/// The alert that takes the place of one that is told as something less urgent than what it sees now; absent if it is not.
+pub(super) fn raised(objective: &Objective, before: &Alert, seen: &BurnSeen, at: Timestamp) -> Option<Alert> {
+    let told = objective.told_by(&seen.pair, &before.labels)?;
+    let now = firing(objective, seen, at);
+    let more = seen.told(objective).severity < told && now.labels != before.labels;
+    more.then_some(now)
 }
 
 /// The alert of a companion that begins to fire: what it saw, and over which span.
@@ -351,7 +369,7 @@ mod tests {
         let short = Counts { bad: 50.0, total: 200.0 };
         let told = |bad: f64| {
             let long = Counts { bad, total: 2000.0 };
-            let alert = firing(&objective(), &BurnSeen { pair, long, short, enough: 144.0 }, Timestamp(0));
+            let alert = firing(&objective(), &BurnSeen { pair, long, short, enough: 144.0, groups: 0 }, Timestamp(0));
             (alert.annotations.get("summary").to_owned(), alert.expr)
         };
         let (summary, expr) = told(300.0);

@@ -17,7 +17,8 @@ use crate::stats::binomial_tail;
 
 use super::alert::{self, BurnSeen};
 use super::history::Counts;
-use super::pair::Severity;
+use super::pair::{BurnPair, Severity};
+use super::severity;
 use super::tiers::Tiers;
 use super::watch::{FAILURES_MIN, PairState, Watch};
 
@@ -197,14 +198,17 @@ impl Watch {
     }
 
     /// Makes a decision come true and gives what becomes of the alert.
-    pub(super) fn carry_out(&mut self, decision: Decision, at: Timestamp) -> Option<(TransitionKind, Alert)> {
+    /// `groups` says by pair how many groups of the objective burn.
+    pub(super) fn carry_out(
+        &mut self,
+        decision: Decision,
+        at: Timestamp,
+        groups: &[usize],
+    ) -> Option<(TransitionKind, Alert)> {
         match decision {
             Decision::Fire(Subject::Pair(n)) => {
                 let pair = self.pairs[n].pair;
-                let [long, short] = [pair.long, self.short_of(&pair, at)].map(|length| self.history.window(at, length));
-                let enough = self.enough_spent(&pair, at);
-                let seen = BurnSeen { pair, long, short, enough };
-                let alert = alert::firing(&self.objective, &seen, at);
+                let alert = alert::firing(&self.objective, &self.seen(&pair, at, groups[n]), at);
                 self.pairs[n].firing = Some(alert.clone());
                 Some((TransitionKind::Firing, alert))
             }
@@ -224,6 +228,23 @@ impl Watch {
                 Some((TransitionKind::Resolved, alert::resolved(alert, at)))
             }
         }
+    }
+
+    /// What a pair sees at `at`, while so many groups of the objective burn.
+    fn seen(&self, pair: &BurnPair, at: Timestamp, groups: usize) -> BurnSeen {
+        let [long, short] = [pair.long, self.short_of(pair, at)].map(|length| self.history.window(at, length));
+        BurnSeen { pair: *pair, long, short, enough: self.enough_spent(pair, at), groups }
+    }
+
+    /// Raises the alerts that have come to be something more urgent.
+    pub(super) fn raise(&mut self, at: Timestamp, groups: &[usize]) -> Vec<(TransitionKind, Alert)> {
+        if self.objective.severities.is_empty() {
+            return Vec::new();
+        }
+        let firing = self.pairs.iter().enumerate().filter(|(_, state)| state.firing.is_some());
+        let seen: Vec<(usize, BurnSeen)> =
+            firing.map(|(n, state)| (n, self.seen(&state.pair, at, groups[n]))).collect();
+        severity::raise(&self.objective, &mut self.pairs, &seen, at)
     }
 
     /// The instants at which time alone may end what fires.

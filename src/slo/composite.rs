@@ -14,6 +14,7 @@ use super::burn::{Burning, Companion, Decision, Subject};
 use super::history::Counts;
 use super::objective::Objective;
 use super::pair::{BurnPair, Severity};
+use super::severity;
 use super::status::{
     Blind, BlindCause, Budget, BurnHistory, BurnPoint, BurnStatus, ObjectiveStatus, PartStatus, WindowBurn,
 };
@@ -103,6 +104,14 @@ impl Tiers for Whole<'_> {
     }
 }
 
+impl Whole<'_> {
+    /// What a pair sees at `at`. Groups are those of the parts, which alert by themselves.
+    fn seen(&self, pair: &BurnPair, at: Timestamp) -> BurnSeen {
+        let [long, short] = [pair.long, self.short_of(pair, at)].map(|length| self.events(at, length));
+        BurnSeen { pair: *pair, long, short, enough: self.enough_spent(pair, at), groups: 0 }
+    }
+}
+
 impl Composite {
     pub(super) fn new(objective: Objective, pairs: Vec<BurnPair>, parts: Vec<(usize, f64)>) -> Composite {
         let pairs = pairs.into_iter().map(|pair| PairState { pair, firing: None }).collect();
@@ -165,6 +174,13 @@ impl Composite {
             let Some((kind, alert)) = self.carry_out(watches, decision, at) else { continue };
             out.push(alert::transition(seq, at, kind, alert));
         }
+        if !self.objective.severities.is_empty() {
+            let whole = Whole { composite: self, watches };
+            let firing = self.pairs.iter().enumerate().filter(|(_, state)| state.firing.is_some());
+            let seen: Vec<(usize, BurnSeen)> = firing.map(|(n, state)| (n, whole.seen(&state.pair, at))).collect();
+            let raised = severity::raise(&self.objective, &mut self.pairs, &seen, at);
+            out.extend(raised.into_iter().map(|(kind, alert)| alert::transition(seq, at, kind, alert)));
+        }
         self.decided = Some(at);
         self.plan(watches);
     }
@@ -174,11 +190,7 @@ impl Composite {
         let whole = Whole { composite: self, watches };
         match decision {
             Decision::Fire(Subject::Pair(n)) => {
-                let pair = self.pairs[n].pair;
-                let [long, short] = [pair.long, whole.short_of(&pair, at)].map(|length| whole.events(at, length));
-                let enough = whole.enough_spent(&pair, at);
-                let seen = BurnSeen { pair, long, short, enough };
-                let alert = alert::firing(&self.objective, &seen, at);
+                let alert = alert::firing(&self.objective, &whole.seen(&self.pairs[n].pair, at), at);
                 self.pairs[n].firing = Some(alert.clone());
                 Some((TransitionKind::Firing, alert))
             }
@@ -224,9 +236,8 @@ impl Composite {
         }
         for PairState { pair, firing } in old.pairs {
             let Some(alert) = firing else { continue };
-            let same = |state: &&mut PairState| {
-                state.pair == pair && alert::labels(&self.objective, &pair).as_ref() == Ok(&alert.labels)
-            };
+            let same =
+                |state: &&mut PairState| state.pair == pair && self.objective.told_by(&pair, &alert.labels).is_some();
             match self.pairs.iter_mut().find(same) {
                 Some(state) => state.firing = Some(alert),
                 None => gone.push(alert),
@@ -306,6 +317,7 @@ impl Composite {
             long: of(state.pair.long),
             short: of(state.pair.short),
             firing_since: state.firing.as_ref().map(|alert| alert.active_at),
+            told_as: self.objective.told_now(state),
         };
         self.pairs.iter().map(status).collect()
     }

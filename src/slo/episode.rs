@@ -16,7 +16,7 @@ use crate::stats::binomial_tail;
 
 use super::history::Counts;
 use super::objectives::Objectives;
-use super::pair::Severity;
+use super::severity::AlertSeverity;
 use super::tiers::Tiers;
 use super::watch::{FAILURES_MIN, Watch};
 
@@ -246,20 +246,24 @@ impl Objectives {
         out
     }
 
-    /// How urgent an alert of an objective is that fires with these labels; absent if none does.
-    pub fn severity(&self, alert: &Labels) -> Option<Severity> {
+    /// What an alert of an objective is told as that fires with these labels; absent if none does.
+    pub fn severity(&self, alert: &Labels) -> Option<AlertSeverity> {
         let (service, slo) = (alert.get("service"), alert.get("slo"));
         let watches =
             self.watches.iter().filter(|watch| watch.objective.service == service && watch.objective.name == slo);
         let whole = watches.flat_map(|watch| std::iter::once(watch).chain(watch.groups.members.values()));
-        let mut states = whole.flat_map(|watch| &watch.pairs).chain(self.composites.iter().flat_map(|one| &one.pairs));
+        let of_watches = whole.flat_map(|watch| watch.pairs.iter().map(|state| (&watch.objective, state)));
+        let of_composites =
+            self.composites.iter().flat_map(|one| one.pairs.iter().map(|state| (&one.objective, state)));
+        let mut states = of_watches.chain(of_composites);
         let firing = |labels: &Labels| labels == alert;
-        let pair = states.find(|state| state.firing.as_ref().is_some_and(|fired| firing(&fired.labels)));
+        let pair = states.find(|(_, state)| state.firing.as_ref().is_some_and(|fired| firing(&fired.labels)));
         let companions = || {
             let own = self.watches.iter().flat_map(|watch| std::iter::once(watch).chain(watch.groups.members.values()));
             own.flat_map(|watch| watch.burning.firing.iter().flatten()).any(|fired| firing(&fired.labels))
         };
-        pair.map(|state| state.pair.severity).or_else(|| companions().then_some(Severity::Ticket))
+        pair.and_then(|(objective, state)| objective.told_by(&state.pair, alert))
+            .or_else(|| companions().then_some(AlertSeverity::Ticket))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::model::{Labels, Millis, Timestamp};
 use super::history::Counts;
 use super::objective::Objective;
 use super::pair::{BurnPair, Severity};
-use super::watch::{Portion, Watch};
+use super::watch::{FAILURES_MIN, Portion, Watch};
 
 /// A group takes another one's place if it spends so many times as much: two that are alike do not change places.
 const CLEARLY_MORE: f64 = 2.0;
@@ -112,6 +112,15 @@ impl Groups {
         let of_severity =
             |watch: &Watch| watch.pairs.iter().any(|state| state.pair.severity == severity && state.firing.is_some());
         self.members.values().any(of_severity)
+    }
+
+    /// How many of them burn over a pair's long window: spend faster than evenly, and not by a failure or two.
+    pub(super) fn burning(&self, pair: &BurnPair, at: Timestamp) -> usize {
+        let burns = |watch: &&Watch| {
+            let counts = watch.history.window(at, pair.long);
+            counts.bad >= FAILURES_MIN && counts.ratio().is_some_and(|ratio| ratio > watch.objective.budget())
+        };
+        self.members.values().filter(burns).count()
     }
 
     /// How many groups were heard lately that have no budget.

@@ -29,6 +29,7 @@ mod saved;
 mod schedule;
 mod seed;
 mod series;
+mod severity;
 mod slices;
 mod standing;
 mod status;
@@ -51,6 +52,7 @@ pub use outage::{Outage, OutageError, OutageMessage, play_outage};
 pub use pair::{BurnPair, Severity};
 pub use schedule::{Schedule, ScheduleError};
 pub use seed::SeedError;
+pub use severity::{AlertSeverity, SeverityRow, TIER_LABEL};
 pub use slices::{EVENTS, Method};
 pub use standing::Standing;
 pub use status::{

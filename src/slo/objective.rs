@@ -11,6 +11,7 @@ use super::events::{Events, Reading, Term, selector};
 use super::history::Counts;
 use super::pair::BurnPair;
 use super::series::Increase;
+use super::severity::SeverityRow;
 use super::slices::Method;
 use super::status::shown_span;
 
@@ -46,6 +47,8 @@ pub struct Objective {
     pub groups_max: usize,
     /// The burn pairs that alert; absent: [`BurnPair::standard`].
     pub pairs: Option<Vec<BurnPair>>,
+    /// The severity table, the first row first; empty: alerts have the severity of their pair.
+    pub severities: Vec<SeverityRow>,
     /// Labels of all its alerts.
     pub labels: Labels,
     /// Labels of its pages.
@@ -73,6 +76,7 @@ impl Objective {
             group_by: Vec::new(),
             groups_max: limits::OBJECTIVE_GROUPS,
             pairs: None,
+            severities: Vec::new(),
             labels: Labels::empty(),
             page_labels: Labels::empty(),
             ticket_labels: Labels::empty(),
@@ -261,6 +265,12 @@ impl Indicator {
             Indicator::ErrorRatio { .. } | Indicator::Threshold { .. } | Indicator::Composite(_) => more.part,
         };
         Counts { bad, total: more.total }
+    }
+
+    /// Whether its good events are those in a bucket of a classic histogram.
+    pub(super) fn counts_a_bucket(&self) -> bool {
+        let Indicator::Ratio { good, .. } = self else { return false };
+        good.matchers().all(|matchers| matchers.iter().any(|matcher| matcher.name() == "le"))
     }
 
     /// The selectors of all its series.
@@ -484,6 +494,16 @@ pub enum ObjectiveError {
     /// Two pairs of one severity whose alerts could not be told apart.
     #[error("{place}: two burn pairs of the same severity have the long window {long}; change one")]
     PairTwice {
+        /// Service and name.
+        place: String,
+        /// The long window.
+        long: Millis,
+    },
+    /// Two pairs of which the severity table may make alerts that could not be told apart.
+    #[error(
+        "{place}: the severity table may give both pairs over {long} the same severity; change one of them, or a row"
+    )]
+    PairsAlike {
         /// Service and name.
         place: String,
         /// The long window.

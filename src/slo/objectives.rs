@@ -9,7 +9,7 @@ use crate::model::{
 };
 
 use super::alert;
-use super::burn::Companion;
+use super::burn::{Companion, Decision};
 use super::composite::Composite;
 use super::due::Due;
 use super::episode::Episode;
@@ -17,7 +17,7 @@ use super::events::Reading;
 use super::finder::Finder;
 use super::groups::Groups;
 use super::objective::{Indicator, Objective, ObjectiveError, Part};
-use super::pair::{BurnPair, Severity, pairs_of};
+use super::pair::{BurnPair, pairs_of};
 use super::series::{Origin, selects};
 use super::slices::Method;
 use super::status::{BurnHistory, ObjectiveStatus};
@@ -294,18 +294,15 @@ impl Objectives {
         self.watches.iter().flat_map(Watch::alerts).chain(composites).collect()
     }
 
-    /// The labels of every page that the burn pairs of these services may raise. Those of groups have the group's labels as
-    /// well, which nobody knows beforehand.
+    /// The labels of every page that the burn pairs of these services may raise, and of what the severity table makes of a page
+    /// that it never lets come. Those of groups have the group's labels as well, which nobody knows beforehand.
     pub fn page_labels(&self, wanted: impl Fn(&str) -> bool) -> Vec<Labels> {
         let watches = self.watches.iter().map(|watch| (&watch.objective, &watch.pairs));
         let composites = self.composites.iter().map(|composite| (&composite.objective, &composite.pairs));
         let of_wanted = watches.chain(composites).filter(|(objective, _)| wanted(&objective.service));
-        let pages = of_wanted.flat_map(|(objective, pairs)| {
-            let pages = pairs.iter().filter(|state| state.pair.severity == Severity::Page);
-            // Checked when the objective was taken.
-            pages.filter_map(|state| alert::labels(objective, &state.pair).ok())
-        });
-        pages.collect()
+        let pairs = of_wanted.flat_map(|(objective, pairs)| pairs.iter().map(move |one| (objective, &one.pair)));
+        // Checked when the objective was taken.
+        pairs.filter_map(|(objective, pair)| alert::labels(objective, pair, objective.page_of(pair)?).ok()).collect()
     }
 
     /// How each objective stands at `at`, composites last.
@@ -356,16 +353,54 @@ impl Watch {
     }
 
     pub(super) fn advance(&mut self, seq: Seq, at: Timestamp, out: &mut Vec<Transition>) {
-        for group in self.groups.members.values_mut() {
+        let mut decided = Vec::new();
+        for (labels, group) in &mut self.groups.members {
             if group.touched || group.needs(at) {
-                group.advance(seq, at, out);
+                let decisions = group.decide(at);
+                if decisions.is_empty() && !group.fires() {
+                    group.plan();
+                } else {
+                    decided.push((labels.clone(), decisions));
+                }
             }
         }
-        for decision in self.decide(at) {
-            let Some((kind, changed)) = self.carry_out(decision, at) else { continue };
-            out.push(alert::transition(seq, at, kind, changed));
+        if !decided.is_empty() {
+            let burning = self.burning_groups(at);
+            for (labels, decisions) in decided {
+                let Some(group) = self.groups.members.get_mut(&labels) else { continue };
+                group.change(decisions, &burning, seq, at, out);
+                group.plan();
+            }
+        }
+        let decisions = self.decide(at);
+        if !decisions.is_empty() || self.fires() {
+            let burning = self.burning_groups(at);
+            self.change(decisions, &burning, seq, at, out);
         }
         self.plan();
+    }
+
+    /// Makes decisions come true, and raises what fires.
+    fn change(
+        &mut self,
+        decisions: Vec<Decision>,
+        burning: &[usize],
+        seq: Seq,
+        at: Timestamp,
+        out: &mut Vec<Transition>,
+    ) {
+        let mut changes: Vec<(TransitionKind, Alert)> =
+            decisions.into_iter().filter_map(|decision| self.carry_out(decision, at, burning)).collect();
+        changes.extend(self.raise(at, burning));
+        out.extend(changes.into_iter().map(|(kind, changed)| alert::transition(seq, at, kind, changed)));
+    }
+
+    /// How many groups burn, by pair, if the severity table asks for it.
+    fn burning_groups(&self, at: Timestamp) -> Vec<usize> {
+        match self.objective.severities.iter().any(|row| row.groups.is_some()) {
+            true => self.pairs.iter().map(|state| self.groups.burning(&state.pair, at)).collect(),
+            false => vec![0; self.pairs.len()],
+        }
     }
 
     /// Takes over what another definition of the same objective has counted, and gives the firing alerts of
@@ -374,8 +409,10 @@ impl Watch {
         let mut firing: Vec<(BurnPair, Alert)> =
             old.pairs.into_iter().filter_map(|state| Some((state.pair, state.firing?))).collect();
         for state in &mut self.pairs {
-            let labels = alert::labels(&self.objective, &state.pair);
-            let same = |(pair, alert): &(BurnPair, Alert)| *pair == state.pair && labels.as_ref() == Ok(&alert.labels);
+            let objective = &self.objective;
+            let same = |(pair, alert): &(BurnPair, Alert)| {
+                *pair == state.pair && objective.told_by(pair, &alert.labels).is_some()
+            };
             state.firing = firing.iter().position(same).map(|n| firing.swap_remove(n).1);
         }
         let mut told = old.burning;
@@ -507,7 +544,13 @@ pub(super) fn check(objective: &Objective) -> Result<Vec<BurnPair>, ObjectiveErr
     check_parts(objective, &place)?;
     let pairs = pairs_of(objective, &place)?;
     for pair in &pairs {
-        alert::labels(objective, pair).map_err(|source| ObjectiveError::Labels { place: place.clone(), source })?;
+        for severity in objective.severities_of(pair) {
+            alert::labels(objective, pair, severity)
+                .map_err(|source| ObjectiveError::Labels { place: place.clone(), source })?;
+        }
+    }
+    if let Some(long) = objective.alike(&pairs).filter(|_| !objective.severities.is_empty()) {
+        return Err(ObjectiveError::PairsAlike { place, long });
     }
     Ok(pairs)
 }

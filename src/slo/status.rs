@@ -7,6 +7,7 @@ use super::burn::Companion;
 use super::history::Counts;
 use super::objective::titled;
 use super::pair::BurnPair;
+use super::severity::AlertSeverity;
 use super::tiers::Tiers;
 use super::time_coverage::TimeCoverage;
 use super::watch::{CONFIDENCE, PairState, Watch};
@@ -177,6 +178,8 @@ pub struct BurnStatus {
     pub short: WindowBurn,
     /// Since when it fires, if it does.
     pub firing_since: Option<Timestamp>,
+    /// What it is told as, if it fires.
+    pub told_as: Option<AlertSeverity>,
 }
 
 /// The burn rate of one window and what it rests on.
@@ -325,6 +328,7 @@ impl Watch {
                     long: self.window_burn(at, state.pair.long),
                     short: self.window_burn(at, state.pair.short),
                     firing_since: state.firing.as_ref().map(|alert| alert.active_at),
+                    told_as: self.objective.told_now(state),
                 })
                 .collect(),
             alerts: self.own_alerts().cloned().collect(),
@@ -453,7 +457,8 @@ impl Watch {
 
     /// Why nothing can be said, if so.
     pub(super) fn blind_cause(&self, at: Timestamp) -> Option<BlindCause> {
-        if self.series.len() == 0 && self.heard == [None; 2] {
+        let nothing = self.series.len() == 0 && self.heard == [None; 2];
+        if nothing || self.heard[1].is_some() && self.lacks_bucket() {
             Some(BlindCause::NoSeries)
         } else if !self.input.proven() {
             Some(BlindCause::NotProven)
@@ -467,6 +472,15 @@ impl Watch {
         let (since, last) = (self.since.unwrap_or(at), self.input.last_at);
         let ago = |last: Timestamp| rounded(at - last);
         let (reason, since) = match (cause, last) {
+            (BlindCause::NoSeries, Some(_)) => {
+                let good = self.objective.indicator.sides().map_or_else(String::new, |[good, _]| good.text());
+                (
+                    format!(
+                        "no series match {good}: the histogram has no such bucket; add it, or promise another time"
+                    ),
+                    since,
+                )
+            }
             (BlindCause::NoSeries, _) => (format!("no series match {}", self.objective.indicator.selectors()), since),
             (_, None) => ("not proven yet: no sample since the start".to_owned(), since),
             (BlindCause::NotProven, Some(last)) => (format!("not proven yet: one sample, {} ago", ago(last)), since),

@@ -185,8 +185,13 @@ impl Watch {
         if portion.heard == [None; 2] {
             return;
         }
+        let lacked = self.lacks_bucket();
         for (heard, newer) in self.heard.iter_mut().zip(portion.heard) {
             *heard = (*heard).max(newer);
+        }
+        if let (true, Some(first)) = (lacked, self.heard[0]) {
+            // What was counted before there was a bucket says nothing of it.
+            self.waiting.retain(|t, _| *t >= first);
         }
         self.touched = true;
         self.input.arrived(at, portion.gap);
@@ -274,7 +279,16 @@ impl Watch {
         }
     }
 
+    /// Whether the bucket was never heard of which the good events are: a histogram has all of its buckets from the start
+    /// on, so it has none with this bound, and says nothing of it.
+    pub(super) fn lacks_bucket(&self) -> bool {
+        self.heard[0].is_none() && self.objective.indicator.counts_a_bucket()
+    }
+
     fn add(&mut self, t: Timestamp, more: Increase) {
+        if self.lacks_bucket() {
+            return;
+        }
         let counts = self.objective.indicator.counts(more);
         if self.exclusions.take(&self.objective.adjustments, t, counts) {
             self.history.begin(t);

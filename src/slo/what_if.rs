@@ -119,7 +119,7 @@ pub fn what_if(
     for alert in &mut alerts {
         alert.pages = match alert.labels.get("severity") {
             "page" => true,
-            "ticket" => false,
+            "ticket" | "log" => false,
             _ => paging.iter().any(|window| window == alert.labels.get("window")),
         };
     }

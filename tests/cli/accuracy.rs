@@ -32,6 +32,7 @@ fn what_people_say_of_an_alert_is_in_the_report_after_a_restart() {
     assert!(code == 1 && said.contains("no alert 0000000000000000 is remembered"), "{said}");
     server.stop().unwrap();
 
+    std::fs::write(&config, "rule_files: [rules.yml]\naccuracy: {precision: 90, early_warning: 99.95}\n").unwrap();
     let server = start();
     let report = |format: &str| {
         let (code, report) = asked(&server, &["report", "accuracy", "--since", "1d", "--format", format]);
@@ -39,7 +40,7 @@ fn what_people_say_of_an_alert_is_in_the_report_after_a_restart() {
         report
     };
     for (format, expected) in [
-        ("text", "insufficient: 98 % needs 149 labelled pages; you have 1"),
+        ("text", "insufficient: 90 % needs 29 labelled pages; you have 1"),
         ("text", "100 % (1 of 1; 2.5 to 100.0)"),
         ("md", "| all | 1 | 100 % (1 of 1; 2.5 to 100.0) | none known |"),
         ("csv", "all,1,100 % (1 of 1; 2.5 to 100.0),none known"),
@@ -50,8 +51,9 @@ fn what_people_say_of_an_alert_is_in_the_report_after_a_restart() {
     }
     let (code, early) = asked(&server, &["report", "early-warning", "--since", "90d"]);
     assert!(code == 0 && early.contains("before 10 % of the budget was spent: none known"), "{early}");
-    assert!(early.contains("early warning, 99 %, insufficient: "), "{early}");
+    assert!(early.contains("early warning, 99.95 %, insufficient: 99.95 % needs 5990 episodes; "), "{early}");
     let (_, early) = asked(&server, &["report", "early-warning", "--format", "json"]);
+    assert!(early.contains("\"target\": 0.9995"), "{early}");
     assert!(early.contains("\"late\": []") && early.contains("\"missed\": []"), "{early}");
     let (code, said) = asked(&server, &["report", "accuracy", "--month", "Octember"]);
     assert!(code == 1 && said.contains("Octember is no month; write 2026-10"), "{said}");

@@ -1,5 +1,6 @@
 //! The main file.
 
+use evenkeel::confidence::AccuracyTargets;
 use evenkeel::config::{Authorization, Durability, RetentionRule, StartTimestamps};
 use evenkeel::model::{DownsampleRule, MatchOp, Matcher, Millis};
 
@@ -129,9 +130,11 @@ fn nothing_at_all_gives_the_defaults() {
     assert_eq!(
         config.summary(),
         "global\n  scrape every 1m, for at most 10s\n  evaluate rules as samples arrive, others every 1m\n  external labels {}\n\
-         storage\n  keep samples for 90d\n  keep answers to range queries in up to 67108864 bytes of memory\n  durability synced: on disk before they are acknowledged\n  \
+         storage\n  keep samples for 90d\n  \
+         keep those of {__name__=~\"evenkeel_(verdict|error_budget|coverage|accuracy|scorecard)(_.+)?\"} for 400d\n  keep answers to range queries in up to 67108864 bytes of memory\n  durability synced: on disk before they are acknowledged\n  \
          take samples up to 0s older than the newest\n\
          deploys: new versions that {__name__=~\"(.+_)?build_info|target_info\"} name, and what is marked\n\
+         accuracy: precision 98 %, recall 99.5 %, early warning 99 %\n\
          scrape configs: 0\nrule groups: 0\nobjectives: 0\n\
          alertmanagers: 0\nreceivers: 0\n"
     );
@@ -187,7 +190,7 @@ fn samples_are_kept_as_said() {
     assert_eq!((storage.retention_bytes, storage.compaction_bytes_per_second), (20 << 30, 8 << 20));
     assert_eq!((storage.exemplars_max, storage.results_cache_bytes), (7, 0));
     let debug = RetentionRule { matchers: vec![Matcher::equal("job", "debug")], keep: Millis::days(2) };
-    assert_eq!((storage.retention_rules.len(), &storage.retention_rules[0]), (2, &debug));
+    assert_eq!((storage.retention_rules.len(), &storage.retention_rules[0]), (3, &debug));
     let summary = config.summary();
     assert!(summary.contains("\n  keep those of {job=\"debug\"} for 2d\n"), "{summary}");
     assert_eq!(load("storage: {tsdb: {retention: {size: 1KB}}}").storage.retention_bytes, 1024);
@@ -198,6 +201,98 @@ fn samples_are_kept_as_said() {
     refused("storage:\n  retention_rules:\n  - {match: 'a{', keep: 2d}\n", "prometheus.yml:3:");
     refused("storage: {start_timestamps: yes}\n", "prometheus.yml:1:29: \"yes\" is not known here; write ignored");
     refused("storage:\n  retention_rules:\n  - {match: 'a'}\n", "prometheus.yml:3:");
+}
+
+#[test]
+fn the_scorecard_is_kept_thirteen_months_unless_told_otherwise() {
+    let rules = |text: &str| load(text).storage.retention_rules;
+    let scorecard = RetentionRule::scorecard();
+    assert!(scorecard.keep >= Millis::days(366 + 31) && scorecard.matchers.len() == 1);
+    for text in ["", "storage: {retention: 7d}", "storage: {tsdb: {retention: {time: 399d}}}"] {
+        assert_eq!(rules(text), std::slice::from_ref(&scorecard), "{text}");
+    }
+    assert_eq!(rules("storage: {retention: 2y}"), [], "all is kept as long");
+    // The first rule that takes a series counts.
+    let own = rules("storage:\n  retention_rules:\n  - {match: '{__name__=~\"evenkeel_.+\"}', keep: 5d}\n");
+    assert_eq!((own.len(), own[0].keep, &own[1]), (2, Millis::days(5), &scorecard));
+    // It is no reason to downsample what is gone by then.
+    let error = error_with("storage: {retention: 30d, downsample: [{after: 60d, resolution: 1h}]}\n", &[]);
+    assert!(error.contains("60d"), "{error}");
+}
+
+#[test]
+fn alerts_are_held_to_targets_that_can_be_shown() {
+    let targets = |text: &str| load(text).accuracy;
+    assert_eq!(targets(""), AccuracyTargets::default());
+    let set = AccuracyTargets { precision: 0.9, recall: 0.95, early_warning: 0.999 };
+    assert_eq!(targets("accuracy: {precision: 90, recall: 0.95, early_warning: 99.9%}"), set);
+    assert_eq!(targets("accuracy: {recall: 95}").precision, 0.98, "what is left out has its default");
+    let summary = load("accuracy: {precision: 99.95}").summary();
+    assert!(summary.contains("\naccuracy: precision 99.95 %, recall 99.5 %, early warning 99 %\n"), "{summary}");
+    let refused = |value: &str, why: &str| {
+        let error = error_with(&format!("accuracy:\n  recall: {value}\n"), &[]);
+        assert!(error.starts_with("prometheus.yml:2:11: ") && error.contains(why), "{error}");
+    };
+    refused(
+        "100",
+        "a recall of 100 can never be shown: any number of cases leaves room for a failure; write a target below",
+    );
+    refused("1", "a recall of 1 can never be shown");
+    refused("0", "a recall of 0 asks for nothing; write a target above 0, like 98");
+    refused("NaN", "a recall of NaN asks for nothing");
+    refused("-5", "a recall of -5 asks for nothing");
+    refused("99.9999", "a recall of 99.9999 needs 2995731 cases without a failure to be shown; lower it");
+    refused("high", "\"high\" is not a target; write it like 98 or 0.98");
+    let error = error_with("accuracy: {recal: 98}\n", &[]);
+    assert!(error.contains("unknown key \"recal\" in accuracy; did you mean \"recall\"?"), "{error}");
+}
+
+#[test]
+fn the_severity_table_is_read_and_every_objective_has_it() {
+    let slos = "objectives:\n- {service: pay, class: LOW, labels: {tier: \"1\"}}\n";
+    let text = "slo_files: [slo.yml]\nseverity:\n- {tier: 1, groups: 10, severity: page}\n- {tier: [2, 3], alert: page, burn: 30, severity: page}\n\
+                - {tier: 3, severity: ticket}\n- {alert: ticket, severity: log}\n- {severity: ticket}\n";
+    let config = Files::new(&[("prometheus.yml", text), ("slo.yml", slos)]).load().unwrap();
+    let shown = "severity: the first row that a burn alert satisfies\n  \
+                 1: groups from 10, tier 1 -> page\n  2: alert page, burn from 30, tier 2 or 3 -> page\n  \
+                 3: tier 3 -> ticket\n  4: alert ticket -> log\n  5: every alert -> ticket\n";
+    let summary = config.summary();
+    assert!(summary.contains(shown), "{summary}");
+    assert_eq!((config.severity.len(), &config.objectives[0].severities), (5, &config.severity));
+    let note =
+        "prometheus.yml:3: \"groups\" changes nothing: no objective has group_by, so that the row takes no alert\n";
+    assert!(summary.contains(note), "{summary}");
+}
+
+#[test]
+fn rows_of_the_severity_table_that_mean_nothing_are_refused() {
+    let check = |rows: &str, expected: &str| {
+        let error = error_with(&format!("severity:\n{rows}"), &[]);
+        assert!(error.starts_with(&format!("prometheus.yml:{expected}")), "{error}");
+    };
+    check("- {tier: 1}\n", "2:4: a row of the severity table needs the key \"severity\"; add it");
+    check("- {severity: critical}\n", "2:14: \"critical\" is none of page, ticket, log; write one of them");
+    check("- {alert: log, severity: page}\n", "2:11: \"log\" is none of page, ticket; write one of them");
+    check("- {burn: 0, severity: page}\n", "2:10: \"0\" is no burn rate; write a number above 0, like 14.4");
+    check("- {burn: fast, severity: page}\n", "2:10: \"fast\" is no burn rate");
+    check("- {groups: 0, severity: page}\n", "2:12: every alert has 0 groups or more; write 1 or more, or leave");
+    check("- {groups: many, severity: page}\n", "2:12: \"many\" is not a whole number");
+    check("- {tier: [], severity: page}\n", "2:10: an empty list takes no alert; write a tier, or leave \"tier\" out");
+    check(
+        "- {tires: 1, severity: page}\n",
+        "2:4: unknown key \"tires\" in a row of the severity table; known keys are alert, burn,",
+    );
+    check(
+        "- {severity: page}\n- {tier: 1, severity: ticket}\n",
+        "3:4: row 2 is never reached: row 1 takes all of its alerts; move or remove it",
+    );
+    check(
+        "- {tier: [1, 2], burn: 6, severity: page}\n- {alert: page, severity: log}\n- {tier: 2, burn: 6, severity: ticket}\n",
+        "4:4: row 3 is never reached: row 1 takes",
+    );
+    // What is only partly taken before is reached.
+    load("severity:\n- {burn: 6, severity: page}\n- {burn: 3, severity: ticket}\n- {tier: 1, severity: log}\n");
+    load("severity: []\n");
 }
 
 #[test]

@@ -470,6 +470,113 @@ pay/latency 0.95 over 30d
     );
 }
 
+/// What one line promises: names, targets and expressions over an hour.
+fn promised(text: &str) -> Vec<String> {
+    let objectives = parse_objectives("slo.yml", text).unwrap_or_else(|error| panic!("{error}"));
+    let hour = Millis::hours(1);
+    objectives.iter().map(|o| format!("{} {}: {}", o.name, o.objective, o.error_query(hour))).collect()
+}
+
+#[test]
+fn a_class_in_one_line_is_of_metrics_with_conventional_names() {
+    let availability = |share: &str| {
+        format!(
+            "availability {share}: sum(increase(http_requests_total{{job=\"pay\",code=~\"5..\"}}[1h])) \
+             / sum(increase(http_requests_total{{job=\"pay\",code!=\"\"}}[1h]))"
+        )
+    };
+    let latency = |name: &str, le: &str| {
+        let histogram = "http_request_duration_seconds";
+        format!(
+            "latency-{name}: 1 - sum(increase({histogram}_bucket{{job=\"pay\",le{le}}}[1h])) \
+             / sum(increase({histogram}_count{{job=\"pay\"}}[1h]))"
+        )
+    };
+    let quick = [latency("90 0.9", "=\"0.1\""), latency("99 0.99", "=\"0.2\"")];
+    let slow = [latency("90 0.9", "=~\"1(\\\\.0)?\""), latency("99 0.99", "=~\"5(\\\\.0)?\"")];
+    let check = |class: &str, share: &str, latencies: &[String]| {
+        let expected = [&[availability(share)], latencies].concat();
+        assert_eq!(promised(&format!("objectives:\n- {{service: pay, class: {class}}}\n")), expected);
+        // By itself it needs no list.
+        assert_eq!(promised(&format!("slo: {{service: pay, class: {class}}}\n")), expected);
+    };
+    check("CRITICAL", "0.9999", &quick);
+    check("HIGH_FAST", "0.999", &quick);
+    check("HIGH_SLOW", "0.999", &slow);
+    check("LOW", "0.99", &[]);
+}
+
+#[test]
+fn conventions_of_other_libraries_are_chosen_by_name() {
+    let check = |keys: &str, expected: [&str; 2]| {
+        let found = promised(&format!("slo: {{service: pay, class: HIGH_FAST, {keys}}}\n"));
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert_eq!([found[0].as_str(), found[1].as_str()], expected);
+    };
+    check(
+        "metrics: opentelemetry",
+        [
+            "availability 0.999: sum(increase(http_server_request_duration_seconds_count{job=\"pay\",\
+             http_response_status_code=~\"5..\"}[1h])) / sum(increase(http_server_request_duration_seconds_count{job=\"pay\",\
+             http_response_status_code!=\"\"}[1h]))",
+            "latency-90 0.9: 1 - sum(increase(http_server_request_duration_seconds_bucket{job=\"pay\",le=\"0.1\"}[1h])) \
+             / sum(increase(http_server_request_duration_seconds_count{job=\"pay\"}[1h]))",
+        ],
+    );
+    check(
+        "metrics: micrometer, native: true, service_label: app",
+        [
+            "availability 0.999: histogram_count(sum(increase(http_server_requests_seconds{app=\"pay\",status=~\"5..\"}[1h]))) \
+             / histogram_count(sum(increase(http_server_requests_seconds{app=\"pay\",status!=\"\"}[1h])))",
+            "latency-90 0.9: 1 - histogram_fraction(-Inf, 0.1, sum(increase(http_server_requests_seconds{app=\"pay\"}[1h])))",
+        ],
+    );
+    check(
+        "metrics: grpc, native: true",
+        [
+            "availability 0.999: sum(increase(grpc_server_handled_total{job=\"pay\",\
+             grpc_code=~\"Unknown|DeadlineExceeded|Unimplemented|Internal|Unavailable|DataLoss\"}[1h])) \
+             / sum(increase(grpc_server_handled_total{job=\"pay\",grpc_code!=\"\"}[1h]))",
+            "latency-90 0.9: 1 - histogram_fraction(-Inf, 0.1, sum(increase(grpc_server_handling_seconds{job=\"pay\"}[1h])))",
+        ],
+    );
+}
+
+#[test]
+fn classes_that_cannot_be_meant_are_refused() {
+    let check = |keys: &str, message: &str| {
+        let text = format!("objectives:\n- {{service: pay, class: {keys}}}\n");
+        let error = parse_objectives("slo.yml", &text).map(|found| format!("{found:?}")).unwrap_err();
+        assert!(error.line == 2 && error.message == message, "{error}");
+    };
+    check("FAST", "there is no class \"FAST\"; there are CRITICAL, HIGH_FAST, HIGH_SLOW, LOW");
+    check(
+        "LOW, metrics: statsd",
+        "there is no convention \"statsd\"; there are prometheus, opentelemetry, micrometer, grpc, and others are written as \
+         \"errors\", \"total\" and \"histogram\"",
+    );
+    check("LOW, service_label: __name__", "\"__name__\" names the metric, not the service; name another label");
+    // Of counters that are named, nobody knows the histogram.
+    check(
+        "HIGH_FAST, errors: e, total: t",
+        "the class HIGH_FAST promises latencies and needs the key \"histogram\", the name of a histogram without _bucket; add it",
+    );
+    check("LOW, errors: e, total: t, histogram: h", "the class LOW promises no latency; remove \"histogram\"");
+    check(
+        "LOW, errors: e, total: t, metrics: grpc",
+        "an objective with \"errors\" has no \"metrics\"; remove one of them",
+    );
+    check(
+        "LOW, total: t, errors: e, service_label: app",
+        "an objective with \"errors\" has no \"service_label\"; remove one of them",
+    );
+    check(
+        "HIGH_FAST, histogram: h",
+        "an objective needs \"good\" and \"total\", \"errors\" and \"total\", \"gauge\", \"probe\", \"latency\" or \
+         \"composite\"; add them",
+    );
+}
+
 #[test]
 fn calendars_slices_and_composites_of_openslo_are_read() {
     check(

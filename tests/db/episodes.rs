@@ -221,3 +221,18 @@ fn an_objective_that_is_added_later_blames_nobody_for_the_past() {
     let accuracy = story.accuracy();
     assert_eq!((accuracy.all.recall.n, accuracy.unwatched), (0, 1));
 }
+
+#[test]
+fn targets_are_those_of_the_last_reload() {
+    let mut world = World::new("", "");
+    world.watch.accuracy.precision = 0.9;
+    let db = world.open();
+    let targets = || -> Vec<f64> {
+        let accuracy = db.accuracy(EVER, &|_| LocalTime { weekday: 0, hour: 3 });
+        accuracy.claims.iter().map(|(target, ..)| *target).collect()
+    };
+    assert_eq!(targets(), [0.9, 0.995, 0.99]);
+    world.watch.accuracy.early_warning = 0.8;
+    db.reload(world.watch.clone()).unwrap();
+    assert_eq!(targets(), [0.9, 0.995, 0.8]);
+}

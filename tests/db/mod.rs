@@ -16,6 +16,7 @@ mod objectives;
 mod restart;
 mod restarts;
 mod results_cache;
+mod retention;
 mod scorecard;
 mod starts;
 mod verdicts;

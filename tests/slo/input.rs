@@ -100,3 +100,57 @@ fn samples_of_the_future_count_when_their_time_comes() {
     story.pass(Millis::seconds(1));
     assert_eq!(story.status().total, before + 400.0);
 }
+
+/// A class in one line.
+fn of_class(class: &str) -> Story {
+    let text = format!("slo: {{service: pay, class: {class}}}\n");
+    Story::new(evenkeel::config::parse_objectives("slo.yml", &text).unwrap())
+}
+
+#[test]
+fn requests_that_do_not_say_how_they_ended_are_no_successes() {
+    let send = |labels: &[(&str, &str)]| {
+        let mut story = of_class("LOW");
+        for _ in 0..10 {
+            story.pass(Millis::seconds(15));
+            story.count(&[(metric("http_requests_total", labels), 50.0)]);
+        }
+        story
+    };
+    let story = send(&[("job", "pay")]);
+    let blind = story.status().blind.unwrap();
+    let expected = "no series match http_requests_total{job=\"pay\",code!=\"\"} and http_requests_total{job=\"pay\",code=~\"5..\"}";
+    assert_eq!((blind.cause, blind.reason.as_str()), (BlindCause::NoSeries, expected));
+    assert_eq!(cause(&send(&[("job", "pay"), ("code", "200")])), None);
+    assert_eq!(cause(&send(&[("job", "search"), ("code", "200")])), Some(BlindCause::NoSeries));
+}
+
+#[test]
+fn a_histogram_without_the_bucket_that_is_promised_is_blind_and_not_slow() {
+    let mut story = of_class("HIGH_FAST");
+    let histogram = |ending: &str, le: &str| {
+        let le = if le.is_empty() { vec![("job", "pay")] } else { vec![("job", "pay"), ("le", le)] };
+        metric(&format!("http_request_duration_seconds_{ending}"), &le)
+    };
+    let scrape = |story: &mut Story, buckets: &[&str]| {
+        let mut counted = vec![(histogram("count", ""), 100.0)];
+        counted.extend(buckets.iter().map(|le| (histogram("bucket", le), 99.5)));
+        for _ in 0..40 {
+            story.pass(Millis::seconds(15));
+            story.count(&counted);
+        }
+    };
+    scrape(&mut story, &["0.1", "0.25"]);
+    let [_, most, all] = &story.objectives.statuses(story.now)[..] else { panic!("three objectives") };
+    assert!(most.blind.is_none() && most.total > 3000.0, "{most:?}");
+    let blind = all.blind.clone().unwrap();
+    let expected = "no series match http_request_duration_seconds_bucket{job=\"pay\",le=\"0.2\"}: the histogram has no such \
+                    bucket; add it, or promise another time";
+    assert_eq!((blind.cause, blind.reason.as_str(), all.total), (BlindCause::NoSeries, expected, 0.0));
+    assert!(story.objectives.alerts().is_empty());
+    // Once it is there it counts, from then on.
+    scrape(&mut story, &["0.1", "0.2", "0.25"]);
+    let all = &story.objectives.statuses(story.now)[2];
+    assert!(all.blind.is_none() && all.total > 3000.0 && all.good / all.total > 0.99, "{all:?}");
+    assert!(story.objectives.alerts().is_empty());
+}

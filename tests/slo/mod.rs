@@ -10,6 +10,7 @@ mod input;
 mod random;
 mod reckoning;
 mod restart;
+mod severity;
 mod shown;
 mod story;
 mod time_coverage;

@@ -293,7 +293,7 @@ fn a_state_of_the_first_version_is_read() {
         let mut status = objectives.statuses(story.now).remove(0);
         status.alerts.clear();
         status.time_coverage = None;
-        status.burns.iter_mut().for_each(|burn| burn.firing_since = None);
+        status.burns.iter_mut().for_each(|burn| (burn.firing_since, burn.told_as) = (None, None));
         status
     };
     assert_eq!(counts(&restored), counts(&story.objectives));

@@ -47,7 +47,7 @@ fn the_burn_chart_shows_course_thresholds_and_deployments() {
         deploy("rollback-to-a1b2c3d4e5f6", deployed + Millis::minutes(15)),
         deploy("v0", deployed - Millis::days(1)),
     ];
-    let told = [Told { severity: Severity::Page, since: deployed + Millis::minutes(2) }];
+    let told = [Told { severity: Severity::Page.into(), since: deployed + Millis::minutes(2) }];
     let chart = burn_chart(&BurnChart {
         id: "c",
         title: "shop availability",

@@ -10,6 +10,7 @@
 //! What a form says and is not done is refused, or noted if it changes no alert: no objective is watched as
 //! something else than was written.
 
+mod conventions;
 mod expression;
 mod openslo;
 mod own;

@@ -23,11 +23,16 @@
 //!     annotations: {runbook: "https://…"}
 //!     burn:                         # instead of the Workbook's pairs
 //!       - {severity: page, rate: 14.4, long: 1h, short: 5m}
-//!   - service: search               # an availability and two latencies of the Workbook's request class
-//!     class: HIGH_FAST              # CRITICAL, HIGH_FAST, HIGH_SLOW, LOW
+//!   - {service: cart, class: HIGH_FAST}  # an availability and two latencies of the Workbook's request class: CRITICAL,
+//!                                   # HIGH_FAST, HIGH_SLOW, LOW (without latencies); of http_requests_total{job="cart"} and
+//!                                   # http_request_duration_seconds{job="cart"}, or others of `conventions` with
+//!                                   # metrics: opentelemetry, and service_label: service instead of job
+//!   - service: search               # the same of metrics that are named
+//!     class: HIGH_FAST
 //!     errors: http_requests_total{job="search",code=~"5.."}
 //!     total: http_requests_total{job="search"}
 //!     histogram: http_request_duration_seconds{job="search"}
+//! slo: {service: pay, class: LOW}   # one objective beside the list, or instead of it
 //! adjustments:                      # times in which events do not count, for objectives of this and other files
 //!   - name: move of the database
 //!     from: 2026-11-21 02:00        # in time_zone, UTC if left out
@@ -42,6 +47,7 @@
 use crate::model::{Labels, Matcher, Millis};
 use crate::slo::{BurnPair, Comparison, Events, Indicator, Objective, Part, Reading, Severity};
 
+use super::conventions::ServiceMetrics;
 use super::{Found, Scale, expression, reckoning, share, weight};
 use crate::config::error::ConfigError;
 use crate::config::section::{Field, Section};
@@ -67,15 +73,20 @@ const CLASSES: [Class; 4] = [
 /// The shares of requests that a class's two latencies are for, with what their objectives are named.
 const LATENCY_SHARES: [(f64, &str); 2] = [(0.9, "latency-90"), (0.99, "latency-99")];
 
+/// Keys that say which series are meant.
+const SELECTING: [&str; 7] = ["good", "errors", "total", "gauge", "probe", "composite", "histogram"];
+
 pub(super) fn read<'a>(source: &'a Source<'a>, document: &'a Node) -> Result<Found<'a>, ConfigError> {
     let mut top = Section::of(source, document, "a file of objectives")?;
     let mut found = Found::default();
     let adjustments = top.get("adjustments").map(|field| reckoning::scoped(&field)).transpose()?.unwrap_or_default();
-    let objectives = match top.get("objectives") {
+    let alone = top.get("slo");
+    let mut objectives = match top.get("objectives") {
         Some(field) => field.list()?,
-        None if !adjustments.is_empty() => Vec::new(),
+        None if !adjustments.is_empty() || alone.is_some() => Vec::new(),
         None => top.need("objectives", "a file of objectives")?.list()?,
     };
+    objectives.extend(alone);
     found.adjustments = adjustments;
     for item in objectives {
         let mut section = item.section("an objective")?;
@@ -119,19 +130,46 @@ fn of_class(section: &mut Section<'_>, class: &Field<'_>) -> Result<Vec<Objectiv
         return Err(class.error(format!("there is no class \"{name}\"; there are {known}")));
     };
     let window = reckoning::window(section)?;
-    let availability = indicator(section)?;
-    let mut all = vec![Objective::new(&service, "availability", class.availability, window.length, availability)];
     let native = section.get("native").map(|f| f.boolean()).transpose()?.unwrap_or(false);
-    match (class.latencies, section.get("histogram")) {
-        (Some(latencies), Some(histogram)) => {
-            for (within, (share, name)) in latencies.into_iter().zip(LATENCY_SHARES) {
-                let indicator = within_bound(&histogram, within, native)?;
-                all.push(Objective::new(&service, name, share, window.length, indicator));
-            }
+    let (availability, histogram) = match SELECTING.into_iter().find_map(|key| section.get(key)) {
+        Some(named) => (named_counters(section, &named)?, named_histogram(section, class)?),
+        None => {
+            let metrics = ServiceMetrics::read(section, &service)?;
+            let availability = metrics.availability(native);
+            let availability = availability.map_err(|message| section.source.error(section.place, message))?;
+            (availability, metrics.histogram())
         }
+    };
+    let mut all = vec![Objective::new(&service, "availability", class.availability, window.length, availability)];
+    for (within, (share, name)) in class.latencies.into_iter().flatten().zip(LATENCY_SHARES) {
+        let indicator = within_bound(&histogram, within, native);
+        all.push(Objective::new(&service, name, share, window.length, indicator));
+    }
+    all.iter_mut().for_each(|objective| objective.calendar.clone_from(&window.calendar));
+    reckon(section, &mut all)?;
+    groups(section, &mut all)?;
+    say(section, &mut all)?;
+    Ok(all)
+}
+
+/// The counters that an objective of a class names, of which `named` is one.
+fn named_counters(section: &mut Section<'_>, named: &Field<'_>) -> Result<Indicator, ConfigError> {
+    for key in ["metrics", "service_label"] {
+        if let Some(other) = section.get(key) {
+            let message = format!("an objective with \"{}\" has no \"{key}\"; remove one of them", named.key);
+            return Err(other.source.error(other.key_place, message));
+        }
+    }
+    indicator(section)
+}
+
+/// The histogram that an objective of a class names beside its counters; of a class without latencies nothing.
+fn named_histogram(section: &mut Section<'_>, class: &Class) -> Result<Vec<Matcher>, ConfigError> {
+    match (class.latencies, section.get("histogram")) {
+        (Some(_), Some(histogram)) => histogram_selector(&histogram),
         (None, Some(histogram)) => {
             let message = format!("the class {} promises no latency; remove \"histogram\"", class.name);
-            return Err(histogram.source.error(histogram.key_place, message));
+            Err(histogram.source.error(histogram.key_place, message))
         }
         (Some(_), None) => {
             let message = format!(
@@ -139,15 +177,10 @@ fn of_class(section: &mut Section<'_>, class: &Field<'_>) -> Result<Vec<Objectiv
                  _bucket; add it",
                 class.name
             );
-            return Err(section.source.error(section.place, message));
+            Err(section.source.error(section.place, message))
         }
-        (None, None) => {}
+        (None, None) => Ok(Vec::new()),
     }
-    all.iter_mut().for_each(|objective| objective.calendar.clone_from(&window.calendar));
-    reckon(section, &mut all)?;
-    groups(section, &mut all)?;
-    say(section, &mut all)?;
-    Ok(all)
 }
 
 /// What the budget is made of, and what does not count.
@@ -279,13 +312,13 @@ fn quick_enough(section: &mut Section<'_>, latency: &Field<'_>) -> Result<Indica
     let within = section.need("within", what)?.positive_duration()?;
     let native = section.get("native").map(|f| f.boolean()).transpose()?.unwrap_or(false);
     let histogram = section.need("histogram", what)?;
-    let indicator = within_bound(&histogram, within, native)?;
+    let series = histogram_selector(&histogram)?;
     section.finish(what)?;
-    Ok(indicator)
+    Ok(within_bound(&series, within, native))
 }
 
-/// Of the observations of a histogram, those within a time.
-fn within_bound(histogram: &Field<'_>, within: Millis, native: bool) -> Result<Indicator, ConfigError> {
+/// The selector of a histogram, whose name has no ending.
+fn histogram_selector(histogram: &Field<'_>) -> Result<Vec<Matcher>, ConfigError> {
     let series = expression::selector(histogram)?;
     let is_name = |m: &&Matcher| m.name() == Labels::METRIC_NAME && m.op() == crate::model::MatchOp::Equal;
     let Some(name) = series.iter().find(is_name).map(|matcher| matcher.value().to_owned()) else {
@@ -294,15 +327,20 @@ fn within_bound(histogram: &Field<'_>, within: Millis, native: bool) -> Result<I
     if let Some(base) = ["_bucket", "_count", "_sum"].iter().find_map(|ending| name.strip_suffix(ending)) {
         return Err(histogram.error(format!("the histogram is called \"{base}\"; leave the ending away")));
     }
+    Ok(series)
+}
+
+/// Of the observations of a histogram, those within a time.
+fn within_bound(series: &[Matcher], within: Millis, native: bool) -> Indicator {
     let bound = within.0 as f64 / 1000.0;
-    Ok(match native {
+    match native {
         true => Indicator::Ratio {
-            good: Events::of_histograms(series.clone(), Reading::ObservationsUpTo(bound)),
-            total: Events::of_histograms(series, Reading::Observations),
+            good: Events::of_histograms(series.to_vec(), Reading::ObservationsUpTo(bound)),
+            total: Events::of_histograms(series.to_vec(), Reading::Observations),
         },
         false => Indicator::Ratio {
-            good: expression::classic_bucket(&series, bound).into(),
-            total: expression::classic_count(&series).into(),
+            good: expression::classic_bucket(series, bound).into(),
+            total: expression::classic_count(series).into(),
         },
-    })
+    }
 }

@@ -20,7 +20,7 @@ use crate::confidence::{
 };
 use crate::env::disk::{Disk, DiskFile};
 use crate::model::{Labels, Millis, TimeRange, Timestamp, Transition, TransitionKind, limits};
-use crate::slo::{Companion, Episode, Objectives, Severity};
+use crate::slo::{AlertSeverity, Companion, Episode, Objectives};
 
 use super::Db;
 use super::core::Core;
@@ -316,8 +316,9 @@ impl Core {
         spent.truncate(LISTED_MAX);
         let texts = ["summary", "description", "message"].map(|name| alert.annotations.get(name));
         let urgency = match objectives.severity(&alert.labels) {
-            Some(Severity::Page) => Urgency::Page,
-            Some(Severity::Ticket) => Urgency::Ticket,
+            Some(AlertSeverity::Page) => Urgency::Page,
+            Some(AlertSeverity::Ticket) => Urgency::Ticket,
+            Some(AlertSeverity::Log) => Urgency::Note,
             None => Urgency::of(&alert.labels),
         };
         FiredAlert {
@@ -395,7 +396,8 @@ impl Db {
     /// How good the alerts of a span were; `local` tells the responder's time.
     pub fn accuracy(&self, range: TimeRange, local: &dyn Fn(Timestamp) -> LocalTime) -> Accuracy {
         let (alerts, episodes) = self.remembered();
-        let record = Record { now: self.inner.now(), range, alerts: &alerts, episodes: &episodes };
+        let targets = *self.inner.accuracy_targets.lock();
+        let record = Record { now: self.inner.now(), range, targets, alerts: &alerts, episodes: &episodes };
         accuracy(&record, local)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::model::{Millis, TimeRange, Timestamp};
 use crate::report::Told;
-use crate::slo::{BurnHistory, BurnPair, BurnPoint, Severity};
+use crate::slo::{AlertSeverity, BurnHistory, BurnPair, BurnPoint};
 
 use super::view::{
     AdjustmentRow, AlertRow, Chart, Deploy, GroupRow, GroupsView, Line, Objective, Outcome, Overview, Part, PartRow,
@@ -177,7 +177,7 @@ fn checkout() -> Service {
             ],
             history: Some(history(30.0)),
             range: TimeRange { after: NOW - Millis::days(1), until: NOW },
-            told: vec![Told { severity: Severity::Page, since: NOW - Millis::minutes(11) }],
+            told: vec![Told { severity: AlertSeverity::Page, since: NOW - Millis::minutes(11) }],
             evidence: vec![("bad requests a second".to_owned(), burning().query)],
         }],
         alerts: vec![burning()],

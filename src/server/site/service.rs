@@ -181,7 +181,7 @@ fn label_text(value: &str) -> &str {
 /// Since when people are told: of each severity the alert that came first.
 fn told(status: &ObjectiveStatus) -> Vec<Told> {
     let firing =
-        status.burns.iter().filter_map(|burn| Some(Told { severity: burn.pair.severity, since: burn.firing_since? }));
+        status.burns.iter().filter_map(|burn| Some(Told { severity: burn.told_as?, since: burn.firing_since? }));
     let mut told: Vec<Told> = firing.collect();
     told.sort_by_key(|told| told.since);
     let mut seen = Vec::new();
