@@ -8,8 +8,9 @@
 //! - The same question about the same data gives the same pack.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
-use crate::model::{Labels, Matcher, Millis, Sample, TimeRange, Timestamp, is_stale, limits};
+use crate::model::{Labels, Matcher, Millis, Sample, TimeRange, Timestamp, limits};
 use crate::promql::{
     At, Edges, ElementValue, EvalError, EvalOptions, Expr, ExprKind, Query, SeriesSamples, SeriesSource, Shift,
     SourceError, Value, parse,
@@ -115,7 +116,7 @@ impl Pack {
         for one in asked.iter().filter(|one| one.keeps == Keeps::All) {
             pack.claim(source, one, options, &mut expected)?;
         }
-        let mut all = match Stored::read(source, asked, options) {
+        let all = match Stored::read(source, asked, options) {
             Ok(all) => all,
             Err(SourceError::TooManySamples { limit }) => {
                 pack.claims = expected;
@@ -124,7 +125,6 @@ impl Pack {
             }
             Err(error) => return Err(EvalError::Source(error)),
         };
-        all.thin(asked, options);
         pack.series = all.series();
         if pack.count() > limits::EVIDENCE_SAMPLES_MAX {
             let focus = pack.focus.clone();
@@ -336,6 +336,9 @@ fn seen<'e>(expr: &'e Expr, (from, until): (Timestamp, Timestamp), lookback: Mil
 #[derive(Default)]
 struct Stored {
     series: BTreeMap<Labels, BTreeMap<Timestamp, f64>>,
+    /// Of counters of which the edges are kept: the first sample that was seen, and since when each target is watched.
+    first: BTreeMap<Labels, Timestamp>,
+    targets: BTreeMap<Labels, Timestamp>,
     /// Instants before which counters stood at nothing.
     presumed: BTreeMap<Labels, Timestamp>,
     /// Whether there were native histograms.
@@ -343,67 +346,77 @@ struct Stored {
 }
 
 impl Stored {
+    /// Reads what expressions see, one series after the other where the edges are enough.
     fn read(source: &dyn SeriesSource, asked: &[Asked], options: &EvalOptions) -> Result<Stored, SourceError> {
         let mut stored = Stored::default();
+        let mut edges = Vec::new();
         for one in asked {
             let mut all = Vec::new();
             seen(&one.expr, (one.at, one.at), options.lookback, &mut all);
-            for Seen { matchers, reach, .. } in all {
-                for series in source.select(matchers, reach, limits::EVIDENCE_READ_MAX)? {
-                    stored.histograms |= !series.histograms.is_empty();
-                    let known = stored.series.entry(series.labels).or_default();
-                    known.extend(series.samples.iter().filter(|s| reach.contains(s.t)).map(|s| (s.t, s.v)));
+            for one_seen in all {
+                match one.keeps {
+                    Keeps::All => stored.read_all(source, &one_seen)?,
+                    Keeps::Edges => edges.push(one_seen),
                 }
             }
         }
+        for one_seen in &edges {
+            stored.read_edges(source, one_seen)?;
+        }
+        stored.presume(&edges);
         Ok(stored)
     }
 
-    /// Leaves out what the increase of counters does not need.
-    fn thin(&mut self, asked: &[Asked], options: &EvalOptions) {
-        let mut edges = Vec::new();
-        let mut whole = Vec::new();
-        for one in asked {
-            let out = if one.keeps == Keeps::Edges { &mut edges } else { &mut whole };
-            seen(&one.expr, (one.at, one.at), options.lookback, out);
+    fn read_all(&mut self, source: &dyn SeriesSource, seen: &Seen<'_>) -> Result<(), SourceError> {
+        for series in source.select(seen.matchers, seen.reach, limits::EVIDENCE_READ_MAX)? {
+            self.histograms |= !series.histograms.is_empty();
+            let known = self.series.entry(series.labels).or_default();
+            known.extend(series.samples.iter().filter(|s| seen.reach.contains(s.t)).map(|s| (s.t, s.v)));
         }
-        if edges.is_empty() {
-            return;
-        }
-        let sees = |seen: &Seen<'_>, labels: &Labels| seen.matchers.iter().all(|m| m.matches(labels.get(m.name())));
-        let mut targets: BTreeMap<Labels, Timestamp> = BTreeMap::new();
-        for (labels, samples) in &self.series {
-            let first = samples.iter().find(|(_, v)| v.is_finite()).map(|(t, _)| *t);
-            if let Some(first) = first.filter(|_| edges.iter().any(|seen| sees(seen, labels))) {
-                targets.entry(target(labels)).and_modify(|since| *since = first.min(*since)).or_insert(first);
-            }
-        }
-        for (labels, samples) in &mut self.series {
-            if whole.iter().any(|seen| sees(seen, labels)) {
-                continue;
-            }
-            let mine: Vec<&Seen<'_>> = edges.iter().filter(|seen| sees(seen, labels)).collect();
-            samples.retain(|_, v| v.is_finite() || is_stale(*v));
-            samples.retain(|_, v| v.is_finite());
-            if let Some((first, _)) = samples.first_key_value().map(|(t, v)| (*t, *v))
-                && targets.get(&target(labels)).is_some_and(|since| *since < first)
-                && mine.iter().all(|seen| first > seen.window.after)
+        Ok(())
+    }
+
+    /// Leaves out what the increase of a counter does not need.
+    fn read_edges(&mut self, source: &dyn SeriesSource, seen: &Seen<'_>) -> Result<(), SourceError> {
+        let mut set = source.find(seen.matchers, seen.reach, limits::QUERY_SAMPLES_MAX)?;
+        set.sort();
+        let count = set.count();
+        set.read(&mut (0..count).map(|at| at..at + 1), &mut |at, samples, histograms| {
+            self.histograms |= !histograms.is_empty();
+            let counts = |sample: &&Sample| sample.v.is_finite() && seen.reach.contains(sample.t);
+            let all: Vec<Sample> = samples.iter().filter(counts).copied().collect();
+            let Some(first) = all.first().map(|sample| sample.t) else { return ControlFlow::Continue(()) };
+            let labels = set.labels(at);
+            let earlier = |known: &mut BTreeMap<Labels, Timestamp>, of: Labels| {
+                known.entry(of).and_modify(|since| *since = first.min(*since)).or_insert(first);
+            };
+            earlier(&mut self.targets, target(&labels));
+            earlier(&mut self.first, labels.clone());
+            let inside = all.partition_point(|sample| sample.t <= seen.window.after);
+            let end = all.partition_point(|sample| sample.t <= seen.window.until);
+            let from = inside.saturating_sub(1);
+            let edge = [Some(from), Some(inside), end.checked_sub(1)];
+            let resets = all[from..end.max(from)].windows(2).filter(|pair| pair[1].v < pair[0].v).flatten();
+            let kept = edge.into_iter().flatten().filter_map(|at| all.get(at)).chain(resets);
+            self.series.entry(labels).or_default().extend(kept.map(|sample| (sample.t, sample.v)));
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// Gives counters that began while their target was watched the nothing that they stood at before.
+    fn presume(&mut self, edges: &[Seen<'_>]) {
+        for (labels, first) in &self.first {
+            let sees = |seen: &&Seen<'_>| seen.matchers.iter().all(|m| m.matches(labels.get(m.name())));
+            let inside = edges.iter().filter(sees).all(|seen| *first > seen.window.after);
+            let watched = self.targets.get(&target(labels)).is_some_and(|since| since < first);
+            if inside
+                && watched
+                && let Some(samples) = self.series.get_mut(labels)
             {
                 let before = Timestamp(first.0 - 1);
                 samples.insert(before, 0.0);
                 self.presumed.insert(labels.clone(), before);
             }
-            let all: Vec<(Timestamp, f64)> = samples.iter().map(|(t, v)| (*t, *v)).collect();
-            let mut kept = BTreeMap::new();
-            for seen in mine {
-                let inside = all.partition_point(|(t, _)| *t <= seen.window.after);
-                let end = all.partition_point(|(t, _)| *t <= seen.window.until);
-                let edge = [inside.checked_sub(1), Some(inside), end.checked_sub(1)];
-                kept.extend(edge.into_iter().flatten().filter_map(|at| all.get(at)).copied());
-                let resets = all[inside.saturating_sub(1)..end.max(inside.saturating_sub(1))].windows(2);
-                kept.extend(resets.filter(|pair| pair[1].1 < pair[0].1).flatten().copied());
-            }
-            *samples = kept;
         }
     }
 
@@ -515,5 +528,23 @@ mod tests {
         check("sum by (job) (sum_over_time(x[2000s])) > 0", 200, None);
         let other = "its samples alone give other values than all that is stored";
         check("sum(sum_over_time(x[2000s])) > 0", 200, Some(other));
+    }
+
+    #[test]
+    fn however_long_a_window_of_counters_is_its_edges_fit() {
+        let values: Vec<f64> = (0..15_000).map(f64::from).collect();
+        let jobs: Vec<String> = (0..20).map(|n| format!("{n:02}")).collect();
+        let pairs: Vec<[(&str, &str); 2]> = jobs.iter().map(|job| [("__name__", "x"), ("job", job.as_str())]).collect();
+        let all: Vec<Values<'_>> = pairs.iter().map(|pairs| (&pairs[..], &values[..])).collect();
+        let store = stored(&all);
+        assert!(store.count() > limits::EVIDENCE_READ_MAX, "all of them could not be held");
+        let check = |keeps, short: bool, count: usize| {
+            let question = [asked("sum(increase(x[40h] anchored))", 149_990_000, keeps)];
+            let pack = Pack::gather(&store, &question, None, &EvalOptions::default()).unwrap();
+            assert_eq!((pack.short.is_some(), pack.count()), (short, count), "{:?}", pack.short);
+            assert_eq!(pack.claims[0].elements[0].1, 20.0 * 14_400.0);
+        };
+        check(Keeps::Edges, false, 20 * 3);
+        check(Keeps::All, true, 0);
     }
 }

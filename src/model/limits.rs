@@ -215,8 +215,8 @@ pub const EPISODES_MAX: usize = 2000;
 pub const EPISODE_GROUPS_MAX: usize = 5;
 /// Samples of an evidence pack.
 pub const EVIDENCE_SAMPLES_MAX: usize = 4000;
-/// Samples that are read to find those of an evidence pack.
-pub const EVIDENCE_READ_MAX: usize = 2_000_000;
+/// Samples of one selector that are held to find those of an evidence pack.
+pub const EVIDENCE_READ_MAX: usize = 200_000;
 /// Alerts that fired and are remembered, the newest.
 pub const FIRED_ALERTS_MAX: usize = 5000;
 /// Bytes of one text of a remembered alert: labels, summary, a note. Longer ones are cut.
