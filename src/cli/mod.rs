@@ -15,6 +15,7 @@ mod check_slo;
 mod collect;
 mod demo;
 mod diff;
+mod evidence;
 mod files;
 mod inspect;
 mod query;
@@ -62,6 +63,7 @@ enum Command {
     Query(query::QueryArgs),
     Why(why::WhyArgs),
     WhyNot(why::WhyNotArgs),
+    Evidence(evidence::EvidenceArgs),
     Test(script::TestArgs),
     Deploy(ask::DeployArgs),
     Report(report::ReportArgs),
@@ -111,6 +113,7 @@ pub fn run() -> ExitCode {
         Command::Query(args) => query::query(args),
         Command::Why(args) => why::why(args),
         Command::WhyNot(args) => why::why_not(args),
+        Command::Evidence(args) => evidence::evidence(args),
         Command::Test(args) => script::run(args),
         Command::Deploy(args) => ask::deploy(args),
         Command::Report(args) => report::report(args),

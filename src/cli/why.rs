@@ -94,7 +94,7 @@ fn run(path: &str, name: &str, asked: &Asked) -> anyhow::Result<ExitCode> {
 fn fired_line(fired: &FiredReport) -> String {
     let told: Vec<String> = fired.told.iter().map(|told| format!("{} at {}", told.receiver, told.at)).collect();
     let told = if told.is_empty() { "nobody was told".to_owned() } else { format!("told: {}", told.join(", ")) };
-    format!("{} {} since {}; {told}", fired.urgency, fired.name, fired.at)
+    format!("{} {} since {}; {told}; evidence: {}", fired.urgency, fired.name, fired.at, fired.id)
 }
 
 async fn fetch(path: &str, name: &str, asked: &Asked) -> anyhow::Result<Value> {

@@ -391,6 +391,7 @@ mod tests {
             burn: 500.0,
             spent: 0.3,
             watched: true,
+            suffered: crate::slo::Suffered::default(),
         };
         KnownEpisode { id: FiredId::of_episode(&episode), episode, deploys: Vec::new() }
     }

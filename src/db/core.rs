@@ -12,6 +12,7 @@ use crate::slo::Objectives;
 use crate::storage::{Applied, Entry, ExemplarCounts, Store};
 
 use super::audits::Prepared;
+use super::decided::Definitions;
 use super::deploys::Deploys;
 use super::episodes::Happened;
 use super::error::AppendError;
@@ -45,6 +46,8 @@ pub(super) struct Core {
     /// What identifies the rules and objectives in force, so that a restart knows whether saved
     /// state can be replayed through them.
     pub(super) rules_text: String,
+    /// The rules and objectives in force, for whoever asks by what something was decided.
+    pub(super) definitions: Definitions,
     /// The deadline that the timer waits for.
     armed: Option<Timestamp>,
     /// The log's time of the last entry seen.
@@ -72,6 +75,7 @@ impl Core {
             deploys,
             blindness: Blindness::default(),
             rules_text,
+            definitions: Definitions::default(),
             armed: None,
             at: Timestamp::MIN,
             time: Time::Moves,
@@ -149,7 +153,7 @@ impl Core {
     pub(super) fn see(&mut self, store: &Store, applied: &Applied) -> Outcome {
         self.at = self.at.max(applied.at());
         let outcome = self.show(store, applied);
-        self.note_happened(&outcome.transitions);
+        self.note_happened(applied.seq(), &outcome.transitions);
         outcome
     }
 

@@ -12,9 +12,11 @@ mod audits;
 mod backup;
 mod cache;
 mod core;
+mod decided;
 mod deploys;
 mod episodes;
 mod error;
+mod evidence;
 mod format;
 mod ingest;
 mod inventory;
@@ -37,9 +39,11 @@ mod why;
 
 use std::sync::Arc;
 
+pub use decided::{Decided, Definition};
 pub use deploys::Deploy;
 pub use episodes::OutcomeError;
 pub use error::{AppendError, OpenError, QueryError};
+pub use evidence::{Evidence, EvidenceError, EvidenceOf};
 pub use ingest::{Beside, Receipt, Submitted};
 pub use meter::QueryMeter;
 pub use options::{DbOptions, Threads, Watch};

@@ -28,6 +28,7 @@ use crate::storage::{Entry, Replay, Store};
 
 use super::Db;
 use super::core::{Core, attachment, hand_over};
+use super::decided::Definitions;
 use super::deploys::Deploys;
 use super::episodes::Episodes;
 use super::error::{AppendError, OpenError};
@@ -66,6 +67,7 @@ impl Db {
         let evaluator = Evaluator::new(watch.groups.clone(), context)?;
         let objectives = Objectives::new(watch.objectives.clone())?;
         let mut core = Core::new(evaluator, objectives, deploys, text);
+        core.definitions = Definitions::of(&watch);
         core.blindness = Blindness::resume(notifier.firing());
         if same {
             warm_start(&mut core, &store, &replay)?;
@@ -101,7 +103,7 @@ impl Db {
         }
         if !same {
             let ended = ended(&notifier, &core);
-            core.note_happened(&ended);
+            core.note_happened(store.snapshot().seq(), &ended);
             transitions.extend(ended);
         }
         let episodes = Episodes::open(Arc::clone(&options.disk), &options.dir);
@@ -176,6 +178,7 @@ impl Db {
         core.objectives.adopt(inner.store.known_series());
         core.objectives.seed(now, &source).map_err(|error| OpenError::Read(error.to_string()))?;
         core.rules_text = identity(&watch, start_timestamps);
+        core.definitions = Definitions::of(&watch);
         inner.notifier.reload(notify_options(&watch))?;
         inner.versions.lock().reload(watch.deploy_series);
         inner.critical.lock().reload(watch.critical);

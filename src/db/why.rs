@@ -7,6 +7,7 @@
 use std::iter;
 use std::ops::ControlFlow;
 
+use crate::confidence::FiredId;
 use crate::explain::{Explainer, Explanation, Names, Turn};
 use crate::model::{Alert, AlertState, Labels, Matcher, Millis, TimeRange, Timestamp};
 use crate::promql::{self, EvalError, EvalOptions, Expr, SeriesSet, SourceError};
@@ -54,6 +55,8 @@ pub struct Why {
     pub alert: Option<(AlertId, Labels)>,
     /// Further alerts that the rule makes at that instant, by the data: some, and how many there are in all.
     pub others: (Vec<(AlertId, Labels)>, usize),
+    /// The name of its evidence, if it fires at that instant and that is remembered.
+    pub evidence: Option<FiredId>,
     /// What `for` and `keep_firing_for` made of it.
     pub course: Course,
     /// Whether the course is the rule's own state, and not found from stored data.
@@ -140,7 +143,8 @@ impl Db {
         let service = alert.as_ref().map_or("", |(_, labels)| labels.get("service"));
         let deploys = self.deploys_before(service, course.active_at.unwrap_or(now).min(now), now);
         let others = (others, elements.len());
-        Ok(Some(Why { others, group, rule, at: now, alert, course, is_state, explanation, deploys }))
+        let evidence = alert.as_ref().and_then(|(_, labels)| self.evidence_of_alert(labels, now));
+        Ok(Some(Why { evidence, others, group, rule, at: now, alert, course, is_state, explanation, deploys }))
     }
 }
 

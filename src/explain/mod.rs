@@ -12,10 +12,12 @@ mod candidates;
 mod compare;
 mod explainer;
 mod focus;
+mod pack;
 mod part;
 mod turn;
 mod windows;
 
 pub use explainer::{Explainer, Names};
 pub use focus::is_alike;
+pub use pack::{Asked, Claim, Contradiction, Keeps, Pack, PackSeries};
 pub use part::{Compared, Element, Explanation, Part, PartValue, SeriesEvidence, Turn, WindowEvidence};

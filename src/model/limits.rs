@@ -213,6 +213,12 @@ const _: () = assert!(GROUP_COMMIT_MAX <= WRITE_QUEUE_MAX);
 pub const DEPLOYS_MAX: usize = 1000;
 /// Episodes that are remembered, the newest.
 pub const EPISODES_MAX: usize = 2000;
+/// Groups that are told with an episode, the worst.
+pub const EPISODE_GROUPS_MAX: usize = 5;
+/// Samples of an evidence pack.
+pub const EVIDENCE_SAMPLES_MAX: usize = 4000;
+/// Samples of one selector that are held to find those of an evidence pack.
+pub const EVIDENCE_READ_MAX: usize = 200_000;
 /// Alerts that fired and are remembered, the newest.
 pub const FIRED_ALERTS_MAX: usize = 5000;
 /// Bytes of one text of a remembered alert: labels, summary, a note. Longer ones are cut.

@@ -220,6 +220,25 @@ fn episode_row(episode: &EpisodeReport) -> Vec<String> {
     ]
 }
 
+/// `noise, by ann at 2026-11-28T12:00:00Z`
+fn people_say(alert: &FiredReport) -> String {
+    match (&alert.outcome, &alert.outcome_by, &alert.outcome_at) {
+        (Some(outcome), Some(by), Some(at)) => format!("{outcome}, by {by} at {at}"),
+        _ => String::new(),
+    }
+}
+
+/// `0011…: tenant="a" 60 of 90 bad (75 %), tenant="b" 20 of 80 bad (25 %), and 3 others`
+fn groups_hit(episode: &EpisodeReport) -> String {
+    let group = |one: &super::episode_json::GroupShareReport| {
+        format!("{} {} of {} bad ({})", one.name(), one.bad, one.total, short_percent(one.share))
+    };
+    let groups = episode.groups.iter().map(group).collect::<Vec<_>>().join(", ");
+    let others =
+        if episode.other_groups > 0 { format!(", and {} others", episode.other_groups) } else { String::new() };
+    format!("{}: {groups}{others}", episode.id)
+}
+
 /// Episodes, and alerts that fired, each with what is known of it.
 pub fn episodes_document(episodes: &[EpisodeReport], alerts: &[FiredReport]) -> Document {
     let alert = |alert: &FiredReport| {
@@ -233,7 +252,7 @@ pub fn episodes_document(episodes: &[EpisodeReport], alerts: &[FiredReport]) -> 
             alert.ended.clone().unwrap_or_else(|| "fires".to_owned()),
             if told.is_empty() { "nobody".to_owned() } else { told },
             alert.episode.as_ref().map_or_else(|| alert.truth.clone(), |episode| format!("episode {episode}")),
-            alert.outcome.clone().unwrap_or_default(),
+            people_say(alert),
         ]
     };
     let heads = ["alert", "name", "service", "kind", "fired", "ended", "told", "machine says", "people say"];
@@ -246,6 +265,11 @@ pub fn episodes_document(episodes: &[EpisodeReport], alerts: &[FiredReport]) -> 
     let mut notes: Vec<String> = deploys.collect();
     if !notes.is_empty() {
         notes.insert(0, "Deploys around them:".to_owned());
+    }
+    let hit: Vec<String> = episodes.iter().filter(|episode| !episode.groups.is_empty()).map(groups_hit).collect();
+    if !hit.is_empty() {
+        notes.push("Groups that they hit, with their share of the bad events:".to_owned());
+        notes.extend(hit);
     }
     Document {
         title: "Episodes".to_owned(),

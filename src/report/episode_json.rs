@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::confidence::{FiredAlert, KnownEpisode, Truth};
 use crate::model::Timestamp;
+use crate::slo::GroupShare;
+
+/// Who says something without a name.
+const ANONYMOUS: &str = "anonymous";
 
 /// An episode in its JSON form. Instants are RFC 3339 in UTC.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +44,25 @@ pub struct EpisodeReport {
     pub spent_at_detection: Option<f64>,
     /// Deploys of the service around it.
     pub deploys: Vec<DeployReport>,
+    /// Of an objective with groups: those with the most bad events, the worst first.
+    #[serde(default)]
+    pub groups: Vec<GroupShareReport>,
+    /// How many other groups had bad events, or have no budget of their own.
+    #[serde(default)]
+    pub other_groups: usize,
+}
+
+/// What an episode was to one group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupShareReport {
+    /// The labels that tell it from others.
+    pub labels: std::collections::BTreeMap<String, String>,
+    /// Its bad events.
+    pub bad: f64,
+    /// All its events.
+    pub total: f64,
+    /// Its share of the episode's bad events.
+    pub share: f64,
 }
 
 /// A deploy in its JSON form.
@@ -85,7 +108,7 @@ pub struct FiredReport {
     pub episode: Option<String>,
     /// What people say: `useful`, `noise`, `duplicate`, `too-late` or `test`.
     pub outcome: Option<String>,
-    /// Who says so.
+    /// Who says so: `anonymous`, if they gave no name.
     pub outcome_by: Option<String>,
     /// When it was said.
     pub outcome_at: Option<String>,
@@ -132,7 +155,25 @@ impl EpisodeReport {
             detection_seconds: page.map(|page| (page.at - episode.start).0.max(0) as f64 / 1000.0),
             spent_at_detection: page.map(|page| known.spent_at(page)),
             deploys: known.deploys.iter().map(deploy).collect(),
+            groups: episode.suffered.groups.iter().map(GroupShareReport::new).collect(),
+            other_groups: episode.suffered.others,
         }
+    }
+}
+
+impl GroupShareReport {
+    fn new(share: &GroupShare) -> GroupShareReport {
+        GroupShareReport {
+            labels: share.group.iter().map(|label| (label.name.to_owned(), label.value.to_owned())).collect(),
+            bad: share.bad,
+            total: share.total,
+            share: share.share,
+        }
+    }
+
+    /// The group as its labels tell it: `route="/pay"`.
+    pub fn name(&self) -> String {
+        self.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -158,7 +199,7 @@ impl FiredReport {
             truth: truth.as_str().to_owned(),
             episode: if let Truth::Episode(id) = truth { Some(id.to_string()) } else { None },
             outcome: outcome.map(|outcome| outcome.label.as_str().to_owned()),
-            outcome_by: outcome.and_then(|outcome| text(&outcome.by)),
+            outcome_by: outcome.map(|outcome| text(&outcome.by).unwrap_or_else(|| ANONYMOUS.to_owned())),
             outcome_at: outcome.map(|outcome| outcome.at.to_string()),
             outcome_note: outcome.and_then(|outcome| text(&outcome.note)),
         }

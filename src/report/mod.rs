@@ -17,6 +17,8 @@ mod coverage_json;
 mod deploy_marks;
 mod document;
 mod episode_json;
+mod evidence_json;
+mod evidence_text;
 mod frame;
 mod held_words;
 mod junit;
@@ -42,7 +44,12 @@ pub use budget_bar::{budget_bar, budget_words};
 pub use burn_chart::{BurnChart, Told, burn_chart};
 pub use coverage_json::{BlindSpotReport, CoverageReport, ServiceCoverageReport, blind_spots_text, coverage_text};
 pub use document::{Document, Table};
-pub use episode_json::{DeployReport, EpisodeReport, FiredReport, ToldReport};
+pub use episode_json::{DeployReport, EpisodeReport, FiredReport, GroupShareReport, ToldReport};
+pub use evidence_json::{
+    ChangedSample, ClaimedReport, ContradictionReport, CountedReport, CounterReport, CountsReport, DecidedReport,
+    DefinitionReport, EvidenceReport, PackSeriesReport, ReplayReport, ToldAlertReport,
+};
+pub use evidence_text::{evidence_text, replay_text};
 pub use frame::ChartSize;
 pub use held_words::{HeldReport, HeldWordsReport, ServiceHeldReport};
 pub use junit::{JunitCase, JunitSuite, junit_xml};

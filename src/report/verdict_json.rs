@@ -29,6 +29,9 @@ pub struct VerdictReport {
     pub services: Vec<ServiceReport>,
     /// What is known for certain.
     pub evidence: Vec<FactReport>,
+    /// The name of the evidence pack of the service's verdict; of a service alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence_id: Option<String>,
     /// How far it can be trusted. Known of everything and of now; neither of a service alone nor of the past.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<ConfidenceReport>,
@@ -99,6 +102,9 @@ pub struct ServiceReport {
     pub reasons: Vec<ReasonReport>,
     /// What is known of it for certain.
     pub evidence: Vec<FactReport>,
+    /// The name of its evidence pack.
+    #[serde(default)]
+    pub evidence_id: String,
 }
 
 /// A reason against OK.
@@ -147,6 +153,7 @@ impl VerdictReport {
             exit_code: service.verdict.exit_code(),
             reasons: reasons(&service.reasons, at),
             evidence: facts(&service.proof),
+            evidence_id: format!("verdict:{}@{at}", service.service),
         });
         VerdictReport {
             verdict: judgement.overall.as_str().to_owned(),
@@ -156,6 +163,7 @@ impl VerdictReport {
             reasons: reasons(&judgement.reasons, at),
             services: services.collect(),
             evidence: facts(&judgement.proof),
+            evidence_id: None,
             confidence: None,
             customers: None,
         }
@@ -200,6 +208,7 @@ impl VerdictReport {
             reasons: service.reasons.clone(),
             services: Vec::new(),
             evidence: service.evidence.clone(),
+            evidence_id: Some(service.evidence_id.clone()).filter(|id| !id.is_empty()),
             confidence: None,
             customers: None,
         })

@@ -77,6 +77,9 @@ pub fn verdict_text(report: &VerdictReport, colour: Colour) -> String {
     }
     out.push('\n');
     table(&mut out, &report.evidence, 0);
+    if let Some(id) = &report.evidence_id {
+        let _ = writeln!(out, "evidence pack: evenkeel evidence '{id}'");
+    }
     out
 }
 
@@ -146,6 +149,7 @@ mod tests {
             exit_code: 0,
             reasons: Vec::new(),
             evidence: Vec::new(),
+            evidence_id: String::new(),
         };
         let report = |verdict: &str, reasons: usize| VerdictReport {
             verdict: verdict.to_owned(),
@@ -155,6 +159,7 @@ mod tests {
             reasons: vec![reason.clone(); reasons],
             services: vec![service("OK"), service(verdict)],
             evidence: vec![FactReport { name: "measured".to_owned(), value: "2 services".to_owned() }],
+            evidence_id: None,
             confidence: None,
             customers: None,
         };

@@ -39,6 +39,9 @@ pub struct WhyReport {
     pub ceased_at: Option<String>,
     /// When it stopped firing, or will.
     pub ends_at: Option<String>,
+    /// The name of its evidence pack, while it fires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
     /// The answer in sentences.
     pub summary: Vec<String>,
     /// What went live from an hour before that on.
@@ -220,6 +223,7 @@ impl WhyReport {
             fires_at: time(course.fires_at),
             ceased_at: time(course.ceased_at),
             ends_at: time(course.ends_at),
+            evidence: why.evidence.map(|id| id.to_string()),
             summary: summary(why),
             deploys: why.deploys.iter().map(DeployReport::new).collect(),
             condition: PartReport::new(&why.explanation.root),

@@ -21,6 +21,9 @@ pub fn why_text(report: &WhyReport) -> String {
     if report.known_from == "history" {
         let _ = writeln!(out, "- times are found from stored data, by the rule as it is today");
     }
+    if let Some(evidence) = &report.evidence {
+        let _ = writeln!(out, "- its evidence: evenkeel evidence {evidence}");
+    }
     out.push('\n');
     part(&mut out, &report.condition, "", "");
     if let Some(reason) = &report.unfinished {
@@ -217,6 +220,7 @@ mod tests {
             fires_at: None,
             ceased_at: None,
             ends_at: None,
+            evidence: Some("0011223344556677".to_owned()),
             deploys: Vec::new(),
             summary: vec!["firing".to_owned()],
             condition: root,
@@ -228,6 +232,7 @@ mod tests {
 FIRING  {job=\"a\"}
 at T, rule Errors of group g in f.yml
 - firing
+- its evidence: evenkeel evidence 0011223344556677
 
 errors > total
 │ holds since T0

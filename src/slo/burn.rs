@@ -29,13 +29,13 @@ const DRAIN_DOUBT: f64 = 1e-6;
 /// How often companions are looked at.
 const LOOK_EVERY: Millis = Millis::minutes(1);
 /// Traffic has vanished below this share of what the hour of the week brings.
-const VANISHED_BELOW: f64 = 0.1;
+pub(super) const VANISHED_BELOW: f64 = 0.1;
 /// And is back above this one.
 const VANISHED_UNTIL: f64 = 0.3;
 /// How surprising so few requests must be, even if only half of the usual were to come.
 const VANISHED_DOUBT: f64 = 1e-4;
 /// The spans over which requests are missed: the busier the service, the shorter.
-const VANISHED_SPANS: [Millis; 3] = [Millis::minutes(15), Millis::hours(1), Millis::hours(6)];
+pub(super) const VANISHED_SPANS: [Millis; 3] = [Millis::minutes(15), Millis::hours(1), Millis::hours(6)];
 /// Weeks that are looked back to; the quietest of them is what is expected.
 const WEEKS: i64 = 4;
 

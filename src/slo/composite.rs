@@ -118,8 +118,13 @@ impl Composite {
         Composite { objective, pairs, since: None, decided: None, parts, burning: Burning::default(), deadline: None }
     }
 
-    fn of<'a>(&self, watches: &'a [Watch]) -> impl Iterator<Item = (&'a Watch, f64)> {
+    pub(super) fn of<'a>(&self, watches: &'a [Watch]) -> impl Iterator<Item = (&'a Watch, f64)> {
         self.parts.iter().filter_map(|(at, weight)| Some((watches.get(*at)?, *weight)))
+    }
+
+    /// How long the short window of a pair is at an instant.
+    pub(super) fn short_of(&self, watches: &[Watch], pair: &BurnPair, at: Timestamp) -> Millis {
+        Whole { composite: self, watches }.short_of(pair, at)
     }
 
     /// The weighted share of what its parts counted, as so many events as it is worth.

@@ -57,6 +57,30 @@ pub struct Episode {
     pub spent: f64,
     /// Whether the objective was watched when it began. If not, stored history told of it, and nobody could have.
     pub watched: bool,
+    /// Of an objective with groups: those with the most bad events, the worst first, and how many others had any.
+    pub suffered: Suffered,
+}
+
+/// Which groups an episode hit. They are counted from their own histories, to the resolution at which those are kept.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Suffered {
+    /// The worst, at most [`limits::EPISODE_GROUPS_MAX`].
+    pub groups: Vec<GroupShare>,
+    /// Others with bad events, or without a budget of their own.
+    pub others: usize,
+}
+
+/// What an episode was to one group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupShare {
+    /// The group.
+    pub group: Labels,
+    /// Its bad events.
+    pub bad: f64,
+    /// All its events.
+    pub total: f64,
+    /// Its share of the episode's bad events.
+    pub share: f64,
 }
 
 /// What an objective has spent too fast by an instant.
@@ -184,7 +208,26 @@ impl Watch {
             burn: counts.ratio().unwrap_or(0.0) / budget,
             spent,
             watched: self.since.is_some_and(|since| start >= since),
+            suffered: self.suffered(start, last, counts.bad),
         })
+    }
+
+    /// Which groups had the bad events of a span.
+    fn suffered(&self, start: Timestamp, last: Timestamp, bad: f64) -> Suffered {
+        if self.objective.group_by.is_empty() {
+            return Suffered::default();
+        }
+        let of_group = |(group, watch): (&Labels, &Watch)| {
+            let counts = watch.history.covering(start, last);
+            let share = (counts.bad / bad.max(f64::MIN_POSITIVE)).min(1.0);
+            GroupShare { group: group.clone(), bad: counts.bad, total: counts.total, share }
+        };
+        let mut groups: Vec<GroupShare> = self.groups.members.iter().map(of_group).collect();
+        groups.retain(|one| one.bad > 0.0);
+        groups.sort_by(|a, b| b.bad.total_cmp(&a.bad).then_with(|| a.group.cmp(&b.group)));
+        let others = groups.len().saturating_sub(limits::EPISODE_GROUPS_MAX) + self.groups.without_budget();
+        groups.truncate(limits::EPISODE_GROUPS_MAX);
+        Suffered { groups, others }
     }
 
     /// What was told since this was last asked, of its groups too.

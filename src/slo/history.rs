@@ -206,6 +206,25 @@ impl History {
         self.sum_at(until).since(self.sum_at(until - length))
     }
 
+    /// The events from one instant to another, both included, and what the resolution does not tell from them.
+    pub(super) fn covering(&self, from: Timestamp, until: Timestamp) -> Counts {
+        let before = self.sum_at(Timestamp(from.0 - 1));
+        let tier = self.tiers.iter().find(|tier| tier.reaches(until)).or(self.tiers.last());
+        let upto = tier.and_then(|tier| tier.points.get(tier.points.partition_point(|point| point.t < until)));
+        upto.map_or(self.now, |point| point.sum).since(before)
+    }
+
+    /// The instant for which the sum that is known at `t` is exact: `t`, or the end of the step before if what came
+    /// around `t` is kept as one.
+    pub(super) fn edge(&self, t: Timestamp) -> Timestamp {
+        let tier = self.tiers.iter().find(|tier| tier.reaches(t)).or(self.tiers.last());
+        let merged = tier.filter(|tier| {
+            let next = tier.points.get(tier.points.partition_point(|point| point.t <= t));
+            next.is_some_and(|next| tier.bucket(next.t) == tier.bucket(t))
+        });
+        merged.map_or(t, |tier| Timestamp(tier.bucket(t) * tier.step.0 - 1))
+    }
+
     /// The shortest window of at least `least` that holds so many events; `most` if none up to that does.
     pub(super) fn holding(&self, until: Timestamp, events: f64, least: Millis, most: Millis) -> Millis {
         if self.window(until, least).total >= events {

@@ -174,6 +174,32 @@ impl Objective {
         }
     }
 
+    /// What it promises, of what, and when it alerts: one line for each.
+    pub fn definition_text(&self) -> String {
+        let mut text = format!("objective: {}/{}\n", self.service, self.name);
+        text += &format!("target: {} % over {}\n", self.objective * 100.0, self.window_text());
+        text += &format!("counts: {}\n", self.indicator.identity());
+        text.extend(self.indicator.parts().iter().map(|part| {
+            let (service, name, weight) = (&part.service, &part.name, part.weight);
+            format!("part: {service}/{name} with a weight of {weight}\n")
+        }));
+        let reckoning = self.reckoning();
+        text.extend((!reckoning.is_empty()).then(|| format!("reckoning: {reckoning}\n")));
+        if !self.group_by.is_empty() {
+            text += &format!("groups: at most {} by {}\n", self.groups_max, self.group_by.join(", "));
+        }
+        let pairs = self.pairs.clone().unwrap_or_else(|| BurnPair::standard(self.window));
+        text.extend(pairs.iter().map(|pair| {
+            let (severity, threshold) = (pair.severity.as_str(), pair.threshold);
+            format!("{severity}: from {threshold} over {} and {}\n", pair.long, pair.short)
+        }));
+        let labels = [("all", &self.labels), ("pages", &self.page_labels), ("tickets", &self.ticket_labels)];
+        text.extend(
+            labels.into_iter().filter(|(_, set)| !set.is_empty()).map(|(of, set)| format!("labels of {of}: {set}\n")),
+        );
+        text
+    }
+
     /// A text that is equal exactly if the same events make the same counts.
     pub(super) fn reckoning(&self) -> String {
         let method = match self.method {

@@ -153,6 +153,13 @@ impl Objectives {
         parts.filter_map(|part| self.definition(&part.service, &part.name)).cloned().collect()
     }
 
+    /// The objectives of a service as they are defined.
+    pub fn definitions_of<'a>(&'a self, service: &'a str) -> impl Iterator<Item = &'a Objective> {
+        let of_composites = self.composites.iter().map(|composite| &composite.objective);
+        let all = self.watches.iter().map(|watch| &watch.objective).chain(of_composites);
+        all.filter(move |objective| objective.service == service)
+    }
+
     /// The objective of that name as it is defined.
     pub fn definition(&self, service: &str, name: &str) -> Option<&Objective> {
         self.definitions().find(|objective| objective.service == service && objective.name == name)

@@ -6,6 +6,7 @@ mod campaign;
 mod accuracy;
 mod closed_pipe;
 mod coverage;
+mod evidence;
 mod suggest;
 mod verdicts;
 
@@ -50,6 +51,7 @@ fn every_command_has_help_with_an_example() {
         &["simulate", "outage"],
         &["episodes"],
         &["outcome"],
+        &["evidence"],
         &["backtest"],
         &["what-if"],
         &["suggest", "slos"],

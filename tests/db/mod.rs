@@ -8,6 +8,7 @@ mod crash;
 mod day;
 mod downsample;
 mod episodes;
+mod evidence;
 mod full_disk;
 mod idle;
 mod long_windows;

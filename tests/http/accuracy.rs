@@ -75,6 +75,12 @@ async fn the_page_needs_no_script_and_one_click() {
     let id = fired[0]["id"].as_str().unwrap();
     let answer = post_form(address, &format!("/alerts/fired/{id}/outcome"), "outcome=noise&by=Ada").await;
     assert_eq!((answer.status, answer.header("location")), (303, Some(&*format!("/reports/accuracy#alert-{id}"))));
-    assert!(get(address, "/reports/accuracy").await.text().contains("<b>noise</b> by Ada"));
+    assert!(get(address, "/reports/accuracy").await.text().contains("<b>noise</b> by Ada at <time "));
+    let answer = post_form(address, &format!("/alerts/fired/{id}/outcome"), "outcome=noise&by=").await;
+    assert_eq!(answer.status, 303);
+    let page = get(address, "/reports/accuracy").await;
+    assert!(page.text().contains("<b>noise</b> by anonymous at <time "), "{}", page.text());
+    assert!(page.text().contains("placeholder=\"your name\""), "{}", page.text());
+    assert!(page.text().contains(&format!("href=\"/api/v1/evidence/{id}\"")), "{}", page.text());
     assert_eq!(get(address, "/reports/accuracy?time_zone=x").await.status, 400);
 }

@@ -76,3 +76,43 @@ async fn rules_show_their_last_evaluations() {
     let why_not = data(&shop, &format!("/api/v1/rules/{}/why-not", rules[0]["id"].as_str().unwrap())).await;
     assert_eq!(why_not["state"], "firing");
 }
+
+#[tokio::test]
+async fn what_is_explained_leads_to_its_evidence() {
+    let shop = Shop::watched().await;
+    shop.trade().await;
+    shop.db.step();
+    let alert = data(&shop, "/api/v1/alerts").await["alerts"][0].clone();
+    let id = alert["id"].as_str().unwrap();
+    let why = data(&shop, &format!("/api/v1/alerts/{id}/why")).await;
+    let evidence = why["evidence"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/evidence/{evidence}");
+    let first = get(shop.server.address, &path).await;
+    assert_eq!(first.status, 200, "{}", first.text());
+    assert_eq!(get(shop.server.address, &path).await.body, first.body);
+    let pack = first.json()["data"].take();
+    assert_eq!((&pack["alert"]["name"], &pack["replayable"]), (&json!("Errors"), &json!(true)), "{pack:#}");
+    let read = evenkeel::report::EvidenceReport::read(first.text()).unwrap();
+    assert!(read.replay().unwrap().same);
+    let page = get(shop.server.address, &format!("/alerts/{id}")).await;
+    assert!(page.text().contains(&format!("href=\"{path}\"")), "{}", page.text());
+
+    let verdict = data(&shop, "/api/v1/verdict").await;
+    let of = |service: &str| {
+        let all = verdict["services"].as_array().unwrap();
+        all.iter().find(|one| one["service"] == service).unwrap()["evidence_id"].as_str().unwrap().to_owned()
+    };
+    let checkout = of("checkout");
+    assert!(checkout.starts_with("verdict:checkout@2"), "{checkout}");
+    let pack = data(&shop, &format!("/api/v1/evidence/{checkout}")).await;
+    assert_eq!((&pack["kind"], &pack["service"]), (&json!("verdict"), &json!("checkout")), "{pack:#}");
+    assert!(!pack["reasons"].as_array().unwrap().is_empty() && !pack["claims"].as_array().unwrap().is_empty());
+    for (path, status) in [
+        ("/api/v1/evidence/x", 400),
+        ("/api/v1/evidence/verdict:checkout", 400),
+        ("/api/v1/evidence/0000000000000000", 404),
+        ("/api/v1/evidence/verdict:nobody@2026-01-01T00:00:00Z", 404),
+    ] {
+        assert_eq!(get(shop.server.address, path).await.status, status, "{path}");
+    }
+}

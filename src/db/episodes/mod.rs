@@ -9,7 +9,7 @@
 
 mod format;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,11 +19,12 @@ use crate::confidence::{
     Accuracy, Deploy, FiredAlert, FiredId, KnownEpisode, Outcome, OutcomeLabel, Record, ToldTo, Urgency, accuracy,
 };
 use crate::env::disk::{Disk, DiskFile};
-use crate::model::{Labels, Millis, TimeRange, Timestamp, Transition, TransitionKind, limits};
+use crate::model::{Labels, Millis, Seq, TimeRange, Timestamp, Transition, TransitionKind, limits};
 use crate::slo::{AlertSeverity, Companion, Episode, Objectives};
 
 use super::Db;
 use super::core::Core;
+use super::decided::Decided;
 use super::ingest::Inner;
 use format::Entry;
 
@@ -44,9 +45,9 @@ const ASKED_MAX: usize = 200;
 /// What the log decided.
 #[derive(Debug)]
 pub(super) enum Happened {
-    Fired(Box<FiredAlert>),
+    Fired(Box<FiredAlert>, Box<Decided>),
     Ended(FiredId, Timestamp),
-    Episode(Box<KnownEpisode>),
+    Episode(Box<KnownEpisode>, Box<Decided>),
 }
 
 /// An outcome that is not recorded.
@@ -67,6 +68,8 @@ pub(super) struct Episodes {
     /// In the order in which they became known, each with the bytes that it takes in the file.
     alerts: VecDeque<(FiredAlert, usize)>,
     episodes: VecDeque<(KnownEpisode, usize)>,
+    /// By what they were decided.
+    decided: HashMap<FiredId, (Decided, usize)>,
     /// Bytes of what is remembered.
     bytes: usize,
     file: Option<Box<dyn DiskFile>>,
@@ -82,6 +85,7 @@ impl Episodes {
             dir: dir.join("episodes"),
             alerts: VecDeque::new(),
             episodes: VecDeque::new(),
+            decided: HashMap::new(),
             bytes: 0,
             file: None,
             file_bytes: 0,
@@ -106,8 +110,14 @@ impl Episodes {
             match entry {
                 Entry::Alert(alert) => self.put_alert(*alert),
                 Entry::Episode(known) => self.put_episode(*known),
+                Entry::Decided(id, decided) => self.put_decided(id, *decided),
             }
         }
+        // What says by what one was decided that is forgotten by now says nothing.
+        let mut known: HashSet<FiredId> = self.alerts.iter().map(|(alert, _)| alert.id).collect();
+        known.extend(self.episodes.iter().map(|(episode, _)| episode.id));
+        let gone: Vec<FiredId> = self.decided.keys().filter(|id| !known.contains(*id)).copied().collect();
+        gone.into_iter().for_each(|id| self.forget_decided(id));
         self.unwritten.clear();
         self.file_bytes = bytes.len();
     }
@@ -117,22 +127,26 @@ impl Episodes {
         for one in happened {
             match one {
                 // A replay decides again what is known.
-                Happened::Fired(alert) if self.alert(alert.id).is_some() => {}
-                Happened::Fired(alert) => self.put_alert(*alert),
+                Happened::Fired(alert, _) if self.alert(alert.id).is_some() => {}
+                Happened::Fired(alert, decided) => {
+                    let id = alert.id;
+                    self.put_alert(*alert);
+                    self.put_decided(id, *decided);
+                }
                 Happened::Ended(id, at) => {
                     if let Some(alert) = self.alert(id).filter(|alert| alert.ended.is_none()) {
                         let alert = FiredAlert { ended: Some(at), ..alert.clone() };
                         self.put_alert(alert);
                     }
                 }
-                Happened::Episode(known) => self.take_episode(*known),
+                Happened::Episode(known, decided) => self.take_episode(*known, *decided),
             }
         }
         self.write();
     }
 
     /// An episode that is known already by some of its time is the same one.
-    fn take_episode(&mut self, mut known: KnownEpisode) {
+    fn take_episode(&mut self, mut known: KnownEpisode, decided: Decided) {
         let new = &known.episode;
         let same = |(old, _): &&(KnownEpisode, usize)| {
             let old = &old.episode;
@@ -148,7 +162,9 @@ impl Episodes {
                 return;
             }
         }
+        let id = known.id;
         self.put_episode(known);
+        self.put_decided(id, decided);
     }
 
     fn alert(&self, id: FiredId) -> Option<&FiredAlert> {
@@ -177,18 +193,38 @@ impl Episodes {
         self.note(&content);
     }
 
+    fn put_decided(&mut self, id: FiredId, decided: Decided) {
+        let content = format::decided(id, &decided);
+        self.bytes += content.len();
+        if let Some((_, old)) = self.decided.insert(id, (decided, content.len())) {
+            self.bytes -= old;
+        }
+        self.note(&content);
+    }
+
+    fn forget_decided(&mut self, id: FiredId) {
+        self.bytes -= self.decided.remove(&id).map_or(0, |(_, bytes)| bytes);
+    }
+
+    /// By what an alert or an episode was decided, if that is recorded.
+    pub(super) fn decided(&self, id: FiredId) -> Option<&Decided> {
+        self.decided.get(&id).map(|(decided, _)| decided)
+    }
+
     /// Notes what is to be written, and forgets the oldest of what is too much.
     fn note(&mut self, content: &[u8]) {
         if self.unwritten.len() < limits::EPISODES_FILE_BYTES_MAX {
             format::write(&mut self.unwritten, content);
         }
         while self.alerts.len() > limits::FIRED_ALERTS_MAX || self.bytes > limits::EPISODES_FILE_BYTES_MAX / 2 {
-            let Some((_, bytes)) = self.alerts.pop_front() else { break };
+            let Some((alert, bytes)) = self.alerts.pop_front() else { break };
             self.bytes -= bytes;
+            self.forget_decided(alert.id);
         }
         while self.episodes.len() > limits::EPISODES_MAX {
-            let Some((_, bytes)) = self.episodes.pop_front() else { break };
+            let Some((known, bytes)) = self.episodes.pop_front() else { break };
             self.bytes -= bytes;
+            self.forget_decided(known.id);
         }
     }
 
@@ -226,6 +262,11 @@ impl Episodes {
         let mut bytes = Vec::with_capacity(self.bytes);
         self.episodes.iter().for_each(|(known, _)| format::write(&mut bytes, &format::episode(known)));
         self.alerts.iter().for_each(|(alert, _)| format::write(&mut bytes, &format::alert(alert)));
+        let known =
+            self.episodes.iter().map(|(known, _)| known.id).chain(self.alerts.iter().map(|(alert, _)| alert.id));
+        for (id, decided) in known.filter_map(|id| Some((id, self.decided(id)?))) {
+            format::write(&mut bytes, &format::decided(id, decided));
+        }
         self.disk.create_dir(&self.dir)?;
         let [path, next] = [FILE, NEXT].map(|name| self.dir.join(name));
         let mut file = self.disk.create(&next)?;
@@ -291,12 +332,17 @@ impl Episodes {
 
 impl Core {
     /// Notes what has happened with a log entry, for the record.
-    pub(super) fn note_happened(&mut self, transitions: &[Transition]) {
+    pub(super) fn note_happened(&mut self, seq: Seq, transitions: &[Transition]) {
         for transition in transitions {
             let alert = &transition.alert;
             let id = FiredId::of(&alert.labels, alert.fired_at.unwrap_or(alert.active_at));
             match transition.kind {
-                TransitionKind::Firing => self.happened.push(Happened::Fired(Box::new(self.fired(transition, id)))),
+                TransitionKind::Firing => {
+                    let grounds = self.objectives.grounds(&alert.labels, transition.at);
+                    let told = (alert.expr.as_str(), alert.value);
+                    let decided = self.definitions.decided((seq, transition.at), &alert.labels, told, grounds);
+                    self.happened.push(Happened::Fired(Box::new(self.fired(transition, id)), Box::new(decided)));
+                }
                 TransitionKind::Resolved => self.happened.push(Happened::Ended(id, transition.at)),
                 TransitionKind::Pending | TransitionKind::Dropped => {}
             }
@@ -304,7 +350,13 @@ impl Core {
         for episode in self.objectives.take_episodes() {
             let deploys = self.deploys_around(&episode);
             let id = FiredId::of_episode(&episode);
-            self.happened.push(Happened::Episode(Box::new(KnownEpisode { id, episode, deploys })));
+            let names = [("service", episode.service.as_str()), ("slo", episode.objective.as_str())];
+            // Both passed the limits as labels of the objective's alerts.
+            let labels = Labels::new(names).unwrap_or_else(|_| Labels::empty());
+            let told = ("", episode.burn);
+            let decided = self.definitions.decided((seq, episode.last), &labels, told, None);
+            let known = KnownEpisode { id, episode, deploys };
+            self.happened.push(Happened::Episode(Box::new(known), Box::new(decided)));
         }
     }
 
@@ -416,6 +468,11 @@ impl Db {
         self.inner.episodes.lock().label(id, outcome)
     }
 
+    /// By what an alert that fired, or an episode, was decided, if that is recorded.
+    pub fn decided(&self, id: FiredId) -> Option<Decided> {
+        self.inner.episodes.lock().decided(id).cloned()
+    }
+
     /// What is remembered, and of episodes that go on how they stand. One whose objective is watched no more is over.
     fn remembered(&self) -> (Vec<FiredAlert>, Vec<KnownEpisode>) {
         let (alerts, mut episodes) = self.inner.episodes.lock().all();
@@ -436,7 +493,7 @@ impl Db {
 
 #[cfg(test)]
 mod tests {
-    use super::format::tests::{fired, known};
+    use super::format::tests::{decided, fired, known};
     use super::*;
     use crate::env::disk::MemoryDisk;
 
@@ -445,7 +502,7 @@ mod tests {
     }
 
     fn take_fired(episodes: &mut Episodes, at: i64) {
-        episodes.take(vec![Happened::Fired(Box::new(fired(at)))]);
+        episodes.take(vec![Happened::Fired(Box::new(fired(at)), Box::new(decided(at)))]);
     }
 
     #[test]
@@ -465,6 +522,7 @@ mod tests {
         let mut expected = FiredAlert { ended: Some(Timestamp(40)), ..labelled };
         expected.told.push(ToldTo { receiver: "x".into(), at: Timestamp(12) });
         assert_eq!(again.all().0, [expected]);
+        assert_eq!(again.decided(id), Some(&decided(10)), "the first one counts");
         assert_eq!(again.all().0[0].outcome, Some(useful.clone()));
         let unknown = episodes.label(FiredId(7), useful).unwrap_err().to_string();
         assert!(unknown.starts_with("no alert 0000000000000007 is remembered"), "{unknown}");
@@ -478,7 +536,7 @@ mod tests {
             let mut one = known(start);
             (one.episode.last, one.episode.over, one.episode.watched) = (Timestamp(last), over, watched);
             one.id = FiredId::of_episode(&one.episode);
-            Happened::Episode(Box::new(one))
+            Happened::Episode(Box::new(one), Box::new(decided(start)))
         };
         episodes.take(vec![found(100, 120, false, true)]);
         episodes.take(vec![found(100, 180, true, true)]);
@@ -518,7 +576,7 @@ mod tests {
         let text = "x".repeat(700);
         for n in 0..3 * many {
             let alert = FiredAlert { summary: text.clone(), ..fired(n) };
-            episodes.take(vec![Happened::Fired(Box::new(alert))]);
+            episodes.take(vec![Happened::Fired(Box::new(alert), Box::new(decided(n)))]);
         }
         assert!(episodes.alerts.len() <= limits::FIRED_ALERTS_MAX);
         assert!(episodes.bytes <= limits::EPISODES_FILE_BYTES_MAX / 2);
@@ -526,5 +584,7 @@ mod tests {
         assert!(disk.used_bytes() < 2 * limits::EPISODES_FILE_BYTES_MAX as u64, "{}", disk.used_bytes());
         let again = open(&disk);
         assert_eq!(again.all().0, episodes.all().0);
+        assert_eq!(again.decided.len(), again.alerts.len());
+        assert_eq!((again.bytes, &again.decided), (episodes.bytes, &episodes.decided));
     }
 }

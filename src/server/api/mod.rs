@@ -3,6 +3,7 @@
 mod alerts;
 mod deploys;
 pub(super) mod episodes;
+mod evidence;
 mod features;
 mod notifications;
 mod openapi;
@@ -66,6 +67,7 @@ fn reading() -> Routes {
         .get("/alerts", alerts::alerts)
         .get("/alerts/fired", episodes::fired)
         .get("/episodes", episodes::episodes)
+        .get("/evidence/{id}", evidence::evidence)
         .get("/reports/accuracy", episodes::accuracy)
         .get("/reports/verdicts", verdict::held)
         .get("/rules", rules::rules)

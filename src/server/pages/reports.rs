@@ -64,6 +64,7 @@ fn alerts(alerts: &[FiredReport]) -> Markup {
                                 " " a href={ "/services/" (encode(service)) } { (service) }
                             }
                             @if !alert.summary.is_empty() { p { (alert.summary) } }
+                            " " a href={ "/api/v1/evidence/" (alert.id) } { "evidence" }
                         }
                         td data-label="Fired" {
                             time datetime=(alert.at) { (alert.at) }
@@ -95,6 +96,7 @@ fn outcome(alert: &FiredReport) -> Markup {
             p {
                 b { (said) }
                 @if let Some(by) = &alert.outcome_by { " by " (by) }
+                @if let Some(at) = &alert.outcome_at { " at " time datetime=(at) { (at) } }
                 @if let Some(note) = &alert.outcome_note { ": " (note) }
             }
         }
@@ -119,6 +121,7 @@ fn episodes(episodes: &[EpisodeReport]) -> Markup {
                     th scope="col" { "Began" }
                     th scope="col" { "Spent" }
                     th scope="col" { "First page" }
+                    th scope="col" { "Groups it hit" }
                     th scope="col" { "Deploys around it" }
                 }
             }
@@ -128,6 +131,7 @@ fn episodes(episodes: &[EpisodeReport]) -> Markup {
                         th scope="row" {
                             a href={ "/services/" (encode(&episode.service)) } { (episode.service) }
                             " " (episode.objective)
+                            " " a href={ "/api/v1/evidence/" (episode.id) } { "evidence" }
                         }
                         td data-label="Began" {
                             time datetime=(episode.start) { (episode.start) }
@@ -147,6 +151,12 @@ fn episodes(episodes: &[EpisodeReport]) -> Markup {
                                 _ if !episode.watched => "nobody watched yet",
                                 _ => "none",
                             }
+                        }
+                        td data-label="Groups it hit" {
+                            @for group in &episode.groups {
+                                p { code { (group.name()) } " " (group.bad) " of " (group.total) " bad, " (percent(group.share)) }
+                            }
+                            @if episode.other_groups > 0 { p { "and " (episode.other_groups) " others" } }
                         }
                         td data-label="Deploys around it" {
                             @for deploy in &episode.deploys { code { (deploy.version) } " at " (deploy.at) " " }

@@ -180,6 +180,7 @@ fn explanation(why: Option<&WhyReport>, failure: Option<&str>) -> Markup {
         @if let Some(failure) = failure { pre class="failure" role="alert" { (failure) } }
         @if let Some(why) = why {
             ul class="summary" { @for sentence in &why.summary { li { (sentence) } } }
+            @if let Some(id) = &why.evidence { p { a href={ "/api/v1/evidence/" (id) } { "Evidence pack" } } }
             @if why.known_from == "history" {
                 p class="muted" { "As of " (why.at) ". Times are found from stored data, by the rule as it is today." }
             }

@@ -30,6 +30,10 @@ pub(crate) fn service(shell: &Shell, view: &Service) -> Markup {
             }
         }
         (reasons(&view.reasons, shell.now, Some(&view.name)))
+        p class="muted" {
+            a href={ "/api/v1/evidence/" (encode(&format!("verdict:{}@{}", view.name, shell.now))) } { "Evidence pack" }
+            " of this verdict: what it rests on, to be kept and checked."
+        }
         @if view.objectives.is_empty() {
             p class="empty" { "No objective says what the customers of this service may expect." }
         } @else {
