@@ -112,7 +112,7 @@ pub struct RetentionRule {
 }
 
 /// The own series that say how well a team does: verdicts, budgets, coverage, accuracy.
-const SCORECARD: &str = "{__name__=~\"evenkeel_(verdict|error_budget|coverage|accuracy|scorecard)(_.+)?\"}";
+const SCORECARD: &str = "{__name__=~\"evenkeel_(accuracy|adoption|confidence|coverage|customers|error_budget|objective_time_coverage|scorecard|verdict)(_.+)?\"}";
 /// Thirteen months are 397 days at the most: the same month of last year is there to compare with.
 const SCORECARD_KEPT: Millis = Millis::days(400);
 

@@ -8,6 +8,7 @@
 use crate::model::{Millis, Timestamp, is_stale};
 use crate::promql::Function;
 
+use super::graph::AHEAD;
 use super::guard::Guard;
 use super::horizon::{Windowed, stands_for};
 use super::node::Below;
@@ -164,7 +165,11 @@ impl Follow {
         }
         if is_first {
             for at in 0..below.leaves[self.leaf].changed().len() {
-                self.element(out, below.leaves[self.leaf].changed()[at], &args, Wish::InTime, below);
+                let leaf = &below.leaves[self.leaf];
+                if at % AHEAD == 0 {
+                    leaf.read_ahead(&leaf.changed()[at..leaf.changed().len().min(at + AHEAD)], feed);
+                }
+                self.element(out, leaf.changed()[at], &args, Wish::InTime, below);
             }
         }
         for slot in due {

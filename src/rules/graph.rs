@@ -31,7 +31,7 @@ use super::worklist::Worklist;
 const VACANT_MIN: u32 = 64;
 
 /// How many series are read ahead.
-const AHEAD: usize = 16;
+pub(super) const AHEAD: usize = 16;
 
 /// How many series are read at a time when windows are filled.
 const PIECE: usize = 256;

@@ -248,6 +248,12 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Reads those at some positions that lie open, so that they are at hand.
+    pub(super) fn read_ahead(self, positions: [u32; 2]) -> i64 {
+        let open = |position: u32| self.open.get(self.place(position).wrapping_sub(self.blocks.len() * BLOCK));
+        positions.into_iter().filter_map(open).map(|sample| sample.t.0).fold(0, i64::wrapping_add)
+    }
+
     /// The newest.
     pub(super) fn newest(self) -> Option<Sample> {
         self.open.last().copied()

@@ -131,7 +131,7 @@ fn nothing_at_all_gives_the_defaults() {
         config.summary(),
         "global\n  scrape every 1m, for at most 10s\n  evaluate rules as samples arrive, others every 1m\n  external labels {}\n\
          storage\n  keep samples for 90d\n  \
-         keep those of {__name__=~\"evenkeel_(verdict|error_budget|coverage|accuracy|scorecard)(_.+)?\"} for 400d\n  keep answers to range queries in up to 67108864 bytes of memory\n  durability synced: on disk before they are acknowledged\n  \
+         keep those of {__name__=~\"evenkeel_(accuracy|adoption|confidence|coverage|customers|error_budget|objective_time_coverage|scorecard|verdict)(_.+)?\"} for 400d\n  keep answers to range queries in up to 67108864 bytes of memory\n  durability synced: on disk before they are acknowledged\n  \
          take samples up to 0s older than the newest\n\
          deploys: new versions that {__name__=~\"(.+_)?build_info|target_info\"} name, and what is marked\n\
          accuracy: precision 98 %, recall 99.5 %, early warning 99 %\n\
