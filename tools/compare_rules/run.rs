@@ -104,13 +104,15 @@ pub(crate) fn measure(options: &Options, kind: Kind, rules: Rules, premises: &Pr
     let (server, version) = start(options, kind, rules, &data, receiver)?;
     let mut fleet = Fleet::new(options.series, options.teams())?;
     let mut sender = Sender::new(server.address)?;
-    // As evenly spaced as what follows, until it has caught up with the clock.
-    let long_rounds = (options.hours * 3_600_000.0) as u64 / EVERY_MS;
-    let before = (options.history * 60_000.0) as i64 + (long_rounds * EVERY_MS) as i64;
-    let (begin, mut rounds) = (now_ms() - before, 0);
+    // As evenly spaced as what follows, until it has caught up with the clock; what is long by itself as long as it takes.
+    let history = (options.history * 60_000.0) as i64;
+    let (begin, mut rounds) = (now_ms() - history - (options.hours * 3_600_000.0) as i64, 0);
     let at = |round: u64, part: u64| begin + (round * EVERY_MS + part * EVERY_MS / PARTS as u64) as i64;
+    let mut which = if options.hours > 0.0 { Which::Long } else { Which::All };
     while at(rounds + 1, 0) <= now_ms() {
-        let which = if rounds < long_rounds { Which::Long } else { Which::All };
+        if at(rounds, 0) >= now_ms() - history {
+            which = Which::All;
+        }
         for target in 0..fleet.targets() {
             let part = ((target + 1) * PARTS - 1) / fleet.targets();
             sender.add(&mut fleet, target, which, rounds, at(rounds, part as u64))?;
