@@ -29,6 +29,8 @@ const CONNECTIONS: usize = 4;
 const WARM_UP: Duration = Duration::from_secs(30);
 /// Time between two probes.
 const PROBE_EVERY: Duration = Duration::from_millis(500);
+/// The rules, beside the configuration.
+const RULES_FILE: &str = "rules.yml";
 /// How long the alert of the last probe may take.
 const LAST_WITHIN: Duration = Duration::from_secs(40);
 
@@ -120,6 +122,10 @@ pub(crate) fn measure(options: &Options, kind: Kind, rules: Rules, premises: &Pr
         sender.flush()?;
         rounds += 1;
     }
+    if rules == Rules::All && options.hours > 0.0 {
+        fs::write(data.join(RULES_FILE), all_rules(options))?;
+        server.reload()?;
+    }
     eprintln!("{} {}: history sent at {}", kind.name(), rules.name(), procfs::utc());
     let stop = AtomicBool::new(false);
     let probed = thread::scope(|scope| {
@@ -164,6 +170,10 @@ pub(crate) fn measure(options: &Options, kind: Kind, rules: Rules, premises: &Pr
     Ok(Measured { version, usage, alerts, missed, acknowledged_ms, arrived_ms, decided })
 }
 
+fn all_rules(options: &Options) -> String {
+    rule_file(options.rules, options.teams())
+}
+
 fn start(options: &Options, kind: Kind, rules: Rules, data: &Path, receiver: SocketAddr) -> Outcome<(Server, String)> {
     fs::create_dir_all(data)?;
     let program = match kind {
@@ -171,10 +181,10 @@ fn start(options: &Options, kind: Kind, rules: Rules, data: &Path, receiver: Soc
         Kind::Prometheus => harness::peer(&options.peers, "prometheus")?,
     };
     let mut config = String::from("global: {evaluation_interval: 15s}\n");
-    if rules == Rules::All {
-        fs::write(data.join("rules.yml"), rule_file(options.rules, options.teams()))?;
-        config += "rule_files: [rules.yml]\n";
-    }
+    // With hours of history they come later: Prometheus takes no sample that is an hour older than what rules make.
+    let text = if rules == Rules::All && options.hours == 0.0 { all_rules(options) } else { "groups: []\n".to_owned() };
+    fs::write(data.join(RULES_FILE), text)?;
+    config += &format!("rule_files: [{RULES_FILE}]\n");
     config += &format!("alerting: {{alertmanagers: [{{static_configs: [{{targets: ['{receiver}']}}]}}]}}\n");
     let file = data.join("prometheus.yml");
     fs::write(&file, config)?;

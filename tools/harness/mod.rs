@@ -58,6 +58,11 @@ impl Server {
         self.child.id()
     }
 
+    /// Asks the process to read its configuration again.
+    pub(crate) fn reload(&self) -> io::Result<()> {
+        Command::new("kill").args(["-HUP", &self.child.id().to_string()]).status().map(|_| ())
+    }
+
     /// Asks the process to end, and waits for it.
     pub(crate) fn stop(mut self) -> io::Result<()> {
         Command::new("kill").arg(self.child.id().to_string()).status()?;
