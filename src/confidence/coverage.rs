@@ -199,8 +199,8 @@ pub fn coverage(evidence: &Evidence<'_>, known: &Inventory, told: impl Fn(&str) 
         });
     }
     for rule in evidence.groups.iter().flat_map(|group| &group.rules) {
-        let Some(name) = &rule.service else { continue };
-        of(name, &mut |service| service.pages.extend(rule.can_page().then(|| rule.name.clone())));
+        let Some(name) = &rule.about.service else { continue };
+        of(name, &mut |service| service.pages.extend(rule.can_page().then(|| rule.about.name.clone())));
     }
     let mut services: Vec<ServiceCoverage> = services.into_values().collect();
     for service in &mut services {
@@ -259,11 +259,14 @@ pub fn blind_spots(
         spots.extend(gaps.filter_map(|gap| gap_spot(service, gap, evidence.now)));
     }
     for group in evidence.groups {
-        for rule in group.rules.iter().filter(|rule| rule.unmatched.is_some()) {
+        for rule in group.rules.iter().filter(|rule| rule.unmatched) {
             spots.push(BlindSpot {
                 code: "rule-unmatched".to_owned(),
-                service: rule.service.clone(),
-                text: format!("rule {} of group {} has never matched a series: {}", rule.name, group.name, rule.query),
+                service: rule.about.service.clone(),
+                text: format!(
+                    "rule {} of group {} has never matched a series: {}",
+                    rule.about.name, group.name, rule.about.query
+                ),
                 remedy: "compare its selectors with the metrics that there are, or remove it".to_owned(),
                 events: None,
             });
@@ -273,8 +276,8 @@ pub fn blind_spots(
     for (group, rule) in rules.filter(|(_, rule)| rule.unrouted) {
         spots.push(BlindSpot {
             code: "rule-unrouted".to_owned(),
-            service: rule.service.clone(),
-            text: format!("no route leads from alert {} of group {} to anybody", rule.name, group.name),
+            service: rule.about.service.clone(),
+            text: format!("no route leads from alert {} of group {} to anybody", rule.about.name, group.name),
             remedy: "add a route that matches its labels, or give their receiver an address".to_owned(),
             events: None,
         });

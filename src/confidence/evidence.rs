@@ -1,5 +1,7 @@
 //! What a judgement rests on: everything that is known at one instant.
 
+use std::sync::Arc;
+
 use crate::model::{Alert, Millis, Timestamp};
 use crate::slo::ObjectiveStatus;
 
@@ -43,9 +45,9 @@ pub struct GroupHealth {
     pub rules: Vec<RuleHealth>,
 }
 
-/// How a rule is doing.
+/// What a rule is.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct RuleHealth {
+pub struct RuleInfo {
     /// The alert's or the recorded metric's name.
     pub name: String,
     /// The service that it speaks for, if its labels say so.
@@ -54,13 +56,20 @@ pub struct RuleHealth {
     pub pages: bool,
     /// Its expression.
     pub query: String,
+}
+
+/// How a rule is doing.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RuleHealth {
+    /// What it is.
+    pub about: Arc<RuleInfo>,
     /// Why its last evaluation failed, if it did.
     pub error: Option<String>,
     /// Since when it fails.
     pub failing_since: Option<Timestamp>,
-    /// A selector that has matched nothing so far. Rules for what has never happened yet are like this, so
+    /// Whether one of its selectors has matched nothing so far. Rules for what has never happened yet are like this, so
     /// it is shown and does not decide.
-    pub unmatched: Option<String>,
+    pub unmatched: bool,
     /// Whether no route leads from its alerts to anybody, whatever other labels they have.
     pub unrouted: bool,
 }
@@ -68,7 +77,7 @@ pub struct RuleHealth {
 impl RuleHealth {
     /// Whether it would page now: it can be evaluated, and what it selects is there.
     pub fn can_page(&self) -> bool {
-        self.pages && self.error.is_none() && self.unmatched.is_none()
+        self.about.pages && self.error.is_none() && !self.unmatched
     }
 }
 

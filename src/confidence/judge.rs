@@ -320,12 +320,12 @@ fn group_reasons(evidence: &Evidence<'_>, group: &GroupHealth) -> Vec<Reason> {
     failing
         .map(|(rule, error)| Reason {
             verdict: Verdict::Blind,
-            service: rule.service.clone(),
+            service: rule.about.service.clone(),
             code: "rule-failing".to_owned(),
-            subject: format!("{}/{}", group.name, rule.name),
-            text: format!("rule {} of group {} cannot be evaluated: {error}", rule.name, group.name),
+            subject: format!("{}/{}", group.name, rule.about.name),
+            text: format!("rule {} of group {} cannot be evaluated: {error}", rule.about.name, group.name),
             since: rule.failing_since.unwrap_or(evidence.now),
-            query: Some(rule.query.clone()),
+            query: Some(rule.about.query.clone()),
             evidence: vec![Fact::new("file", group.file.clone())],
         })
         .collect()
@@ -451,7 +451,7 @@ fn machinery(evidence: &Evidence<'_>, facts: &mut Vec<Fact>) {
     let rules: usize = evidence.groups.iter().map(|group| group.rules.len()).sum();
     let all = || evidence.groups.iter().flat_map(|group| &group.rules);
     let failing = all().filter(|rule| rule.error.is_some()).count();
-    let unmatched = all().filter(|rule| rule.unmatched.is_some()).count();
+    let unmatched = all().filter(|rule| rule.unmatched).count();
     let quiet = if unmatched > 0 { format!(", {unmatched} without any series so far") } else { String::new() };
     let (targets, down) = evidence.jobs.iter().fold((0, 0), |(n, d), job| (n + job.targets, d + job.down.len()));
     if targets > 0 {

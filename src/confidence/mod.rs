@@ -32,7 +32,8 @@ pub use coverage::{
 pub use critical::{CriticalGap, CriticalServices, DeclaredService, Lacks};
 pub use customers::{Customers, MostHurt, customers};
 pub use evidence::{
-    ClockJump, Deploy, Evidence, GroupHealth, JobHealth, ProgramHealth, ReceiverHealth, RuleHealth, StorageHealth,
+    ClockJump, Deploy, Evidence, GroupHealth, JobHealth, ProgramHealth, ReceiverHealth, RuleHealth, RuleInfo,
+    StorageHealth,
 };
 pub use factors::{Factor, factors};
 pub use finding::{group_verdict, is_fine, objective_verdict};

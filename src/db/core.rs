@@ -5,7 +5,9 @@
 //!   replay ends in the same state.
 //! - A transition reaches the outbox before the sender of its sample is answered.
 
-use crate::confidence::Blindness;
+use std::sync::Arc;
+
+use crate::confidence::{Blindness, RuleInfo};
 use crate::model::{Alert, Batch, Committed, Millis, Seq, Timestamp, Transition, TransitionKind, limits};
 use crate::rules::{Evaluator, Outcome};
 use crate::slo::Objectives;
@@ -17,6 +19,8 @@ use super::deploys::Deploys;
 use super::episodes::Happened;
 use super::error::AppendError;
 use super::ingest::{Inner, Receipt, Waiting};
+use super::judge::rule_info;
+use super::options::Watch;
 use super::source::LiveSource;
 
 /// Names of what a checkpoint carries for this layer.
@@ -48,6 +52,8 @@ pub(super) struct Core {
     pub(super) rules_text: String,
     /// The rules and objectives in force, for whoever asks by what something was decided.
     pub(super) definitions: Definitions,
+    /// What the rules in force are, in the order of their groups, for whoever looks at all of them often.
+    pub(super) rule_infos: Vec<Arc<RuleInfo>>,
     /// The deadline that the timer waits for.
     armed: Option<Timestamp>,
     /// The log's time of the last entry seen.
@@ -58,6 +64,8 @@ pub(super) struct Core {
     pub(super) audit: Option<Prepared>,
     /// What has happened and is not in the record yet.
     pub(super) happened: Vec<Happened>,
+    /// Whether the record is to be written.
+    unwritten: bool,
 }
 
 /// Whether time can be logged.
@@ -76,12 +84,20 @@ impl Core {
             blindness: Blindness::default(),
             rules_text,
             definitions: Definitions::default(),
+            rule_infos: Vec::new(),
             armed: None,
             at: Timestamp::MIN,
             time: Time::Moves,
             audit: None,
             happened: Vec::new(),
+            unwritten: false,
         }
+    }
+
+    /// Takes note of what the rules and objectives in force are.
+    pub(super) fn in_force(&mut self, watch: &Watch) {
+        self.definitions = Definitions::of(watch);
+        self.rule_infos = self.evaluator.briefs().map(|brief| Arc::new(rule_info(brief))).collect();
     }
 
     /// Commits a group from the queue and answers its senders. Time up to now passes first, so that
@@ -212,21 +228,30 @@ impl Core {
             derived.append(outcome.derived);
         }
         inner.counters.decided(inner.clock.elapsed().saturating_sub(begun));
-        hand_over(inner, &transitions);
+        hand_over(inner, &transitions, Basis::Log);
         self.record(inner);
         derived
     }
 
-    /// Writes down what has happened; people are being told already.
+    /// Notes what has happened; people are being told already.
     pub(super) fn record(&mut self, inner: &Inner) {
         if !self.happened.is_empty() {
             inner.episodes.lock().take(std::mem::take(&mut self.happened));
+            self.unwritten = true;
+        }
+    }
+
+    /// Writes that down. The log has it, so senders do not wait for this.
+    pub(super) fn write_record(&mut self, inner: &Inner) {
+        if std::mem::take(&mut self.unwritten) {
+            inner.episodes.lock().write();
         }
     }
 
     /// Stores what rules made, which other rules see in turn.
     pub(super) fn commit_derived(&mut self, inner: &Inner, mut derived: Batch) {
         for _ in 0..DERIVED_ROUNDS_MAX {
+            self.write_record(inner);
             if derived.is_empty() {
                 return;
             }
@@ -283,15 +308,33 @@ fn nothing() -> Outcome {
     Outcome { transitions: Vec::new(), derived: Batch::new() }
 }
 
-/// Makes decisions durable in the outbox, after the log entries that they rest on.
-pub(super) fn hand_over(inner: &Inner, transitions: &[Transition]) {
+/// What decisions rest on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Basis {
+    /// Entries of the log: a start that does not find the decisions makes them again.
+    Log,
+    /// What is seen now.
+    Present,
+}
+
+/// Makes decisions durable in the outbox, after the log entries that they rest on. People are told as soon as a crash
+/// could not undo the decision.
+pub(super) fn hand_over(inner: &Inner, transitions: &[Transition], basis: Basis) {
     if transitions.is_empty() {
         return;
     }
     if let Err(error) = inner.store.sync() {
         tracing::error!("{error}");
     }
-    if let Err(error) = inner.notifier.accept(transitions) {
+    let taken = match basis {
+        Basis::Log => inner.notifier.accept_logged(transitions, || inner.wake_delivery()),
+        Basis::Present => {
+            let taken = inner.notifier.accept(transitions);
+            inner.wake_delivery();
+            taken
+        }
+    };
+    if let Err(error) = taken {
         tracing::error!("{error}");
     }
     for transition in transitions {
@@ -299,7 +342,6 @@ pub(super) fn hand_over(inner: &Inner, transitions: &[Transition]) {
             tracing::info!(alert = %transition.alert.labels, at = %transition.at, "{:?}", transition.kind);
         }
     }
-    inner.wake_delivery();
     inner.forget_words();
     inner.verdict.ring();
 }

@@ -206,7 +206,7 @@ pub(super) fn page_labels(
     wanted: impl Fn(&str) -> bool,
 ) -> BTreeMap<String, Vec<Labels>> {
     let rules = groups.iter().flat_map(|group| &group.rules).zip(core.evaluator.briefs());
-    let of_wanted = |rule: &RuleHealth| rule.service.as_ref().is_some_and(|service| wanted(service));
+    let of_wanted = |rule: &RuleHealth| rule.about.service.as_ref().is_some_and(|service| wanted(service));
     let rules = rules.filter(|(rule, _)| rule.can_page() && of_wanted(rule));
     let rules = rules.map(|(_, brief)| certain_labels(brief.rule)).collect::<Vec<_>>();
     let mut pages: BTreeMap<String, Vec<Labels>> = BTreeMap::new();

@@ -1,13 +1,14 @@
 //! Everything that is known now, as one word with its reasons.
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
 use std::hash::Hasher;
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use crate::confidence::{
     self, BlindSpot, Coverage, CriticalGap, Customers, Evidence, Factor, GroupHealth, HeldWords, JobHealth, Judgement,
-    Outline, ProgramHealth, Reason, ReceiverHealth, RuleHealth, StorageHealth, Verdict, blind_spots, coverage,
-    customers, factors, held_words, is_fine, judge, outline,
+    Outline, ProgramHealth, Reason, ReceiverHealth, RuleHealth, RuleInfo, StorageHealth, Verdict, blind_spots,
+    coverage, customers, factors, held_words, is_fine, judge, outline,
 };
 use crate::model::{
     Alert, Labels, Matcher, Millis, TimeRange, Timestamp, Transition, TransitionId, TransitionKind, is_stale, limits,
@@ -16,10 +17,10 @@ use crate::notify::ReceiverStatus;
 use crate::promql::StartTimestamps;
 use crate::rules::{Rule, RuleBrief};
 use crate::slo::{BurnHistory, Change, ObjectiveStatus, WhatIf, WhatIfError, what_if};
-use crate::storage::{Health, StoreStatus, StoredSeries};
+use crate::storage::{Health, StoreStatus};
 
 use super::Db;
-use super::core::{Core, hand_over};
+use super::core::{Basis, Core, hand_over};
 use super::deploys::Deploy;
 use super::ingest::Inner;
 use super::inventory::{Watched, certain_labels, page_labels};
@@ -176,7 +177,7 @@ impl Inner {
             hash.write(format!("blind {} {kind:?} {}", alert.labels.as_text(), now.0).as_bytes());
             Transition { id: TransitionId { seq, key: hash.finish() }, kind, at: now, alert }
         };
-        hand_over(self, &changes.into_iter().map(transition).collect::<Vec<_>>());
+        hand_over(self, &changes.into_iter().map(transition).collect::<Vec<_>>(), Basis::Present);
     }
 
     /// The words for everything, which were looked for at most [`WORDS_HOLD`] ago.
@@ -226,7 +227,7 @@ impl Inner {
         let critical = self.critical(now);
         let (objectives, alerts, groups, deploys, (log, due), watched) = {
             let core = self.core.lock();
-            let groups = group_healths(core.evaluator.briefs());
+            let groups = group_healths(&core);
             let time = (core.at, core.next_deadline());
             let watched = Watched::of(&core, &groups, &critical);
             (objectives(&core), core.evaluator.alerts(), groups, core.deploys.list(), time, watched)
@@ -263,7 +264,7 @@ impl Inner {
     fn find_unrouted(&self, groups: &mut [GroupHealth]) {
         let labels: Vec<Labels> = self.core.lock().evaluator.briefs().map(|brief| certain_labels(brief.rule)).collect();
         let rules = groups.iter_mut().flat_map(|group| &mut group.rules);
-        for (rule, labels) in rules.zip(labels).filter(|(rule, _)| rule.pages) {
+        for (rule, labels) in rules.zip(labels).filter(|(rule, _)| rule.about.pages) {
             rule.unrouted = !self.notifier.can_reach(&labels);
         }
     }
@@ -295,19 +296,29 @@ impl Inner {
     fn jobs(&self, now: Timestamp) -> Vec<JobHealth> {
         let matchers = [Matcher::equal(Labels::METRIC_NAME, "up")];
         let range = TimeRange { after: now - limits::LOOKBACK, until: now };
-        let series = self.store.snapshot().select(&matchers, range, limits::QUERY_SAMPLES_MAX);
-        let mut jobs: BTreeMap<String, JobHealth> = BTreeMap::new();
-        for StoredSeries { labels, samples, .. } in series.unwrap_or_default() {
-            let Some(last) = samples.last().filter(|last| !is_stale(last.v)) else { continue };
-            let name = labels.get("job").to_owned();
-            let job = jobs.entry(name.clone()).or_insert_with(|| JobHealth { job: name, ..JobHealth::default() });
+        let snapshot = self.store.snapshot();
+        let Ok(targets) = snapshot.find(&matchers, range) else { return Vec::new() };
+        let (job_of, names) = targets.groups(|name| name == "job");
+        let of_name = |labels: &Labels| JobHealth { job: labels.get("job").to_owned(), ..JobHealth::default() };
+        let mut jobs: Vec<JobHealth> = names.iter().map(of_name).collect();
+        let read = targets.read(&mut std::iter::once(0..targets.len()), &mut |at, samples, _| {
+            let Some(last) = samples.last().filter(|last| !is_stale(last.v)) else { return ControlFlow::Continue(()) };
+            let job = &mut jobs[job_of[at] as usize];
             job.targets += 1;
             if last.v == 0.0 {
                 let since = samples.iter().rev().take_while(|sample| sample.v == 0.0).last();
-                job.down.push((labels.get("instance").to_owned(), since.map_or(now, |sample| sample.t)));
+                job.down.push((targets.labels(at).get("instance").to_owned(), since.map_or(now, |sample| sample.t)));
             }
+            ControlFlow::Continue(())
+        });
+        if let Err(error) = read {
+            tracing::warn!("the targets of scrape jobs cannot be read: {error}");
+            return Vec::new();
         }
-        jobs.into_values().collect()
+        jobs.retain(|job| job.targets > 0);
+        jobs.sort_by(|a, b| a.job.cmp(&b.job));
+        jobs.iter_mut().for_each(|job| job.down.sort());
+        jobs
     }
 }
 
@@ -345,36 +356,39 @@ impl Known {
 }
 
 /// All rules in their groups. Writers wait meanwhile, so nothing is taken but what judging needs.
-fn group_healths<'a>(rules: impl Iterator<Item = RuleBrief<'a>>) -> Vec<GroupHealth> {
+fn group_healths(core: &Core) -> Vec<GroupHealth> {
     let mut groups: Vec<GroupHealth> = Vec::new();
-    for rule in rules {
+    for (about, rule) in core.rule_infos.iter().zip(core.evaluator.briefs()) {
         let (name, file) = (&rule.group.name, &rule.group.file);
         if groups.last().is_none_or(|last| (&last.name, &last.file) != (name, file)) {
             groups.push(GroupHealth { name: name.clone(), file: file.clone(), rules: Vec::new() });
         }
         if let Some(group) = groups.last_mut() {
-            group.rules.push(rule_health(rule));
+            group.rules.push(RuleHealth {
+                about: Arc::clone(about),
+                unrouted: false,
+                failing_since: rule.error.map(|_| rule.last_evaluation),
+                error: rule.error.map(str::to_owned),
+                unmatched: rule.is_blind,
+            });
         }
     }
     groups
 }
 
-fn rule_health(brief: RuleBrief<'_>) -> RuleHealth {
+/// What a rule is, whatever happens.
+pub(super) fn rule_info(brief: RuleBrief<'_>) -> RuleInfo {
     let (labels, pages) = match brief.rule {
         Rule::Alerting(rule) => (&rule.labels, true),
         Rule::Recording(rule) => (&rule.labels, false),
     };
     let label = |wanted: &str| labels.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
     let pages = pages && matches!(label("severity"), Some("page" | "critical"));
-    RuleHealth {
+    RuleInfo {
         name: brief.rule.name().to_owned(),
         service: label("service").map(str::to_owned),
         pages,
-        unrouted: false,
         query: brief.expr.to_owned(),
-        failing_since: brief.error.map(|_| brief.last_evaluation),
-        error: brief.error.map(str::to_owned),
-        unmatched: brief.is_blind.then(|| brief.expr.to_owned()),
     }
 }
 

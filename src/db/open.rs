@@ -27,8 +27,7 @@ use crate::slo::Objectives;
 use crate::storage::{Entry, Replay, Store};
 
 use super::Db;
-use super::core::{Core, attachment, hand_over};
-use super::decided::Definitions;
+use super::core::{Basis, Core, attachment, hand_over};
 use super::deploys::Deploys;
 use super::episodes::Episodes;
 use super::error::{AppendError, OpenError};
@@ -67,7 +66,7 @@ impl Db {
         let evaluator = Evaluator::new(watch.groups.clone(), context)?;
         let objectives = Objectives::new(watch.objectives.clone())?;
         let mut core = Core::new(evaluator, objectives, deploys, text);
-        core.definitions = Definitions::of(&watch);
+        core.in_force(&watch);
         core.blindness = Blindness::resume(notifier.firing());
         if same {
             warm_start(&mut core, &store, &replay)?;
@@ -129,7 +128,7 @@ impl Db {
         {
             let mut core = inner.core.lock();
             core.evaluator.audit_one_in(options.rule_audit_one_in);
-            hand_over(&inner, &transitions);
+            hand_over(&inner, &transitions, Basis::Present);
             core.record(&inner);
             // What is stored already is taken for known.
             core.commit_derived(&inner, made.derived);
@@ -178,7 +177,7 @@ impl Db {
         core.objectives.adopt(inner.store.known_series());
         core.objectives.seed(now, &source).map_err(|error| OpenError::Read(error.to_string()))?;
         core.rules_text = identity(&watch, start_timestamps);
-        core.definitions = Definitions::of(&watch);
+        core.in_force(&watch);
         inner.notifier.reload(notify_options(&watch))?;
         inner.versions.lock().reload(watch.deploy_series);
         inner.critical.lock().reload(watch.critical);

@@ -3,6 +3,8 @@
 //! Invariants:
 //! - No lock is held while a request is on its way.
 //! - A decision that could not be written is told all the same: people come before the record.
+//! - What the outbox holds comes in the order in which it happened: who changes the ledger in a way that is written has
+//!   the book first.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,11 +31,14 @@ const BODY_SHOWN: usize = 200;
 
 /// Takes alert transitions durably and tells receivers of them, at least once.
 pub struct Notifier {
-    inner: Mutex<Inner>,
+    /// What is durable; taken before the ledger, and held while the disk is waited for.
+    book: Mutex<Book>,
+    /// What is to be told. Nobody waits for anything while they hold it.
+    ledger: Mutex<Ledger>,
 }
 
-struct Inner {
-    ledger: Ledger,
+/// The outbox, and how writing it goes.
+struct Book {
     outbox: Outbox,
     rng: Rng,
     cut_bytes: u64,
@@ -80,36 +85,53 @@ impl Notifier {
         let rng = Rng::new(options.seed);
         let ledger = Ledger::new(options, recovered.records);
         let cut_bytes = recovered.cut_bytes;
-        let inner = Inner { ledger, outbox, rng, cut_bytes, disk_error: None };
-        Ok(Notifier { inner: Mutex::new(inner) })
+        let book = Book { outbox, rng, cut_bytes, disk_error: None };
+        Ok(Notifier { book: Mutex::new(book), ledger: Mutex::new(ledger) })
     }
 
-    /// Takes transitions: firing and resolved ones are durable when it returns; those that are
+    /// Takes transitions: firing and resolved ones are durable when it returns, and are told after that; those that are
     /// known already and other kinds are passed over. Calls must come in the order of the log.
     ///
     /// # Errors
     /// The outbox cannot be written. The transitions are taken and will be told even so, and
     /// [`Notifier::step`] goes on trying to write them down.
     pub fn accept(&self, transitions: &[Transition]) -> Result<(), AcceptError> {
-        let mut inner = self.inner.lock();
-        let fresh = inner.ledger.fresh(transitions);
+        let mut book = self.book.lock();
+        let fresh = self.ledger.lock().fresh(transitions);
         if fresh.is_empty() {
             return Ok(());
         }
-        let written = inner.outbox.append(&[Record::Accepted(fresh.clone())]);
-        inner.ledger.take(fresh);
-        let durable = inner.keep(written);
-        durable.map_err(|source| AcceptError { source })
+        let written = book.outbox.append(&[Record::Accepted(fresh.clone())]);
+        self.ledger.lock().take(fresh);
+        self.keep(&mut book, written).map_err(|source| AcceptError { source })
+    }
+
+    /// The same of transitions whose grounds are synced already, so that a start would decide them again: they may be
+    /// told, and `tell` is called, while they are being synced themselves.
+    ///
+    /// # Errors
+    /// As of [`Notifier::accept`].
+    pub fn accept_logged(&self, transitions: &[Transition], tell: impl FnOnce()) -> Result<(), AcceptError> {
+        let mut book = self.book.lock();
+        let fresh = self.ledger.lock().fresh(transitions);
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let written = book.outbox.write(&[Record::Accepted(fresh.clone())]);
+        self.ledger.lock().take(fresh);
+        tell();
+        let written = written.and_then(|()| book.outbox.sync());
+        self.keep(&mut book, written).map_err(|source| AcceptError { source })
     }
 
     /// The highest place in the log of which a decision was taken.
     pub fn position(&self) -> Seq {
-        self.inner.lock().ledger.position()
+        self.ledger.lock().position()
     }
 
     /// The alerts that receivers are to hold for firing.
     pub fn firing(&self) -> Vec<Alert> {
-        self.inner.lock().ledger.firing()
+        self.ledger.lock().firing()
     }
 
     /// Goes on with a log whose last entry is `last`. If decisions of later entries are known, the log
@@ -118,11 +140,11 @@ impl Notifier {
     /// # Errors
     /// The outbox cannot be written; the log is followed even so.
     pub fn follow(&self, last: Seq) -> Result<(), AcceptError> {
-        let mut inner = self.inner.lock();
-        let Some(record) = inner.ledger.rewind(last) else { return Ok(()) };
+        let mut book = self.book.lock();
+        let Some(record) = self.ledger.lock().rewind(last) else { return Ok(()) };
         tracing::error!("the log ends at entry {}, before decisions that were told: it has lost entries", last.0);
-        let written = inner.outbox.append(&[record]);
-        inner.keep(written).map_err(|source| AcceptError { source })
+        let written = book.outbox.append(&[record]);
+        self.keep(&mut book, written).map_err(|source| AcceptError { source })
     }
 
     /// Sends what is due at `now`; returns when there is something to do next, if anything.
@@ -130,24 +152,27 @@ impl Notifier {
     /// May be called by several threads: each speaks with another target, so that a slow one does
     /// not hold up the rest.
     pub fn step(&self, now: Timestamp, transport: &dyn Transport) -> Option<Timestamp> {
-        self.inner.lock().heal();
         loop {
-            let jobs = self.inner.lock().ledger.claim(now);
+            let jobs = self.ledger.lock().claim(now);
             let Some(target) = jobs.first().map(|job| job.target) else { break };
             for job in jobs {
                 let answer = transport.send(&job.request);
-                if self.inner.lock().note(job, answer, now) == Go::Stop {
+                if self.note(job, answer, now) == Go::Stop {
                     break;
                 }
             }
-            if let Some(target) = self.inner.lock().ledger.target(target) {
+            if let Some(target) = self.ledger.lock().target(target) {
                 target.line = Line::Free;
             }
         }
-        let mut inner = self.inner.lock();
-        inner.remember(Vec::new());
-        let due = inner.ledger.next_due(now);
-        let heal = inner.outbox.broken().then_some(now + HEAL);
+        let mut book = self.book.lock();
+        if book.outbox.broken() {
+            // The error stands in the status, and the next step tries again.
+            let _ = self.keep(&mut book, Ok(()));
+        }
+        self.remember(&mut book, Vec::new());
+        let due = self.ledger.lock().next_due(now);
+        let heal = book.outbox.broken().then_some(now + HEAL);
         due.into_iter().chain(heal).min()
     }
 
@@ -159,61 +184,47 @@ impl Notifier {
         if let Some(routing) = &options.routing {
             routing.check()?;
         }
-        self.inner.lock().ledger.reload(options);
+        self.ledger.lock().reload(options);
         Ok(())
     }
 
     /// The labels that are added to alerts that do not have them.
     pub fn external_labels(&self) -> Labels {
-        self.inner.lock().ledger.external_labels()
+        self.ledger.lock().external_labels()
     }
 
     /// Who would be told of an alert: receivers that have an address, and Alertmanagers, by the names of their status.
     pub fn receivers_of(&self, alert: &Labels) -> Vec<String> {
-        self.inner.lock().ledger.receivers_of(alert)
+        self.ledger.lock().receivers_of(alert)
     }
 
     /// Whether an alert with these labels, and others that are not known beforehand, can come to anybody: to a receiver that
     /// has an address, or an Alertmanager.
     pub fn can_reach(&self, known: &Labels) -> bool {
-        self.inner.lock().ledger.can_reach(known)
+        self.ledger.lock().can_reach(known)
     }
 
     /// Who was told last of the alert with these labels: receiver, `firing` or `resolved`, and when. What is settled is
     /// not remembered.
     pub fn told_of(&self, labels: &Labels) -> Vec<(String, &'static str, Timestamp)> {
-        self.inner.lock().ledger.told_of(labels)
+        self.ledger.lock().told_of(labels)
     }
 
     /// What can be said about delivery.
     pub fn status(&self) -> NotifyStatus {
-        let inner = self.inner.lock();
+        let book = self.book.lock();
         NotifyStatus {
-            outbox_bytes: inner.outbox.bytes(),
-            cut_bytes: inner.cut_bytes,
-            disk_error: inner.disk_error.clone(),
-            ..inner.ledger.status()
+            outbox_bytes: book.outbox.bytes(),
+            cut_bytes: book.cut_bytes,
+            disk_error: book.disk_error.clone(),
+            ..self.ledger.lock().status()
         }
     }
-}
 
-impl std::fmt::Debug for Notifier {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Notifier").finish_non_exhaustive()
-    }
-}
-
-/// Whether the target gets its next message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Go {
-    On,
-    Stop,
-}
-
-impl Inner {
     /// Notes how an attempt ended.
-    fn note(&mut self, job: Job, answer: Result<Response, TransportError>, now: Timestamp) -> Go {
-        let Inner { ledger, rng, .. } = self;
+    fn note(&self, job: Job, answer: Result<Response, TransportError>, now: Timestamp) -> Go {
+        let mut book = self.book.lock();
+        let mut ledger = self.ledger.lock();
         let (answer, go) = match answer {
             Ok(response) if (200..300).contains(&response.status) => {
                 if let Some(target) = ledger.target(job.target) {
@@ -234,47 +245,57 @@ impl Inner {
                     Err(error) => (error.to_string(), None),
                 };
                 if let Some(target) = ledger.target(job.target) {
-                    target.failed(now, error, retry_after, rng);
+                    target.failed(now, error, retry_after, &mut book.rng);
                 }
                 return Go::Stop;
             }
         };
-        let record = self.ledger.answered(job, answer, now);
-        self.remember(record.into_iter().collect());
+        let record = ledger.answered(job, answer, now);
+        drop(ledger);
+        self.remember(&mut book, record.into_iter().collect());
         go
     }
 
     /// Writes down what was told and settled.
-    fn remember(&mut self, mut records: Vec<Record>) {
-        records.extend(self.ledger.settled());
-        if !records.is_empty() && !self.outbox.broken() {
-            let written = self.outbox.append(&records);
+    fn remember(&self, book: &mut Book, mut records: Vec<Record>) {
+        records.extend(self.ledger.lock().settled());
+        if !records.is_empty() && !book.outbox.broken() {
+            let written = book.outbox.append(&records);
             // The error stands in the status, and the next step tries again.
-            let _ = self.keep(written);
-        }
-    }
-
-    fn heal(&mut self) {
-        if self.outbox.broken() {
-            let _ = self.keep(Ok(()));
+            let _ = self.keep(book, written);
         }
     }
 
     /// Sees to it that the whole state is on disk after a write, by a new file if that failed.
-    fn keep(&mut self, written: io::Result<()>) -> io::Result<()> {
-        let result = if self.outbox.rewrite_due() {
-            let rewritten = self.outbox.rewrite(&self.ledger.records());
+    fn keep(&self, book: &mut Book, written: io::Result<()>) -> io::Result<()> {
+        let outbox = &mut book.outbox;
+        let result = if outbox.rewrite_due() {
+            let records = self.ledger.lock().records();
+            let rewritten = outbox.rewrite(&records);
             match (written, rewritten) {
                 // The old file still has everything.
-                (Ok(()), Err(_)) if !self.outbox.broken() => Ok(()),
+                (Ok(()), Err(_)) if !outbox.broken() => Ok(()),
                 (_, rewritten) => rewritten,
             }
         } else {
             written
         };
-        self.disk_error = result.as_ref().err().map(ToString::to_string);
+        book.disk_error = result.as_ref().err().map(ToString::to_string);
         result
     }
+}
+
+impl std::fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Notifier").finish_non_exhaustive()
+    }
+}
+
+/// Whether the target gets its next message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Go {
+    On,
+    Stop,
 }
 
 fn text_of(response: &Response) -> String {

@@ -128,8 +128,17 @@ struct Told {
     over: usize,
 }
 
+/// When alerts are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// Once they are durable.
+    Durable,
+    /// While they are being synced, by another thread, as decisions of the log are.
+    Syncing,
+}
+
 /// Takes and tells a few alerts; gives what was accepted and what was told.
-fn story(disk: &Cutting) -> (Vec<(Transition, usize)>, Vec<Told>) {
+fn story(disk: &Cutting, when: When) -> (Vec<(Transition, usize)>, Vec<Told>) {
     let sent = Arc::new(Mutex::new(Vec::new()));
     let (counter, log) = (disk.clone(), Arc::clone(&sent));
     let recorder = Recorder::answering(move |_| {
@@ -140,8 +149,23 @@ fn story(disk: &Cutting) -> (Vec<(Transition, usize)>, Vec<Told>) {
     let (mut accepted, mut told) = (Vec::new(), Vec::new());
     let take = |transitions: Vec<Transition>, accepted: &mut Vec<(Transition, usize)>, told: &mut Vec<Told>| {
         let at = transitions[0].at;
-        notifier.accept(&transitions).unwrap();
-        accepted.extend(transitions.into_iter().map(|t| (t, disk.operations())));
+        let mut done = 0;
+        let mut accept = |transitions: &[Transition], tell: &mut dyn FnMut()| {
+            match when {
+                When::Durable => notifier.accept(transitions).unwrap(),
+                When::Syncing => notifier.accept_logged(transitions, tell).unwrap(),
+            }
+            done = disk.operations();
+        };
+        std::thread::scope(|scope| {
+            accept(&transitions, &mut || {
+                scope.spawn(|| notifier.step(at, &recorder));
+                while sent.lock().unwrap().is_empty() {
+                    std::thread::yield_now();
+                }
+            });
+        });
+        accepted.extend(transitions.into_iter().map(|t| (t, done)));
         notifier.step(at, &recorder);
         let sent = std::mem::take(&mut *sent.lock().unwrap());
         let messages = recorder.messages().into_iter().zip(sent);
@@ -164,20 +188,23 @@ fn message_of(transition: &Transition) -> String {
 
 #[test]
 fn a_power_cut_at_any_operation_loses_no_page_and_repeats_only_what_was_on_its_way() {
-    let whole = Cutting::new(usize::MAX, Survival::Most);
-    let (accepted, _) = story(&whole);
-    assert_eq!(accepted.len(), 5);
-    let operations = whole.operations();
-    for cut in 0..operations {
-        for survival in [Survival::Least, Survival::Most, Survival::Seeded(cut as u64)] {
-            check_cut(cut, survival);
+    for when in [When::Durable, When::Syncing] {
+        let whole = Cutting::new(usize::MAX, Survival::Most);
+        let (accepted, told) = story(&whole, when);
+        assert_eq!(accepted.len(), 5);
+        assert_eq!(told[0].sent < accepted[0].1, when == When::Syncing);
+        let operations = whole.operations();
+        for cut in 0..operations {
+            for survival in [Survival::Least, Survival::Most, Survival::Seeded(cut as u64)] {
+                check_cut(cut, survival, when);
+            }
         }
     }
 }
 
-fn check_cut(cut: usize, survival: Survival) {
+fn check_cut(cut: usize, survival: Survival, when: When) {
     let disk = Cutting::new(cut, survival);
-    let (accepted, told) = story(&disk);
+    let (accepted, told) = story(&disk, when);
     let left = disk.left.lock().unwrap().take().unwrap();
     let recorder = Recorder::new();
     let notifier = Notifier::open(Arc::new(left.clone()), &dir(), plain()).unwrap();
@@ -208,21 +235,25 @@ fn check_cut(cut: usize, survival: Survival) {
 
 #[test]
 fn what_was_accepted_before_the_cut_is_told_without_the_log() {
-    let whole = Cutting::new(usize::MAX, Survival::Most);
-    story(&whole);
-    for cut in 0..whole.operations() {
-        let disk = Cutting::new(cut, Survival::Least);
-        let (accepted, told) = story(&disk);
-        let left = disk.left.lock().unwrap().take().unwrap();
-        let recorder = Recorder::new();
-        let notifier = Notifier::open(Arc::new(left), &dir(), plain()).unwrap();
-        notifier.step(seconds(1000), &recorder);
-        let after = recorder.messages();
-        for (transition, done) in accepted.iter().filter(|(_, done)| *done <= cut) {
-            let message = message_of(transition);
-            let sent = told.iter().any(|told| told.message == message && told.sent <= cut);
-            assert!(sent || after.contains(&message), "{message} accepted after {done}, cut at {cut}: {after:?}");
-        }
+    for when in [When::Durable, When::Syncing] {
+        let whole = Cutting::new(usize::MAX, Survival::Most);
+        story(&whole, when);
+        (0..whole.operations()).for_each(|cut| check_without_the_log(cut, when));
+    }
+}
+
+fn check_without_the_log(cut: usize, when: When) {
+    let disk = Cutting::new(cut, Survival::Least);
+    let (accepted, told) = story(&disk, when);
+    let left = disk.left.lock().unwrap().take().unwrap();
+    let recorder = Recorder::new();
+    let notifier = Notifier::open(Arc::new(left), &dir(), plain()).unwrap();
+    notifier.step(seconds(1000), &recorder);
+    let after = recorder.messages();
+    for (transition, done) in accepted.iter().filter(|(_, done)| *done <= cut) {
+        let message = message_of(transition);
+        let sent = told.iter().any(|told| told.message == message && told.sent <= cut);
+        assert!(sent || after.contains(&message), "{message} accepted after {done}, cut at {cut}: {after:?}");
     }
 }
 

@@ -1,8 +1,11 @@
 //! The verdict: what decides, what wins, and what is shown.
 
+use std::sync::Arc;
+
 use evenkeel::confidence::{
     CriticalGap, Customers, Deploy, Evidence, GroupHealth, JobHealth, Judgement, Lacks, Outline, ProgramHealth,
-    ReceiverHealth, RuleHealth, StorageHealth, Verdict, customers, group_verdict, judge, objective_verdict, outline,
+    ReceiverHealth, RuleHealth, RuleInfo, StorageHealth, Verdict, customers, group_verdict, judge, objective_verdict,
+    outline,
 };
 use evenkeel::model::{Alert, AlertState, Labels, Millis, Timestamp};
 use evenkeel::slo::{BurnPair, GroupsStatus, ObjectiveStatus};
@@ -117,7 +120,7 @@ const HARMS: &[Harm] = &[
     }),
     ("a rule that fails", Verdict::Blind, |known| {
         let rule = RuleHealth {
-            name: "R".to_owned(),
+            about: Arc::new(RuleInfo { name: "R".to_owned(), ..RuleInfo::default() }),
             error: Some("many-to-many matching".to_owned()),
             ..RuleHealth::default()
         };
@@ -156,7 +159,7 @@ const HARMS: &[Harm] = &[
     ("little budget left", Verdict::AtRisk, |known| known.objectives[0].budget.left = 0.09),
     ("an alert without severity", Verdict::Ok, |known| known.alerts.push(alert("", AlertState::Firing))),
     ("a rule without series", Verdict::Ok, |known| {
-        let rule = RuleHealth { unmatched: Some("up".to_owned()), ..RuleHealth::default() };
+        let rule = RuleHealth { unmatched: true, ..RuleHealth::default() };
         known.groups.push(GroupHealth { rules: vec![rule], ..GroupHealth::default() });
     }),
 ];

@@ -5,10 +5,12 @@
 //! cargo run --release --example compare_rules -- PEERS_DIR --series 100000 --rules 1000 --minutes 3
 //! ```
 //!
-//! Each program runs twice on a fresh directory, without rules and with them, and gets the same samples by remote-write, one
-//! of each series every ten seconds, evenly spread over the time; Prometheus evaluates every 15 s. The clocks run half a minute after some minutes of
-//! history were sent at once, so that most windows are full; with `--hours 6`, all are, as after a day of work. Beside that, a probe twice a second: one decisive sample, and the time until it is
-//! acknowledged and until its alert arrives at a receiver that both take for an Alertmanager. The output is Markdown.
+//! Each program is measured without rules and with them, and gets the same samples by remote-write, one of each series every
+//! ten seconds, evenly spread over the time; Prometheus evaluates every 15 s. The clocks run half a minute after some minutes
+//! of history were sent at once, so that most windows are full: twice on a fresh directory. With `--hours 6` all windows are
+//! full, as after a day of work; so much history is sent once, and rules come by a reload once it has been measured without
+//! them. Beside that, a probe twice a second: one decisive sample, and the time until it is acknowledged and until its alert
+//! arrives at a receiver that both take for an Alertmanager. The output is Markdown.
 
 mod fleet;
 #[path = "../harness/mod.rs"]
@@ -126,15 +128,15 @@ fn main() -> Outcome<()> {
         if !options.only.is_empty() && !options.only.contains(&kind) {
             continue;
         }
-        let without = match options.with_rules_only {
-            true => None,
-            false => Some(run::measure(&options, kind, Rules::None, &premises)?),
-        };
-        if let Some(without) = &without {
-            say(kind, "without rules", without);
+        let stages: &[Rules] = if options.with_rules_only { &[Rules::All] } else { &[Rules::None, Rules::All] };
+        // Hours of history are sent once.
+        let of_a_run = if options.hours > 0.0 { stages.len() } else { 1 };
+        let mut measured = Vec::new();
+        for stages in stages.chunks(of_a_run) {
+            let mut say = |rules: Rules, measured: &Measured| say(kind, rules.name(), measured);
+            measured.extend(run::measure(&options, kind, stages, &premises, &mut say)?);
         }
-        let with = run::measure(&options, kind, Rules::All, &premises)?;
-        say(kind, "with rules", &with);
+        let (with, without) = (measured.pop().ok_or("nothing was measured")?, measured.pop());
         all.push((kind, without, with));
     }
     println!("\n{}", costs(&all));
@@ -173,15 +175,20 @@ fn costs(all: &[(Kind, Option<Measured>, Measured)]) -> String {
     ]);
     let share = |v: f64| format!("{:.2} %", v * 100.0);
     for (kind, without, with) in all {
-        let of = |f: &dyn Fn(&Measured) -> f64| without.as_ref().map_or(f64::NAN, f);
+        let from = |text: &dyn Fn(f64) -> String, f: &dyn Fn(&Measured) -> f64| match without {
+            Some(without) => [text(f(without)), text(f(with) - f(without))],
+            None => ["—".to_owned(), "—".to_owned()],
+        };
+        let [cpu, cpu_added] = from(&share, &|m| m.usage.cpu);
+        let [memory, memory_added] = from(&bytes, &|m| m.usage.resident);
         table.row(vec![
             kind.name().into(),
-            share(of(&|m| m.usage.cpu)),
+            cpu,
             share(with.usage.cpu),
-            share(with.usage.cpu - of(&|m| m.usage.cpu)),
-            bytes(of(&|m| m.usage.resident)),
+            cpu_added,
+            memory,
             bytes(with.usage.resident),
-            bytes(with.usage.resident - of(&|m| m.usage.resident)),
+            memory_added,
             format!("{:.0}", with.usage.rate),
             format!("{:.1}", with.usage.behind),
             with.alerts.to_string(),
@@ -192,7 +199,10 @@ fn costs(all: &[(Kind, Option<Measured>, Measured)]) -> String {
         let (_, without, with) = all.iter().find(|(of, ..)| *of == kind)?;
         Some(with.usage.cpu - without.as_ref()?.usage.cpu)
     };
-    let mut text = format!("{}\nCPU is of one core; memory is resident at the end of the run.\n", table.text());
+    let mut text = format!(
+        "{}\nCPU is of one core; memory is resident at the end of a run; of a run with hours of history, what is added came in while the clocks ran, too.\n",
+        table.text()
+    );
     if let (Some(ours), Some(theirs)) = (added(Kind::Evenkeel), added(Kind::Prometheus)) {
         text += &format!("Prometheus' rules take {:.1} times the CPU of ours.\n", theirs / ours);
     }

@@ -31,6 +31,13 @@ const WARM_UP: Duration = Duration::from_secs(30);
 const PROBE_EVERY: Duration = Duration::from_millis(500);
 /// The rules, beside the configuration.
 const RULES_FILE: &str = "rules.yml";
+/// How long rules may take to be loaded.
+const RELOAD_WITHIN: Duration = Duration::from_secs(600);
+/// How long a write may wait for its answer, as it does while rules are loaded.
+const ANSWER_WITHIN: Duration = Duration::from_secs(300);
+/// How long a program gets to take what has waited meanwhile, and what counts for having taken it.
+const CATCHES_UP_WITHIN: Duration = Duration::from_secs(120);
+const CAUGHT_UP: Duration = Duration::from_secs(1);
 /// How long the alert of the last probe may take.
 const LAST_WITHIN: Duration = Duration::from_secs(40);
 
@@ -44,7 +51,7 @@ pub(crate) enum Rules {
 }
 
 impl Rules {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Rules::None => "without rules",
             Rules::All => "with rules",
@@ -99,14 +106,67 @@ impl Buckets {
     }
 }
 
-/// Runs a program and measures it.
-pub(crate) fn measure(options: &Options, kind: Kind, rules: Rules, premises: &Premises) -> Outcome<Measured> {
+/// Runs a program on a fresh directory and measures it, with rules or without them; both one after the other only where
+/// there are hours of history, which take as long to send as everything else: then rules come by a reload.
+pub(crate) fn measure(
+    options: &Options,
+    kind: Kind,
+    stages: &[Rules],
+    premises: &Premises,
+    say: &mut dyn FnMut(Rules, &Measured),
+) -> Outcome<Vec<Measured>> {
     let data = premises.fresh(kind.name())?;
     let (receiver, messages) = webhook_receiver()?;
-    let (server, version) = start(options, kind, rules, &data, receiver)?;
+    let from_the_start = if options.hours > 0.0 { Rules::None } else { stages[0] };
+    let (server, version) = start(options, kind, from_the_start, &data, receiver)?;
+    let mut pace = send_history(options, &server)?;
+    eprintln!("{}: history sent at {}", kind.name(), procfs::utc());
+    let mut measured = Vec::new();
+    for &rules in stages {
+        if rules != from_the_start {
+            fs::write(data.join(RULES_FILE), all_rules(options))?;
+            reload(kind, &server, &mut pace)?;
+        }
+        pace.catch_up()?;
+        let stop = AtomicBool::new(false);
+        let (figures, probes) = thread::scope(|scope| {
+            let (stop, server, pace) = (&stop, &server, &mut pace);
+            let figures = scope.spawn(move || {
+                let figures = clocks(options, server, pace);
+                stop.store(true, Ordering::Relaxed);
+                // The alerts of the last probes are still to come.
+                pace.until(Instant::now() + if rules == Rules::All { LAST_WITHIN } else { Duration::ZERO })?;
+                Outcome::Ok((figures?, alerts(server.address)?))
+            });
+            let probes = match rules {
+                Rules::All => probe(server.address, &messages, stop),
+                Rules::None => Ok((Vec::new(), Vec::new())),
+            };
+            Outcome::Ok((figures.join().map_err(|_| "the measuring thread panicked")??, probes?))
+        })?;
+        let (((usage, asked, told), alerts), (acknowledged_ms, arrived_ms)) = (figures, probes);
+        let missed = match kind {
+            Kind::Evenkeel => "evenkeel_rule_group_iterations_missed_total",
+            Kind::Prometheus => "prometheus_rule_group_iterations_missed_total",
+        };
+        let missed = (told.sum(missed) - asked.sum(missed)) as u64;
+        let decided =
+            (kind == Kind::Evenkeel).then(|| told.buckets("evenkeel_decision_duration_seconds_bucket", &asked));
+        let version = version.clone();
+        let stage = Measured { version, usage, alerts, missed, acknowledged_ms, arrived_ms, decided };
+        say(rules, &stage);
+        measured.push(stage);
+    }
+    pace.sender.finish()?;
+    discard(&data)?;
+    Ok(measured)
+}
+
+/// Sends the history: as evenly spaced as what follows, until it has caught up with the clock; what is long by itself as
+/// long as it takes.
+fn send_history(options: &Options, server: &Server) -> Outcome<Pace> {
     let mut fleet = Fleet::new(options.series, options.teams())?;
     let mut sender = Sender::new(server.address)?;
-    // As evenly spaced as what follows, until it has caught up with the clock; what is long by itself as long as it takes.
     let history = (options.history * 60_000.0) as i64;
     let (begin, mut rounds) = (now_ms() - history - (options.hours * 3_600_000.0) as i64, 0);
     let at = |round: u64, part: u64| begin + (round * EVERY_MS + part * EVERY_MS / PARTS as u64) as i64;
@@ -122,52 +182,44 @@ pub(crate) fn measure(options: &Options, kind: Kind, rules: Rules, premises: &Pr
         sender.flush()?;
         rounds += 1;
     }
-    if rules == Rules::All && options.hours > 0.0 {
-        fs::write(data.join(RULES_FILE), all_rules(options))?;
-        server.reload()?;
-    }
-    eprintln!("{} {}: history sent at {}", kind.name(), rules.name(), procfs::utc());
-    let stop = AtomicBool::new(false);
-    let probed = thread::scope(|scope| {
-        let (stop, address) = (&stop, server.address);
-        let measured = scope.spawn(move || {
-            let begun = Instant::now();
-            let late = Duration::from_millis((now_ms() - at(rounds, 0)).max(0) as u64);
-            let begun_ms = at(rounds, 0);
-            let mut pace =
-                Pace { fleet, sender, begun: begun - late, begun_ms, rounds, part: 0, behind: Duration::ZERO };
-            pace.until(begun + WARM_UP)?;
-            let (before, asked) = (procfs::figures(server.pid())?, Metrics::of(server.address)?);
-            let (clock, samples) = (Instant::now(), pace.sender.samples());
-            pace.behind = Duration::ZERO;
-            pace.until(clock + Duration::from_secs_f64(options.minutes * 60.0))?;
-            let (after, took) = (procfs::figures(server.pid())?, clock.elapsed().as_secs_f64());
-            stop.store(true, Ordering::Relaxed);
-            let told = Metrics::of(server.address)?;
-            let (rate, behind) = ((pace.sender.samples() - samples) as f64 / took, pace.behind.as_secs_f64());
-            // The alerts of the last probes are still to come.
-            pace.until(Instant::now() + if rules == Rules::All { LAST_WITHIN } else { Duration::ZERO })?;
-            pace.sender.finish()?;
-            let alerts = alerts(server.address)?;
-            let usage = Usage { cpu: (after.cpu - before.cpu) / took, resident: after.resident as f64, rate, behind };
-            Outcome::Ok((usage, asked, told, alerts))
-        });
-        let probes = match rules {
-            Rules::All => probe(address, &messages, stop),
-            Rules::None => Ok((Vec::new(), Vec::new())),
-        };
-        let measured = measured.join().map_err(|_| "the measuring thread panicked")??;
-        Outcome::Ok((measured, probes?))
+    let late = Duration::from_millis((now_ms() - at(rounds, 0)).max(0) as u64);
+    let (begun, begun_ms) = (Instant::now() - late, at(rounds, 0));
+    Ok(Pace { fleet, sender, begun, begun_ms, rounds, part: 0, behind: Duration::ZERO })
+}
+
+/// Has the rules loaded while samples come in.
+fn reload(kind: Kind, server: &Server, pace: &mut Pace) -> Outcome<()> {
+    let address = server.address;
+    let asked = thread::spawn(move || {
+        let begun = Instant::now();
+        let mut http = Http::connect(address)?;
+        http.wait_up_to(RELOAD_WITHIN)?;
+        let answer = http.post("/-/reload")?;
+        match answer.status {
+            200..=299 => Outcome::Ok(begun.elapsed()),
+            status => Err(format!("the reload was answered with {status}: {}", answer.text()).into()),
+        }
     });
-    let ((usage, asked, told, alerts), (acknowledged_ms, arrived_ms)) = probed?;
-    discard(&data)?;
-    let missed = match kind {
-        Kind::Evenkeel => told.sum("evenkeel_rule_group_iterations_missed_total"),
-        Kind::Prometheus => told.sum("prometheus_rule_group_iterations_missed_total"),
-    };
-    let decided = (kind == Kind::Evenkeel).then(|| told.buckets("evenkeel_decision_duration_seconds_bucket", &asked));
-    let missed = missed as u64;
-    Ok(Measured { version, usage, alerts, missed, acknowledged_ms, arrived_ms, decided })
+    while !asked.is_finished() {
+        pace.until(Instant::now() + PROBE_EVERY)?;
+    }
+    let took = asked.join().map_err(|_| "the reloading thread panicked")??;
+    println!("- {}: rules loaded within {:.1} s while samples came in", kind.name(), took.as_secs_f64());
+    Ok(())
+}
+
+/// Lets everything warm up, and measures what it takes from then on.
+fn clocks(options: &Options, server: &Server, pace: &mut Pace) -> Outcome<(Usage, Metrics, Metrics)> {
+    pace.until(Instant::now() + WARM_UP)?;
+    let (before, asked) = (procfs::figures(server.pid())?, Metrics::of(server.address)?);
+    let (clock, samples) = (Instant::now(), pace.sender.samples());
+    pace.behind = Duration::ZERO;
+    pace.until(clock + Duration::from_secs_f64(options.minutes * 60.0))?;
+    let (after, took) = (procfs::figures(server.pid())?, clock.elapsed().as_secs_f64());
+    let told = Metrics::of(server.address)?;
+    let (rate, behind) = ((pace.sender.samples() - samples) as f64 / took, pace.behind.as_secs_f64());
+    let usage = Usage { cpu: (after.cpu - before.cpu) / took, resident: after.resident as f64, rate, behind };
+    Ok((usage, asked, told))
 }
 
 fn all_rules(options: &Options) -> String {
@@ -181,8 +233,7 @@ fn start(options: &Options, kind: Kind, rules: Rules, data: &Path, receiver: Soc
         Kind::Prometheus => harness::peer(&options.peers, "prometheus")?,
     };
     let mut config = String::from("global: {evaluation_interval: 15s}\n");
-    // With hours of history they come later: Prometheus takes no sample that is an hour older than what rules make.
-    let text = if rules == Rules::All && options.hours == 0.0 { all_rules(options) } else { "groups: []\n".to_owned() };
+    let text = if rules == Rules::All { all_rules(options) } else { "groups: []\n".to_owned() };
     fs::write(data.join(RULES_FILE), text)?;
     config += &format!("rule_files: [{RULES_FILE}]\n");
     config += &format!("alerting: {{alertmanagers: [{{static_configs: [{{targets: ['{receiver}']}}]}}]}}\n");
@@ -200,7 +251,7 @@ fn start(options: &Options, kind: Kind, rules: Rules, data: &Path, receiver: Soc
             command.arg(format!("--config.file={}", file.display()));
             command.arg(format!("--storage.tsdb.path={}", stored.display()));
             command.arg(format!("--web.listen-address={address}"));
-            command.args(["--web.enable-remote-write-receiver", "--log.level=warn"]);
+            command.args(["--web.enable-remote-write-receiver", "--web.enable-lifecycle", "--log.level=warn"]);
         }
     }
     let said = Command::new(&program).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
@@ -286,14 +337,16 @@ struct Connection {
 
 impl Connection {
     fn new(address: SocketAddr) -> Outcome<Connection> {
-        Ok(Connection { address, http: Http::connect(address)? })
+        let mut http = Http::connect(address)?;
+        http.wait_up_to(ANSWER_WITHIN)?;
+        Ok(Connection { address, http })
     }
 
     fn send(&mut self, request: &Request) -> Outcome<()> {
         let answer = match self.http.remote_write(&request.body) {
             Ok(answer) => answer,
             Err(_) => {
-                self.http = Http::connect(self.address)?;
+                *self = Connection::new(self.address)?;
                 self.http.remote_write(&request.body)?
             }
         };
@@ -320,6 +373,22 @@ struct Pace {
 }
 
 impl Pace {
+    /// How far the sending is behind the clock.
+    fn lag(&self) -> Duration {
+        let due = self.begun + Duration::from_millis(self.part * EVERY_MS / PARTS as u64);
+        Instant::now().saturating_duration_since(due)
+    }
+
+    /// Sends what has waited, as far as the program takes it in time.
+    fn catch_up(&mut self) -> Outcome<()> {
+        let begun = Instant::now();
+        while self.lag() > CAUGHT_UP && begun.elapsed() < CATCHES_UP_WITHIN {
+            let part = Duration::from_millis(EVERY_MS / PARTS as u64);
+            self.until(self.begun + part * (self.part as u32 + 1))?;
+        }
+        Ok(())
+    }
+
     fn until(&mut self, end: Instant) -> Outcome<()> {
         loop {
             let due = self.begun + Duration::from_millis(self.part * EVERY_MS / PARTS as u64);

@@ -2,8 +2,8 @@
 //!
 //! Invariants:
 //! - What the log decides is known by names that a replay finds again: taking it twice changes nothing.
-//! - It is written and synced before an outcome is acknowledged, and with each decision once people are being told; what
-//!   could not be written is tried again.
+//! - It is written and synced before an outcome is acknowledged. What the log decided is known before the sender of its
+//!   sample is answered, and written right after that; what could not be written is tried again.
 //! - It decides nothing: a disk that cannot write it disturbs nobody.
 //! - The newest alerts and episodes are kept, in bounded memory; the file is written anew before it is twice as long.
 
@@ -122,7 +122,7 @@ impl Episodes {
         self.file_bytes = bytes.len();
     }
 
-    /// Takes what the log decided, and writes it.
+    /// Takes what the log decided; [`Episodes::write`] writes it.
     pub(super) fn take(&mut self, happened: Vec<Happened>) {
         for one in happened {
             match one {
@@ -142,7 +142,6 @@ impl Episodes {
                 Happened::Episode(known, decided) => self.take_episode(*known, *decided),
             }
         }
-        self.write();
     }
 
     /// An episode that is known already by some of its time is the same one.
@@ -501,8 +500,14 @@ mod tests {
         Episodes::open(Arc::new(disk.clone()), Path::new("/db"))
     }
 
+    /// As the database does.
+    fn take(episodes: &mut Episodes, happened: Vec<Happened>) {
+        episodes.take(happened);
+        episodes.write();
+    }
+
     fn take_fired(episodes: &mut Episodes, at: i64) {
-        episodes.take(vec![Happened::Fired(Box::new(fired(at)), Box::new(decided(at)))]);
+        take(episodes, vec![Happened::Fired(Box::new(fired(at)), Box::new(decided(at)))]);
     }
 
     #[test]
@@ -515,7 +520,7 @@ mod tests {
         let labelled = episodes.label(id, useful.clone()).unwrap();
         // A replay.
         take_fired(&mut episodes, 10);
-        episodes.take(vec![Happened::Ended(id, Timestamp(40)), Happened::Ended(id, Timestamp(50))]);
+        take(&mut episodes, vec![Happened::Ended(id, Timestamp(40)), Happened::Ended(id, Timestamp(50))]);
         episodes.told(id, vec![ToldTo { receiver: "x".into(), at: Timestamp(12) }]);
         episodes.write();
         let again = open(&disk);
@@ -538,10 +543,10 @@ mod tests {
             one.id = FiredId::of_episode(&one.episode);
             Happened::Episode(Box::new(one), Box::new(decided(start)))
         };
-        episodes.take(vec![found(100, 120, false, true)]);
-        episodes.take(vec![found(100, 180, true, true)]);
+        take(&mut episodes, vec![found(100, 120, false, true)]);
+        take(&mut episodes, vec![found(100, 180, true, true)]);
         // Counted again from what is stored, a little otherwise.
-        episodes.take(vec![found(98, 181, true, false), found(300, 310, true, false)]);
+        take(&mut episodes, vec![found(98, 181, true, false), found(300, 310, true, false)]);
         let spans = |episodes: &Episodes| -> Vec<_> {
             let all = episodes.all().1;
             all.iter().map(|one| (one.episode.start.0, one.episode.last.0, one.episode.watched)).collect()
@@ -576,7 +581,7 @@ mod tests {
         let text = "x".repeat(700);
         for n in 0..3 * many {
             let alert = FiredAlert { summary: text.clone(), ..fired(n) };
-            episodes.take(vec![Happened::Fired(Box::new(alert), Box::new(decided(n)))]);
+            take(&mut episodes, vec![Happened::Fired(Box::new(alert), Box::new(decided(n)))]);
         }
         assert!(episodes.alerts.len() <= limits::FIRED_ALERTS_MAX);
         assert!(episodes.bytes <= limits::EPISODES_FILE_BYTES_MAX / 2);

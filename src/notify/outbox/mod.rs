@@ -124,15 +124,30 @@ impl Outbox {
 
     /// Appends records and syncs them, all in one.
     pub(super) fn append(&mut self, records: &[Record]) -> io::Result<()> {
+        self.write(records)?;
+        self.sync()
+    }
+
+    /// Appends records; [`Outbox::sync`] makes them durable.
+    pub(super) fn write(&mut self, records: &[Record]) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        write_all(&mut bytes, records);
+        self.with_file(|file| file.write_all(&bytes))?;
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Makes durable what was written.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        self.with_file(|file| file.sync())
+    }
+
+    /// A file whose write or sync fails is given up.
+    fn with_file(&mut self, act: impl FnOnce(&mut dyn DiskFile) -> io::Result<()>) -> io::Result<()> {
         let Some(mut file) = self.file.take() else {
             return Err(io::Error::other("the outbox waits for a new file after a failed write"));
         };
-        let mut bytes = Vec::new();
-        write_all(&mut bytes, records);
-        // A file whose write or sync failed is dropped here and not used again.
-        file.write_all(&bytes)?;
-        file.sync()?;
-        self.bytes += bytes.len() as u64;
+        act(&mut *file)?;
         self.file = Some(file);
         Ok(())
     }
