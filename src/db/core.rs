@@ -3,7 +3,8 @@
 //! Invariants:
 //! - Everything here changes only through [`Core::see`], one log entry after the other, so that a
 //!   replay ends in the same state.
-//! - A transition reaches the outbox before the sender of its sample is answered.
+//! - A transition reaches the outbox before the sender of its sample is answered, and is durable there before the log
+//!   lets go of what decided it.
 
 use std::sync::Arc;
 
@@ -64,8 +65,6 @@ pub(super) struct Core {
     pub(super) audit: Option<Prepared>,
     /// What has happened and is not in the record yet.
     pub(super) happened: Vec<Happened>,
-    /// Whether the record is to be written.
-    unwritten: bool,
 }
 
 /// Whether time can be logged.
@@ -90,7 +89,6 @@ impl Core {
             time: Time::Moves,
             audit: None,
             happened: Vec::new(),
-            unwritten: false,
         }
     }
 
@@ -233,25 +231,16 @@ impl Core {
         derived
     }
 
-    /// Notes what has happened; people are being told already.
+    /// Notes what has happened; people are being told already. The next look at the verdict writes it down.
     pub(super) fn record(&mut self, inner: &Inner) {
         if !self.happened.is_empty() {
             inner.episodes.lock().take(std::mem::take(&mut self.happened));
-            self.unwritten = true;
-        }
-    }
-
-    /// Writes that down. The log has it, so senders do not wait for this.
-    pub(super) fn write_record(&mut self, inner: &Inner) {
-        if std::mem::take(&mut self.unwritten) {
-            inner.episodes.lock().write();
         }
     }
 
     /// Stores what rules made, which other rules see in turn.
     pub(super) fn commit_derived(&mut self, inner: &Inner, mut derived: Batch) {
         for _ in 0..DERIVED_ROUNDS_MAX {
-            self.write_record(inner);
             if derived.is_empty() {
                 return;
             }
@@ -285,11 +274,12 @@ impl Core {
 
     /// Freezes the head together with the state that belongs to the same place of the log.
     pub(super) fn begin_checkpoint(&mut self, inner: &Inner) {
-        if let Some(error) = inner.notifier.status().disk_error {
-            // The log must not lose the entries that would decide again what the outbox cannot keep.
-            tracing::warn!("no checkpoint while the outbox cannot be written: {error}");
+        // The log must not lose the entries that would decide again what is not kept elsewhere.
+        if let Err(error) = inner.notifier.sync() {
+            tracing::warn!("no checkpoint: {error}");
             return;
         }
+        inner.episodes.lock().write();
         let attachments = vec![
             (attachment::RULES.to_owned(), self.evaluator.save()),
             (attachment::RULES_TEXT.to_owned(), self.rules_text.clone().into_bytes()),
@@ -317,8 +307,7 @@ pub(super) enum Basis {
     Present,
 }
 
-/// Makes decisions durable in the outbox, after the log entries that they rest on. People are told as soon as a crash
-/// could not undo the decision.
+/// Hands decisions to the outbox, after the log entries that they rest on are durable, and has people told.
 pub(super) fn hand_over(inner: &Inner, transitions: &[Transition], basis: Basis) {
     if transitions.is_empty() {
         return;
@@ -327,13 +316,10 @@ pub(super) fn hand_over(inner: &Inner, transitions: &[Transition], basis: Basis)
         tracing::error!("{error}");
     }
     let taken = match basis {
-        Basis::Log => inner.notifier.accept_logged(transitions, || inner.wake_delivery()),
-        Basis::Present => {
-            let taken = inner.notifier.accept(transitions);
-            inner.wake_delivery();
-            taken
-        }
+        Basis::Log => inner.notifier.accept_logged(transitions),
+        Basis::Present => inner.notifier.accept(transitions),
     };
+    inner.wake_delivery();
     if let Err(error) = taken {
         tracing::error!("{error}");
     }

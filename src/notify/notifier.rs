@@ -106,12 +106,12 @@ impl Notifier {
         self.keep(&mut book, written).map_err(|source| AcceptError { source })
     }
 
-    /// The same of transitions whose grounds are synced already, so that a start would decide them again: they may be
-    /// told, and `tell` is called, while they are being synced themselves.
+    /// The same of transitions that a start would decide again, for their grounds are durable: they may be told before
+    /// they are so themselves, which the next [`Notifier::step`] or [`Notifier::sync`] sees to.
     ///
     /// # Errors
     /// As of [`Notifier::accept`].
-    pub fn accept_logged(&self, transitions: &[Transition], tell: impl FnOnce()) -> Result<(), AcceptError> {
+    pub fn accept_logged(&self, transitions: &[Transition]) -> Result<(), AcceptError> {
         let mut book = self.book.lock();
         let fresh = self.ledger.lock().fresh(transitions);
         if fresh.is_empty() {
@@ -119,8 +119,19 @@ impl Notifier {
         }
         let written = book.outbox.write(&[Record::Accepted(fresh.clone())]);
         self.ledger.lock().take(fresh);
-        tell();
-        let written = written.and_then(|()| book.outbox.sync());
+        match written {
+            Ok(()) => Ok(()),
+            written => self.keep(&mut book, written).map_err(|source| AcceptError { source }),
+        }
+    }
+
+    /// Makes durable what was taken.
+    ///
+    /// # Errors
+    /// The outbox cannot be written.
+    pub fn sync(&self) -> Result<(), AcceptError> {
+        let mut book = self.book.lock();
+        let written = book.outbox.sync();
         self.keep(&mut book, written).map_err(|source| AcceptError { source })
     }
 
@@ -166,11 +177,10 @@ impl Notifier {
             }
         }
         let mut book = self.book.lock();
-        if book.outbox.broken() {
-            // The error stands in the status, and the next step tries again.
-            let _ = self.keep(&mut book, Ok(()));
-        }
         self.remember(&mut book, Vec::new());
+        // The error stands in the status, and the next step tries again.
+        let written = book.outbox.sync();
+        let _ = self.keep(&mut book, written);
         let due = self.ledger.lock().next_due(now);
         let heal = book.outbox.broken().then_some(now + HEAL);
         due.into_iter().chain(heal).min()

@@ -128,17 +128,17 @@ struct Told {
     over: usize,
 }
 
-/// When alerts are told.
+/// What alerts rest on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum When {
-    /// Once they are durable.
-    Durable,
-    /// While they are being synced, by another thread, as decisions of the log are.
-    Syncing,
+enum Basis {
+    /// Something that nobody could decide again: they are durable before they are told.
+    Present,
+    /// The log: they are told before they are durable.
+    Log,
 }
 
 /// Takes and tells a few alerts; gives what was accepted and what was told.
-fn story(disk: &Cutting, when: When) -> (Vec<(Transition, usize)>, Vec<Told>) {
+fn story(disk: &Cutting, basis: Basis) -> (Vec<(Transition, usize)>, Vec<Told>) {
     let sent = Arc::new(Mutex::new(Vec::new()));
     let (counter, log) = (disk.clone(), Arc::clone(&sent));
     let recorder = Recorder::answering(move |_| {
@@ -149,24 +149,14 @@ fn story(disk: &Cutting, when: When) -> (Vec<(Transition, usize)>, Vec<Told>) {
     let (mut accepted, mut told) = (Vec::new(), Vec::new());
     let take = |transitions: Vec<Transition>, accepted: &mut Vec<(Transition, usize)>, told: &mut Vec<Told>| {
         let at = transitions[0].at;
-        let mut done = 0;
-        let mut accept = |transitions: &[Transition], tell: &mut dyn FnMut()| {
-            match when {
-                When::Durable => notifier.accept(transitions).unwrap(),
-                When::Syncing => notifier.accept_logged(transitions, tell).unwrap(),
-            }
-            done = disk.operations();
-        };
-        std::thread::scope(|scope| {
-            accept(&transitions, &mut || {
-                scope.spawn(|| notifier.step(at, &recorder));
-                while sent.lock().unwrap().is_empty() {
-                    std::thread::yield_now();
-                }
-            });
-        });
-        accepted.extend(transitions.into_iter().map(|t| (t, done)));
+        match basis {
+            Basis::Present => notifier.accept(&transitions).unwrap(),
+            Basis::Log => notifier.accept_logged(&transitions).unwrap(),
+        }
+        let taken = disk.operations();
         notifier.step(at, &recorder);
+        let durable = if basis == Basis::Log { disk.operations() } else { taken };
+        accepted.extend(transitions.into_iter().map(|t| (t, durable)));
         let sent = std::mem::take(&mut *sent.lock().unwrap());
         let messages = recorder.messages().into_iter().zip(sent);
         told.extend(messages.map(|(message, sent)| Told { message, sent, over: disk.operations() }));
@@ -188,23 +178,23 @@ fn message_of(transition: &Transition) -> String {
 
 #[test]
 fn a_power_cut_at_any_operation_loses_no_page_and_repeats_only_what_was_on_its_way() {
-    for when in [When::Durable, When::Syncing] {
+    for basis in [Basis::Present, Basis::Log] {
         let whole = Cutting::new(usize::MAX, Survival::Most);
-        let (accepted, told) = story(&whole, when);
+        let (accepted, told) = story(&whole, basis);
         assert_eq!(accepted.len(), 5);
-        assert_eq!(told[0].sent < accepted[0].1, when == When::Syncing);
+        assert_eq!(told[0].sent < accepted[0].1, basis == Basis::Log);
         let operations = whole.operations();
         for cut in 0..operations {
             for survival in [Survival::Least, Survival::Most, Survival::Seeded(cut as u64)] {
-                check_cut(cut, survival, when);
+                check_cut(cut, survival, basis);
             }
         }
     }
 }
 
-fn check_cut(cut: usize, survival: Survival, when: When) {
+fn check_cut(cut: usize, survival: Survival, basis: Basis) {
     let disk = Cutting::new(cut, survival);
-    let (accepted, told) = story(&disk, when);
+    let (accepted, told) = story(&disk, basis);
     let left = disk.left.lock().unwrap().take().unwrap();
     let recorder = Recorder::new();
     let notifier = Notifier::open(Arc::new(left.clone()), &dir(), plain()).unwrap();
@@ -235,16 +225,16 @@ fn check_cut(cut: usize, survival: Survival, when: When) {
 
 #[test]
 fn what_was_accepted_before_the_cut_is_told_without_the_log() {
-    for when in [When::Durable, When::Syncing] {
+    for basis in [Basis::Present, Basis::Log] {
         let whole = Cutting::new(usize::MAX, Survival::Most);
-        story(&whole, when);
-        (0..whole.operations()).for_each(|cut| check_without_the_log(cut, when));
+        story(&whole, basis);
+        (0..whole.operations()).for_each(|cut| check_without_the_log(cut, basis));
     }
 }
 
-fn check_without_the_log(cut: usize, when: When) {
+fn check_without_the_log(cut: usize, basis: Basis) {
     let disk = Cutting::new(cut, Survival::Least);
-    let (accepted, told) = story(&disk, when);
+    let (accepted, told) = story(&disk, basis);
     let left = disk.left.lock().unwrap().take().unwrap();
     let recorder = Recorder::new();
     let notifier = Notifier::open(Arc::new(left), &dir(), plain()).unwrap();

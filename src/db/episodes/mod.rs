@@ -3,7 +3,7 @@
 //! Invariants:
 //! - What the log decides is known by names that a replay finds again: taking it twice changes nothing.
 //! - It is written and synced before an outcome is acknowledged. What the log decided is known before the sender of its
-//!   sample is answered, and written right after that; what could not be written is tried again.
+//!   sample is answered, and written before the log lets go of it; what could not be written is tried again.
 //! - It decides nothing: a disk that cannot write it disturbs nobody.
 //! - The newest alerts and episodes are kept, in bounded memory; the file is written anew before it is twice as long.
 

@@ -1,7 +1,7 @@
 //! The durable memory of the notifier: what was taken and what was told.
 //!
 //! Invariants:
-//! - [`Outbox::append`] returns after the records are synced, or with an error.
+//! - [`Outbox::append`] returns after the records, and all before them, are synced, or with an error.
 //! - After a failed write nothing more is appended to that file: [`Outbox::rewrite`] must bring the
 //!   whole state into a new one.
 //! - A new file gets its name when it is complete and synced; only the highest number counts.
@@ -27,6 +27,8 @@ pub(super) struct Outbox {
     number: u64,
     file: Option<Box<dyn DiskFile>>,
     bytes: u64,
+    /// Whether some of it is not durable yet.
+    unsynced: bool,
     /// The size after the last rewrite: the next one waits until the file has doubled.
     bytes_rewritten: u64,
     _lock: Box<dyn Send + Sync>,
@@ -68,6 +70,7 @@ impl Outbox {
             number: newest.unwrap_or(0),
             file: None,
             bytes: 0,
+            unsynced: false,
             bytes_rewritten: 0,
             _lock: lock,
         };
@@ -133,13 +136,18 @@ impl Outbox {
         let mut bytes = Vec::new();
         write_all(&mut bytes, records);
         self.with_file(|file| file.write_all(&bytes))?;
+        self.unsynced = true;
         self.bytes += bytes.len() as u64;
         Ok(())
     }
 
     /// Makes durable what was written.
     pub(super) fn sync(&mut self) -> io::Result<()> {
-        self.with_file(|file| file.sync())
+        if self.unsynced || self.file.is_none() {
+            self.with_file(|file| file.sync())?;
+            self.unsynced = false;
+        }
+        Ok(())
     }
 
     /// A file whose write or sync fails is given up.
@@ -175,7 +183,7 @@ impl Outbox {
         self.disk.rename(&temporary, &path)?;
         self.disk.sync_dir(&self.dir)?;
         let old = std::mem::replace(&mut self.number, number);
-        self.bytes = bytes.len() as u64;
+        (self.bytes, self.unsynced) = (bytes.len() as u64, false);
         self.bytes_rewritten = self.bytes;
         self.file = Some(file);
         if old > 0 {
