@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use evenkeel::env::disk::{MemoryDisk, Survival};
-use evenkeel::model::Alert;
+use evenkeel::model::{Alert, TimeRange};
 use evenkeel::storage::StoreOptions;
 use evenkeel::testkit::{Fault, FaultyDisk};
 
@@ -158,6 +158,27 @@ fn the_twin_does_what_the_steps_are_for() {
     let text = format!("{told:#?}");
     assert_eq!(told.values().map(Vec::len).max(), Some(1), "{text}");
     assert!(told.len() >= 7 && text.contains("resolved") && text.contains("calm"), "{text}");
+}
+
+/// The log lets go of what decided a page before anybody has looked after it.
+#[test]
+fn a_checkpoint_keeps_what_was_decided_and_not_told() {
+    let (run, memory) = (Run::new(), MemoryDisk::new());
+    let all = TimeRange { after: Timestamp::MIN, until: Timestamp::MAX };
+    let db = run.open(&FaultyDisk::new(Arc::new(memory.clone()))).unwrap();
+    db.append(one("level", &[("room", "a")], BEGIN, 6.0)).unwrap();
+    run.clock.set(BEGIN + 10_000);
+    db.append(one("level", &[("room", "b")], BEGIN + 10_000, 1.0)).unwrap();
+    let fired = db.fired_alerts(all);
+    assert_eq!(fired.len(), 1);
+    db.close().unwrap();
+    assert!(run.heard.0.lock().is_empty());
+    let left = memory.power_cut(Survival::Least);
+    let db = run.open(&FaultyDisk::new(Arc::new(left))).unwrap();
+    assert_eq!(db.fired_alerts(all), fired);
+    db.step();
+    let heard = run.heard.0.lock().clone();
+    assert!(heard.len() == 1 && format!("{heard:?}").contains("firing"), "{heard:?}");
 }
 
 #[test]
