@@ -6,6 +6,7 @@
 //! - An alert that is over before it became due is not told; one that became due is told, even if
 //!   it is over when its receiver comes back.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use crate::model::{Labels, Millis, Timestamp};
@@ -38,6 +39,8 @@ pub(super) struct Group {
     /// When the changes since the last telling become due.
     pub(super) flush_at: Option<Timestamp>,
     last_flush: Option<Timestamp>,
+    /// Before this instant nobody has to be told anything of it, unless it is touched.
+    quiet_until: Cell<Timestamp>,
     wait: Millis,
     interval: Millis,
     pub(super) repeat: Millis,
@@ -59,10 +62,38 @@ impl Group {
             members: BTreeMap::new(),
             flush_at: None,
             last_flush: None,
+            quiet_until: Cell::new(Timestamp::MIN),
             wait: taker.route.group_wait,
             interval: taker.route.group_interval,
             repeat: taker.route.repeat_interval,
         }
+    }
+
+    /// Notes that who has to be told what may be something else than before.
+    pub(super) fn touch(&self) {
+        self.quiet_until.set(Timestamp::MIN);
+    }
+
+    /// Notes that nobody has to be told anything before an instant.
+    pub(super) fn rest_until(&self, at: Timestamp) {
+        self.quiet_until.set(at);
+    }
+
+    /// Until when nobody has to be told anything, if that is known and later than `now`.
+    pub(super) fn rests(&self, now: Timestamp) -> Option<Timestamp> {
+        Some(self.quiet_until.get()).filter(|until| *until > now)
+    }
+
+    /// Takes a member in, or one anew.
+    pub(super) fn put(&mut self, key: AlertKey, member: Member) {
+        self.members.insert(key, member);
+        self.touch();
+    }
+
+    /// Lets a member go.
+    pub(super) fn remove(&mut self, key: AlertKey) {
+        self.members.remove(&key);
+        self.touch();
     }
 
     /// Remembers a telling before the restart.
@@ -72,6 +103,7 @@ impl Group {
 
     /// Plans the telling of a change at `at`; one that is planned already takes it along.
     pub(super) fn changed(&mut self, at: Timestamp) {
+        self.touch();
         if self.flush_at.is_none() {
             self.flush_at = Some(match self.last_flush {
                 None => at + self.wait,
@@ -91,5 +123,6 @@ impl Group {
         }
         self.flush_at = None;
         self.last_flush = Some(now);
+        self.touch();
     }
 }

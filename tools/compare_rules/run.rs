@@ -383,19 +383,19 @@ impl Pace {
     fn catch_up(&mut self) -> Outcome<()> {
         let begun = Instant::now();
         while self.lag() > CAUGHT_UP && begun.elapsed() < CATCHES_UP_WITHIN {
-            let part = Duration::from_millis(EVERY_MS / PARTS as u64);
-            self.until(self.begun + part * (self.part as u32 + 1))?;
+            self.until(Instant::now() + CAUGHT_UP)?;
         }
         Ok(())
     }
 
+    /// Sends what is due before an instant; what a program has not taken by then has to wait.
     fn until(&mut self, end: Instant) -> Outcome<()> {
         loop {
             let due = self.begun + Duration::from_millis(self.part * EVERY_MS / PARTS as u64);
-            if due >= end {
+            let now = Instant::now();
+            if due >= end || now >= end {
                 return Ok(());
             }
-            let now = Instant::now();
             thread::sleep(due.saturating_duration_since(now));
             self.behind = self.behind.max(now.saturating_duration_since(due));
             let (round, part) = (self.rounds + self.part / PARTS as u64, (self.part % PARTS as u64) as usize);

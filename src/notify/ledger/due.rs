@@ -71,6 +71,7 @@ impl Ledger {
             },
             Speech::Webhook { receiver, webhook } => {
                 let mine = self.groups.iter().filter(|(id, _)| id.receiver == *receiver);
+                let mine = mine.filter(|(id, group)| !self.rests(id, group, now));
                 let due = mine.filter_map(|(id, group)| match self.due_group(target, id, group, now) {
                     Due::Now(alerts) => {
                         let envelope = Envelope {
@@ -89,6 +90,27 @@ impl Ledger {
                 due.take(CLAIM_MAX).collect()
             }
         }
+    }
+
+    /// Whether nobody has to be told anything of a group now. Then it is not looked at before that may be otherwise: of
+    /// thousands of groups each page concerns one.
+    fn rests(&self, id: &GroupId, group: &Group, now: Timestamp) -> bool {
+        let listeners = || self.targets.iter().filter(|target| target.receiver() == Some(&id.receiver));
+        if group.rests(now).is_some() {
+            let is_due = |target| matches!(self.due_group(target, id, group, now), Due::Now(_));
+            debug_assert!(!listeners().any(is_due), "group {} was touched and is left to rest", id.key);
+            return true;
+        }
+        let mut until = Timestamp::MAX;
+        for target in listeners() {
+            match self.due_group(target, id, group, now) {
+                Due::Now(_) => return false,
+                Due::At(at) => until = until.min(at),
+                Due::Never => {}
+            }
+        }
+        group.rest_until(until);
+        until > now
     }
 
     /// What a webhook has to be told of a group: news, or after the repeat interval everything.
@@ -215,7 +237,11 @@ impl Ledger {
             let dues: Vec<Due> = match target.receiver() {
                 None => vec![self.due_alertmanager(target, now)],
                 Some(receiver) => (self.groups.iter().filter(|(id, _)| id.receiver == receiver))
-                    .map(|(id, group)| self.due_group(target, id, group, now))
+                    .map(|(id, group)| match group.rests(now) {
+                        Some(Timestamp::MAX) => Due::Never,
+                        Some(at) => Due::At(at),
+                        None => self.due_group(target, id, group, now),
+                    })
                     .collect(),
             };
             for due in dues {

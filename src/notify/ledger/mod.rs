@@ -257,7 +257,7 @@ impl Ledger {
                 None => {}
             }
             let member = Member { firing_due: known || over.is_some(), resolved_due: false };
-            group.members.insert(key, member);
+            group.put(key, member);
             if !tracked.groups.contains(&id) {
                 tracked.groups.push(id);
             }
@@ -271,7 +271,7 @@ impl Ledger {
         }
         for id in &tracked.groups {
             if let Some(group) = self.groups.get_mut(id) {
-                group.members.insert(key, Member::default());
+                group.put(key, Member::default());
                 group.changed(at);
             }
         }
@@ -289,7 +289,7 @@ impl Ledger {
             if told || group.members.get(&key).is_some_and(|member| member.firing_due) {
                 group.changed(at);
             } else {
-                group.members.remove(&key);
+                group.remove(key);
             }
         }
         self.settle(key);
@@ -318,7 +318,7 @@ impl Ledger {
         let Some(tracked) = self.alerts.remove(&key) else { return };
         for id in &tracked.groups {
             if let Some(group) = self.groups.get_mut(id) {
-                group.members.remove(&key);
+                group.remove(key);
                 if group.members.is_empty() {
                     self.groups.remove(id);
                 }
@@ -405,9 +405,15 @@ impl Ledger {
         (news || repeat_counts).then_some(Record::Sent(record))
     }
 
-    fn converse(&mut self, target: TargetId, group: String, at: Timestamp, told: Vec<(AlertKey, Told)>) {
+    fn converse(&mut self, target: TargetId, mut group: String, at: Timestamp, told: Vec<(AlertKey, Told)>) {
         if told.is_empty() {
             return;
+        }
+        let receiver = self.targets.iter().find(|one| one.id == target).and_then(Target::receiver);
+        if let Some(receiver) = receiver {
+            let id = GroupId { receiver: receiver.to_owned(), key: group };
+            self.groups.get(&id).into_iter().for_each(Group::touch);
+            group = id.key;
         }
         let conversation = self.conversations.entry(target).or_default().entry(group).or_default();
         conversation.at = at;
@@ -463,9 +469,11 @@ impl Ledger {
     pub(super) fn told_of(&self, labels: &Labels) -> Vec<(String, &'static str, Timestamp)> {
         let key = AlertKey::of(labels);
         let mut found = Vec::new();
+        let Some(tracked) = self.alerts.get(&key) else { return found };
         for (id, conversations) in &self.conversations {
             let name = self.targets.iter().find(|target| target.id == *id).map(|target| target.status(0).name);
-            for heard in conversations.values().filter_map(|conversation| conversation.heard.get(&key)) {
+            let groups = tracked.groups.iter().map(|group| group.key.as_str()).chain([""]);
+            for heard in groups.filter_map(|group| conversations.get(group)?.heard.get(&key)) {
                 let what = if heard.told.what == What::Firing { "firing" } else { "resolved" };
                 found.push((name.clone().unwrap_or_else(|| "a receiver that is gone".to_owned()), what, heard.at));
             }
