@@ -405,15 +405,14 @@ impl Ledger {
         (news || repeat_counts).then_some(Record::Sent(record))
     }
 
-    fn converse(&mut self, target: TargetId, mut group: String, at: Timestamp, told: Vec<(AlertKey, Told)>) {
+    fn converse(&mut self, target: TargetId, group: String, at: Timestamp, told: Vec<(AlertKey, Told)>) {
         if told.is_empty() {
             return;
         }
         let receiver = self.targets.iter().find(|one| one.id == target).and_then(Target::receiver);
-        if let Some(receiver) = receiver {
-            let id = GroupId { receiver: receiver.to_owned(), key: group };
-            self.groups.get(&id).into_iter().for_each(Group::touch);
-            group = id.key;
+        let id = receiver.map(|receiver| GroupId { receiver: receiver.to_owned(), key: group.clone() });
+        if let Some(group) = id.and_then(|id| self.groups.get(&id)) {
+            group.touch();
         }
         let conversation = self.conversations.entry(target).or_default().entry(group).or_default();
         conversation.at = at;
